@@ -1,0 +1,89 @@
+import { resolve } from "node:path";
+
+/** Where in the model a coder reads (and, for transcoders, what it replaces). */
+export type CoderSite = "resid_post" | "mlp_out" | "attn_z" | "embedding" | "transcoder";
+
+/** What path and config.json tell about a coder; a key that they do not tell is absent. */
+export interface CoderGuess {
+  readonly suite?: "gemma-scope" | "gemma-scope-2";
+  readonly site?: CoderSite;
+  readonly layer?: number;
+  /** As the folder names it: `16k`, `1m`. */
+  readonly width?: string;
+  /** Mean number of active features, as published. */
+  readonly l0?: number;
+  readonly hookName?: string;
+  /** Present for transcoders: the hook whose tensor they predict. */
+  readonly hookNameOut?: string;
+  /** Published name without its owner, e.g. `gemma-2-2b`. */
+  readonly modelName?: string;
+}
+
+/** The same type with every key writable, for building one up. */
+export type Draft = { -readonly [K in keyof CoderGuess]: CoderGuess[K] };
+
+const repository =
+  /(?:^|--)gemma-scope-(2b|9b|27b)-(pt|it)-(res|mlp|att|transcoders)(?:-canonical)?$/;
+
+// {site}/layer_{L}/width_{W}/average_l0_{X}/params.npz: further up, "res" is just somebody's folder.
+const plainDepth = 4;
+
+const sites: ReadonlyMap<string, CoderSite> = new Map([
+  ["res", "resid_post"],
+  ["mlp", "mlp_out"],
+  ["att", "attn_z"],
+  ["embedding", "embedding"],
+  ["transcoder", "transcoder"],
+  ["transcoders", "transcoder"],
+]);
+
+/**
+ * Reads a Gemma Scope 1 path: `…/layer_{L}/width_{W}/average_l0_{X}/params.npz` or
+ * `…/embedding/width_4k/average_l0_{X}/params.npz`, under the published repository's folder (plain,
+ * or as the Hugging Face cache names it) or a folder named res, mlp, att or transcoders.
+ */
+export function guessFromPath(path: string): CoderGuess {
+  const draft: Draft = {};
+  // Nearest first: the innermost folder that says something wins.
+  const parts = resolve(path).split("/").reverse();
+  for (const [depth, part] of parts.entries()) {
+    const layer = /^layer_(\d{1,4})$/.exec(part)?.[1];
+    const width = /^width_(\w+)$/.exec(part)?.[1];
+    const l0 = /^average_l0_(\d+(?:\.\d+)?)$/.exec(part)?.[1];
+    const published = repository.exec(part);
+    if (layer !== undefined) draft.layer ??= Number(layer);
+    if (width !== undefined) draft.width ??= width;
+    if (l0 !== undefined) draft.l0 ??= Number(l0);
+    const plain = depth <= plainDepth ? part : "";
+    const site = sites.get(published?.[3] ?? plain);
+    if (site) draft.site ??= site;
+    if (published) {
+      draft.suite ??= "gemma-scope";
+      draft.modelName ??= `gemma-2-${published[1]}${published[2] === "it" ? "-it" : ""}`;
+    }
+  }
+  if (draft.site !== undefined && draft.l0 !== undefined) draft.suite ??= "gemma-scope";
+  return { ...draft, ...hooksOf(draft) };
+}
+
+/** The hooks of Gemma Scope 1's sites, by TransformerLens' names. */
+function hooksOf({ site, layer }: CoderGuess): { hookName?: string; hookNameOut?: string } {
+  if (site === "embedding") return { hookName: "hook_embed" };
+  if (layer === undefined) return {};
+  const block = `blocks.${layer}`;
+  switch (site) {
+    case "resid_post":
+      return { hookName: `${block}.hook_resid_post` };
+    case "mlp_out":
+      return { hookName: `${block}.hook_mlp_out` };
+    case "attn_z":
+      return { hookName: `${block}.attn.hook_z` };
+    case "transcoder": // reads the norm's output without its gain
+      return {
+        hookName: `${block}.ln2.hook_normalized`,
+        hookNameOut: `${block}.hook_mlp_out`,
+      };
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,65 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { GemlensError } from "../errors/index.js";
+import { refuse } from "./refuse.js";
+
+// readSync refuses more than 2^31 - 1 bytes in one call.
+const largestRead = 1 << 30;
+
+/** An open regular file whose length is fixed at opening; every read is checked against it. */
+export interface FileReader {
+  readonly path: string;
+  readonly size: number;
+  /** Bytes `[offset, offset + length)`; CHECKPOINT when they are not all in the file. */
+  read(offset: number, length: number, field: string): Buffer;
+}
+
+function open(path: string): { fd: number; size: number } {
+  try {
+    // Asked before opening: opening a named pipe would wait for a writer for ever.
+    if (!statSync(path).isFile()) refuse(path, "file", "a regular file", "something else");
+    const fd = openSync(path, "r");
+    return { fd, size: fstatSync(fd).size };
+  } catch (error) {
+    if (GemlensError.is(error)) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
+    throw new GemlensError(
+      code,
+      `${path}: expected a readable file, got ${reason}`,
+      { file: path },
+      error,
+    );
+  }
+}
+
+/** Opens `path`, hands it to `use`, and closes it whatever happens. */
+export function withFile<T>(path: string, use: (reader: FileReader) => T): T {
+  const { fd, size } = open(path);
+  try {
+    return use({
+      path,
+      size,
+      read(offset, length, field) {
+        if (offset < 0 || length < 0 || offset + length > size) {
+          refuse(path, field, `${length} bytes at offset ${offset}`, `a file of ${size} bytes`);
+        }
+        const bytes = Buffer.allocUnsafe(length);
+        let done = 0;
+        while (done < length) {
+          const count = readSync(
+            fd,
+            bytes,
+            done,
+            Math.min(length - done, largestRead),
+            offset + done,
+          );
+          if (count === 0) refuse(path, field, `${length} bytes`, `${done} (file cut short)`);
+          done += count;
+        }
+        return bytes;
+      },
+    });
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,43 @@
+import type { FileDtype } from "./tensor-source.js";
+
+/** What differs from layer to layer. */
+export interface LayerConfig {
+  /** Keys that a query sees, itself included; null: every earlier key (a global layer). */
+  readonly window: number | null;
+  /** Base of the rotary embedding's frequencies. */
+  readonly ropeBase: number;
+  /** Positions are divided by this before rotation (linear scaling); 1 for none. */
+  readonly ropeScale: number;
+}
+
+/** A Gemma 2 or Gemma 3 text model as data: everything that the forward pass needs to know. */
+export interface ModelConfig {
+  readonly modelType: "gemma2" | "gemma3";
+  /** The published name without its owner, e.g. `gemma-2-2b`; for a local folder, the folder's. */
+  readonly modelName: string;
+  readonly nLayers: number;
+  readonly dModel: number;
+  readonly nHeads: number;
+  readonly nKeyValueHeads: number;
+  readonly dHead: number;
+  readonly dMlp: number;
+  readonly dVocab: number;
+  readonly nCtx: number;
+  /** Added to the mean square in every RMSNorm. */
+  readonly eps: number;
+  /** Multiplied with q·k: 1/√query_pre_attn_scalar. */
+  readonly attnScale: number;
+  /** c of c·tanh(x/c) on attention scores, before the mask; null: none. */
+  readonly attnSoftcap: number | null;
+  /** c of c·tanh(x/c) on logits; null: none. */
+  readonly finalSoftcap: number | null;
+  /** Whether queries and keys are RMS-normalised per head before rotation. */
+  readonly qkNorm: boolean;
+  readonly layers: readonly LayerConfig[];
+  readonly bosTokenId: number | null;
+  /** Every id that ends a generation. */
+  readonly eosTokenIds: readonly number[];
+  readonly padTokenId: number | null;
+  /** The element type that the weights are published in; null where config.json does not say. */
+  readonly fileDtype: (FileDtype & ("float32" | "bfloat16" | "float16")) | null;
+}

@@ -1,0 +1,106 @@
+import { existsSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { z } from "zod";
+import { GemlensError } from "../errors/index.js";
+import type { ModelConfig } from "./model-config.js";
+import { parseModelConfig } from "./parse-model-config.js";
+import { refuse, show } from "./refuse.js";
+import { readShards } from "./shards.js";
+import { readStrictJson } from "./strict-json.js";
+import type { TensorSource } from "./tensor-source.js";
+import { expectedShapes, neutralName } from "./weight-map.js";
+
+const maxConfigBytes = 4 * 1024 * 1024;
+
+/** A checkpoint folder whose every header has been read and found to fit its config.json. */
+export interface ModelFolder {
+  readonly config: ModelConfig;
+  /** Every tensor of the text model, by our neutral name; exactly those the config asks for. */
+  readonly tensors: Map<string, TensorSource>;
+  /** Where tokenizer.json and its like are looked for. */
+  readonly tokenizerDir: string;
+}
+
+/**
+ * Opens a Hugging Face model folder as it is published (or as the Hugging Face cache links it),
+ * reading headers only.
+ *
+ * A tensor that is missing, not known, of the wrong shape or element type, or cut short is refused
+ * here, before a weight is read. `config.fileDtype` is the element type of the embedding itself;
+ * `config.eosTokenIds` holds those of generation_config.json too.
+ *
+ * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; each names file and field
+ */
+export function openModelFolder(dir: string): ModelFolder {
+  if (!existsSync(dir) || !statSync(dir).isDirectory()) {
+    throw new GemlensError("NOT_FOUND", `${dir}: expected a model folder, got none`, { file: dir });
+  }
+  const file = join(dir, "config.json");
+  const config = parseModelConfig(readStrictJson(file, maxConfigBytes), file, nameOf(dir));
+  const published = readShards(dir);
+  const tensors = matchTensors(dir, config, published);
+  return {
+    config: {
+      ...config,
+      eosTokenIds: [...new Set([...config.eosTokenIds, ...generationEos(dir)])],
+      fileDtype: tensors.get("embed_tokens")?.dtype as ModelConfig["fileDtype"],
+    },
+    tensors,
+    tokenizerDir: dir,
+  };
+}
+
+/** `gemma-2-2b` for …/models--google--gemma-2-2b/snapshots/<commit>, else the folder's own name. */
+function nameOf(dir: string): string {
+  const path = resolve(dir);
+  const cached = /(?:^|\/)models--(?:[^/]+--)?([^/]+?)\/snapshots\/[^/]+$/.exec(path);
+  return cached?.[1] ?? basename(path);
+}
+
+const generationSchema = z.looseObject({
+  eos_token_id: z.union([z.int().min(0), z.array(z.int().min(0))]).nullish(),
+});
+
+/** The instruction-tuned models name their end of turn only in generation_config.json. */
+function generationEos(dir: string): number[] {
+  const file = join(dir, "generation_config.json");
+  if (!existsSync(file)) return [];
+  const parsed = generationSchema.safeParse(readStrictJson(file, maxConfigBytes));
+  if (!parsed.success)
+    return refuse(file, "eos_token_id", "a token id or several", "something else");
+  return [parsed.data.eos_token_id ?? []].flat();
+}
+
+function matchTensors(
+  dir: string,
+  config: ModelConfig,
+  published: ReadonlyMap<string, TensorSource>,
+): Map<string, TensorSource> {
+  const expected = expectedShapes(config);
+  const found = new Map<string, TensorSource>();
+  for (const [name, source] of published) {
+    const ours = neutralName(name, config.modelType);
+    if (ours === null) continue;
+    const file = "file" in source ? source.file : dir;
+    // Tied embeddings saved a second time: checked like the first, then left alone.
+    const shape = expected.get(ours === "lm_head" ? "embed_tokens" : ours);
+    if (!shape)
+      return refuse(file, name, `a tensor of a ${config.modelType} text model`, "another");
+    if (show(source.shape) !== show(shape)) {
+      refuse(file, name, `shape ${show(shape)}`, show(source.shape));
+    }
+    if (!/^(?:float32|bfloat16|float16)$/.test(source.dtype)) {
+      refuse(file, name, "float32, bfloat16 or float16", source.dtype);
+    }
+    if (found.has(ours)) refuse(file, name, "each tensor under one name", "it twice");
+    found.set(ours, source);
+  }
+  found.delete("lm_head");
+  const tensors = new Map<string, TensorSource>();
+  for (const [ours, shape] of expected) {
+    const source = found.get(ours);
+    if (!source) return refuse(dir, ours, `a tensor of shape ${show(shape)}`, "none");
+    tensors.set(ours, source);
+  }
+  return tensors;
+}

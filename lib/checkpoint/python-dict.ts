@@ -1,0 +1,83 @@
+import { refuse, show } from "./refuse.js";
+
+/** The values that a .npy header may hold: str, bool, and a tuple of integers. */
+export type PythonValue = string | boolean | number[];
+
+const token = /\s*(?:'([^'\\]*)'|"([^"\\]*)"|(True|False)\b|(\d{1,16})(?![\w.])|([{}():,]))/y;
+
+type Token = { kind: "string" | "word" | "number" | "mark"; text: string };
+
+function tokenize(text: string, file: string, field: string): Token[] {
+  const tokens: Token[] = [];
+  const end = text.trimEnd().length;
+  token.lastIndex = 0;
+  while (token.lastIndex < end) {
+    const at = token.lastIndex;
+    const match = token.exec(text);
+    if (!match)
+      return refuse(file, field, "a literal dict of str, bool and int", show(text.slice(at)));
+    const [, single, double, word, number, mark] = match;
+    const string = single ?? double;
+    if (string !== undefined) tokens.push({ kind: "string", text: string });
+    else if (word !== undefined) tokens.push({ kind: "word", text: word });
+    else if (number !== undefined) tokens.push({ kind: "number", text: number });
+    else tokens.push({ kind: "mark", text: mark as string });
+  }
+  return tokens;
+}
+
+/**
+ * Parses the literal dict of a .npy header, and nothing else of Python: no names, no calls, no
+ * nesting beyond one tuple of integers. A key that appears twice is refused. Throws CHECKPOINT.
+ */
+export function parsePythonDict(
+  text: string,
+  file: string,
+  field: string,
+): ReadonlyMap<string, PythonValue> {
+  const tokens = tokenize(text, file, field);
+  let at = 0;
+  const fail = (expected: string): never =>
+    refuse(file, field, `${expected} in the .npy header`, show(tokens[at]?.text ?? "its end"));
+  const is = (mark: string): boolean => tokens[at]?.kind === "mark" && tokens[at]?.text === mark;
+  const take = (mark: string): void => {
+    if (!is(mark)) fail(`"${mark}"`);
+    at++;
+  };
+
+  const tuple = (): number[] => {
+    const values: number[] = [];
+    take("(");
+    while (!is(")")) {
+      if (tokens[at]?.kind !== "number") fail("an integer");
+      values.push(Number(tokens[at++]?.text));
+      // `(3)` is an int in Python, `(3,)` a tuple
+      if (values.length === 1 || !is(")")) take(",");
+    }
+    take(")");
+    return values;
+  };
+
+  const value = (): PythonValue => {
+    const next = tokens[at];
+    if (next?.kind === "mark") return tuple();
+    if (next?.kind !== "string" && next?.kind !== "word") return fail("a str, a bool or a tuple");
+    at++;
+    return next.kind === "word" ? next.text === "True" : next.text;
+  };
+
+  const dict = new Map<string, PythonValue>();
+  take("{");
+  while (!is("}")) {
+    const key = tokens[at];
+    if (key?.kind !== "string") return fail("a key");
+    if (dict.has(key.text)) fail("each key once");
+    at++;
+    take(":");
+    dict.set(key.text, value());
+    if (!is("}")) take(",");
+  }
+  take("}");
+  if (at !== tokens.length) fail("nothing after the dict");
+  return dict;
+}

@@ -1,0 +1,133 @@
+import { basename } from "node:path";
+import { type CoderFile, openCoderFile } from "../checkpoint/index.js";
+import { argument } from "../errors/check-options.js";
+import type { DtypeName } from "../native/addon.js";
+
+/** What a coder is and where it belongs. */
+export interface CoderConfig {
+  readonly architecture: "jumprelu";
+  /** Width of what it reads: d_model, or heads · d_head for attention coders. */
+  readonly dIn: number;
+  /** Width of what it writes. */
+  readonly dOut: number;
+  /** Number of features. */
+  readonly dSae: number;
+  /** The hook whose tensor it reads. */
+  readonly hookName: string;
+  /** The hook whose tensor it rebuilds: `hookName` again for an SAE. */
+  readonly hookNameOut: string;
+  /** `model/source` on Neuronpedia, where one is known. */
+  readonly neuronpediaId: string | undefined;
+  /** Mean number of active features, as published. */
+  readonly l0: number | undefined;
+  readonly layer: number | undefined;
+  /** As published: `16k`, `1m`. */
+  readonly width: string | undefined;
+  /** The model it was trained on, without its owner: `gemma-2-2b`. */
+  readonly modelName: string | undefined;
+  readonly dtype: DtypeName;
+  readonly device: string;
+  readonly path: string;
+  /** Whether the output has the affine skip x·A. */
+  readonly skip: boolean;
+}
+
+/** Parameter types of a coder: "auto" is the file's own. */
+export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
+
+/** What `SAE.fromFile` and `Transcoder.fromFile` take. */
+export interface CoderFileOptions {
+  /** The hook whose tensor the coder reads; needed where neither path nor config.json tells it. */
+  readonly hookName?: string;
+  /** "cpu" (default) or "cuda", "cuda:1". */
+  readonly device?: string;
+  readonly dtype?: CoderDtype;
+  readonly signal?: AbortSignal;
+}
+
+export interface TranscoderFileOptions extends CoderFileOptions {
+  /** The hook whose tensor the transcoder rebuilds. */
+  readonly hookNameOut?: string;
+}
+
+/** Everything about a coder that is known before its weights are loaded. */
+export type CoderPlan = Omit<CoderConfig, "dtype" | "device"> & { readonly file: CoderFile };
+
+type Kind = "SAE" | "Transcoder";
+
+/** Opens a coder's file, and settles which hooks it belongs to. */
+export function planCoder(kind: Kind, path: string, options: TranscoderFileOptions): CoderPlan {
+  const what = `${kind}.fromFile`;
+  const file = openCoderFile(path);
+  const { guess, dIn, dOut, dSae } = file;
+  checkKind(what, kind, file, path, options);
+  const hookName = options.hookName ?? guess.hookName ?? needHook(what, "hookName", "reads", path);
+  const hookNameOut =
+    kind === "SAE"
+      ? hookName
+      : (options.hookNameOut ??
+        guess.hookNameOut ??
+        needHook(what, "hookNameOut", "rebuilds", path));
+  return {
+    architecture: "jumprelu",
+    dIn,
+    dOut,
+    dSae,
+    hookName,
+    hookNameOut,
+    neuronpediaId: undefined,
+    l0: guess.l0,
+    layer: layerOf(hookName) ?? guess.layer,
+    width: guess.width,
+    modelName: guess.modelName,
+    path,
+    skip: file.params.skip !== undefined,
+    file,
+  };
+}
+
+function checkKind(
+  what: string,
+  kind: Kind,
+  file: CoderFile,
+  path: string,
+  options: TranscoderFileOptions,
+): void {
+  const { guess, dIn, dOut, params } = file;
+  const transcodes = guess.site === "transcoder" || dIn !== dOut || params.skip !== undefined;
+  if (kind === "SAE" && transcodes) {
+    throw argument(
+      what,
+      "an SAE",
+      "path",
+      `a transcoder (${basename(path)}): load it with Transcoder.fromFile`,
+      { path },
+    );
+  }
+  const known = guess.site !== undefined && guess.hookName !== undefined;
+  const overridden = options.hookName !== undefined && options.hookNameOut !== undefined;
+  if (kind === "Transcoder" && known && !transcodes && !overridden) {
+    throw argument(
+      what,
+      "a transcoder",
+      "path",
+      `an SAE of ${guess.hookName}: load it with SAE.fromFile`,
+      { path },
+    );
+  }
+}
+
+function needHook(what: string, option: string, does: string, path: string): never {
+  throw argument(
+    what,
+    `the hook that the coder ${does} (such as "blocks.20.hook_resid_post")`,
+    option,
+    `none, and ${path} does not tell it`,
+    { option, path },
+  );
+}
+
+export function layerOf(hookName: string): number | undefined {
+  const layer = /^blocks\.(\d+)\./.exec(hookName)?.[1];
+  return layer === undefined ? undefined : Number(layer);
+}

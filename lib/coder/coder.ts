@@ -1,0 +1,337 @@
+import { inspect } from "node:util";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { DisposedError, GemlensError } from "../errors/index.js";
+import type { CoderHandle, FeaturesHandle } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, handleOf } from "../tensor/internal.js";
+import type { CoderConfig } from "./coder-config.js";
+import { checkOrigin, checkWidth } from "./coder-input.js";
+import { adoptFeatures, checkFeature, FeatureActs, useFeatures } from "./feature-acts.js";
+import { rowMaskOf } from "./row-layout.js";
+import { saveCoder } from "./save-coder.js";
+
+/** One feature of one coder: what interventions and attribution targets name. */
+export interface FeatureRef {
+  readonly coder: Coder;
+  readonly feature: number;
+}
+
+export interface EncodeOptions {
+  /** Only these features are computed. */
+  readonly features?: readonly number[];
+  /** Takes a tensor that is known to come from another hook. */
+  readonly unchecked?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface CoderCallOptions {
+  readonly unchecked?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** What `edit` calls: changes the activations in place, or returns others. */
+export type EditFunction = (acts: FeatureActs) => void | FeatureActs | Promise<void | FeatureActs>;
+
+type ParameterName = "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip";
+
+let handleOfCoder: (coder: Coder, what: string) => CoderHandle;
+
+/**
+ * A JumpReLU coder: what SAEs and transcoders share.
+ *
+ *     pre = x·W_enc + b_enc      f = pre where pre > max(threshold, 0), else 0
+ *     out = f·W_dec + b_dec      (+ x·A where the coder has an affine skip connection)
+ *
+ * (Rajamanoharan et al. 2024, arXiv 2407.14435; Lieberum et al. 2024, arXiv 2408.05147.)
+ * The parameters are read-only and belong to the coder.
+ */
+export abstract class Coder implements Disposable {
+  readonly cfg: CoderConfig;
+  readonly #handle: CoderHandle;
+  readonly #parameters = new Map<ParameterName, Tensor>();
+  #disposed = false;
+
+  static {
+    handleOfCoder = (coder, what) => coder.#alive(what);
+  }
+
+  protected constructor(handle: CoderHandle, cfg: CoderConfig) {
+    this.#handle = handle;
+    this.cfg = cfg;
+  }
+
+  /** [dIn, dSae] */
+  get W_enc(): Tensor<["d_in", "d_sae"]> {
+    return this.parameter("W_enc") as Tensor<["d_in", "d_sae"]>;
+  }
+
+  /** [dSae, dOut] */
+  get W_dec(): Tensor<["d_sae", "d_out"]> {
+    return this.parameter("W_dec") as Tensor<["d_sae", "d_out"]>;
+  }
+
+  /** [dSae] */
+  get b_enc(): Tensor<["d_sae"]> {
+    return this.parameter("b_enc") as Tensor<["d_sae"]>;
+  }
+
+  /** [dOut] */
+  get b_dec(): Tensor<["d_out"]> {
+    return this.parameter("b_dec") as Tensor<["d_out"]>;
+  }
+
+  /** [dSae] */
+  get threshold(): Tensor<["d_sae"]> {
+    return this.parameter("threshold") as Tensor<["d_sae"]>;
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
+  /**
+   * Feature activations of x [.., dIn] (for attention coders also [.., heads, d_head]).
+   *
+   * @throws SHAPE for another width; HOOK for a tensor known to come from another hook than
+   *   `cfg.hookName`; ARGUMENT for a feature id out of range
+   */
+  async encode(x: Tensor, options: EncodeOptions = {}): Promise<FeatureActs> {
+    checkOptions("encode", options, ["features", "unchecked", "signal"]);
+    const only = this.#wanted(options.features);
+    const mask = rowMaskOf(x);
+    return adoptFeatures(await this.#encode("encode", x, only, options), { mask });
+  }
+
+  /**
+   * What the features rebuild: f·W_dec + b_dec, [.., dOut]; attention coders leave the heads
+   * flattened. A coder with a skip connection needs `x` too.
+   *
+   * @throws ARGUMENT without the needed `x`; SHAPE for activations of another coder's width
+   */
+  async decode(
+    acts: FeatureActs,
+    x?: Tensor,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Tensor<["batch", "pos", "d_out"]>> {
+    checkOptions("decode", options, ["signal"]);
+    const handle = this.#alive("decode");
+    this.checkActs("decode", acts);
+    if (this.cfg.skip && x === undefined) {
+      throw argument("decode", "the coder's input (its output has the skip x·A)", "x", "none");
+    }
+    if (x !== undefined) this.checkInput("decode", x, true);
+    const held = this.cfg.skip && x !== undefined ? hold(x) : undefined;
+    try {
+      const out = await useFeatures(acts, "decode", (features) => {
+        const skip = held === undefined ? null : handleOf(held, "decode");
+        return task(
+          "decode",
+          (addon, ctx) => addon.coderDecode(handle, features, skip, ctx),
+          options,
+        );
+      });
+      return adopt(out) as Tensor<["batch", "pos", "d_out"]>;
+    } finally {
+      held?.dispose();
+    }
+  }
+
+  /**
+   * A feature's direction, read-only: what it listens for ([dIn], a column of W_enc) or what it
+   * writes ([dOut], a row of W_dec).
+   */
+  direction(feature: number, side: "encoder" | "decoder" = "decoder"): Tensor {
+    checkFeature("direction", feature, this.cfg.dSae);
+    if (side !== "encoder" && side !== "decoder") {
+      throw argument("direction", '"encoder" or "decoder"', "side", JSON.stringify(side));
+    }
+    return side === "encoder" ? this.W_enc.select(1, feature) : this.W_dec.select(0, feature);
+  }
+
+  /** Names one feature, for interventions and targets. ARGUMENT where there is no such feature. */
+  feature(feature: number): FeatureRef {
+    checkFeature("feature", feature, this.cfg.dSae);
+    return { coder: this, feature };
+  }
+
+  /**
+   * Writes the coder in a published format, in float32: Gemma Scope 1 where `path` ends in .npz,
+   * else a Gemma Scope 2 folder (config.json and params.safetensors). Written to a temporary name
+   * first, then renamed.
+   *
+   * @throws UNSUPPORTED where the format has no place for this coder (a skip in an .npz; a hook
+   *   that Gemma Scope 2 does not name)
+   */
+  async save(path: string): Promise<void> {
+    this.#alive("save");
+    await saveCoder(path, this.cfg, (name) => this.parameter(name));
+  }
+
+  /** Frees the parameters; calls already made finish. Later use throws DisposedError. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const tensor of this.#parameters.values()) tensor.dispose();
+    this.#parameters.clear();
+    call("dispose", (addon) => addon.dispose(this.#handle));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  [inspect.custom](): string {
+    const { cfg } = this;
+    const hooks =
+      cfg.hookName === cfg.hookNameOut ? cfg.hookName : `${cfg.hookName} → ${cfg.hookNameOut}`;
+    const parts = [
+      `${cfg.dIn} → ${cfg.dSae} → ${cfg.dOut}`,
+      cfg.architecture,
+      ...(cfg.skip ? ["skip"] : []),
+      `${cfg.dtype} ${cfg.device}`,
+      ...(cfg.l0 === undefined ? [] : [`L0 ${cfg.l0}`]),
+    ];
+    const name = `${this.constructor.name} ${cfg.modelName ?? ""}`.trim();
+    return `${name} ${hooks} (${parts.join(", ")})${this.#disposed ? " (disposed)" : ""}`;
+  }
+
+  protected parameter(name: ParameterName): Tensor {
+    const handle = this.#alive(name);
+    const known = this.#parameters.get(name);
+    if (known !== undefined && !known.isDisposed) return known;
+    const tensor = adopt(call(name, (addon) => addon.coderParameter(handle, name)));
+    // Made at first use, maybe inside a hook or a tidy, but the coder's for good.
+    disown(tensor);
+    this.#parameters.set(name, tensor);
+    return tensor;
+  }
+
+  protected checkInput(what: string, x: Tensor, unchecked: boolean | undefined): void {
+    this.#alive(what);
+    handleOf(x, what);
+    if (unchecked !== true) checkOrigin(what, x, this.cfg.hookName, this.cfg);
+    checkWidth(what, x, "input", this.cfg.dIn, this.cfg.hookName);
+  }
+
+  protected checkOutput(what: string, y: Tensor): void {
+    handleOf(y, what);
+    checkWidth(what, y, "output", this.cfg.dOut, this.cfg.hookNameOut);
+  }
+
+  protected async forwardNative(
+    what: string,
+    x: Tensor,
+    options: CoderCallOptions,
+  ): Promise<Tensor> {
+    this.checkInput(what, x, options.unchecked);
+    const run = task(
+      what,
+      (addon, ctx) => addon.coderForward(this.#handle, handleOf(x, what), ctx),
+      options,
+    );
+    return adopt(await run);
+  }
+
+  protected async errorNative(x: Tensor, y: Tensor, options: CoderCallOptions): Promise<Tensor> {
+    const held = hold(y);
+    try {
+      const rebuilt = await this.forwardNative("error", x, options);
+      try {
+        return held.sub(rebuilt);
+      } finally {
+        rebuilt.dispose();
+      }
+    } finally {
+      held.dispose();
+    }
+  }
+
+  async #encode(
+    what: string,
+    x: Tensor,
+    only: Int32Array | null,
+    options: CoderCallOptions,
+  ): Promise<FeaturesHandle> {
+    this.checkInput(what, x, options.unchecked);
+    return task(
+      what,
+      (addon, ctx) => addon.coderEncode(this.#handle, handleOf(x, what), only, ctx),
+      options,
+    );
+  }
+
+  /** base + (f′ − f)·W_dec, where f are the features of x and f′ what `fn` makes of them. */
+  protected async editNative(
+    x: Tensor,
+    base: Tensor,
+    fn: EditFunction,
+    options: CoderCallOptions,
+  ): Promise<Tensor> {
+    if (typeof fn !== "function") throw argument("edit", "a function", "fn", typeof fn);
+    const handle = this.#alive("edit");
+    const held = hold(base);
+    const mask = rowMaskOf(x);
+    let before: FeaturesHandle | undefined;
+    let acts: FeatureActs | undefined;
+    try {
+      before = await this.#encode("edit", x, null, options);
+      const original = before;
+      acts = adoptFeatures(original, { mask, lent: true });
+      const after = (await fn(acts)) ?? acts;
+      this.checkActs("edit", after);
+      const edited = await useFeatures(after, "edit", (features) =>
+        task(
+          "edit",
+          (addon, ctx) =>
+            addon.coderApplyEdit(handle, handleOf(held, "edit"), original, features, ctx),
+          options,
+        ),
+      );
+      return adopt(edited);
+    } finally {
+      acts?.dispose();
+      if (before !== undefined) {
+        const done = before;
+        call("edit", (addon) => addon.dispose(done));
+      }
+      held.dispose();
+    }
+  }
+
+  protected checkActs(what: string, acts: FeatureActs): void {
+    if (!(acts instanceof FeatureActs)) {
+      throw argument(what, "the FeatureActs of an encode", "acts", typeof acts);
+    }
+    if (acts.dSae === this.cfg.dSae) return;
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected [.., ${this.cfg.dSae}] for acts, got [${acts.shape.join(", ")}]`,
+      { expected: this.cfg.dSae, got: acts.shape },
+    );
+  }
+
+  #wanted(features: readonly number[] | undefined): Int32Array | null {
+    if (features === undefined) return null;
+    for (const feature of features) checkFeature("encode", feature, this.cfg.dSae);
+    return Int32Array.from(new Set(features)).sort();
+  }
+
+  #alive(what: string): CoderHandle {
+    if (this.#disposed) throw new DisposedError(`${what}: the coder was disposed`);
+    return this.#handle;
+  }
+}
+
+/** The same tensor under a handle of our own: the caller may dispose its own before we are done. */
+function hold(x: Tensor): Tensor {
+  const held = x.reshape(x.shape);
+  disown(held);
+  return held;
+}
+
+/** @internal The native coder; throws DisposedError. */
+export function coderHandle(coder: Coder, what: string): CoderHandle {
+  return handleOfCoder(coder, what);
+}

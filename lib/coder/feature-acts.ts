@@ -1,0 +1,315 @@
+import { type InspectOptions, inspect } from "node:util";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { DisposedError, GemlensError } from "../errors/index.js";
+import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import { disown, keepBeyond, own } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt } from "../tensor/internal.js";
+import { RowLayout } from "./row-layout.js";
+import { strongest } from "./strongest.js";
+
+/** Which tokens an edit touches; left out: every real token of every row. */
+export interface EditOptions {
+  /** Counted in each row's real tokens, negative from its end. */
+  readonly positions?: number | readonly number[];
+  readonly batch?: number | readonly number[];
+}
+
+/** One active feature of one token. */
+export interface ActiveFeature {
+  readonly feature: number;
+  readonly value: number;
+}
+
+/** One active feature and where it is active; `pos` counts the row's real tokens. */
+export interface LocatedFeature extends ActiveFeature {
+  readonly batch: number;
+  readonly pos: number;
+}
+
+/**
+ * Active features in compressed rows: the features of token t (flattened over all but the last
+ * axis of `shape`) are `indices[indptr[t] … indptr[t+1])`, ascending, with their `values`.
+ */
+export interface SparseFeatures {
+  /** [.., dSae], the shape of the dense tensor this stands for. */
+  readonly shape: number[];
+  readonly indptr: Int32Array;
+  readonly indices: Int32Array;
+  readonly values: Float32Array;
+}
+
+let acquire: (acts: FeatureActs, what: string) => Promise<FeaturesHandle> | FeaturesHandle;
+let release: (acts: FeatureActs) => void;
+let make: (handle: FeaturesHandle, options: FeatureActsOptions) => FeatureActs;
+
+interface FeatureActsOptions {
+  /** The run's: [batch · pos], 1 for a real token; left out: all are real. */
+  readonly mask?: Uint8Array | undefined;
+  /** The caller keeps the handle and frees it: `edit` needs the activations from before. */
+  readonly lent?: boolean;
+}
+
+/**
+ * Feature activations of a coder, sparse, on the coder's device. Nothing of size [tokens, dSae]
+ * exists unless `toDense()` is called.
+ *
+ * `set`, `add` and `zero` change the activations in place; they are checked at once and applied
+ * natively, in order, by the next call that uses the activations.
+ */
+export class FeatureActs implements Disposable {
+  readonly dSae: number;
+  readonly #shape: readonly number[];
+  readonly #layout: RowLayout;
+  readonly #masked: boolean;
+  readonly #device: string;
+  readonly #lent: boolean;
+  #handle: FeaturesHandle;
+  #nnz: number;
+  #pending: NativeFeatureEdit[] = [];
+  #applying: Promise<void> | undefined;
+  #users = 0;
+  #disposed = false;
+  #edited = false;
+
+  static {
+    acquire = (acts, what) => acts.#acquire(what);
+    release = (acts) => acts.#release();
+    make = (handle, options) => new FeatureActs(handle, options);
+  }
+
+  private constructor(handle: FeaturesHandle, options: FeatureActsOptions) {
+    const info = call("features", (addon) => addon.featuresInfo(handle));
+    this.#handle = handle;
+    this.#shape = info.shape;
+    this.#device = info.device;
+    this.#nnz = info.nnz;
+    this.dSae = info.dSae;
+    this.#lent = options.lent ?? false;
+    const leading = info.shape;
+    // [pos] is one row; more than two leading axes have no positions, only cells.
+    const batch = leading.length === 2 ? (leading[0] ?? 1) : 1;
+    const cells = leading.reduce((product, size) => product * size, 1);
+    const mask = options.mask?.length === cells ? options.mask : undefined;
+    this.#masked = mask !== undefined;
+    this.#layout = new RowLayout(batch, batch === 0 ? 0 : cells / batch, mask);
+    own(this);
+  }
+
+  /** [.., dSae]: [batch, pos, dSae] for activations of a run. */
+  get shape(): number[] {
+    return [...this.#shape, this.dSae];
+  }
+
+  /** Active features in all; edits that no call has applied yet are not counted. */
+  get nnz(): number {
+    this.#check("nnz");
+    return this.#nnz;
+  }
+
+  /** "cpu" or "cuda:0". */
+  get device(): string {
+    return this.#device;
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** The compressed rows, on the host. */
+  async read(): Promise<SparseFeatures> {
+    const csr = await useFeatures(this, "read", (handle) =>
+      task("read", (addon, ctx) => addon.featuresRead(handle, ctx)),
+    );
+    return { shape: this.shape, ...csr };
+  }
+
+  /** Active features of one token, the strongest first. */
+  async at(where: { batch?: number; pos: number }): Promise<ActiveFeature[]> {
+    checkOptions("at", where, ["batch", "pos"]);
+    this.#needPositions("at");
+    const row = this.#layout.row("at", where.batch ?? 0);
+    const cell = row * this.#layout.pos + this.#layout.column("at", row, where.pos);
+    const { indptr, indices, values } = await this.read();
+    const found: ActiveFeature[] = [];
+    for (let i = indptr[cell] ?? 0; i < (indptr[cell + 1] ?? 0); i++) {
+      found.push({ feature: indices[i] ?? 0, value: values[i] ?? 0 });
+    }
+    return found.sort((a, b) => b.value - a.value || a.feature - b.feature);
+  }
+
+  /** The `k` strongest activations of all tokens, the strongest first. */
+  async topK(k: number): Promise<LocatedFeature[]> {
+    if (!Number.isInteger(k) || k < 1) throw argument("topK", "a positive integer", "k", k);
+    this.#needPositions("topK");
+    return strongest(await this.read(), this.#layout, k);
+  }
+
+  /** [.., dSae] float32, zeros included: batch · pos · dSae · 4 bytes. */
+  async toDense(): Promise<Tensor<["batch", "pos", "d_sae"]>> {
+    const handle = await useFeatures(this, "toDense", (features) =>
+      task("toDense", (addon, ctx) => addon.featuresToDense(features, ctx)),
+    );
+    return adopt(handle) as Tensor<["batch", "pos", "d_sae"]>;
+  }
+
+  /** Gives `feature` the value, where it is inactive too. */
+  set(feature: number, value: number, options?: EditOptions): this {
+    return this.#edit("set", feature, value, options);
+  }
+
+  /** Adds to `feature`; where it is inactive it becomes `value`. */
+  add(feature: number, value: number, options?: EditOptions): this {
+    return this.#edit("add", feature, value, options);
+  }
+
+  /** Turns `feature` off. */
+  zero(feature: number, options?: EditOptions): this {
+    return this.#edit("zero", feature, 0, options);
+  }
+
+  /** Frees the activations; calls already made finish. Later use throws DisposedError. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    disown(this);
+    this.#freeWhenUnused();
+  }
+
+  /** Takes the activations out of the `tidy` or the hook they were made in. */
+  keep(): this {
+    this.#check("keep");
+    keepBeyond(this);
+    return this;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  [inspect.custom](_depth: number, _options: InspectOptions): string {
+    const shape = `[${this.shape.join(", ")}]`;
+    if (this.#disposed) return `FeatureActs ${shape} (disposed)`;
+    const cells = this.#layout.batch * this.#layout.pos;
+    const mean = cells === 0 ? 0 : this.#nnz / cells;
+    const waiting = this.#pending.length > 0 ? `, ${this.#pending.length} edits to apply` : "";
+    return `FeatureActs ${shape} float32 ${this.#device}, ${this.#nnz} active (${mean.toFixed(1)} per token)${waiting}`;
+  }
+
+  #edit(op: NativeFeatureEdit["op"], feature: number, value: number, options?: EditOptions): this {
+    this.#check(op);
+    checkOptions(op, options, ["positions", "batch"]);
+    checkFeature(op, feature, this.dSae);
+    if (!Number.isFinite(value)) throw argument(op, "a finite number", "value", value);
+    const { positions, batch } = options ?? {};
+    if (positions !== undefined || batch !== undefined) this.#needPositions(op);
+    else if (!this.#masked) {
+      this.#pending.push({ op, feature, value });
+      return this;
+    }
+    // Padding has no features, and an edit gives it none.
+    const rows = this.#layout.cells(op, positions, batch);
+    this.#pending.push({ op, feature, value, rows });
+    return this;
+  }
+
+  #needPositions(what: string): void {
+    this.#check(what);
+    if (this.#shape.length <= 2) return;
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected activations of [batch, pos], got [${this.shape.join(", ")}]`,
+      { got: this.shape },
+    );
+  }
+
+  #check(what: string): void {
+    if (this.#disposed) throw new DisposedError(`${what}: the activations were disposed`);
+  }
+
+  // Without edits the handle is given out in the same turn, so that the caller's native call
+  // retains it before anything can dispose it.
+  #acquire(what: string): Promise<FeaturesHandle> | FeaturesHandle {
+    this.#check(what);
+    this.#users++;
+    if (this.#pending.length === 0 && this.#applying === undefined) return this.#handle;
+    if (this.#pending.length > 0) this.#apply(what);
+    const applied = this.#applying ?? Promise.resolve();
+    return applied.then(
+      () => this.#handle,
+      (error) => {
+        this.#release();
+        throw error;
+      },
+    );
+  }
+
+  #apply(what: string): void {
+    const edits = this.#pending;
+    this.#pending = [];
+    const before = this.#applying ?? Promise.resolve();
+    this.#users++;
+    const applying = before
+      .then(() => {
+        const from = this.#handle;
+        return task(what, (addon, ctx) => addon.featuresEdit(from, edits, ctx));
+      })
+      .then((handle) => {
+        const old = this.#handle;
+        if (this.#edited || !this.#lent) call(what, (addon) => addon.dispose(old));
+        this.#handle = handle;
+        this.#edited = true;
+        this.#nnz = call(what, (addon) => addon.featuresInfo(handle)).nnz;
+      })
+      .finally(() => {
+        if (this.#applying === applying) this.#applying = undefined;
+        this.#release();
+      });
+    this.#applying = applying;
+  }
+
+  #release(): void {
+    this.#users--;
+    this.#freeWhenUnused();
+  }
+
+  #freeWhenUnused(): void {
+    if (!this.#disposed || this.#users > 0) return;
+    if (this.#edited || !this.#lent) call("dispose", (addon) => addon.dispose(this.#handle));
+  }
+}
+
+/** @internal Wraps native activations; they are the object's to free unless lent. */
+export function adoptFeatures(
+  handle: FeaturesHandle,
+  options: FeatureActsOptions = {},
+): FeatureActs {
+  return make(handle, options);
+}
+
+/**
+ * @internal Runs `use` with the native features, edits applied; `use` must make its native call
+ * before it returns.
+ */
+export function useFeatures<T>(
+  acts: FeatureActs,
+  what: string,
+  use: (handle: FeaturesHandle) => Promise<T>,
+): Promise<T> {
+  const run = (handle: FeaturesHandle): Promise<T> => {
+    try {
+      return use(handle);
+    } finally {
+      release(acts);
+    }
+  };
+  const handle = acquire(acts, what);
+  return handle instanceof Promise ? handle.then(run) : run(handle);
+}
+
+/** A feature id is checked on the host: out of range on CUDA it would poison the process. */
+export function checkFeature(what: string, feature: number, dSae: number): void {
+  if (Number.isInteger(feature) && feature >= 0 && feature < dSae) return;
+  throw argument(what, `an integer in [0, ${dSae})`, "feature", feature, { dSae });
+}

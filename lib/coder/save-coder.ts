@@ -1,0 +1,173 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Zip, ZipPassThrough } from "fflate";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { Tensor } from "../tensor/index.js";
+import type { CoderConfig } from "./coder-config.js";
+
+type Parameter = "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip";
+type Read = (name: Parameter) => Tensor;
+
+const names = ["W_enc", "W_dec", "b_enc", "b_dec", "threshold"] as const;
+const piece = 8 * 1024 * 1024;
+
+/** Writes a coder in float32 as `Coder.save` says. */
+export async function saveCoder(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  if (typeof path !== "string" || path === "") {
+    throw argument("save", "a file or folder name", "path", JSON.stringify(path));
+  }
+  if (path.endsWith(".npz")) return saveNpz(path, cfg, read);
+  return saveFolder(path, cfg, read);
+}
+
+async function saveNpz(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  if (cfg.skip) refuse("the skip connection has no place in an .npz; save to a folder instead");
+  // The writer has no 64-bit zip; the widest published SAEs would need it.
+  if (4 * cfg.dSae * Math.max(cfg.dIn, cfg.dOut) * 2 >= 2 ** 32) {
+    refuse("an .npz of 4 GiB or more is not written; save to a folder instead");
+  }
+  await writeFile(path, async (file) => {
+    const chunks: Uint8Array[] = [];
+    let failure: Error | null = null;
+    const zip = new Zip((error, chunk) => {
+      failure ??= error;
+      chunks.push(chunk);
+    });
+    const drain = async () => {
+      if (failure) throw failure;
+      for (const chunk of chunks.splice(0)) await writeAll(file, chunk);
+    };
+    for (const name of names) {
+      const entry = new ZipPassThrough(`${name}.npy`);
+      zip.add(entry);
+      const tensor = read(name);
+      entry.push(npyHeader(tensor.shape));
+      const bytes = await bytesOf(tensor, scaleOf(name, cfg));
+      for (let at = 0; at < bytes.length; at += piece) {
+        entry.push(bytes.subarray(at, at + piece));
+        await drain();
+      }
+      entry.push(new Uint8Array(0), true);
+    }
+    zip.end();
+    await drain();
+  });
+}
+
+/** Version 1.0 of NumPy's format, C order; the data begins at a multiple of 64. */
+function npyHeader(shape: readonly number[]): Uint8Array {
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tuple}), }`;
+  const length = Math.ceil((10 + text.length + 1) / 64) * 64 - 10;
+  const header = Buffer.alloc(10 + length, " ");
+  header.set([0x93, ...Buffer.from("NUMPY"), 1, 0]);
+  header.writeUInt16LE(length, 8);
+  header.write(text, 10, "latin1");
+  header[9 + length] = 0x0a;
+  return header;
+}
+
+async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  const config = {
+    hf_hook_point_in: hfHook(cfg.hookName),
+    hf_hook_point_out: hfHook(cfg.hookNameOut),
+    width: cfg.dSae,
+    ...(cfg.modelName !== undefined && { model_name: cfg.modelName }),
+    architecture: "jump_relu",
+    ...(cfg.l0 !== undefined && { l0: cfg.l0 }),
+    affine_connection: cfg.skip,
+    type: cfg.hookName === cfg.hookNameOut ? "sae" : "transcoder",
+  };
+  const keys: [string, Parameter][] = [
+    ["w_enc", "W_enc"],
+    ["w_dec", "W_dec"],
+    ["b_enc", "b_enc"],
+    ["b_dec", "b_dec"],
+    ["threshold", "threshold"],
+  ];
+  if (cfg.skip) keys.push(["affine_skip_connection", "skip"]);
+  let offset = 0;
+  const entries = keys.map(([key, name]) => {
+    const shape = read(name).shape;
+    const begin = offset;
+    offset += 4 * shape.reduce((product, size) => product * size, 1);
+    return [key, { dtype: "F32", shape, data_offsets: [begin, offset] }];
+  });
+  const text = JSON.stringify(Object.fromEntries(entries));
+  const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, " "));
+  await writeFile(join(path, "params.safetensors"), async (file) => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    await writeAll(file, length);
+    await writeAll(file, header);
+    for (const [, name] of keys) {
+      const bytes = await bytesOf(read(name), 1);
+      for (let at = 0; at < bytes.length; at += piece) {
+        await writeAll(file, bytes.subarray(at, at + piece));
+      }
+    }
+  });
+  await writeFile(join(path, "config.json"), (file) =>
+    writeAll(file, Buffer.from(`${JSON.stringify(config, null, 2)}\n`)),
+  );
+}
+
+/** The Hugging Face module path that Gemma Scope 2 writes for a hook. */
+function hfHook(hook: string): string {
+  const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(hook) ?? [];
+  const module = modules[point ?? ""];
+  if (layer === undefined || module === undefined) {
+    return refuse(`Gemma Scope 2 has no name for ${hook}; save to an .npz instead`);
+  }
+  return `model.layers.${layer}.${module}`;
+}
+
+const modules: Readonly<Record<string, string>> = {
+  hook_resid_post: "output",
+  "attn.hook_z": "self_attn.o_proj.input",
+  hook_mlp_out: "post_feedforward_layernorm.output",
+  "mlp.hook_in": "pre_feedforward_layernorm.output",
+};
+
+/** Embedding coders are published for embeddings before their factor √d_model. */
+function scaleOf(name: Parameter, cfg: CoderConfig): number {
+  if (cfg.hookName !== "hook_embed") return 1;
+  if (name === "W_enc") return Math.sqrt(cfg.dIn);
+  return name === "W_dec" ? 1 / Math.sqrt(cfg.dIn) : 1;
+}
+
+async function bytesOf(tensor: Tensor, scale: number): Promise<Uint8Array> {
+  const values = (await tensor.read()) as Float32Array;
+  if (scale !== 1) for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * scale;
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** Writes beside the goal, then renames: a reader never sees half a file. */
+async function writeFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      await write(file);
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await file.write(bytes, at, bytes.length - at)).bytesWritten;
+  }
+}
+
+function refuse(reason: string): never {
+  throw new GemlensError("UNSUPPORTED", `save: ${reason}`, { reason });
+}

@@ -1,0 +1,63 @@
+import { checkOptions } from "../errors/check-options.js";
+import type { Tensor } from "../tensor/index.js";
+import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
+import type { TranscoderFileOptions } from "./coder-config.js";
+import { loadCoder } from "./load-coder.js";
+
+/**
+ * A transcoder: reads one tensor (`cfg.hookName`, an MLP's input) and rebuilds another
+ * (`cfg.hookNameOut`, its output), with an affine skip connection x·A in some of Gemma Scope 2.
+ *
+ * Gemma Scope 1 reads `ln2.hook_normalized` (without the norm's gain), Gemma Scope 2
+ * `mlp.hook_in` (with it).
+ */
+export class Transcoder extends Coder {
+  /**
+   * Loads a Gemma Scope 1 `params.npz` or a Gemma Scope 2 folder. The hooks come from config.json
+   * or from the path where they tell them; else give `hookName` and `hookNameOut`.
+   *
+   * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; ARGUMENT for an SAE or unknown hooks
+   */
+  static async fromFile(path: string, options: TranscoderFileOptions = {}): Promise<Transcoder> {
+    const { handle, cfg } = await loadCoder("Transcoder", path, options);
+    return new Transcoder(handle, cfg);
+  }
+
+  /** A of the skip connection x·A, [dIn, dOut]; undefined where there is none. */
+  get W_skip(): Tensor<["d_in", "d_out"]> | undefined {
+    if (!this.cfg.skip) return undefined;
+    return this.parameter("skip") as Tensor<["d_in", "d_out"]>;
+  }
+
+  /** What the transcoder takes the output to be, skip included: [.., dOut] in x's dtype. */
+  async forward(
+    x: Tensor,
+    options: CoderCallOptions = {},
+  ): Promise<Tensor<["batch", "pos", "d_out"]>> {
+    checkOptions("forward", options, ["unchecked", "signal"]);
+    const out = await this.forwardNative("forward", x, options);
+    return out as Tensor<["batch", "pos", "d_out"]>;
+  }
+
+  /** y − forward(x): what the transcoder does not explain of the true output y [.., dOut]. */
+  async error<T extends Tensor>(x: Tensor, y: T, options: CoderCallOptions = {}): Promise<T> {
+    checkOptions("error", options, ["unchecked", "signal"]);
+    this.checkOutput("error", y);
+    return (await this.errorNative(x, y, options)) as T;
+  }
+
+  /**
+   * The output y [.., dOut] with the features of x changed and everything else kept:
+   * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others).
+   */
+  async edit<T extends Tensor>(
+    x: Tensor,
+    y: T,
+    fn: EditFunction,
+    options: CoderCallOptions = {},
+  ): Promise<T> {
+    checkOptions("edit", options, ["unchecked", "signal"]);
+    this.checkOutput("edit", y);
+    return (await this.editNative(x, y, fn, options)) as T;
+  }
+}

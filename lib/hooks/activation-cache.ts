@@ -1,0 +1,122 @@
+import { inspect } from "node:util";
+import { DisposedError, GemlensError } from "../errors/index.js";
+import { disown, keepBeyond, own } from "../native/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { HookTable } from "./hook-table.js";
+import type { AxesOf, CacheKey, CheckedKey, NameOfKey } from "./names.js";
+
+/** How many entries `console.log` shows. */
+const SHOWN = 8;
+
+/**
+ * The activations of one run by hook name. It owns its tensors: `dispose()` frees them all; to use one
+ * for longer, `clone()` it.
+ *
+ * @example
+ * using run = await model.runWithCache("Hello", { names: ["blocks.20.hook_resid_post"] });
+ * run.cache.get(["resid_post", 20]);   // Tensor<["batch", "pos", "d_model"]>
+ */
+export class ActivationCache<Names extends string = string> {
+  readonly #table: HookTable;
+  readonly #entries: ReadonlyMap<string, Tensor>;
+  #disposed = false;
+
+  /** Takes over the tensors; names are canonical. */
+  constructor(table: HookTable, entries: Iterable<readonly [name: string, tensor: Tensor]>) {
+    this.#table = table;
+    this.#entries = new Map(entries);
+    for (const tensor of this.#entries.values()) disown(tensor);
+    own(this);
+  }
+
+  /**
+   * The activation under a name, an alias of it, or a short key such as ["resid_post", −1].
+   *
+   * @throws GemlensError `NOT_FOUND` when it was not cached or is no hook point, `DISPOSED` after
+   * `dispose()`.
+   */
+  get<const Key extends CacheKey>(key: CheckedKey<Key, Names>): Tensor<AxesOf<NameOfKey<Key>>> {
+    const { name } = this.#table.resolve(key, "cache");
+    if (this.#disposed) throw new DisposedError(`cache: the cache was disposed`, { name });
+    const tensor = this.#entries.get(name);
+    if (tensor !== undefined) return tensor as Tensor<AxesOf<NameOfKey<Key>>>;
+    throw new GemlensError(
+      "NOT_FOUND",
+      `cache: "${name}" was not asked for in \`names\`; cached: ${this.#listed()}`,
+      { name, names: this.names },
+    );
+  }
+
+  /** Whether `key` was cached; false also for what is no hook point. */
+  has(key: CacheKey): boolean {
+    try {
+      return this.#entries.has(this.#table.resolve(key, "cache").name);
+    } catch (error) {
+      if (GemlensError.is(error, "NOT_FOUND")) return false;
+      throw error;
+    }
+  }
+
+  /** The canonical names cached, in the order asked for. */
+  get names(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#entries.keys();
+  }
+
+  [Symbol.iterator](): IterableIterator<[name: string, tensor: Tensor]> {
+    return this.#entries.entries();
+  }
+
+  /** Frees every tensor of the cache. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    disown(this);
+    for (const tensor of this.#entries.values()) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes the cache out of the `tidy` or hook that would dispose it. */
+  keep(): this {
+    if (this.#disposed) throw new DisposedError("keep: the cache was disposed");
+    keepBeyond(this);
+    return this;
+  }
+
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Names and shapes; never throws. */
+  toString(): string {
+    if (this.#disposed) return `ActivationCache of ${this.size} (disposed)`;
+    const lines = [...this.#entries].slice(0, SHOWN).map(([name, tensor]) => {
+      const what = tensor.isDisposed
+        ? "(disposed)"
+        : `[${tensor.shape.join(", ")}] ${tensor.dtype} ${tensor.device}`;
+      return `  ${name} ${what}`;
+    });
+    if (this.size > SHOWN) lines.push(`  … ${this.size - SHOWN} more`);
+    return [`ActivationCache of ${this.size}`, ...lines].join("\n");
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
+  #listed(): string {
+    const names = [...this.#entries.keys()];
+    const shown = names.slice(0, SHOWN).join(", ");
+    return names.length > SHOWN ? `${shown} and ${names.length - SHOWN} more` : shown || "nothing";
+  }
+}

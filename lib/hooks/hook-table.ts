@@ -1,0 +1,207 @@
+import { GemlensError } from "../errors/index.js";
+import { native } from "../native/call.js";
+import { closest } from "./closest.js";
+import type { CacheKey } from "./names.js";
+import {
+  blockAliases,
+  blockNorms,
+  blockPoints,
+  globalAliases,
+  globalPoints,
+  globalShortNames,
+  lastResidualAlias,
+  qkNormAliases,
+  qkNormPoints,
+  shortNames,
+} from "./points.js";
+
+/** One hook point of one model. */
+export interface ResolvedPoint {
+  /** The native id. */
+  readonly id: number;
+  /** The canonical name, under which the cache stores it. */
+  readonly name: string;
+  readonly layer: number | null;
+  readonly axes: readonly string[];
+}
+
+/** The hook points of a model of given depth: finds them by every name that is accepted. */
+export class HookTable {
+  /** Every canonical name: the model's own first, then block by block in order of firing. */
+  readonly allNames: readonly string[];
+  readonly nLayers: number;
+  readonly #qkNorm: boolean;
+  readonly #points = new Map<string, ResolvedPoint>();
+  readonly #byId = new Map<number, ResolvedPoint>();
+
+  constructor(
+    nLayers: number,
+    qkNorm: boolean,
+    ids: {
+      readonly global: readonly string[];
+      readonly block: readonly string[];
+    } = native().hookPoints(),
+  ) {
+    this.nLayers = nLayers;
+    this.#qkNorm = qkNorm;
+    checkSame("global", ids.global, Object.keys(globalPoints));
+    checkSame("block", ids.block, Object.keys(blockPoints));
+    ids.global.forEach((name, i) => {
+      this.#enter({ id: i, name, layer: null, axes: axesIn(globalPoints, name) });
+    });
+    for (let layer = 0; layer < nLayers; layer++) {
+      ids.block.forEach((suffix, i) => {
+        if (!qkNorm && qkNormPoints.has(suffix)) return;
+        this.#enter({
+          id: ids.global.length + layer * ids.block.length + i,
+          name: `blocks.${layer}.${suffix}`,
+          layer,
+          axes: axesIn(blockPoints, suffix),
+        });
+      });
+    }
+    this.allNames = [...this.#points.keys()];
+  }
+
+  /**
+   * The point that `key` names: a full name, an alias of it, TransformerLens' short form ["resid_post",
+   * 20], ["scale", 3, "ln1"], ["embed"] (a negative layer counts from the end), or "resid_post20",
+   * "scale3ln1".
+   *
+   * @throws GemlensError `NOT_FOUND` with the closest names, or with the layers that there are.
+   */
+  resolve(key: CacheKey, what = "hook"): ResolvedPoint {
+    const name = typeof key === "string" ? key : this.#expand(key, what);
+    const found = this.#points.get(name) ?? this.#find(name, what);
+    if (found !== undefined) return found;
+    const near = closest(name, this.#candidates(name));
+    const hint = near.length > 0 ? `; did you mean ${near.map((n) => `"${n}"`).join(", ")}?` : "";
+    throw new GemlensError(
+      "NOT_FOUND",
+      `${what}: expected the name of a hook point, got ${JSON.stringify(name.slice(0, 100))}${hint}`,
+      { name, suggestions: near },
+    );
+  }
+
+  /** The point with a native id. */
+  byId(id: number): ResolvedPoint {
+    const point = this.#byId.get(id);
+    if (point === undefined) throw new GemlensError("INTERNAL", `hook: no point has id ${id}`);
+    return point;
+  }
+
+  #enter(point: ResolvedPoint): void {
+    this.#points.set(point.name, Object.freeze(point));
+    this.#byId.set(point.id, point);
+  }
+
+  #find(name: string, what: string): ResolvedPoint | undefined {
+    if (Object.hasOwn(globalAliases, name)) {
+      return this.#points.get(globalAliases[name as keyof typeof globalAliases]);
+    }
+    if (name === lastResidualAlias)
+      return this.#inBlock(this.nLayers - 1, "hook_resid_post", name, what);
+    const full = /^blocks\.(\d+)\.(.+)$/.exec(name);
+    if (full !== null) {
+      const [, layer = "", suffix = ""] = full;
+      if (!Object.hasOwn(blockPoints, suffix) && !Object.hasOwn(blockAliases, suffix)) {
+        return undefined;
+      }
+      return this.#inBlock(Number(layer), suffix, name, what);
+    }
+    if (Object.hasOwn(globalShortNames, name)) {
+      return this.#points.get(globalShortNames[name as keyof typeof globalShortNames]);
+    }
+    const compact = /^([a-z_]+)(\d+)(ln\w+)?$/.exec(name);
+    if (compact !== null) {
+      const [, short = "", layer = "", norm] = compact;
+      const suffix = suffixOf(short, norm);
+      if (suffix !== undefined) return this.#inBlock(Number(layer), suffix, name, what);
+    }
+    return undefined;
+  }
+
+  #inBlock(layer: number, suffix: string, name: string, what: string): ResolvedPoint | undefined {
+    if (layer >= this.nLayers) throw this.#layerError(layer, name, what);
+    if (!this.#qkNorm && (qkNormPoints.has(suffix) || qkNormAliases.has(suffix))) {
+      throw new GemlensError(
+        "NOT_FOUND",
+        `${what}: "${name}" exists in Gemma 3 only: this model does not normalise queries and keys`,
+        { name },
+      );
+    }
+    const point = Object.hasOwn(blockAliases, suffix)
+      ? blockAliases[suffix as keyof typeof blockAliases]
+      : suffix;
+    return this.#points.get(`blocks.${layer}.${point}`);
+  }
+
+  #expand(key: Exclude<CacheKey, string>, what: string): string {
+    const [short, layer, norm] = Array.isArray(key) ? (key as readonly unknown[]) : [];
+    const shown = JSON.stringify(key) ?? String(key);
+    if (typeof short === "string" && layer === undefined) return short;
+    const suffix = typeof short === "string" ? suffixOf(short, norm) : undefined;
+    if (suffix === undefined) {
+      const known = [...Object.keys(shortNames), "scale", "normalized"];
+      const near = known.some((name) => name === short) ? [] : closest(String(short), known);
+      const hint = near.length > 0 ? `; did you mean "${near[0]}"?` : "";
+      throw new GemlensError(
+        "NOT_FOUND",
+        `${what}: expected [short name, layer] or ["scale" | "normalized", layer, ` +
+          `${blockNorms.map((n) => `"${n}"`).join(" | ")}] for a key, got ${shown}${hint}`,
+        { key, suggestions: near },
+      );
+    }
+    if (!Number.isInteger(layer)) throw this.#layerError(layer, shown, what);
+    const index = (layer as number) < 0 ? this.nLayers + (layer as number) : (layer as number);
+    if (index < 0 || index >= this.nLayers) throw this.#layerError(layer, shown, what);
+    return `blocks.${index}.${suffix}`;
+  }
+
+  #layerError(layer: unknown, name: string, what: string): GemlensError {
+    return new GemlensError(
+      "NOT_FOUND",
+      `${what}: expected a layer of 0 to ${this.nLayers - 1} for ${name}, got ${String(layer)}`,
+      { name, layer, nLayers: this.nLayers },
+    );
+  }
+
+  /** Names worth suggesting: with the layer that was asked for if it exists, else with the first. */
+  #candidates(name: string): string[] {
+    const asked = Number(/\d+/.exec(name)?.[0] ?? 0);
+    const layer = asked < this.nLayers ? asked : 0;
+    const suffixes = [...Object.keys(blockPoints), ...Object.keys(blockAliases)].filter(
+      (suffix) => this.#qkNorm || !(qkNormPoints.has(suffix) || qkNormAliases.has(suffix)),
+    );
+    return [
+      ...Object.keys(globalPoints),
+      ...Object.keys(globalAliases),
+      lastResidualAlias,
+      ...suffixes.map((suffix) => `blocks.${layer}.${suffix}`),
+      ...Object.keys(shortNames).map((short) => `${short}${layer}`),
+    ];
+  }
+}
+
+function suffixOf(short: string, norm: unknown): string | undefined {
+  if (short === "scale" || short === "normalized") {
+    return blockNorms.some((known) => known === norm) ? `${String(norm)}.hook_${short}` : undefined;
+  }
+  if (norm !== undefined || !Object.hasOwn(shortNames, short)) return undefined;
+  return shortNames[short as keyof typeof shortNames];
+}
+
+function axesIn(points: Readonly<Record<string, readonly string[]>>, name: string) {
+  return points[name] ?? [];
+}
+
+function checkSame(what: string, theirs: readonly string[], ours: readonly string[]): void {
+  const missing = ours.filter((name) => !theirs.includes(name));
+  const extra = theirs.filter((name) => !ours.includes(name));
+  if (missing.length === 0 && extra.length === 0) return;
+  throw new GemlensError(
+    "INTERNAL",
+    `hook: the native core does not fit this version: of the ${what} points it lacks [${missing}], adds [${extra}]`,
+    { missing, extra },
+  );
+}

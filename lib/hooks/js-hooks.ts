@@ -1,0 +1,170 @@
+import { AsyncResource } from "node:async_hooks";
+import { HookError } from "../errors/index.js";
+import type { HookAnswer, NativeRunRequest, TensorHandle } from "../native/addon.js";
+import { call, native } from "../native/call.js";
+import {
+  closeScope,
+  currentScope,
+  isThenable,
+  openScope,
+  runInScope,
+  type Scope,
+} from "../native/scope.js";
+import { endLoan, handleOf, isTensor, lend, setOrigin } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { HookFunction, HookPointInfo } from "./hook.js";
+import type { ResolvedPoint } from "./hook-table.js";
+
+/** A hook function with the point it was asked for. */
+export interface ResolvedHook {
+  readonly point: ResolvedPoint;
+  readonly fn: HookFunction;
+}
+
+/** One call of a hook function, from the loan of its activation to its answer. */
+interface Visit {
+  readonly hook: ResolvedHook;
+  readonly handle: TensorHandle;
+  readonly act: Tensor;
+  readonly scope: Scope;
+}
+
+/**
+ * The JavaScript hooks of one run: lends each activation to its function, and turns what the function
+ * does into an answer for the executor, which waits meanwhile.
+ */
+export class JsHooks {
+  /** Native ids in calling order: `request.hooks`. */
+  readonly hooks: Int32Array;
+  readonly onHook: NonNullable<NativeRunRequest["onHook"]>;
+  readonly #entries: readonly ResolvedHook[];
+  readonly #model: string;
+  // Hooks are called from native code: restore whose scope and whose request this run belongs to.
+  readonly #parent = currentScope();
+  readonly #context = new AsyncResource("gemlens.hooks");
+  #failure: { readonly error: unknown; readonly hook: string } | undefined;
+  #ended = false;
+
+  /** @param model what activations remember as their model. */
+  constructor(entries: readonly ResolvedHook[], model: string) {
+    this.#entries = entries;
+    this.#model = model;
+    this.hooks = Int32Array.from(entries, ({ point }) => point.id);
+    this.onHook = (index, handle, callId, step, positionOffset) =>
+      this.#visit(index, handle, callId, step, positionOffset);
+  }
+
+  /** What the first hook that failed threw, and where. */
+  get failure(): { readonly error: unknown; readonly hook: string } | undefined {
+    return this.#failure;
+  }
+
+  /** The error that the run rejects with when a hook failed. */
+  error(): HookError | undefined {
+    if (this.#failure === undefined) return undefined;
+    const { error, hook } = this.#failure;
+    if (error instanceof WrongAnswer) return new HookError(error.message, { hook });
+    const text = error instanceof Error ? error.message : String(error);
+    return new HookError(`hook ${hook}: the function threw: ${text}`, { hook }, error);
+  }
+
+  /** The run has settled: answers that come later go nowhere. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  #visit(
+    index: number,
+    handle: TensorHandle,
+    callId: number,
+    step: number,
+    positionOffset: number,
+  ): HookAnswer {
+    const hook = this.#entries[index];
+    if (hook === undefined) return null;
+    const { name, layer } = hook.point;
+    const act = lend(handle);
+    setOrigin(act, { hook: name, model: this.#model });
+    const visit: Visit = { hook, handle, act, scope: openScope(callId, this.#parent) };
+    const info: HookPointInfo = { name, layer, step, positionOffset };
+    let result: unknown;
+    try {
+      result = this.#context.runInAsyncScope(() =>
+        runInScope(visit.scope, () => hook.fn(act, info)),
+      );
+    } catch (error) {
+      return this.#fail(visit, error);
+    }
+    if (!isThenable(result)) return this.#finish(visit, result);
+    Promise.resolve(result).then(
+      (value) => this.#settle(visit, callId, this.#finish(visit, value)),
+      (error: unknown) => this.#settle(visit, callId, this.#fail(visit, error)),
+    );
+    return true;
+  }
+
+  /** Ends the loan and the scope; the answer is the returned tensor, null for none, false for failed. */
+  #finish(visit: Visit, result: unknown): TensorHandle | null | false {
+    const { act, handle, scope, hook } = visit;
+    try {
+      const answer = answerOf(hook.point.name, act, result);
+      // What outlives the hook must not see the run change the activation, nor change it.
+      const outliving = new Set<unknown>(scope.kept);
+      if (answer !== null) outliving.add(result);
+      call("hook", (addon) => {
+        for (const item of outliving) {
+          if (!isTensor(item) || item.isDisposed || item === act) continue;
+          addon.tensorUnshare(handleOf(item, "hook"), handle);
+        }
+      });
+      endLoan(act, handle);
+      closeScope(scope, result);
+      return answer;
+    } catch (error) {
+      return this.#fail(visit, error);
+    }
+  }
+
+  #fail({ hook, act, handle, scope }: Visit, error: unknown): false {
+    this.#failure ??= { error, hook: hook.point.name };
+    try {
+      endLoan(act, handle);
+      closeScope(scope, undefined);
+    } catch {
+      // The first error is the one to tell.
+    }
+    return false;
+  }
+
+  #settle(visit: Visit, callId: number, answer: TensorHandle | null | false): void {
+    if (this.#ended) return;
+    try {
+      native().hookSettle(callId, answer);
+    } catch (error) {
+      if (answer === false) return;
+      this.#failure ??= { error, hook: visit.hook.point.name };
+      this.#settle(visit, callId, false);
+    }
+  }
+}
+
+/** A hook returned something that its point cannot take. */
+class WrongAnswer extends Error {}
+
+function answerOf(hook: string, act: Tensor, result: unknown): TensorHandle | null {
+  if (result === undefined || result === null) return null;
+  if (!isTensor(result)) {
+    const got =
+      typeof result === "object" ? `an object (${result.constructor?.name})` : String(result);
+    throw new WrongAnswer(
+      `hook ${hook}: expected a tensor, nothing, or a promise of either to be returned, got ${got}`,
+    );
+  }
+  if (result.isDisposed) {
+    throw new WrongAnswer(
+      `hook ${hook}: the tensor it returned is already disposed; declare it with const instead of ` +
+        "using, the run retains it",
+    );
+  }
+  return result === act ? null : handleOf(result, "hook");
+}

@@ -1,0 +1,7 @@
+export type { LayerConfig, ModelConfig } from "./checkpoint/index.js";
+export * from "./coder/index.js";
+export * from "./errors/index.js";
+export * from "./hooks/index.js";
+export * from "./model/index.js";
+export * from "./tensor/index.js";
+export { type ChatMessage, type TokenBatch, type TokenIds, Tokenizer } from "./tokenizer/index.js";

@@ -1,0 +1,117 @@
+import { type Coder, coderHandle } from "../coder/coder.js";
+import { setRowMask } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { Hook } from "../hooks/index.js";
+import { JsHooks, type ResolvedHook } from "../hooks/js-hooks.js";
+import type {
+  KvCacheHandle,
+  NativeRunRequest,
+  NativeRunResult,
+  NativeSampling,
+} from "../native/addon.js";
+import { task } from "../native/call.js";
+import { handleOf } from "../tensor/internal.js";
+import { checkFires, fires, type LayerRange } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import type { RunStart } from "./run-start.js";
+
+/** One native run, everything checked. */
+export interface RunSpec {
+  readonly what: string;
+  readonly start: RunStart;
+  readonly range: LayerRange;
+  readonly output: NativeRunRequest["output"];
+  readonly columns?: Int32Array | undefined;
+  readonly cache?: readonly ResolvedPoint[];
+  readonly features?: readonly { readonly coder: Coder; readonly point: ResolvedPoint }[];
+  /** The call's hooks; those of `addHook` come before them. */
+  readonly hooks: readonly ResolvedHook[];
+  readonly signal?: AbortSignal | undefined;
+  readonly kv?: KvCacheHandle;
+  readonly step?: number;
+  readonly sample?: NativeSampling;
+}
+
+/** Submits a run; inputs are retained before this returns. */
+export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRunResult> {
+  const { what, start, range } = spec;
+  const model = core.handle(what);
+  const persistent = resolveHooks(
+    what,
+    core,
+    [...core.hooks].map(({ hook }) => hook),
+  );
+  const entries = [...persistent.filter(({ point }) => fires(point, range)), ...spec.hooks];
+  const js =
+    entries.length === 0 ? undefined : new JsHooks(withMask(entries, start), core.cfg.modelName);
+  const request: NativeRunRequest = {
+    batch: start.batch,
+    pos: start.pos,
+    ...(start.tokens !== undefined && { tokens: start.tokens }),
+    ...(start.resid !== undefined && { resid: handleOf(start.resid, what) }),
+    ...(start.padding !== undefined && { mask: start.padding }),
+    startLayer: range.start,
+    stopLayer: range.stop,
+    output: spec.output,
+    ...(spec.columns !== undefined && { columns: spec.columns }),
+    cache: Int32Array.from(spec.cache ?? [], ({ id }) => id),
+    features: (spec.features ?? []).map(({ coder, point }) => ({
+      coder: coderHandle(coder, what),
+      point: point.id,
+    })),
+    hooks: js?.hooks ?? new Int32Array(0),
+    ...(js !== undefined && { onHook: js.onHook }),
+    ...(spec.kv !== undefined && { kv: spec.kv }),
+    ...(spec.step !== undefined && { step: spec.step }),
+    ...(spec.sample !== undefined && { sample: spec.sample }),
+  };
+  try {
+    return await task(what, (addon, ctx) => addon.modelRun(model, request, ctx), {
+      signal: spec.signal,
+    });
+  } catch (error) {
+    throw spec.signal?.aborted ? error : (js?.error() ?? error);
+  } finally {
+    js?.end();
+  }
+}
+
+/** Finds the points of hooks. NOT_FOUND for an unknown name, ARGUMENT for what is no hook. */
+export function resolveHooks(
+  what: string,
+  core: ModelCore,
+  hooks: readonly Hook[] | undefined,
+  range?: LayerRange,
+): ResolvedHook[] {
+  if (hooks === undefined) return [];
+  if (!Array.isArray(hooks))
+    throw argument(what, "an array of [name, function]", "hooks", typeof hooks);
+  return hooks.map((entry: unknown, i) => {
+    const [name, fn] = Array.isArray(entry) ? (entry as unknown as Hook) : [];
+    if (typeof name !== "string" || typeof fn !== "function") {
+      throw argument(
+        what,
+        "a hook as [name, function] or hook(name, function)",
+        `hooks[${i}]`,
+        typeof entry,
+      );
+    }
+    const point = core.table.resolve(name, what);
+    if (range !== undefined) checkFires(what, `hooks[${i}]`, point, range);
+    return { point, fn };
+  });
+}
+
+/** In a padded run activations remember the padding, for the features read from them. */
+function withMask(entries: readonly ResolvedHook[], start: RunStart): readonly ResolvedHook[] {
+  const { padding } = start;
+  if (padding === undefined) return entries;
+  return entries.map(({ point, fn }) => ({
+    point,
+    fn: (act, info) => {
+      setRowMask(act, padding);
+      return fn(act, info);
+    },
+  }));
+}

@@ -1,0 +1,312 @@
+import { inspect } from "node:util";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { AxesOf, CheckedName, Hook, HookFunction } from "../hooks/index.js";
+import { call, task } from "../native/call.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
+import type { ChatMessage, TokenIds, Tokenizer } from "../tokenizer/index.js";
+import { type GenerateOptions, Generation } from "./generation.js";
+import { HookHandle } from "./hook-handle.js";
+import { type LoadOptions, loadModel } from "./load-model.js";
+import type { LoadedModelConfig, ModelCore } from "./model-core.js";
+import {
+  type Input,
+  type InputContext,
+  readTokens,
+  type TokenInput,
+  type TokenOptions,
+  type Tokens,
+  tokenRows,
+} from "./model-input.js";
+import type { Run } from "./run.js";
+import { forward, loss, runWithCache } from "./run-model.js";
+import type { CacheOptions, ForwardOptions, LossOptions } from "./run-options.js";
+import type { RunWithLogits } from "./run-with-logits.js";
+import { weight } from "./weights.js";
+
+/**
+ * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
+ * Weights are as published: nothing is folded or centred.
+ *
+ * @example
+ * await using model = await HookedTransformer.fromPretrained("tiny");
+ * using logits = await model.forward("The sea is", { positions: [-1] });
+ */
+export class HookedTransformer implements AsyncDisposable {
+  readonly #core: ModelCore;
+
+  private constructor(core: ModelCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Loads a model: a Hugging Face folder, a name whose files are in the Hugging Face cache, or
+   * "tiny", the model that comes with gemlens.
+   *
+   * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE, ARGUMENT
+   */
+  static async fromPretrained(
+    nameOrPath: string,
+    options: LoadOptions = {},
+  ): Promise<HookedTransformer> {
+    return new HookedTransformer(await loadModel(nameOrPath, options));
+  }
+
+  /** The model's shape and numbers, with the dtype and device of its weights. */
+  get cfg(): LoadedModelConfig {
+    return this.#core.cfg;
+  }
+
+  /** Every hook point of this model: those outside the blocks, then block by block. */
+  get hookNames(): readonly string[] {
+    return this.#core.table.allNames;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.#core.tokenizer;
+  }
+
+  get isDisposed(): boolean {
+    return this.#core.isDisposed;
+  }
+
+  /** Token ids of text or of ids, checked and padded to the longest row. */
+  toTokens(input: TokenInput, options: TokenOptions = {}): Tokens {
+    checkOptions("toTokens", options, ["prependBos", "paddingSide"]);
+    const { ids, shape, mask } = readTokens("toTokens", input, this.#unlimited, options);
+    return { ids, shape, mask };
+  }
+
+  /** One readable string per token of a text (with its BOS) or of ids; ARGUMENT for a batch. */
+  toStrTokens(input: TokenInput, options: { prependBos?: boolean } = {}): string[] {
+    checkOptions("toStrTokens", options, ["prependBos"]);
+    const rows = tokenRows(readTokens("toStrTokens", input, this.#unlimited, options));
+    if (rows.length !== 1) throw argument("toStrTokens", "one text", "input", rows.length);
+    return this.tokenizer.toStrTokens(rows[0] as Int32Array);
+  }
+
+  /** The text of token ids. */
+  decode(ids: TokenIds | number, options: { skipSpecialTokens?: boolean } = {}): string {
+    checkOptions("decode", options, ["skipSpecialTokens"]);
+    return this.tokenizer.decode(ids, options);
+  }
+
+  /** The id of a text that is exactly one token, such as " Paris"; else ARGUMENT. */
+  toSingleToken(text: string): number {
+    return this.tokenizer.toSingleToken(text);
+  }
+
+  /** The prompt of a conversation by the model's own template, BOS included. */
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: { addGenerationPrompt?: boolean } = {},
+  ): string {
+    checkOptions("applyChatTemplate", options, ["addGenerationPrompt"]);
+    return this.tokenizer.applyChatTemplate(messages, options);
+  }
+
+  /**
+   * Logits [batch, pos, d_vocab] after the soft cap; with `positions` [batch, n, d_vocab] of these;
+   * with `stopAtLayer` the residual stream [batch, pos, d_model] that leaves the last block run.
+   *
+   * @throws ARGUMENT, SHAPE, NOT_FOUND (a hook), HOOK (a hook threw), BUSY (inside its own hook),
+   *   DISPOSED; `signal.reason` when aborted
+   */
+  forward(
+    input: Input,
+    options: ForwardOptions & { readonly stopAtLayer: number },
+  ): Promise<Tensor<["batch", "pos", "d_model"]>>;
+  forward(
+    input: Input,
+    options?: ForwardOptions & { readonly stopAtLayer?: undefined },
+  ): Promise<Tensor<["batch", "pos", "d_vocab"]>>;
+  forward(input: Input, options?: ForwardOptions): Promise<Tensor>;
+  forward(input: Input, options: ForwardOptions = {}): Promise<Tensor> {
+    return forward(this.#core, input, options);
+  }
+
+  /**
+   * Runs and keeps the activations of `names`, and the features of the coders in `features`.
+   *
+   * @example
+   * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
+   * console.log(await run.features(sae).topK(10));
+   */
+  runWithCache<const Names extends string>(
+    input: Input,
+    options: CacheOptions<Names> & { readonly logits: false },
+  ): Promise<Run<Names>>;
+  runWithCache<const Names extends string>(
+    input: Input,
+    options: CacheOptions<Names> & { readonly stopAtLayer: number },
+  ): Promise<Run<Names>>;
+  runWithCache<const Names extends string>(
+    input: Input,
+    options: CacheOptions<Names> & {
+      readonly logits?: "all" | "last" | undefined;
+      readonly stopAtLayer?: undefined;
+    },
+  ): Promise<RunWithLogits<Names>>;
+  runWithCache<const Names extends string>(
+    input: Input,
+    options: CacheOptions<Names>,
+  ): Promise<Run<Names>>;
+  runWithCache(input: Input, options: CacheOptions<string>): Promise<Run> {
+    return runWithCache(this.#core, input, options);
+  }
+
+  /**
+   * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
+   * float32 [batch, pos − 1], 0 where padding is concerned.
+   */
+  loss(
+    input: Input,
+    options: LossOptions & { readonly perToken: true },
+  ): Promise<Tensor<["batch", "pos"]>>;
+  loss(
+    input: Input,
+    options?: LossOptions & { readonly perToken?: false | undefined },
+  ): Promise<number>;
+  loss(input: Input, options: LossOptions = {}): Promise<number | Tensor<["batch", "pos"]>> {
+    return loss(this.#core, input, options) as Promise<number | Tensor<["batch", "pos"]>>;
+  }
+
+  /**
+   * New tokens as they are drawn, or `await model.generate(…).text()`. Prompts of different
+   * lengths are padded on the left. Bad arguments reject where it is consumed.
+   */
+  generate(input: TokenInput, options: GenerateOptions = {}): Generation {
+    return new Generation(this.#core, input, options);
+  }
+
+  /** A hook for all later runs, before the hooks of a call; taken off by `using` or `dispose()`. */
+  addHook<const Name extends string>(
+    name: CheckedName<Name>,
+    fn: HookFunction<AxesOf<Name>>,
+  ): HookHandle {
+    this.#core.handle("addHook");
+    if (typeof fn !== "function") throw argument("addHook", "a function", "fn", typeof fn);
+    this.#core.table.resolve(name, "addHook");
+    const entry = { hook: [name, fn as HookFunction] as Hook };
+    this.#core.hooks.add(entry);
+    return new HookHandle(() => this.#core.hooks.delete(entry));
+  }
+
+  /** Takes off every hook of `addHook`. */
+  resetHooks(): void {
+    this.#core.hooks.clear();
+  }
+
+  /**
+   * A weight by TransformerLens' name and shape, read-only: "W_U", "blocks.3.attn.W_O",
+   * "blocks.0.ln1.w" (1 + w, float32) and so on. W_E is the raw embedding, before its factor
+   * √d_model. A view of the model's memory, except W_K and W_V where heads share keys.
+   *
+   * @throws NOT_FOUND listing the names
+   */
+  weight(name: string): Tensor {
+    return weight(this.#core.handle("weight"), this.cfg, name);
+  }
+
+  /** Token embeddings times √d_model: [batch, pos, d_model], what hook_embed has. */
+  async embed(
+    input: TokenInput,
+    options: TokenOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<Tensor<["batch", "pos", "d_model"]>> {
+    const model = this.#core.handle("embed");
+    checkOptions("embed", options, ["prependBos", "paddingSide", "signal"]);
+    const { ids, shape } = readTokens("embed", input, this.#core, options);
+    const out = await task(
+      "embed",
+      (addon, ctx) => addon.modelEmbed(model, ids, shape[0], shape[1], ctx),
+      options,
+    );
+    const tensor = adopt<["batch", "pos", "d_model"]>(out);
+    setOrigin(tensor, { hook: "hook_embed", model: this.cfg.modelName });
+    return tensor;
+  }
+
+  /** The final RMSNorm, gain included, of x [.., d_model]. */
+  async finalNorm<T extends Tensor>(x: T, options: { signal?: AbortSignal } = {}): Promise<T> {
+    const model = this.#core.handle("finalNorm");
+    checkOptions("finalNorm", options, ["signal"]);
+    this.#checkWidth("finalNorm", x);
+    const run = task(
+      "finalNorm",
+      (addon, ctx) => addon.modelFinalNorm(model, handleOf(x, "finalNorm"), ctx),
+      options,
+    );
+    return adopt(await run) as unknown as T;
+  }
+
+  /** Logits [.., d_vocab] of a normed residual x [.., d_model], soft cap included. */
+  async unembed(
+    x: Tensor,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Tensor<["batch", "pos", "d_vocab"]>> {
+    const model = this.#core.handle("unembed");
+    checkOptions("unembed", options, ["signal"]);
+    this.#checkWidth("unembed", x);
+    const run = task(
+      "unembed",
+      (addon, ctx) => addon.modelUnembed(model, handleOf(x, "unembed"), ctx),
+      options,
+    );
+    return adopt(await run);
+  }
+
+  /**
+   * Frees the model once the work that was queued before has run. Later calls throw DisposedError
+   * at once; tensors, activations and coders stay usable.
+   */
+  dispose(): Promise<void> {
+    return this.#core.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  [inspect.custom](): string {
+    const { cfg } = this;
+    const lines = [
+      `HookedTransformer ${cfg.modelName} (${cfg.modelType}, ${cfg.dtype} on ${cfg.device})`,
+      `  ${cfg.nLayers} layers, d_model ${cfg.dModel}, ${cfg.nHeads} heads of ${cfg.dHead} ` +
+        `(${cfg.nKeyValueHeads} for keys and values), d_mlp ${cfg.dMlp}, ` +
+        `vocabulary ${cfg.dVocab}, context ${cfg.nCtx}`,
+    ];
+    if (this.isDisposed) lines.push("  (disposed)");
+    else {
+      const { bytes } = call("inspect", (addon) => addon.modelInfo(this.#core.handle("inspect")));
+      const hooks = this.#core.hooks.size;
+      lines.push(`  ${(bytes / 1e6).toFixed(1)} MB of weights, ${hooks} hooks added`);
+    }
+    return lines.join("\n");
+  }
+
+  /** For tokens that are only looked at: a text may be longer than the context. */
+  get #unlimited(): InputContext {
+    const cfg = { ...this.cfg, nCtx: Number.POSITIVE_INFINITY };
+    return { tokenizer: this.tokenizer, cfg };
+  }
+
+  #checkWidth(what: string, x: Tensor): void {
+    handleOf(x, what);
+    const { dModel, dtype } = this.cfg;
+    if (x.shape.at(-1) !== dModel) {
+      throw new GemlensError(
+        "SHAPE",
+        `${what}: expected [.., ${dModel}] for input, got [${x.shape.join(", ")}]`,
+        { expected: dModel, got: x.shape },
+      );
+    }
+    if (x.dtype !== dtype) {
+      throw new GemlensError(
+        "DTYPE",
+        `${what}: expected ${dtype} for input, got ${x.dtype}; convert it with x.to("${dtype}")`,
+        { expected: dtype, got: x.dtype },
+      );
+    }
+  }
+}

@@ -1,0 +1,10 @@
+export { type GeneratedToken, type GenerateOptions, Generation } from "./generation.js";
+export { HookHandle } from "./hook-handle.js";
+export { HookedTransformer } from "./hooked-transformer.js";
+export type { LoadOptions, LoadProgress } from "./load-model.js";
+export type { LoadedModelConfig } from "./model-core.js";
+export type { Input, TokenInput, TokenOptions, Tokens } from "./model-input.js";
+export { Run } from "./run.js";
+export type { CacheOptions, ForwardOptions, LossOptions, RunOptions } from "./run-options.js";
+export { RunWithLogits } from "./run-with-logits.js";
+export type { SamplingOptions } from "./sampling.js";

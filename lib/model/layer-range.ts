@@ -1,0 +1,66 @@
+import { argument } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+
+/** Which part of the model runs. */
+export interface LayerRange {
+  /** Blocks start … stop−1 run. */
+  readonly start: number;
+  readonly stop: number;
+  /** Tokens are embedded first. */
+  readonly embeds: boolean;
+  /** The final norm and the unembedding run too. */
+  readonly completes: boolean;
+}
+
+/** `stopAtLayer`: exclusive, negative from the end. */
+export function stopLayer(what: string, value: number | undefined, nLayers: number): number {
+  if (value === undefined) return nLayers;
+  const layer = value < 0 ? value + nLayers : value;
+  if (Number.isInteger(layer) && layer >= 0 && layer <= nLayers) return layer;
+  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, "stopAtLayer", value, {
+    nLayers,
+  });
+}
+
+/** `startAtLayer`: the block that the given residual stream enters, negative from the end. */
+export function startLayer(what: string, value: number, nLayers: number): number {
+  const layer = value < 0 ? value + nLayers : value;
+  if (Number.isInteger(layer) && layer >= 0 && layer <= nLayers) return layer;
+  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, "startAtLayer", value, {
+    nLayers,
+  });
+}
+
+/** Whether a point fires in a run over this range. */
+export function fires(point: ResolvedPoint, range: LayerRange): boolean {
+  if (point.layer !== null) return point.layer >= range.start && point.layer < range.stop;
+  return point.name === "hook_embed" ? range.embeds : range.completes;
+}
+
+/** The shortest range in which all of these points fire; nothing after them runs. */
+export function rangeFor(points: Iterable<ResolvedPoint>, range: LayerRange): LayerRange {
+  let stop = range.start;
+  let completes = false;
+  for (const point of points) {
+    if (point.layer !== null) stop = Math.max(stop, point.layer + 1);
+    else if (point.name !== "hook_embed") completes = true;
+  }
+  return completes ? range : { ...range, stop: Math.min(stop, range.stop), completes: false };
+}
+
+/** Refuses a point that the run does not reach: it would silently see nothing. */
+export function checkFires(
+  what: string,
+  use: string,
+  point: ResolvedPoint,
+  range: LayerRange,
+): void {
+  if (fires(point, range)) return;
+  const blocks =
+    range.start < range.stop ? `blocks ${range.start} to ${range.stop - 1}` : "no block";
+  throw argument(what, `a point that the run reaches (${blocks})`, use, point.name, {
+    point: point.name,
+    start: range.start,
+    stop: range.stop,
+  });
+}

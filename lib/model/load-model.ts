@@ -1,0 +1,79 @@
+import { type ModelConfig, openModelFolder, type TensorSource } from "../checkpoint/index.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { HookTable } from "../hooks/hook-table.js";
+import type { NativeModelConfig, NativeTensorSource } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import { Tokenizer } from "../tokenizer/index.js";
+import { ModelCore } from "./model-core.js";
+import { resolveModel } from "./resolve-model.js";
+
+/** How far loading is. */
+export interface LoadProgress {
+  /** "checkpoint": headers are being read; "weights": they are being loaded; "ready". */
+  readonly stage: "checkpoint" | "weights" | "ready";
+  /** Bytes of the checkpoint's weights, 0 before they are known. */
+  readonly bytes: number;
+}
+
+export interface LoadOptions {
+  /** "cpu" (default), "cuda", "cuda:1". */
+  readonly device?: string | undefined;
+  /** "auto" (default) is the file's own; another converts tensor by tensor while loading. */
+  readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const what = "fromPretrained";
+const dtypes = ["auto", "float32", "bfloat16", "float16"] as const;
+
+/** Finds, checks and loads a model. */
+export async function loadModel(nameOrPath: string, options: LoadOptions): Promise<ModelCore> {
+  checkOptions(what, options, ["device", "dtype", "onProgress", "signal"]);
+  if (typeof nameOrPath !== "string" || nameOrPath === "") {
+    throw argument(what, "a model's name or folder", "nameOrPath", JSON.stringify(nameOrPath));
+  }
+  const { device = "cpu", dtype = "auto", onProgress, signal } = options;
+  if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
+  signal?.throwIfAborted();
+  onProgress?.({ stage: "checkpoint", bytes: 0 });
+  const { config, tensors, tokenizerDir } = openModelFolder(resolveModel(nameOrPath));
+  const bytes = [...tensors.values()].reduce((sum, source) => sum + bytesOf(source), 0);
+  onProgress?.({ stage: "weights", bytes });
+  const sources = [...tensors].map(([name, source]) => ({ ...source, name }) as NativeTensorSource);
+  const handle = await task(
+    what,
+    (addon, ctx) => addon.modelLoad(nativeConfig(config), sources, { device, dtype }, ctx),
+    { signal },
+  );
+  const info = call(what, (addon) => addon.modelInfo(handle));
+  const cfg = Object.freeze({ ...config, dtype: info.dtype, device: info.device });
+  const table = new HookTable(config.nLayers, config.qkNorm);
+  onProgress?.({ stage: "ready", bytes });
+  return new ModelCore(handle, cfg, table, Tokenizer.fromFolder(tokenizerDir));
+}
+
+function bytesOf(source: TensorSource): number {
+  return "bytes" in source ? source.bytes.byteLength : source.byteLength;
+}
+
+function nativeConfig(config: ModelConfig): NativeModelConfig {
+  const { layers } = config;
+  return {
+    nLayers: config.nLayers,
+    dModel: config.dModel,
+    nHeads: config.nHeads,
+    nKeyValueHeads: config.nKeyValueHeads,
+    dHead: config.dHead,
+    dMlp: config.dMlp,
+    dVocab: config.dVocab,
+    eps: config.eps,
+    attnScale: config.attnScale,
+    attnSoftcap: config.attnSoftcap ?? 0,
+    finalSoftcap: config.finalSoftcap ?? 0,
+    qkNorm: config.qkNorm,
+    windows: layers.map(({ window }) => window ?? 0),
+    ropeBases: layers.map(({ ropeBase }) => ropeBase),
+    ropeScales: layers.map(({ ropeScale }) => ropeScale),
+  };
+}

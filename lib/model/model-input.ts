@@ -1,0 +1,246 @@
+import type { ModelConfig } from "../checkpoint/index.js";
+import { RowLayout } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { Tensor } from "../tensor/index.js";
+import { handleOf } from "../tensor/internal.js";
+import type { Tokenizer } from "../tokenizer/index.js";
+
+/** A batch of token ids, padded to the longest row. */
+export interface Tokens {
+  /** batch · pos ids, row by row. */
+  readonly ids: Int32Array;
+  readonly shape: readonly [batch: number, pos: number];
+  /** batch · pos: 1 for a real token, 0 for padding (before or behind a row's tokens). */
+  readonly mask: Uint8Array;
+}
+
+/** What becomes tokens: text, several texts, ids, rows of ids (shorter ones are padded), `Tokens`. */
+export type TokenInput =
+  | string
+  | readonly string[]
+  | Int32Array
+  | readonly number[]
+  | readonly (readonly number[])[]
+  | Tokens;
+
+/** What a run starts from: tokens, or with `startAtLayer` the residual stream that enters a block. */
+export type Input = TokenInput | Tensor<["batch", "pos", "d_model"]>;
+
+export interface TokenOptions {
+  /** Put a BOS before texts that do not begin with one. Default true. */
+  readonly prependBos?: boolean | undefined;
+  /** Where shorter rows are padded. Default "right". */
+  readonly paddingSide?: "left" | "right" | undefined;
+}
+
+interface Unchecked {
+  readonly ids: ArrayLike<number>;
+  readonly shape: readonly [batch: number, pos: number];
+  readonly mask: Uint8Array;
+}
+
+/** What reading an input needs to know of the model. */
+export interface InputContext {
+  readonly cfg: Pick<ModelConfig, "dVocab" | "nCtx" | "padTokenId">;
+  readonly tokenizer: Tokenizer;
+}
+
+/** Tokens that have been checked. */
+export interface CheckedTokens extends Tokens {
+  readonly rows: RowLayout;
+  /** The mask, undefined where every token is real. */
+  readonly padding: Uint8Array | undefined;
+}
+
+/**
+ * Reads, tokenizes and checks an input, on the host: on a GPU an id out of range would end the
+ * process. ARGUMENT names what is wrong and where.
+ */
+export function readTokens(
+  what: string,
+  input: TokenInput,
+  context: InputContext,
+  options: TokenOptions = {},
+): CheckedTokens {
+  const { prependBos, paddingSide = "right" } = options;
+  if (paddingSide !== "left" && paddingSide !== "right") {
+    throw argument(what, '"left" or "right"', "paddingSide", JSON.stringify(paddingSide));
+  }
+  if (prependBos !== undefined && typeof prependBos !== "boolean") {
+    throw argument(what, "true or false", "prependBos", JSON.stringify(prependBos));
+  }
+  const tokens = isTokens(input)
+    ? checkShape(what, input)
+    : padRows(rowsOf(what, input, context, prependBos ?? true), paddingSide);
+  return checkTokens(what, tokens, context.cfg);
+}
+
+function rowsOf(
+  what: string,
+  input: Exclude<TokenInput, Tokens>,
+  context: InputContext,
+  prependBos: boolean,
+): ArrayLike<number>[] {
+  const encode = (text: string): Int32Array => {
+    const ids = context.tokenizer.encode(text, { prependBos });
+    if (ids.length > 0) return ids;
+    throw argument(what, "at least one token", "input", "an empty text without a BOS");
+  };
+  if (typeof input === "string") return [encode(input)];
+  if (input instanceof Int32Array) return [needTokens(what, input, 0)];
+  if (!Array.isArray(input)) {
+    const expected = "text, token ids, Tokens or a Tensor (with startAtLayer)";
+    throw argument(what, expected, "input", input === null ? "null" : typeof input);
+  }
+  if (input.length === 0) throw argument(what, "at least one token", "input", "an empty array");
+  if (input.every((item) => typeof item === "string")) return (input as string[]).map(encode);
+  if (input.every((item) => typeof item === "number")) return [input as number[]];
+  if (input.every((item) => Array.isArray(item) || item instanceof Int32Array)) {
+    return (input as number[][]).map((row, i) => needTokens(what, row, i));
+  }
+  throw argument(what, "texts, ids, or rows of ids", "input", "an array of several kinds");
+}
+
+function needTokens<T extends ArrayLike<number>>(what: string, row: T, index: number): T {
+  if (row.length > 0) return row;
+  throw argument(what, "at least one token", `row ${index} of input`, "none");
+}
+
+/** Rows side by side. */
+function padRows(rows: readonly ArrayLike<number>[], side: "left" | "right"): Unchecked {
+  const width = Math.max(...rows.map((row) => row.length));
+  // Not yet Int32Array, which would wrap what is no id into one that is.
+  const ids = new Float64Array(rows.length * width);
+  const mask = new Uint8Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    const start = i * width + (side === "left" ? width - row.length : 0);
+    ids.set(row, start);
+    mask.fill(1, start, start + row.length);
+  }
+  return { ids, shape: [rows.length, width], mask };
+}
+
+/** The rows without their padding. */
+export function tokenRows({ ids, rows }: CheckedTokens): Int32Array[] {
+  return Array.from({ length: rows.batch }, (_, row) => {
+    const start = row * rows.pos + rows.column("input", row, 0);
+    return ids.slice(start, start + rows.length(row));
+  });
+}
+
+/** The same rows with all padding on the left, so that all end in one column. */
+export function alignRight(tokens: CheckedTokens, cfg: InputContext["cfg"]): CheckedTokens {
+  if (tokens.padding === undefined) return tokens;
+  return checkTokens("generate", padRows(tokenRows(tokens), "left"), cfg);
+}
+
+function isTokens(input: unknown): input is Tokens {
+  return typeof input === "object" && input !== null && "ids" in input && "shape" in input;
+}
+
+function checkShape(what: string, tokens: Tokens): Tokens {
+  const { ids, shape, mask } = tokens;
+  const [batch, pos] = shape;
+  const cells = batch * pos;
+  if (!(ids instanceof Int32Array) || shape.length !== 2 || ids.length !== cells || cells === 0) {
+    const got = `[${shape.join(", ")}] with ${ids?.length} ids`;
+    throw argument(what, "[batch, pos] ids in an Int32Array", "input", got);
+  }
+  if (!(mask instanceof Uint8Array) || mask.length !== cells) {
+    throw argument(what, `a Uint8Array of ${cells}`, "input.mask", `one of ${mask?.length}`);
+  }
+  return tokens;
+}
+
+/** A mask in one piece per row, with at least one real token in each. */
+export function checkMask(
+  what: string,
+  mask: Uint8Array,
+  batch: number,
+  pos: number,
+): { rows: RowLayout; padding: Uint8Array | undefined } {
+  const rows = new RowLayout(batch, pos, mask);
+  for (let row = 0; row < batch; row++) {
+    if (rows.length(row) === 0) {
+      throw argument(what, "at least one real token", `row ${row} of input`, "only padding", {
+        row,
+      });
+    }
+    const first = row * pos + rows.column(what, row, 0);
+    for (let i = first; i < first + rows.length(row); i++) {
+      if (mask[i] === 1) continue;
+      throw argument(
+        what,
+        "padding only before or behind the tokens",
+        `row ${row} of input`,
+        "a gap",
+      );
+    }
+  }
+  return { rows, padding: mask.includes(0) ? mask : undefined };
+}
+
+function checkTokens(what: string, tokens: Unchecked, cfg: InputContext["cfg"]): CheckedTokens {
+  const [batch, pos] = tokens.shape;
+  const { rows, padding } = checkMask(what, tokens.mask, batch, pos);
+  for (let row = 0; row < batch; row++) {
+    const length = rows.length(row);
+    if (length > cfg.nCtx) {
+      throw argument(what, `at most ${cfg.nCtx} tokens`, `row ${row} of input`, length, {
+        nCtx: cfg.nCtx,
+        length,
+      });
+    }
+    const start = row * pos + rows.column(what, row, 0);
+    for (let i = 0; i < length; i++) {
+      const id = tokens.ids[start + i] as number;
+      if (Number.isInteger(id) && id >= 0 && id < cfg.dVocab) continue;
+      throw argument(
+        what,
+        `an id in [0, ${cfg.dVocab})`,
+        `token ${i} of row ${row} of input`,
+        String(id),
+        { id, row, position: i, dVocab: cfg.dVocab },
+      );
+    }
+  }
+  // A fresh copy: the caller may change its own while the run waits in the queue. What stands in a
+  // padded place is never read, but must be an id.
+  const mask = tokens.mask;
+  const ids = Int32Array.from(tokens.ids, (id, i) => (mask[i] === 1 ? id : (cfg.padTokenId ?? 0)));
+  return { ids, shape: [batch, pos], mask: Uint8Array.from(mask), rows, padding };
+}
+
+/** Checks the residual stream that a run starts from. */
+export function checkResidual(
+  what: string,
+  x: Tensor,
+  place: { dModel: number; dtype: string; device: string },
+): { batch: number; pos: number } {
+  handleOf(x, what);
+  const [batch, pos, width] = x.shape;
+  const valid = x.shape.length === 3 && batch && pos && width === place.dModel;
+  if (!valid) {
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected [batch, pos, ${place.dModel}] for input, got [${x.shape.join(", ")}]`,
+      { expected: place.dModel, got: x.shape },
+    );
+  }
+  if (x.dtype !== place.dtype) {
+    throw new GemlensError(
+      "DTYPE",
+      `${what}: expected ${place.dtype} for input, got ${x.dtype}; convert it with x.to("${place.dtype}")`,
+      { expected: place.dtype, got: x.dtype },
+    );
+  }
+  if (x.device !== place.device) {
+    throw new GemlensError(
+      "DEVICE",
+      `${what}: expected a tensor on ${place.device} for input, got one on ${x.device}`,
+      { expected: place.device, got: x.device },
+    );
+  }
+  return { batch, pos };
+}

@@ -1,0 +1,83 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { GemlensError } from "../errors/index.js";
+
+const bundled = new Set(["tiny", "gemlens/tiny-gemma2"]);
+
+/**
+ * The folder that a model's name or path stands for: the bundled model; a folder as it is; else a
+ * Hugging Face name whose files are in that library's cache.
+ *
+ * @throws NOT_FOUND naming what was looked at and how to get the files
+ */
+export function resolveModel(nameOrPath: string): string {
+  if (bundled.has(nameOrPath)) {
+    const folder = fileURLToPath(new URL("../../assets/tiny-gemma2", import.meta.url));
+    if (isFolder(folder)) return folder;
+    throw notFound(nameOrPath, `the bundled model in ${folder}`, "the package is incomplete");
+  }
+  if (isFolder(nameOrPath)) return resolve(nameOrPath);
+  const hub = hubName(nameOrPath);
+  if (hub === undefined) {
+    throw notFound(
+      nameOrPath,
+      "a folder, or a name like google/gemma-2-2b",
+      "there is no such folder",
+    );
+  }
+  const repository = join(hubCache(), `models--${hub.replace("/", "--")}`);
+  const snapshot = newestSnapshot(repository);
+  if (snapshot !== undefined) return snapshot;
+  throw notFound(
+    nameOrPath,
+    `its files in ${repository}`,
+    `fetch them with: hf download ${hub}   (Gemma's licence must be accepted on huggingface.co first), ` +
+      "or give the path of a folder that holds config.json and the safetensors files",
+  );
+}
+
+function notFound(name: string, expected: string, remedy: string): GemlensError {
+  return new GemlensError(
+    "NOT_FOUND",
+    `fromPretrained: expected ${expected} for ${JSON.stringify(name)}, got none: ${remedy}`,
+    { name },
+  );
+}
+
+/** `google/gemma-2-2b`, also where the owner is left out of a published Gemma's name. */
+function hubName(name: string): string | undefined {
+  if (/^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith(".")) return name;
+  return /^gemma-[23]-[\w-]+$/.test(name) ? `google/${name}` : undefined;
+}
+
+/** Where huggingface_hub keeps its files. */
+function hubCache(env: NodeJS.ProcessEnv = process.env): string {
+  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
+  if (HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE) {
+    return resolve(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || "");
+  }
+  if (HF_HOME) return join(resolve(HF_HOME), "hub");
+  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface", "hub");
+}
+
+/** The snapshot that refs/main names; where there is no ref, the only one. */
+function newestSnapshot(repository: string): string | undefined {
+  const snapshots = join(repository, "snapshots");
+  if (!isFolder(snapshots)) return undefined;
+  const ref = join(repository, "refs", "main");
+  if (existsSync(ref)) {
+    const commit = readFileSync(ref, "utf8").trim();
+    const folder = join(snapshots, commit);
+    if (/^[0-9a-f]+$/.test(commit) && existsSync(join(folder, "config.json"))) return folder;
+  }
+  const complete = readdirSync(snapshots)
+    .map((name) => join(snapshots, name))
+    .filter((folder) => existsSync(join(folder, "config.json")));
+  return complete.length === 1 ? complete[0] : undefined;
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}

@@ -1,0 +1,45 @@
+import type { Coder } from "../coder/coder.js";
+import type { CanonicalHookName, CheckedName, Hook } from "../hooks/index.js";
+import type { StartOptions } from "./run-start.js";
+
+/** What every run takes. */
+export interface RunOptions extends StartOptions {
+  /** Called in order at their points: `hook(name, fn)` or `[name, fn]`. */
+  readonly hooks?: readonly Hook[] | undefined;
+  /** Stops between two layers; the promise rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ForwardOptions extends RunOptions {
+  /**
+   * The positions whose logits are wanted, counted in each row's real tokens, negative from its
+   * end. Only these are multiplied with the unembedding.
+   */
+  readonly positions?: readonly number[] | undefined;
+  /** Run the blocks before this one only (exclusive; negative from the end). */
+  readonly stopAtLayer?: number | undefined;
+}
+
+export interface LossOptions extends RunOptions {
+  /** One loss per predicted token instead of their mean. */
+  readonly perToken?: boolean | undefined;
+}
+
+export interface CacheOptions<Names extends string> extends RunOptions {
+  /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
+  readonly names: readonly CheckedName<Names>[] | ((name: CanonicalHookName) => boolean);
+  /** Coders that are read inside the run; `run.features(coder)` has what fired. */
+  readonly features?: readonly Coder[] | undefined;
+  /** "all" (default), "last" (of each row's last token), or false: stop after the last layer needed. */
+  readonly logits?: "all" | "last" | false | undefined;
+  readonly stopAtLayer?: number | undefined;
+}
+
+export const runKeys = [
+  "hooks",
+  "signal",
+  "startAtLayer",
+  "mask",
+  "prependBos",
+  "paddingSide",
+] as const;

@@ -1,0 +1,99 @@
+import { RowLayout } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import type { Tensor } from "../tensor/index.js";
+import { isTensor } from "../tensor/internal.js";
+import { startLayer } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import {
+  checkMask,
+  checkResidual,
+  type Input,
+  readTokens,
+  type TokenInput,
+  type TokenOptions,
+} from "./model-input.js";
+
+/** What a run begins with: tokens, or the residual stream that enters a block. */
+export interface RunStart {
+  readonly batch: number;
+  readonly pos: number;
+  readonly tokens: Int32Array | undefined;
+  readonly resid: Tensor | undefined;
+  /** [batch · pos], 1 for a real token; undefined where all are. */
+  readonly padding: Uint8Array | undefined;
+  readonly rows: RowLayout;
+  readonly layer: number;
+}
+
+export interface StartOptions extends TokenOptions {
+  /** The block that a residual stream given as input enters; negative counts from the end. */
+  readonly startAtLayer?: number | undefined;
+  /** [batch · pos] for a residual stream of a padded batch: 1 for a real token. */
+  readonly mask?: Uint8Array | undefined;
+}
+
+/** Reads and checks what a run begins with. */
+export function readStart(
+  what: string,
+  core: ModelCore,
+  input: Input,
+  options: StartOptions,
+): RunStart {
+  if (isTensor(input)) return fromResidual(what, core, input, options);
+  if (options.startAtLayer !== undefined) {
+    const got = typeof input === "string" ? "text" : "tokens";
+    throw argument(what, "a Tensor [batch, pos, d_model] (startAtLayer is given)", "input", got);
+  }
+  if (options.mask !== undefined) {
+    throw argument(what, "no mask (Tokens have their own)", "mask", "one beside tokens");
+  }
+  const read = readTokens(what, input as TokenInput, core, options);
+  const [batch, pos] = read.shape;
+  const { ids: tokens, padding, rows } = read;
+  return { batch, pos, tokens, resid: undefined, padding, rows, layer: 0 };
+}
+
+function fromResidual(
+  what: string,
+  core: ModelCore,
+  resid: Tensor,
+  options: StartOptions,
+): RunStart {
+  if (options.startAtLayer === undefined) {
+    throw argument(what, "the block that the Tensor enters", "startAtLayer", "none");
+  }
+  const layer = startLayer(what, options.startAtLayer, core.cfg.nLayers);
+  const { batch, pos } = checkResidual(what, resid, core.cfg);
+  if (pos > core.cfg.nCtx) {
+    throw argument(what, `at most ${core.cfg.nCtx} positions`, "input", pos);
+  }
+  const { mask } = options;
+  if (mask === undefined) {
+    const rows = new RowLayout(batch, pos);
+    return { batch, pos, tokens: undefined, resid, padding: undefined, rows, layer };
+  }
+  if (!(mask instanceof Uint8Array) || mask.length !== batch * pos) {
+    throw argument(what, `a Uint8Array of ${batch * pos}`, "mask", `one of ${mask?.length}`);
+  }
+  const { rows, padding } = checkMask(what, mask, batch, pos);
+  return { batch, pos, tokens: undefined, resid, padding, rows, layer };
+}
+
+/** The columns of positions in every row, row after row: what native runs take. */
+export function columnsOf(
+  what: string,
+  rows: RowLayout,
+  positions: readonly number[] | undefined,
+): Int32Array | undefined {
+  if (positions === undefined) return undefined;
+  if (!Array.isArray(positions) || positions.length === 0) {
+    throw argument(what, "a list of at least one position", "positions", String(positions));
+  }
+  const columns = new Int32Array(rows.batch * positions.length);
+  for (let row = 0; row < rows.batch; row++) {
+    for (const [i, position] of positions.entries()) {
+      columns[row * positions.length + i] = rows.column(what, row, position);
+    }
+  }
+  return columns;
+}

@@ -1,0 +1,32 @@
+import type { Coder } from "../coder/coder.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
+import type { ActivationCache } from "../hooks/index.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { Run } from "./run.js";
+
+/** A {@link Run} that went through to the logits. */
+export class RunWithLogits<Names extends string = string> extends Run<Names> {
+  /** [batch, pos, d_vocab] after the soft cap; [batch, 1, d_vocab] for `logits: "last"`. */
+  readonly logits: Tensor<["batch", "pos", "d_vocab"]>;
+
+  /** @internal */
+  constructor(
+    cache: ActivationCache<Names>,
+    features: ReadonlyMap<Coder, FeatureActs>,
+    logits: Tensor<["batch", "pos", "d_vocab"]>,
+  ) {
+    super(cache, features);
+    this.logits = logits;
+    disown(logits);
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.logits.dispose();
+  }
+
+  protected override described(): string[] {
+    return [`  logits: ${this.logits}`, ...super.described()];
+  }
+}

@@ -1,0 +1,66 @@
+import { inspect } from "node:util";
+import type { Coder } from "../coder/coder.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
+import { GemlensError } from "../errors/index.js";
+import type { ActivationCache } from "../hooks/index.js";
+import { disown, keepBeyond, own } from "../native/scope.js";
+
+/**
+ * What `runWithCache` gives: the activations asked for and the features read on the way. It owns
+ * them: `dispose()` (or `using`) frees them all.
+ */
+export class Run<Names extends string = string> implements Disposable {
+  /** The activations of `names`. */
+  readonly cache: ActivationCache<Names>;
+  readonly #features: ReadonlyMap<Coder, FeatureActs>;
+
+  /** @internal */
+  constructor(cache: ActivationCache<Names>, features: ReadonlyMap<Coder, FeatureActs>) {
+    this.cache = cache;
+    this.#features = features;
+    disown(cache);
+    for (const acts of features.values()) disown(acts);
+    own(this);
+  }
+
+  /** The feature activations of a coder given in `features`. NOT_FOUND for another. */
+  features(coder: Coder): FeatureActs {
+    const acts = this.#features.get(coder);
+    if (acts !== undefined) return acts;
+    const known = [...this.#features.keys()].map(({ cfg }) => cfg.hookName);
+    throw new GemlensError(
+      "NOT_FOUND",
+      `features: expected a coder that the run was given (of ${known.join(", ") || "none"}), got another`,
+      { known },
+    );
+  }
+
+  /** Frees everything that the run holds. */
+  dispose(): void {
+    disown(this);
+    this.cache.dispose();
+    for (const acts of this.#features.values()) acts.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes the run out of the `tidy` or hook that would dispose it. */
+  keep(): this {
+    keepBeyond(this);
+    return this;
+  }
+
+  [inspect.custom](): string {
+    const lines = [`${this.constructor.name}`, ...this.described()];
+    return lines.join("\n");
+  }
+
+  protected described(): string[] {
+    const features = [...this.#features].map(
+      ([coder, acts]) => `  features of ${coder.cfg.hookName}: ${inspect(acts)}`,
+    );
+    return [`  cache: ${this.cache}`, ...features];
+  }
+}

@@ -1,0 +1,49 @@
+import { randomInt } from "node:crypto";
+import { argument } from "../errors/check-options.js";
+import type { NativeSampling } from "../native/addon.js";
+
+/** How the next token is drawn. */
+export interface SamplingOptions {
+  /** Logits are divided by it; 0 takes the most probable token. Default 1. */
+  readonly temperature?: number | undefined;
+  /** Draw among the k most probable tokens only. */
+  readonly topK?: number | undefined;
+  /** Draw among the most probable tokens whose probabilities first add up to p. */
+  readonly topP?: number | undefined;
+  /** More than 1 makes tokens that occurred less probable (CTRL, arXiv 1909.05858). */
+  readonly repetitionPenalty?: number | undefined;
+  /** The draws depend on seed, row and step alone. Default: random; `generation.seed` tells it. */
+  readonly seed?: number | undefined;
+}
+
+/** Checks the options; what is left out is off. */
+export function checkSampling(
+  what: string,
+  options: SamplingOptions,
+): Omit<NativeSampling, "history" | "historyPtr"> {
+  const { temperature = 1, topK, topP, repetitionPenalty = 1 } = options;
+  const seed = options.seed ?? randomInt(2 ** 32);
+  check(
+    what,
+    "temperature",
+    temperature,
+    "a number ≥ 0",
+    Number.isFinite(temperature) && temperature >= 0,
+  );
+  check(
+    what,
+    "topK",
+    topK,
+    "a positive integer",
+    topK === undefined || (Number.isSafeInteger(topK) && topK > 0),
+  );
+  check(what, "topP", topP, "a number in (0, 1]", topP === undefined || (topP > 0 && topP <= 1));
+  const penalty = Number.isFinite(repetitionPenalty) && repetitionPenalty > 0;
+  check(what, "repetitionPenalty", repetitionPenalty, "a number > 0", penalty);
+  check(what, "seed", seed, "an integer in [0, 2^53)", Number.isSafeInteger(seed) && seed >= 0);
+  return { temperature, topK: topK ?? 0, topP: topP ?? 1, repetitionPenalty, seed };
+}
+
+function check(what: string, name: string, value: unknown, expected: string, valid: boolean): void {
+  if (!valid) throw argument(what, expected, name, String(value), { option: name });
+}

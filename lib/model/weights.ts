@@ -1,0 +1,98 @@
+import type { ModelConfig } from "../checkpoint/index.js";
+import { GemlensError } from "../errors/index.js";
+import type { ModelHandle } from "../native/addon.js";
+import { call } from "../native/call.js";
+import { tidy } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, handleOf } from "../tensor/internal.js";
+
+/** A weight: the checkpoint's tensor, and how TransformerLens shapes it. */
+interface Weight {
+  readonly source: string;
+  readonly shape: (stored: Tensor, cfg: ModelConfig) => Tensor;
+}
+
+const asStored = (stored: Tensor) => stored;
+const transposed = (stored: Tensor) => stored.transpose(0, 1);
+
+/** [heads · d_head, d_model] → [heads, d_model, d_head]. */
+const perHead = (stored: Tensor, cfg: ModelConfig) =>
+  stored.reshape([-1, cfg.dHead, cfg.dModel]).transpose(1, 2);
+
+/** The stored key/value heads, each repeated for the query heads that read it. */
+const repeated = (stored: Tensor, cfg: ModelConfig) => {
+  const { nHeads, nKeyValueHeads, dModel, dHead } = cfg;
+  const heads = perHead(stored, cfg).unsqueeze(1);
+  const groups = heads.expand([nKeyValueHeads, nHeads / nKeyValueHeads, dModel, dHead]);
+  return groups.reshape([nHeads, dModel, dHead]);
+};
+
+/** [d_model, heads · d_head] → [heads, d_head, d_model]. */
+const output = (stored: Tensor, cfg: ModelConfig) =>
+  stored.reshape([cfg.dModel, cfg.nHeads, cfg.dHead]).permute([1, 2, 0]);
+
+const blockWeights: Readonly<Record<string, Weight>> = {
+  "attn.W_Q": { source: "self_attn.q_proj", shape: perHead },
+  "attn.W_K": { source: "self_attn.k_proj", shape: repeated },
+  "attn.W_V": { source: "self_attn.v_proj", shape: repeated },
+  "attn._W_K": { source: "self_attn.k_proj", shape: perHead },
+  "attn._W_V": { source: "self_attn.v_proj", shape: perHead },
+  "attn.W_O": { source: "self_attn.o_proj", shape: output },
+  "mlp.W_gate": { source: "mlp.gate_proj", shape: transposed },
+  "mlp.W_in": { source: "mlp.up_proj", shape: transposed },
+  "mlp.W_out": { source: "mlp.down_proj", shape: transposed },
+  "ln1.w": { source: "input_layernorm", shape: asStored },
+  "ln1_post.w": { source: "post_attention_layernorm", shape: asStored },
+  "ln2.w": { source: "pre_feedforward_layernorm", shape: asStored },
+  "ln2_post.w": { source: "post_feedforward_layernorm", shape: asStored },
+};
+
+const qkNormWeights: Readonly<Record<string, Weight>> = {
+  "attn.q_norm.w": { source: "self_attn.q_norm", shape: asStored },
+  "attn.k_norm.w": { source: "self_attn.k_norm", shape: asStored },
+};
+
+const globalWeights: Readonly<Record<string, Weight>> = {
+  "embed.W_E": { source: "embed_tokens", shape: asStored },
+  "unembed.W_U": { source: "embed_tokens", shape: transposed },
+  "ln_final.w": { source: "norm", shape: asStored },
+  W_E: { source: "embed_tokens", shape: asStored },
+  W_U: { source: "embed_tokens", shape: transposed },
+};
+
+/**
+ * A read-only view of a weight by TransformerLens' name and shape. Only `W_K` and `W_V` of a model
+ * with shared key/value heads are copies.
+ *
+ * @throws NOT_FOUND listing the names there are
+ */
+export function weight(model: ModelHandle, cfg: ModelConfig, name: string): Tensor {
+  const { source, shape } = find(name, cfg);
+  return tidy(() => {
+    const stored = adopt(call("weight", (addon) => addon.modelParameter(model, source)));
+    const view = shape(stored, cfg);
+    call("weight", (addon) => addon.tensorFreeze(handleOf(view, "weight")));
+    return view;
+  });
+}
+
+function find(name: string, cfg: ModelConfig): Weight {
+  if (Object.hasOwn(globalWeights, name)) return globalWeights[name] as Weight;
+  const perBlock = cfg.qkNorm ? { ...blockWeights, ...qkNormWeights } : blockWeights;
+  const match = /^blocks\.(\d+)\.(.+)$/.exec(String(name));
+  const layer = Number(match?.[1]);
+  const part = match?.[2] ?? "";
+  if (layer < cfg.nLayers && Object.hasOwn(perBlock, part)) {
+    const found = perBlock[part] as Weight;
+    return { ...found, source: `layers.${layer}.${found.source}` };
+  }
+  const known = [
+    ...Object.keys(globalWeights),
+    ...Object.keys(perBlock).map((key) => `blocks.{0…${cfg.nLayers - 1}}.${key}`),
+  ];
+  throw new GemlensError(
+    "NOT_FOUND",
+    `weight: expected one of ${known.join(", ")}, got ${JSON.stringify(name)}`,
+    { name, known },
+  );
+}

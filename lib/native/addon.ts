@@ -1,0 +1,325 @@
+/**
+ * The whole typed surface of the native core, and the only description of it: what `loadAddon()`
+ * returns. Handles are opaque; a wrong, stale or foreign one is refused by kind, never dereferenced.
+ *
+ * Conventions
+ * - Functions that return a promise run on the executor thread of the handle's device; the others run
+ *   on the calling thread with one OpenMP thread.
+ * - Inputs are retained at the call: disposing a handle right afterwards is safe.
+ * - `ctx` is where a task comes from: the id of the hook call it was submitted in (0 outside hooks;
+ *   such a task runs nested while that hook is awaited), and an id of the caller's choice by which
+ *   `abort` finds it (0: cannot be aborted).
+ * - Errors are plain `Error`s with `code` and `fields`; `call.ts` turns them into the typed classes.
+ */
+
+declare const kind: unique symbol;
+export type TensorHandle = { readonly [kind]: "tensor" };
+export type FeaturesHandle = { readonly [kind]: "features" };
+export type ModelHandle = { readonly [kind]: "model" };
+export type CoderHandle = { readonly [kind]: "coder" };
+export type KvCacheHandle = { readonly [kind]: "kvCache" };
+export type AnyHandle = TensorHandle | FeaturesHandle | ModelHandle | CoderHandle | KvCacheHandle;
+
+export type DtypeName =
+  | "float32"
+  | "bfloat16"
+  | "float16"
+  | "int32"
+  | "int64"
+  | "bool"
+  | "uint8"
+  | "float64";
+
+export interface TaskContext {
+  /** The hook call this was submitted from, 0 for none. */
+  readonly call: number;
+  /** The caller's id for `abort`, 0 for none. */
+  readonly task: number;
+}
+
+/** A stretch of a file, or bytes already in memory, that is a tensor in row-major order. */
+export interface NativeTensorSource {
+  readonly name: string;
+  readonly dtype: DtypeName;
+  readonly shape: readonly number[];
+  readonly file?: string;
+  readonly byteOffset?: number;
+  readonly bytes?: Uint8Array;
+}
+
+export interface NativeModelConfig {
+  readonly nLayers: number;
+  readonly dModel: number;
+  readonly nHeads: number;
+  readonly nKeyValueHeads: number;
+  readonly dHead: number;
+  readonly dMlp: number;
+  readonly dVocab: number;
+  readonly eps: number;
+  /** Multiplied with q·k: 1/√query_pre_attn_scalar. */
+  readonly attnScale: number;
+  /** 0 for none. */
+  readonly attnSoftcap: number;
+  /** 0 for none. */
+  readonly finalSoftcap: number;
+  readonly qkNorm: boolean;
+  /** Per layer: keys visible including the query itself; 0 for all. */
+  readonly windows: readonly number[];
+  readonly ropeBases: readonly number[];
+  /** Positions are divided by it. */
+  readonly ropeScales: readonly number[];
+}
+
+/** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
+export type HookAnswer = TensorHandle | null | boolean;
+
+export interface NativeRunRequest {
+  readonly batch: number;
+  readonly pos: number;
+  /** [batch · pos] row-major; absent with `resid`. */
+  readonly tokens?: Int32Array;
+  /** [batch, pos, dModel], the residual stream that enters `startLayer`. */
+  readonly resid?: TensorHandle;
+  /** [batch · pos], 1 for a real token; absent: all are real. */
+  readonly mask?: Uint8Array;
+  readonly startLayer: number;
+  /** Blocks startLayer … stopLayer−1 run. */
+  readonly stopLayer: number;
+  /**
+   * "logits" [batch, columns, dVocab] after the soft cap; "residual" [batch, pos, dModel] that leaves
+   * the last block run; "loss" float32 [batch, pos−1], 0 where the token or its successor is padding;
+   * "none".
+   */
+  readonly output: "logits" | "residual" | "loss" | "none";
+  /** [batch · n] columns whose logits are wanted (same n for each row); absent: all. */
+  readonly columns?: Int32Array;
+  /** Point ids whose tensor is wanted; `RunResult.cache` has the same order. */
+  readonly cache: Int32Array;
+  /** Coders read at a point after all hooks there; padding has no features. */
+  readonly features: readonly { readonly coder: CoderHandle; readonly point: number }[];
+  /** One point id for each JS hook, in calling order. */
+  readonly hooks: Int32Array;
+  /**
+   * Called on the JS thread while the executor waits. `index` counts in `hooks`; `callId` names the
+   * wait for `ctx.call` and `hookSettle`; `positionOffset` is the column of the first position.
+   * The handle is lent: its owner ends the loan with `tensorDispose(handle, true)` when it settles.
+   */
+  readonly onHook?: (
+    index: number,
+    activation: TensorHandle,
+    callId: number,
+    step: number,
+    positionOffset: number,
+  ) => HookAnswer;
+  /** Keys and values of earlier positions; this run's are appended. */
+  readonly kv?: KvCacheHandle;
+  readonly step?: number;
+  /** Draw one token per row from the last column's logits (`output` must be "logits" or "none"). */
+  readonly sample?: NativeSampling;
+}
+
+export interface NativeSampling {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0 is off. */
+  readonly topK: number;
+  /** 1 is off. */
+  readonly topP: number;
+  /** 1 is off; > 1 makes tokens of `history` less likely (CTRL, arXiv 1909.05858). */
+  readonly repetitionPenalty: number;
+  /** The draw depends on seed, row and step alone. */
+  readonly seed: number;
+  /** Row r's earlier tokens are history[historyPtr[r] … historyPtr[r+1]). Needed for the penalty only. */
+  readonly history?: Int32Array;
+  readonly historyPtr?: Int32Array;
+}
+
+export interface NativeRunResult {
+  readonly output?: TensorHandle;
+  readonly cache: TensorHandle[];
+  readonly features: FeaturesHandle[];
+  /** [batch], with `sample`. */
+  readonly tokens?: Int32Array;
+  /** [batch], natural logarithm of the drawn token's probability under the unmodified softmax. */
+  readonly logprobs?: Float32Array;
+}
+
+export interface NativeCoderConfig {
+  /** Multiplies W_enc (embedding coders: 1/√d_model); 1 for none. */
+  readonly encoderScale: number;
+  /** Multiplies W_dec; 1 for none. */
+  readonly decoderScale: number;
+}
+
+/** One edit of features: set, add or zero `feature` at the given rows (flattened batch·pos); absent: all rows. */
+export interface NativeFeatureEdit {
+  readonly op: "set" | "add" | "zero";
+  readonly feature: number;
+  readonly value: number;
+  readonly rows?: Int32Array;
+}
+
+export type NativeTypedArray =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array;
+
+export interface NativeInfo {
+  /** libtorch's version as it was built against, e.g. "2.15.0". */
+  readonly torch: string;
+  readonly cuda: boolean;
+  readonly cudaDevices: number;
+  readonly threads: number;
+  /** ATen's vector level, e.g. "AVX512". */
+  readonly cpuCapability: string;
+  readonly allocator: "caching" | "system";
+}
+
+export interface NativeMemory {
+  /** Live handles of every kind. */
+  readonly handles: number;
+  readonly tensors: number;
+  /** Bytes of distinct storages that live tensor and feature handles hold. */
+  readonly cpuBytes: number;
+  readonly cudaBytes: number;
+  /** Bytes that gemlens' CPU allocator has handed out and not got back, and keeps for reuse. */
+  readonly allocatedBytes: number;
+  readonly reservedBytes: number;
+}
+
+export interface Addon {
+  info(): NativeInfo;
+  memory(): NativeMemory;
+  /** Frees what died unreachable, and gives cached free blocks back to the system. */
+  releaseMemory(): void;
+
+  /** Names in id order: id = index in `global`, or global.length + layer · block.length + index. */
+  hookPoints(): { readonly global: readonly string[]; readonly block: readonly string[] };
+
+  /** Frees any handle; false if it was freed before. `endLoan` also detaches its ArrayBuffer. */
+  dispose(handle: AnyHandle, endLoan?: boolean): boolean;
+  isAlive(handle: AnyHandle): boolean;
+  /** Asks the task that was submitted with `ctx.task` to stop (it rejects with ABORTED). */
+  abort(task: number): void;
+  /** Answers an `onHook` that returned `true`. */
+  hookSettle(callId: number, answer: TensorHandle | null | false): void;
+
+  // Tensors
+  tensorEmpty(shape: readonly number[], dtype: DtypeName, device: string): TensorHandle;
+  /** Copies; `data`'s element type must be the dtype's (bfloat16 and float16: Uint16Array bits). */
+  tensorFrom(
+    data: NativeTypedArray,
+    shape: readonly number[],
+    dtype: DtypeName,
+    device: string,
+  ): TensorHandle;
+  tensorShape(t: TensorHandle): number[];
+  tensorDtype(t: TensorHandle): DtypeName;
+  /** "cpu" or "cuda:0". */
+  tensorDevice(t: TensorHandle): string;
+  tensorIsContiguous(t: TensorHandle): boolean;
+  /** A typed array over the tensor's own memory (contiguous, CPU). bfloat16 and float16: the bits. */
+  tensorData(t: TensorHandle): NativeTypedArray;
+  /** A copy in row-major order; bfloat16 and float16 become Float32Array. */
+  tensorRead(t: TensorHandle, ctx: TaskContext): Promise<NativeTypedArray>;
+  /** As `tensorRead`, on the calling thread (waits for a GPU). */
+  tensorReadSync(t: TensorHandle): NativeTypedArray;
+  /** Gives `t` its own memory when it shares any with `other`. */
+  tensorUnshare(t: TensorHandle, other: TensorHandle): void;
+  /** In-place operations on it are refused from now on (weights). */
+  tensorFreeze(t: TensorHandle): void;
+  /** The small vocabulary: operation name → function over handles, numbers, number lists, booleans. */
+  readonly ops: Readonly<Record<string, (...args: unknown[]) => unknown>>;
+
+  // Coders
+  coderLoad(
+    params: {
+      readonly W_enc: NativeTensorSource;
+      readonly W_dec: NativeTensorSource;
+      readonly b_enc: NativeTensorSource;
+      readonly b_dec: NativeTensorSource;
+      readonly threshold: NativeTensorSource;
+      readonly skip?: NativeTensorSource;
+    },
+    config: NativeCoderConfig,
+    options: { readonly device: string; readonly dtype: DtypeName | "auto" },
+    ctx: TaskContext,
+  ): Promise<CoderHandle>;
+  /** "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip": read-only view. */
+  coderParameter(coder: CoderHandle, name: string): TensorHandle;
+  /** Features of x [.., dIn]: those asked for (ascending ids), else all. */
+  coderEncode(
+    coder: CoderHandle,
+    x: TensorHandle,
+    only: Int32Array | null,
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+  /** f·W_dec + b_dec (+ x·A where there is a skip connection: x is then required). */
+  coderDecode(
+    coder: CoderHandle,
+    features: FeaturesHandle,
+    x: TensorHandle | null,
+    ctx: TaskContext,
+  ): Promise<TensorHandle>;
+  /** decode(encode(x)) in one task, in x's dtype. */
+  coderForward(coder: CoderHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
+  /** base + (after − before)·W_dec, in base's dtype; equal rows stay bit for bit. */
+  coderApplyEdit(
+    coder: CoderHandle,
+    base: TensorHandle,
+    before: FeaturesHandle,
+    after: FeaturesHandle,
+    ctx: TaskContext,
+  ): Promise<TensorHandle>;
+
+  // Features (CSR over batch · pos)
+  featuresInfo(f: FeaturesHandle): { shape: number[]; nnz: number; dSae: number; device: string };
+  featuresRead(
+    f: FeaturesHandle,
+    ctx: TaskContext,
+  ): Promise<{ indptr: Int32Array; indices: Int32Array; values: Float32Array }>;
+  /** [.., dSae] float32. */
+  featuresToDense(f: FeaturesHandle, ctx: TaskContext): Promise<TensorHandle>;
+  /** A new set with the edits applied in order. */
+  featuresEdit(
+    f: FeaturesHandle,
+    edits: readonly NativeFeatureEdit[],
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+
+  // Model
+  modelLoad(
+    config: NativeModelConfig,
+    tensors: readonly NativeTensorSource[],
+    options: { readonly device: string; readonly dtype: DtypeName | "auto" },
+    ctx: TaskContext,
+  ): Promise<ModelHandle>;
+  modelInfo(model: ModelHandle): { dtype: DtypeName; device: string; bytes: number };
+  /** A view by the neutral checkpoint name, e.g. "layers.3.self_attn.q_proj", "embed_tokens"; read-only. */
+  modelParameter(model: ModelHandle, name: string): TensorHandle;
+  modelRun(
+    model: ModelHandle,
+    request: NativeRunRequest,
+    ctx: TaskContext,
+  ): Promise<NativeRunResult>;
+  /** Token embeddings times √d_model: [batch, pos, dModel]. */
+  modelEmbed(
+    model: ModelHandle,
+    tokens: Int32Array,
+    batch: number,
+    pos: number,
+    ctx: TaskContext,
+  ): Promise<TensorHandle>;
+  /** The final RMSNorm with its gain, of [.., dModel]. */
+  modelFinalNorm(model: ModelHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
+  /** Logits of a normed residual [.., dModel], soft cap included: [.., dVocab]. */
+  modelUnembed(model: ModelHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
+  /** An empty key-value cache for `batch` rows; grows up to `capacity` positions. */
+  kvCacheCreate(model: ModelHandle, batch: number, capacity: number): KvCacheHandle;
+  kvCacheLength(cache: KvCacheHandle): number;
+  /** Resolves when everything submitted before it on this device has run. */
+  drain(device: string): Promise<void>;
+}

@@ -1,0 +1,138 @@
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { GemlensError } from "../errors/index.js";
+import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from "./libtorch.js";
+import { coreMinors, findArtefacts, loadWithReport } from "./load.js";
+import { glibcVersion } from "./platform.js";
+
+/** What `gemlens doctor` prints. */
+export interface DoctorReport {
+  /** The addon loads. */
+  readonly ok: boolean;
+  readonly node: string;
+  readonly platform: string;
+  /** undefined on musl. */
+  readonly glibc: string | undefined;
+  readonly cpu: {
+    readonly model: string;
+    readonly threads: number;
+    readonly flags: readonly string[];
+  };
+  readonly memoryBytes: number;
+  /** The folder with gemlens.node, the torch minors with a core in it, and whether the CUDA plugin is there. */
+  readonly artefacts: {
+    readonly dir: string | undefined;
+    readonly cores: readonly string[];
+    readonly cudaPlugin: boolean;
+  };
+  /** Every place where libtorch was looked for, in order. */
+  readonly libtorch: readonly LibtorchCandidate[];
+  /** The one that was loaded. */
+  readonly loaded: { readonly libtorch: LibtorchCandidate; readonly core: string } | undefined;
+  /** The NVIDIA driver, and why CUDA is not loaded. */
+  readonly cuda: { readonly driver: string | undefined; readonly problem: string | undefined };
+  /** Why it does not load, and what to do about it. */
+  readonly problem: string | undefined;
+  readonly remedies: readonly string[];
+}
+
+// What the kernels choose by.
+const cpuFlags = ["avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16"];
+
+/** Looks at everything that loading depends on, and loads. Never throws. */
+export function doctor(): DoctorReport {
+  const artefacts = inspectArtefacts();
+  const outcome = tryLoading();
+  return {
+    ok: outcome.loaded !== undefined,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    glibc: glibcVersion(),
+    cpu: inspectCpu(),
+    memoryBytes: totalmem(),
+    artefacts,
+    libtorch: [...libtorchCandidates()],
+    loaded: outcome.loaded,
+    cuda: { driver: nvidiaDriver(), problem: outcome.cudaProblem },
+    problem: outcome.problem,
+    remedies: outcome.remedies,
+  };
+}
+
+/** The report as text: one fact a line, what was tried in its order, the remedy last. */
+export function formatDoctor(report: DoctorReport): string {
+  const { artefacts, cpu, cuda, loaded } = report;
+  const libc = report.glibc === undefined ? "no glibc (musl)" : `glibc ${report.glibc}`;
+  const lines = [
+    `system     node ${report.node}, ${report.platform}, ${libc}`,
+    `cpu        ${cpu.model}, ${cpu.threads} threads: ${cpu.flags.join(" ")}`,
+    `memory     ${(report.memoryBytes / 2 ** 30).toFixed(1)} GiB`,
+    `artefacts  ${artefacts.dir ?? "none"}`,
+    `           cores for libtorch ${artefacts.cores.join(", ") || "none"}; CUDA plugin ${artefacts.cudaPlugin ? "built" : "not built"}`,
+    "libtorch, in order:",
+    ...report.libtorch.map((candidate, i) => {
+      const mark = loaded?.libtorch.dir === candidate.dir ? "   <- loaded" : "";
+      const core =
+        candidate.minor !== undefined && !artefacts.cores.includes(candidate.minor)
+          ? `: no core is built for ${candidate.minor}`
+          : "";
+      return `  ${i + 1}. ${describeCandidate(candidate)}${core}${mark}`;
+    }),
+    `cuda       driver ${cuda.driver ?? "none"}; ${cuda.problem === undefined ? "libtorch_cuda and the plugin are loaded" : `not loaded: ${cuda.problem}`}`,
+    report.problem === undefined ? "ok         the addon loads" : `PROBLEM    ${report.problem}`,
+    ...report.remedies.map((remedy, i) => `  ${i + 1}. ${remedy}`),
+  ];
+  return lines.join("\n");
+}
+
+function inspectArtefacts(): DoctorReport["artefacts"] {
+  try {
+    const dir = findArtefacts();
+    const cudaPlugin = existsSync(join(dir, "libgemlens_cuda.so"));
+    return { dir, cores: coreMinors(dir), cudaPlugin };
+  } catch {
+    return { dir: undefined, cores: [], cudaPlugin: false };
+  }
+}
+
+function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
+  cudaProblem: string | undefined;
+} {
+  try {
+    const { libtorch, core, cudaProblem } = loadWithReport().report;
+    return { loaded: { libtorch, core }, cudaProblem, problem: undefined, remedies: [] };
+  } catch (error) {
+    const fields = GemlensError.is(error) ? error.fields : {};
+    const attempts = (fields["attempts"] ?? []) as string[];
+    return {
+      loaded: undefined,
+      cudaProblem: "nothing is loaded",
+      // What was tried last says most; the places are listed above it.
+      problem: attempts.at(-1) ?? String(error),
+      remedies: (fields["remedies"] ?? []) as string[],
+    };
+  }
+}
+
+function inspectCpu(): DoctorReport["cpu"] {
+  const info = readIfThere("/proc/cpuinfo");
+  const flags = new Set(info?.match(/^flags\s*:\s*(.*)$/m)?.[1]?.split(" "));
+  return {
+    model: cpus()[0]?.model ?? "unknown",
+    threads: availableParallelism(),
+    flags: cpuFlags.filter((flag) => flags.has(flag)),
+  };
+}
+
+function nvidiaDriver(): string | undefined {
+  return readIfThere("/proc/driver/nvidia/version")?.match(/Module.*?\s(\d+\.\d+[\d.]*)/)?.[1];
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

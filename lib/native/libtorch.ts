@@ -1,0 +1,170 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+/** The libtorch that `gemlens setup` fetches. */
+export const defaultTorchVersion = "2.15.0";
+
+/** One place where libtorch was looked for. Usable when `problem` is undefined. */
+export interface LibtorchCandidate {
+  readonly source: "LIBTORCH" | "python" | "cache";
+  /** The directory holding include/ and lib/; where none was found, what was asked. */
+  readonly dir: string;
+  readonly version: string | undefined;
+  /** "2.15": what a core is built for. */
+  readonly minor: string | undefined;
+  /** libtorch_cuda.so is there; the version string says nothing about it. */
+  readonly cuda: boolean;
+  /** include/ is there too, so that a core can be built against it. */
+  readonly headers: boolean;
+  readonly problem: string | undefined;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `GEMLENS_CACHE`, else `$XDG_CACHE_HOME/gemlens`, else `~/.cache/gemlens`. */
+export function cacheDir(env: Environment = process.env): string {
+  if (env["GEMLENS_CACHE"]) return resolve(env["GEMLENS_CACHE"]);
+  const base = env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache");
+  return join(base, "gemlens");
+}
+
+/** The folder of one fetched version, laid out like site-packages: torch/ and nvidia/ inside. */
+export function cachedLibtorch(version: string, env: Environment = process.env): string {
+  return join(cacheDir(env), "libtorch", version);
+}
+
+/**
+ * Every place where libtorch may be, in the order in which it counts: `LIBTORCH`, a Python on PATH
+ * that has torch, the cache folder. Lazy: Python is asked only when the caller wants more than
+ * `LIBTORCH`. This is the one decision that build, loader and doctor share.
+ */
+export function* libtorchCandidates(env: Environment = process.env): Generator<LibtorchCandidate> {
+  const named = env["LIBTORCH"];
+  yield named ? inspect("LIBTORCH", resolve(named)) : missing("LIBTORCH", "LIBTORCH", "not set");
+  yield* pythonCandidates(env);
+  yield* cacheCandidates(env);
+}
+
+/** The first candidate that a core can be built against, and what was passed over before it. */
+export function libtorchForBuild(env: Environment = process.env): {
+  found: LibtorchCandidate | undefined;
+  passedOver: LibtorchCandidate[];
+} {
+  const passedOver: LibtorchCandidate[] = [];
+  for (const candidate of libtorchCandidates(env)) {
+    if (candidate.problem === undefined && candidate.headers) {
+      return { found: candidate, passedOver };
+    }
+    passedOver.push(candidate);
+  }
+  return { found: undefined, passedOver };
+}
+
+/** One line about a candidate, for doctor and for errors. */
+export function describeCandidate(candidate: LibtorchCandidate): string {
+  const { source, dir, version, cuda, headers, problem } = candidate;
+  const place = source === dir || version === undefined ? dir : `${source} ${dir}`;
+  if (version === undefined) return `${place}: ${problem ?? "no version"}`;
+  const details = [version, cuda ? "CUDA" : "CPU", ...(headers ? [] : ["no headers"])];
+  return `${place}: ${details.join(", ")}${problem === undefined ? "" : `: ${problem}`}`;
+}
+
+function missing(
+  source: LibtorchCandidate["source"],
+  dir: string,
+  problem: string,
+): LibtorchCandidate {
+  return {
+    source,
+    dir,
+    version: undefined,
+    minor: undefined,
+    cuda: false,
+    headers: false,
+    problem,
+  };
+}
+
+function inspect(source: LibtorchCandidate["source"], dir: string): LibtorchCandidate {
+  if (!existsSync(dir)) return missing(source, dir, "no such directory");
+  if (!existsSync(join(dir, "lib", "libtorch_cpu.so"))) {
+    return missing(source, dir, "holds no lib/libtorch_cpu.so");
+  }
+  const version = readVersion(dir);
+  const minor = version?.match(/^\d+\.\d+/)?.[0];
+  return {
+    source,
+    dir,
+    version,
+    minor,
+    cuda: existsSync(join(dir, "lib", "libtorch_cuda.so")),
+    headers: existsSync(join(dir, "include", "ATen", "core", "Tensor.h")),
+    problem: minor === undefined ? "names no version" : undefined,
+  };
+}
+
+function readVersion(dir: string): string | undefined {
+  const headers = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"];
+  for (const header of headers) {
+    const text = readIfThere(join(dir, "include", header));
+    const parts = ["MAJOR", "MINOR", "PATCH"].map(
+      (part) => text?.match(new RegExp(`#define\\s+TORCH_VERSION_${part}\\s+(\\d+)`))?.[1],
+    );
+    if (parts.every((part) => part !== undefined)) return parts.join(".");
+  }
+  const python = readIfThere(join(dir, "version.py"))?.match(/__version__ = ['"]([\d.]+)/)?.[1];
+  return python ?? readIfThere(join(dir, "build-version"))?.match(/^[\d.]+/)?.[0];
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+}
+
+// find_spec reads the package's location without importing it: 30 ms instead of seconds.
+const askPython = `
+import importlib.util
+spec = importlib.util.find_spec("torch")
+print(spec.origin if spec is not None and spec.origin else "")`;
+
+function* pythonCandidates(env: Environment): Generator<LibtorchCandidate> {
+  for (const python of ["python3", "python"]) {
+    const run = spawnSync(python, ["-c", askPython], {
+      encoding: "utf8",
+      env: env as NodeJS.ProcessEnv,
+      timeout: 20_000,
+    });
+    if (run.error !== undefined || run.status !== 0) {
+      const code = (run.error as NodeJS.ErrnoException | undefined)?.code;
+      const problem =
+        code === "ENOENT" ? "not on PATH" : `could not be asked (${code ?? run.status})`;
+      yield missing("python", python, problem);
+      continue;
+    }
+    const origin = run.stdout.trim();
+    if (origin !== "") {
+      yield inspect("python", dirname(origin));
+      return;
+    }
+    yield missing("python", python, "has no torch");
+  }
+}
+
+function* cacheCandidates(env: Environment): Generator<LibtorchCandidate> {
+  const folder = join(cacheDir(env), "libtorch");
+  const versions = existsSync(folder)
+    ? readdirSync(folder).filter((name) => /^\d+\.\d+\.\d+$/.test(name))
+    : [];
+  if (versions.length === 0) yield missing("cache", folder, "nothing fetched yet");
+  versions.sort((a, b) => preference(a) - preference(b) || compareVersions(b, a));
+  for (const version of versions) yield inspect("cache", join(folder, version, "torch"));
+}
+
+function preference(version: string): number {
+  return version === defaultTorchVersion ? 0 : 1;
+}
+
+function compareVersions(a: string, b: string): number {
+  return a.localeCompare(b, "en", { numeric: true });
+}

@@ -1,0 +1,129 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { GemlensError } from "../errors/index.js";
+
+/** Bytes so far, and the whole when it is known. */
+export type OnBytes = (done: number, total: number | undefined) => void;
+
+// pip takes each tag literally: a wheel for an older glibc has to be named too.
+const platforms = [28, 27, 26, 25, 24, 17, 12, 5].map((minor) => `manylinux_2_${minor}_x86_64`);
+
+/** The command that runs pip, or undefined where no Python on PATH has it. */
+export function findPip(): readonly string[] | undefined {
+  const commands = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]];
+  return commands.find(([program, ...args]) => {
+    const run = spawnSync(program as string, [...args, "--version"], { stdio: "ignore" });
+    return run.status === 0;
+  });
+}
+
+/**
+ * Downloads wheels into `folder`, always the same ones whatever Python runs pip. pip keeps to its
+ * own configuration (index, proxy, certificates) and checks the index's hash.
+ *
+ * @throws GemlensError `DOWNLOAD` in words for no network, proxy, certificate, disk full.
+ */
+export async function pipDownload(
+  pip: readonly string[],
+  requirements: readonly string[],
+  folder: string,
+  options: { index?: string; quick?: boolean; onBytes?: OnBytes } = {},
+): Promise<void> {
+  const temporary = join(folder, ".pip");
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  const args = [
+    ...["download", "--no-deps", "--only-binary=:all:"],
+    ...platforms.flatMap((platform) => ["--platform", platform]),
+    ...["--python-version", "3.12", "--implementation", "cp", "--progress-bar", "off"],
+    ...["--no-input", "--disable-pip-version-check", "--dest", folder],
+    // An index that cannot be reached is given up at once; one that answers may stumble.
+    ...(options.quick ? ["--retries", "0", "--timeout", "6"] : ["--retries", "4"]),
+    ...(options.index === undefined ? [] : ["--index-url", options.index]),
+    ...requirements,
+  ];
+  // pip downloads into its temporary folder, so that is where progress shows with every version.
+  const env = { ...process.env, TMPDIR: temporary, PIP_NO_CACHE_DIR: "1", PYTHONUNBUFFERED: "1" };
+  const [program, ...first] = pip as [string, ...string[]];
+  const child = spawn(program, [...first, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const timer = setInterval(() => {
+    if (output.includes("Downloading "))
+      options.onBytes?.(bytesIn(temporary), expectedBytes(output));
+  }, 300);
+  const stop = () => child.kill();
+  process.once("exit", stop);
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on("error", reject).on("close", resolve);
+    });
+    if (code !== 0) throw explain(output, requirements, folder);
+  } finally {
+    clearInterval(timer);
+    process.off("exit", stop);
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+function bytesIn(folder: string): number {
+  let bytes = 0;
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      bytes += entry.isDirectory() ? bytesIn(path) : statSync(path).size;
+    }
+  } catch {
+    // pip removes files while we count.
+  }
+  return bytes;
+}
+
+/** From `Downloading torch-….whl (539.3 MB)`, the last one begun. */
+function expectedBytes(output: string): number | undefined {
+  const sizes = [...output.matchAll(/Downloading \S+ \(([\d.]+) (kB|MB|GB)\)/g)];
+  const last = sizes.at(-1);
+  if (last === undefined) return undefined;
+  return Number(last[1]) * { kB: 1e3, MB: 1e6, GB: 1e9 }[last[2] as "kB" | "MB" | "GB"];
+}
+
+const causes: readonly [RegExp, string][] = [
+  [/No space left on device|ENOSPC/, "the disk is full"],
+  [
+    /ProxyError|Tunnel connection failed|407 Proxy/,
+    "the proxy refused: check HTTPS_PROXY, or `pip config set global.proxy http://host:port`",
+  ],
+  [
+    /CERTIFICATE_VERIFY_FAILED|SSLError/,
+    "the certificate was not accepted: name your CA with `pip config set global.cert /path/to/ca.pem`",
+  ],
+  [
+    /No matching distribution|Could not find a version/,
+    "this index has no such wheel: check the version, or `pip config get global.index-url`",
+  ],
+  [
+    /NewConnectionError|NameResolution|Name or service not known|ConnectTimeout|ReadTimeout|timed out|Connection (refused|reset|aborted|broken)|IncompleteRead/,
+    "the package index cannot be reached: check the network; behind a proxy set HTTPS_PROXY",
+  ],
+];
+
+function explain(output: string, requirements: readonly string[], folder: string): GemlensError {
+  const what = requirements.join(" ");
+  const lines = output.trim().split("\n");
+  // Unreachable comes before "no matching distribution", which pip adds to it.
+  const unreachable = causes.at(-1)?.[0].test(output) ? causes.at(-1) : undefined;
+  const specific = causes.slice(0, 3).find(([pattern]) => pattern.test(output));
+  const known = specific ?? unreachable ?? causes.find(([pattern]) => pattern.test(output));
+  const reason = known?.[1] ?? lines.at(-1) ?? "pip failed";
+  return new GemlensError("DOWNLOAD", `setup: expected ${what} in ${folder}: ${reason}`, {
+    requirements,
+    started: output.includes("Downloading "),
+    output: lines.slice(-12).join("\n"),
+  });
+}

@@ -1,0 +1,24 @@
+const glibcFloor = "2.28";
+
+/** The glibc this process runs on; undefined on musl and wherever there is none. */
+export function glibcVersion(): string | undefined {
+  // Without this the report resolves the host's names, which can take seconds.
+  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return report.header?.glibcVersionRuntime;
+}
+
+/** Why libtorch cannot run on this platform at all, in words; undefined where it can. */
+export function platformProblem(): string | undefined {
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    return `gemlens runs on linux-x64 only; this is ${process.platform}-${process.arch}`;
+  }
+  const glibc = glibcVersion();
+  if (glibc === undefined) {
+    return "libtorch needs glibc, and this system has musl (Alpine): use a glibc image, e.g. node:22-bookworm";
+  }
+  if (glibc.localeCompare(glibcFloor, "en", { numeric: true }) < 0) {
+    return `libtorch needs glibc ${glibcFloor} or newer, and this system has ${glibc}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,101 @@
+import { GemlensError } from "../errors/index.js";
+import type { TensorHandle } from "../native/addon.js";
+import { dtypeNames } from "./dtype.js";
+import type { Tensor } from "./tensor.js";
+import type { ArgumentKind, Default } from "./vocabulary.js";
+
+/** What checking arguments needs of `Tensor`. */
+export interface HandleSource {
+  isTensor(value: unknown): value is Tensor;
+  /** DISPOSED when it was disposed, ARGUMENT when `value` is not a tensor. */
+  handleOf(value: unknown, what: string, argument: string): TensorHandle;
+}
+
+/** Checks one argument and gives its native form; a list of indices becomes an Int32Array. */
+export function lower(
+  access: HandleSource,
+  name: string,
+  argument: string,
+  kind: ArgumentKind,
+  value: unknown,
+  fallback: readonly Default[],
+): unknown {
+  if (value === undefined && fallback.length > 0) return fallback[0];
+  switch (kind) {
+    case "tensor":
+      return access.handleOf(value, name, argument);
+    case "tensors":
+      if (!Array.isArray(value)) throw wrong(name, "an array of tensors", argument, value);
+      return value.map((item, i) => access.handleOf(item, name, `${argument}[${i}]`));
+    case "operand":
+      if (typeof value === "number") return value;
+      if (access.isTensor(value)) return access.handleOf(value, name, argument);
+      throw wrong(name, "a tensor or a number", argument, value);
+    case "indices":
+      if (access.isTensor(value)) return access.handleOf(value, name, argument);
+      return Int32Array.from(integers(name, argument, value), (index) => {
+        if (index === (index | 0)) return index;
+        throw wrong(name, "32-bit indices", argument, index);
+      });
+    case "integer":
+      if (!Number.isSafeInteger(value)) throw wrong(name, "an integer", argument, value);
+      return value;
+    case "integers":
+      return integers(name, argument, value);
+    case "dims":
+      return typeof value === "number"
+        ? integers(name, argument, [value])
+        : integers(name, argument, value);
+    case "number":
+      if (typeof value !== "number") throw wrong(name, "a number", argument, value);
+      return value;
+    case "boolean":
+      if (typeof value !== "boolean") throw wrong(name, "true or false", argument, value);
+      return value;
+    case "dtype":
+      if (typeof value !== "string" || !dtypeNames.has(value)) {
+        throw wrong(name, `one of ${[...dtypeNames].join(", ")}`, argument, value);
+      }
+      return value;
+    case "device":
+      return checkDevice(name, value);
+  }
+}
+
+/** A list of safe integers, copied. */
+export function integers(what: string, argument: string, value: unknown): number[] {
+  if (Array.isArray(value) && value.every((item) => Number.isSafeInteger(item))) return [...value];
+  throw wrong(what, "a list of integers", argument, value);
+}
+
+/** "cpu", "cuda" or "cuda:N". */
+export function checkDevice(what: string, value: unknown): string {
+  if (typeof value === "string" && /^(cpu|cuda(:\d+)?)$/.test(value)) return value;
+  throw wrong(what, `"cpu", "cuda" or "cuda:N"`, "device", value);
+}
+
+/** `sum: expected true or false for keepdim, got 1`. */
+export function wrong(
+  what: string,
+  expected: string,
+  argument: string,
+  got: unknown,
+): GemlensError {
+  return new GemlensError(
+    "ARGUMENT",
+    `${what}: expected ${expected} for ${argument}, got ${shortly(got)}`,
+    { argument, expected },
+  );
+}
+
+/** A value for an error message; never long, never throws. */
+export function shortly(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  if (Array.isArray(value)) {
+    if (value.length > 8) return `an array of ${value.length}`;
+    return `[${value.map((item) => (typeof item === "object" ? "…" : String(item))).join(", ")}]`;
+  }
+  return `an object (${value.constructor?.name ?? "null prototype"})`;
+}

@@ -1,0 +1,77 @@
+import type { DtypeName } from "../native/addon.js";
+import type { Tensor } from "./tensor.js";
+import type { ArgumentKind, Operation, OperationName, Vocabulary } from "./vocabulary.js";
+
+/** "cpu", "cuda" (the first) or "cuda:1". */
+export type Device = "cpu" | "cuda" | `cuda:${number}`;
+/** An element: bigint for int64, boolean for bool, else number. */
+export type Scalar = number | bigint | boolean;
+
+interface ArgumentTypes {
+  tensor: Tensor;
+  tensors: readonly Tensor[];
+  operand: Tensor | number;
+  indices: Tensor | readonly number[];
+  integer: number;
+  integers: readonly number[];
+  dims: number | readonly number[];
+  number: number;
+  boolean: boolean;
+  dtype: DtypeName;
+  // Autocompletes, and takes a name from a variable; checked at run time.
+  device: Device | (string & {});
+}
+
+interface ResultTypes<Axes extends readonly string[]> {
+  same: Tensor<Axes>;
+  this: Tensor<Axes>;
+  tensor: Tensor;
+  pair: { values: Tensor; indices: Tensor };
+  boolean: boolean;
+  scalar: Scalar;
+}
+
+type Positional<Kinds extends readonly unknown[]> = {
+  -readonly [I in keyof Kinds]: Kinds[I] extends ArgumentKind | undefined
+    ? ArgumentTypes[Exclude<Kinds[I], undefined>]
+    : never;
+};
+
+type OptionsOf<O> = {
+  [K in keyof O]?: O[K] extends readonly [infer Kind extends ArgumentKind, unknown]
+    ? ArgumentTypes[Kind] | undefined
+    : never;
+};
+
+type KindsOf<Op extends Operation> = Op["args"] extends { readonly kinds?: infer Kinds }
+  ? Kinds extends readonly unknown[]
+    ? Kinds
+    : []
+  : [];
+
+type ArgumentsOf<Op extends Operation> =
+  Op["options"] extends Readonly<Record<string, unknown>>
+    ? Op extends { readonly shorthand: true }
+      ? [target: OptionsOf<Op["options"]> | DtypeName | Device]
+      : [...Positional<KindsOf<Op>>, options?: OptionsOf<Op["options"]>]
+    : [...Positional<KindsOf<Op>>];
+
+type Method<Op extends Operation, Axes extends readonly string[]> = (
+  ...args: ArgumentsOf<Op>
+) => ResultTypes<Axes>[Op["result"]];
+
+type FreeName = {
+  [Name in OperationName]: Vocabulary[Name] extends { readonly free: true } ? Name : never;
+}[OperationName];
+
+type Methods = Omit<Vocabulary, FreeName>;
+
+/** The vocabulary as methods of `Tensor`; what keeps the shape keeps the axes. */
+export type TensorMethods<Axes extends readonly string[]> = {
+  [Name in keyof Methods]: Method<Methods[Name], Axes>;
+};
+
+/** The vocabulary's free functions: `cat`, `stack`, `where`. */
+export type TensorFunctions = {
+  [Name in FreeName]: Method<Vocabulary[Name], readonly string[]>;
+};

@@ -1,0 +1,168 @@
+import { GemlensError } from "../errors/index.js";
+import type { Addon, TensorHandle } from "../native/addon.js";
+import { call, native } from "../native/call.js";
+import { type HandleSource, lower, wrong } from "./arguments.js";
+import { dtypeNames } from "./dtype.js";
+import type { TensorFunctions } from "./methods.js";
+import type { Tensor } from "./tensor.js";
+import { type Operation, type OperationName, vocabulary } from "./vocabulary.js";
+
+/** What the operations need of `Tensor`, handed in by tensor.ts (which they are a part of). */
+export interface TensorAccess extends HandleSource {
+  adopt(handle: TensorHandle): Tensor;
+  copyOrigin(from: Tensor, to: Tensor): void;
+}
+
+/** These return the same activation: it still comes from the same hook. */
+const keepsOrigin: ReadonlySet<string> = new Set(["clone", "to", "contiguous"]);
+
+/** Puts the vocabulary on the prototype. */
+export function attachMethods(prototype: object, access: TensorAccess): void {
+  for (const [name, operation] of entries()) {
+    if (operation.free) continue;
+    const run = compile(name, operation, access);
+    const value = function (this: Tensor, ...given: unknown[]): unknown {
+      const result = run(access.handleOf(this, name, "this"), given);
+      if (operation.result === "this") return this;
+      if (keepsOrigin.has(name)) access.copyOrigin(this, result as Tensor);
+      return result;
+    };
+    Object.defineProperty(value, "name", { value: name });
+    Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+  }
+}
+
+/** `cat`, `stack` and `where`. */
+export function freeFunctions(access: TensorAccess): TensorFunctions {
+  const functions: Record<string, unknown> = {};
+  for (const [name, operation] of entries()) {
+    if (!operation.free) continue;
+    const run = compile(name, operation, access);
+    functions[name] = (...given: unknown[]) => run(undefined, given);
+  }
+  return functions as unknown as TensorFunctions;
+}
+
+/** The native operations, once it is certain that both sides mean the same vocabulary. */
+export function nativeOperations(addon: Addon = native()): Addon["ops"] {
+  if (addon.ops === checked) return checked;
+  const theirs = new Set(Object.keys(addon.ops));
+  const missing = Object.keys(vocabulary).filter((name) => !theirs.has(name));
+  const extra = [...theirs].filter((name) => !Object.hasOwn(vocabulary, name));
+  if (missing.length > 0 || extra.length > 0) {
+    throw new GemlensError(
+      "INTERNAL",
+      `tensor: the native core does not fit this version: it lacks [${missing}], adds [${extra}]`,
+      { missing, extra },
+    );
+  }
+  checked = addon.ops;
+  return checked;
+}
+let checked: Addon["ops"] | undefined;
+
+function entries(): [OperationName, Operation][] {
+  return Object.entries(vocabulary) as [OperationName, Operation][];
+}
+
+function compile(name: OperationName, operation: Operation, access: TensorAccess) {
+  const positional = operation.args;
+  const options = Object.entries(operation.options ?? {});
+  const takesOptions = operation.options !== undefined;
+  const limit = positional.length + (takesOptions ? 1 : 0);
+  return (self: TensorHandle | undefined, given: readonly unknown[]): unknown => {
+    // `undefined` at the end is an argument left out.
+    if (given.length > limit && given.slice(limit).some((value) => value !== undefined)) {
+      throw wrong(name, signatureOf(name), "the call", given);
+    }
+    const lowered: unknown[] = self === undefined ? [] : [self];
+    for (const [i, [argument, kind, ...fallback]] of positional.entries()) {
+      lowered.push(lower(access, name, argument, kind, given[i], fallback));
+    }
+    if (takesOptions) {
+      const named = optionsOf(name, operation, given[positional.length]);
+      for (const [option, [kind, fallback]] of options) {
+        lowered.push(lower(access, name, option, kind, named[option], [fallback]));
+      }
+    }
+    const result = call(name, (addon) => {
+      const run = nativeOperations(addon)[name];
+      const list = lowered.findIndex((value) => value instanceof Int32Array);
+      if (list < 0 || self === undefined) return run?.(...lowered);
+      // A list of indices becomes a tensor beside the one that it indexes.
+      const indices = lowered[list] as Int32Array;
+      checkIndices(name, indices, addon.tensorShape(self), lowered[1] as number);
+      const made = addon.tensorFrom(indices, [indices.length], "int32", addon.tensorDevice(self));
+      try {
+        return run?.(...lowered.with(list, made));
+      } finally {
+        addon.dispose(made);
+      }
+    });
+    switch (operation.result) {
+      case "same":
+      case "tensor":
+        return access.adopt(result as TensorHandle);
+      case "pair": {
+        const [values, indices] = result as [TensorHandle, TensorHandle];
+        return { values: access.adopt(values), indices: access.adopt(indices) };
+      }
+      case "scalar":
+        return self === undefined ? result : elementOf(self, result);
+      default:
+        return result;
+    }
+  };
+}
+
+/** Integers come as bigints; only int64 needs them. */
+function elementOf(handle: TensorHandle, value: unknown): unknown {
+  if (typeof value !== "bigint" || native().tensorDtype(handle) === "int64") return value;
+  return Number(value);
+}
+
+/** On a GPU an index out of range is a device assert, after which nothing works: check before. */
+function checkIndices(
+  what: string,
+  indices: Int32Array,
+  shape: readonly number[],
+  dim: number,
+): void {
+  const size = shape.at(dim) ?? 0;
+  const bad = indices.find((index) => index < 0 || index >= size);
+  if (bad !== undefined) {
+    throw wrong(what, `indices of 0 to ${size - 1} along dimension ${dim}`, "indices", bad);
+  }
+}
+
+/** How an operation is called, for error messages and the docs: "slice(dim, start, end?, step?)". */
+export function signatureOf(name: OperationName): string {
+  const { args, options, shorthand }: Operation = vocabulary[name];
+  const parts = args.map(
+    ([argument, , ...fallback]) => argument + (fallback.length > 0 ? "?" : ""),
+  );
+  const named = Object.keys(options ?? {}).map((option) => `${option}?`);
+  if (shorthand) parts.push("dtype | device");
+  if (named.length > 0) parts.push(`{ ${named.join(", ")} }${shorthand ? "" : "?"}`);
+  return `${name}(${parts.join(shorthand ? " | " : ", ")})`;
+}
+
+function optionsOf(name: string, operation: Operation, given: unknown): Record<string, unknown> {
+  if (given === undefined) {
+    if (operation.shorthand) throw wrong(name, "a dtype, a device or options", "target", given);
+    return {};
+  }
+  if (operation.shorthand && typeof given === "string") {
+    return dtypeNames.has(given) ? { dtype: given } : { device: given };
+  }
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw wrong(name, "an options object", "options", given);
+  }
+  const known = operation.options ?? {};
+  for (const option of Object.keys(given)) {
+    if (!Object.hasOwn(known, option)) {
+      throw wrong(name, `one of ${Object.keys(known).join(", ")}`, "option", option);
+    }
+  }
+  return given as Record<string, unknown>;
+}

@@ -1,0 +1,290 @@
+import { inspect } from "node:util";
+import { DisposedError, GemlensError } from "../errors/index.js";
+import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
+import { call, native, task } from "../native/call.js";
+import { disown, keepBeyond, own } from "../native/scope.js";
+import { shortly } from "./arguments.js";
+import { describeTensor } from "./describe.js";
+import { dtypeBytes } from "./dtype.js";
+import type { Device, TensorMethods } from "./methods.js";
+import { type Nested, nest } from "./nest.js";
+import { attachMethods, nativeOperations, type TensorAccess } from "./operation.js";
+
+/** What `read()` gives: bfloat16 and float16 widen to Float32Array, bool is 0 or 1. */
+export type TensorData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** The typed array that elements of a dtype are read into. */
+export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat16" | "float16"
+  ? Float32Array
+  : Dtype extends "float64"
+    ? Float64Array
+    : Dtype extends "int32"
+      ? Int32Array
+      : Dtype extends "int64"
+        ? BigInt64Array
+        : Uint8Array;
+
+/** Where a tensor comes from: a hook point of a model. */
+export interface Origin {
+  readonly hook: string;
+  readonly model: string;
+}
+
+/** The private side of `Tensor`, for internal.ts and the vocabulary. */
+interface TensorInternals extends TensorAccess {
+  lend(handle: TensorHandle): Tensor;
+  endLoan(tensor: Tensor, handle: TensorHandle): void;
+  originOf(tensor: Tensor): Origin | undefined;
+  setOrigin(tensor: Tensor, origin: Origin | undefined): void;
+}
+let internals!: TensorInternals;
+
+declare const axes: unique symbol;
+interface Phantom<Axes> {
+  of(axes: Axes): void;
+}
+
+/**
+ * A tensor in libtorch's memory. `Axes` names its dimensions for the type checker alone, for example
+ * `Tensor<["batch", "pos", "d_model"]>`; a plain `Tensor` fits everywhere and is checked at run time.
+ *
+ * Memory is given back by `dispose()` or `using`, at the end of a `tidy` or of the hook that created
+ * it, and otherwise some time after it became unreachable.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: attachMethods puts them on the prototype
+export class Tensor<const Axes extends readonly string[] = readonly string[]> {
+  /** A method's parameter is bivariant: a plain tensor fits named axes and back, other names do not. */
+  declare [axes]?: Phantom<Axes>["of"];
+  #handle: TensorHandle | null;
+  #shape: readonly number[] | undefined;
+  #dtype: DtypeName | undefined;
+  #device: Device | undefined;
+  #loan: "none" | "lent" | "kept" | "ended" = "none";
+  #origin: Origin | undefined;
+
+  private constructor(handle: TensorHandle) {
+    this.#handle = handle;
+  }
+
+  /** Sizes of the dimensions. */
+  get shape(): readonly number[] {
+    this.#shape ??= Object.freeze(
+      call("shape", (addon) => addon.tensorShape(access.handleOf(this, "shape", "this"))),
+    );
+    return this.#shape;
+  }
+
+  get dtype(): DtypeName {
+    this.#dtype ??= call("dtype", (addon) =>
+      addon.tensorDtype(access.handleOf(this, "dtype", "this")),
+    );
+    return this.#dtype;
+  }
+
+  /** "cpu" or "cuda:0". */
+  get device(): Device {
+    this.#device ??= call("device", (addon) =>
+      addon.tensorDevice(access.handleOf(this, "device", "this")),
+    ) as Device;
+    return this.#device;
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, n) => product * n, 1);
+  }
+
+  /** Bytes of its elements (a view counts its own elements only). */
+  get nbytes(): number {
+    return this.size * dtypeBytes[this.dtype];
+  }
+
+  /** Whether the elements lie in row-major order without gaps. */
+  get isContiguous(): boolean {
+    return call("isContiguous", (addon) =>
+      addon.tensorIsContiguous(access.handleOf(this, "isContiguous", "this")),
+    );
+  }
+
+  /** True after `dispose()`, or after the hook that it was lent to returned. */
+  get isDisposed(): boolean {
+    return this.#handle === null;
+  }
+
+  /**
+   * The tensor's own memory as a typed array, without a copy: writing to it changes the tensor.
+   * bfloat16 and float16 are Uint16Array bits, bool and uint8 are Uint8Array.
+   *
+   * @throws GemlensError `DEVICE` unless on the CPU, `ARGUMENT` unless contiguous.
+   */
+  get data(): NativeTypedArray {
+    const handle = access.handleOf(this, "data", "this");
+    if (this.device !== "cpu") {
+      throw new GemlensError(
+        "DEVICE",
+        `data: expected a tensor on cpu, got ${this.device}; use await tensor.read() or tensor.to("cpu")`,
+        { device: this.device },
+      );
+    }
+    if (!this.isContiguous) {
+      throw new GemlensError(
+        "ARGUMENT",
+        `data: expected a contiguous tensor, got a strided view of shape [${this.shape.join(", ")}]; ` +
+          "use tensor.contiguous() or await tensor.read()",
+        { shape: this.shape },
+      );
+    }
+    return call("data", (addon) => addon.tensorData(handle));
+  }
+
+  /** A copy of the elements in row-major order, optionally converted; waits for what was queued before. */
+  read(): Promise<TensorData>;
+  read<D extends DtypeName>(dtype: D): Promise<ArrayOf<D>>;
+  read(dtype?: DtypeName): Promise<NativeTypedArray> {
+    return task("read", (addon, ctx) =>
+      this.#converted("read", dtype, (handle) => addon.tensorRead(handle, ctx)),
+    );
+  }
+
+  /** As `read`, at once on this thread (waits for a GPU): for hooks and small tensors. */
+  readSync(): TensorData;
+  readSync<D extends DtypeName>(dtype: D): ArrayOf<D>;
+  readSync(dtype?: DtypeName): NativeTypedArray {
+    return call("readSync", (addon) =>
+      this.#converted("readSync", dtype, (handle) => addon.tensorReadSync(handle)),
+    );
+  }
+
+  /** The elements as nested arrays; without dimensions the element itself. Waits for a GPU. */
+  tolist(): Nested {
+    const { dtype, shape } = this;
+    const data = call("tolist", (addon) =>
+      addon.tensorReadSync(access.handleOf(this, "tolist", "this")),
+    );
+    return nest(data, shape, dtype);
+  }
+
+  /** Gives the memory back now (views of it keep it). Any later use throws `DisposedError`. */
+  dispose(): void {
+    const handle = this.#handle;
+    if (handle === null) return;
+    this.#handle = null;
+    // What is lent goes back when the hook ends.
+    if (this.#loan === "lent" || this.#loan === "kept") return;
+    disown(this);
+    call("dispose", (addon) => addon.dispose(handle));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Takes the tensor out of the `tidy` or hook that would dispose it. One that was lent to a hook, or
+   * that shares memory with one, gets its own copy when the hook ends.
+   */
+  keep(): this {
+    access.handleOf(this, "keep", "this");
+    if (this.#loan === "lent") this.#loan = "kept";
+    else keepBeyond(this);
+    return this;
+  }
+
+  /** Shape, dtype, device and a few values; never throws. */
+  toString(): string {
+    // Debuggers and test runners also print the prototype.
+    return #handle in this ? describeTensor(this.#handle, this.#shape) : "Tensor";
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
+  #converted<T>(what: string, dtype: DtypeName | undefined, fn: (handle: TensorHandle) => T): T {
+    const handle = access.handleOf(this, what, "this");
+    if (dtype === undefined || dtype === this.dtype) return fn(handle);
+    const converted = nativeOperations()["to"]?.(handle, dtype, null) as TensorHandle;
+    try {
+      // A task retains its inputs at the call, so the converted copy can go right away.
+      return fn(converted);
+    } finally {
+      native().dispose(converted);
+    }
+  }
+
+  static {
+    internals = {
+      isTensor: (value: unknown): value is Tensor =>
+        typeof value === "object" && value !== null && #handle in value,
+
+      handleOf(value: unknown, what: string, argument: string): TensorHandle {
+        if (typeof value !== "object" || value === null || !(#handle in value)) {
+          throw new GemlensError(
+            "ARGUMENT",
+            `${what}: expected a tensor for ${argument}, got ${shortly(value)}`,
+            { argument },
+          );
+        }
+        if (value.#handle !== null) return value.#handle;
+        const subject = argument === "this" ? "the tensor" : `the tensor given for ${argument}`;
+        if (value.#loan === "ended") {
+          const hook = value.#origin?.hook;
+          throw new DisposedError(
+            `${what}: ${subject} was lent to ${hook ? `the hook at ${hook}` : "a hook"}, which has ` +
+              "ended; call keep() inside the hook to use it afterwards",
+            { argument, hook },
+          );
+        }
+        throw new DisposedError(`${what}: ${subject} was disposed`, { argument });
+      },
+
+      adopt(handle: TensorHandle): Tensor {
+        const tensor = new Tensor(handle);
+        own(tensor);
+        return tensor;
+      },
+
+      lend(handle: TensorHandle): Tensor {
+        const tensor = new Tensor(handle);
+        tensor.#loan = "lent";
+        return tensor;
+      },
+
+      endLoan(tensor: Tensor, handle: TensorHandle): void {
+        if (tensor.#loan !== "lent" && tensor.#loan !== "kept") return;
+        const kept = tensor.#loan === "kept" && tensor.#handle !== null;
+        tensor.#handle = null;
+        tensor.#loan = "ended";
+        call("hook", (addon) => {
+          try {
+            if (!kept) return;
+            tensor.#handle = nativeOperations(addon)["clone"]?.(handle) as TensorHandle;
+            tensor.#loan = "none";
+          } finally {
+            addon.dispose(handle, true);
+          }
+        });
+      },
+
+      originOf: (tensor: Tensor): Origin | undefined => tensor.#origin,
+      setOrigin(tensor: Tensor, origin: Origin | undefined): void {
+        tensor.#origin = origin;
+      },
+      copyOrigin(from: Tensor, to: Tensor): void {
+        to.#origin = from.#origin;
+      },
+    };
+  }
+}
+
+/** @internal */
+export const access: TensorInternals = internals;
+
+export interface Tensor<Axes extends readonly string[]> extends TensorMethods<Axes> {}
+
+attachMethods(Tensor.prototype, access);

@@ -1,0 +1,18 @@
+import { GemlensError } from "../errors/index.js";
+
+/** Refuses a tokenizer's file with TOKENIZER, naming file and field. */
+export function fail(
+  file: string,
+  field: string,
+  expected: string,
+  got: string,
+  cause?: unknown,
+): never {
+  const message = `${file}: expected ${expected} for ${field}, got ${got}`;
+  throw new GemlensError("TOKENIZER", message, { file, field }, cause);
+}
+
+/** Refuses a caller's value with ARGUMENT. */
+export function badArgument(who: string, expected: string, got: string): never {
+  throw new GemlensError("ARGUMENT", `${who}: expected ${expected}, got ${got}`, { who });
+}

@@ -1,0 +1,74 @@
+import { byteOf } from "./byte-fallback.js";
+
+/** What a stream needs to know of its tokenizer. */
+export interface TokenTexts {
+  /** The token's raw text in the vocabulary; undefined for an id that has none. */
+  rawToken(id: number): string | undefined;
+  /** The text of one token that is not a byte; "" for one that is left out. */
+  text(id: number): string;
+}
+
+/** Bytes that the sequence opened by `lead` takes, 0 where nothing valid begins with it. */
+function sequenceLength(lead: number): number {
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead < 0xe0) return 2;
+  if (lead >= 0xe0 && lead < 0xf0) return 3;
+  return lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+}
+
+/**
+ * Decodes tokens one by one, for text that is shown while it is generated.
+ *
+ * A character that the vocabulary lacks comes as several byte tokens: its text is held back until
+ * the last of them. Joined, the pieces equal `decode` of all ids, except that a run of bytes that
+ * is not valid UTF-8 keeps its valid characters here.
+ *
+ * @example
+ * const stream = tokenizer.stream();
+ * for (const id of ids) process.stdout.write(stream.push(id));
+ * process.stdout.write(stream.end());
+ */
+export class TokenStream {
+  readonly #tokens: TokenTexts;
+  readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #held: number[] = [];
+
+  constructor(tokens: TokenTexts) {
+    this.#tokens = tokens;
+  }
+
+  /** Adds a token; returns the text that is certain now, often "" inside a character. */
+  push(id: number): string {
+    const raw = this.#tokens.rawToken(id);
+    const byte = raw === undefined ? undefined : byteOf(raw);
+    if (byte === undefined) return this.end() + this.#tokens.text(id);
+    this.#held.push(byte);
+    return this.#drain(false);
+  }
+
+  /** Ends the text: what is still held back comes out, as U+FFFD per byte. */
+  end(): string {
+    return this.#drain(true);
+  }
+
+  #drain(final: boolean): string {
+    let text = "";
+    while (this.#held.length > 0) {
+      const length = sequenceLength(this.#held[0] as number);
+      const continues = this.#held.slice(1, length).every((byte) => byte >> 6 === 0b10);
+      const complete = length > 0 && continues && this.#held.length >= length;
+      if (!complete && length > 0 && continues && !final) break;
+      text += complete ? this.#take(length) : this.#take(1);
+    }
+    return text;
+  }
+
+  #take(length: number): string {
+    const bytes = Uint8Array.from(this.#held.splice(0, length));
+    try {
+      return this.#utf8.decode(bytes);
+    } catch {
+      return "\ufffd".repeat(length);
+    }
+  }
+}

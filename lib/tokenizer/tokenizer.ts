@@ -1,0 +1,192 @@
+import { type ChatMessage, renderChat } from "./chat-template.js";
+import { type Engine, loadEngine } from "./engine.js";
+import { badArgument, fail } from "./fail.js";
+import { TokenStream } from "./token-stream.js";
+
+/** Token ids as callers have them. */
+export type TokenIds = Int32Array | readonly number[];
+
+/** A batch of tokenised texts, padded to the longest. */
+export interface TokenBatch {
+  /** batch × pos ids, row by row. */
+  readonly ids: Int32Array;
+  /** batch × pos: 1 for a real token, 0 for padding. */
+  readonly mask: Uint8Array;
+  readonly shape: readonly [batch: number, pos: number];
+}
+
+/**
+ * The tokenizer of a model folder (tokenizer.json and its companions), equal to Python's
+ * `tokenizers`. Loading is lazy: the files are read, and found missing or broken, at the first use.
+ */
+export class Tokenizer {
+  readonly #dir: string;
+  #loaded: Engine | undefined;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** The tokenizer of `dir`. Costs nothing until it is used. */
+  static fromFolder(dir: string): Tokenizer {
+    return new Tokenizer(dir);
+  }
+
+  get #engine(): Engine {
+    this.#loaded ??= loadEngine(this.#dir);
+    return this.#loaded;
+  }
+
+  get bosTokenId(): number | null {
+    return this.#engine.bosId;
+  }
+
+  /** The end-of-text token. Chat models end turns with others, which the model's config names. */
+  get eosTokenIds(): readonly number[] {
+    return [this.#engine.eosId ?? []].flat();
+  }
+
+  get padTokenId(): number | null {
+    return this.#engine.padId;
+  }
+
+  /** Ids run from 0 to vocabSize - 1; a model's embedding may have more rows. */
+  get vocabSize(): number {
+    return this.#engine.vocabSize;
+  }
+
+  /** Ids of the tokens that are not text: beginning, end and padding, turns and the like. */
+  get specialTokenIds(): ReadonlySet<number> {
+    return this.#engine.specialIds;
+  }
+
+  /**
+   * Token ids of `text`. A BOS is put in front unless the text begins with one already (as that
+   * of a chat template does) or `prependBos` is false.
+   *
+   * @throws TOKENIZER where the files are missing or broken, or name no BOS; ARGUMENT
+   */
+  encode(text: string, { prependBos = true }: { prependBos?: boolean } = {}): Int32Array {
+    if (typeof text !== "string") badArgument("encode", "a string", typeof text);
+    const { huggingFace, bosId, file } = this.#engine;
+    // Never through the post-processor: it would add its BOS to one that is there.
+    const { ids } = huggingFace.encode(text, { add_special_tokens: false });
+    if (!prependBos) return Int32Array.from(ids);
+    if (bosId === null) return fail(file, "bos_token", "a token to put in front", "none");
+    return Int32Array.from(ids[0] === bosId ? ids : [bosId, ...ids]);
+  }
+
+  /**
+   * Several texts in one [batch, pos] array, padded on the given side to the longest.
+   *
+   * @throws ARGUMENT for no texts at all
+   */
+  encodeBatch(
+    texts: readonly string[],
+    {
+      prependBos = true,
+      paddingSide = "right",
+    }: {
+      prependBos?: boolean;
+      paddingSide?: "left" | "right";
+    } = {},
+  ): TokenBatch {
+    if (!Array.isArray(texts) || texts.length === 0) {
+      badArgument("encodeBatch", "at least one text", Array.isArray(texts) ? "none" : typeof texts);
+    }
+    if (paddingSide !== "left" && paddingSide !== "right") {
+      badArgument("encodeBatch", '"left" or "right" for paddingSide', JSON.stringify(paddingSide));
+    }
+    const rows = texts.map((text) => this.encode(text, { prependBos }));
+    const width = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
+    // What stands in a padded place is never read: the mask says so.
+    const ids = new Int32Array(rows.length * width).fill(this.padTokenId ?? 0);
+    const mask = new Uint8Array(rows.length * width);
+    for (const [i, row] of rows.entries()) {
+      const start = i * width + (paddingSide === "left" ? width - row.length : 0);
+      ids.set(row, start);
+      mask.fill(1, start, start + row.length);
+    }
+    return { ids, mask, shape: [rows.length, width] };
+  }
+
+  /**
+   * The text of `ids`. An id above the vocabulary (a model may have unused rows) has no text.
+   *
+   * @throws ARGUMENT for an id that is negative or no integer
+   */
+  decode(
+    ids: TokenIds | number,
+    { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {},
+  ): string {
+    const { huggingFace, specialIds, vocabSize } = this.#engine;
+    const known = [...(typeof ids === "number" ? [ids] : ids)].filter((id) => {
+      if (!Number.isInteger(id) || id < 0) badArgument("decode", "token ids", String(id));
+      if (skipSpecialTokens && specialIds.has(id)) return false;
+      return id < vocabSize && huggingFace.id_to_token(id) !== undefined;
+    });
+    if (known.length === 0) return "";
+    return huggingFace.decode(known, { clean_up_tokenization_spaces: false });
+  }
+
+  /**
+   * One readable string per token (of a text, with its BOS, or of ids): spaces as spaces, a byte
+   * that is no character by itself as U+FFFD.
+   */
+  toStrTokens(input: string | TokenIds, options: { prependBos?: boolean } = {}): string[] {
+    const ids = typeof input === "string" ? this.encode(input, options) : input;
+    return Array.from(ids, (id) => this.decode(id));
+  }
+
+  /**
+   * The id of a string that is exactly one token, e.g. `" Paris"`.
+   *
+   * @throws ARGUMENT naming the tokens that it splits into
+   */
+  toSingleToken(text: string): number {
+    const ids = this.encode(text, { prependBos: false });
+    if (ids.length !== 1) {
+      const parts = this.toStrTokens(ids).map((part) => JSON.stringify(part));
+      badArgument(
+        "toSingleToken",
+        `one token for ${JSON.stringify(text)}`,
+        parts.length === 0 ? "none" : `${parts.length}: ${parts.join(" ")}`,
+      );
+    }
+    return ids[0] as number;
+  }
+
+  /**
+   * The prompt of a conversation, by the model's own template. It begins with the BOS already,
+   * which `encode` does not double. By default it ends where the model's turn begins.
+   *
+   * @throws TOKENIZER where the model has no template; ARGUMENT where it refuses the messages
+   */
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    { addGenerationPrompt = true }: { addGenerationPrompt?: boolean } = {},
+  ): string {
+    const { chatTemplate, bos, eos, pad } = this.#engine;
+    if (chatTemplate === null) {
+      return fail(this.#dir, "chat_template", "a template (of a chat model)", "none");
+    }
+    if (!Array.isArray(messages) || messages.length === 0) {
+      badArgument("applyChatTemplate", "at least one message", "none");
+    }
+    return renderChat(chatTemplate, this.#dir, messages, {
+      add_generation_prompt: addGenerationPrompt,
+      ...(bos !== null && { bos_token: bos.text }),
+      ...(eos !== null && { eos_token: eos.text }),
+      ...(pad !== null && { pad_token: pad.text }),
+    });
+  }
+
+  /** Decodes tokens one by one as they are generated; never cuts a character in two. */
+  stream({ skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): TokenStream {
+    const { huggingFace } = this.#engine;
+    return new TokenStream({
+      rawToken: (id) => huggingFace.id_to_token(id),
+      text: (id) => this.decode(id, { skipSpecialTokens }),
+    });
+  }
+}

@@ -1,0 +1,21 @@
+#pragma once
+// libgemlens_cuda.so: every launcher is a C function over plain pointers, plain numbers and a
+// stream (cudaStream_t as void*), returning a cudaError_t as int. The core is built without CUDA
+// headers and looks a launcher up by name; that the library is there at all means that the loader
+// opened it.
+#include <dlfcn.h>
+
+#define GEMLENS_CUDA_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Writes `value + i` to out[i], 0 <= i < count: proof that this build's kernels run on this GPU.
+GEMLENS_CUDA_EXPORT int gemlens_cuda_probe(int* out, int count, int value, void* stream);
+
+namespace gemlens {
+
+// nullptr when the plugin is not loaded, or when it has no such launcher.
+inline void* cudaPluginSymbol(const char* name) {
+  static void* const plugin = dlopen("libgemlens_cuda.so", RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  return plugin == nullptr ? nullptr : dlsym(plugin, name);
+}
+
+}  // namespace gemlens

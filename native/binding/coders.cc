@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <memory>
+
+#include "base/device.h"
+#include "base/dtype.h"
+#include "binding/sources.h"
+#include "binding/tasks.h"
+#include "binding/tensors.h"
+#include "coder/features.h"
+#include "coder/jump_relu_coder.h"
+
+namespace gemlens::binding {
+namespace {
+
+using checkpoint::WeightSource;
+using coder::EditOp;
+using coder::Features;
+using coder::JumpReluCoder;
+
+Finish finishTensor(Environment& environment, Tensor tensor) {
+  return [&environment, tensor = std::move(tensor)](napi_env) { return environment.handles().create(tensor); };
+}
+
+Finish finishFeatures(Environment& environment, Features features) {
+  auto shared = std::make_shared<const Features>(std::move(features));
+  return [&environment, shared](napi_env) { return environment.handles().create(shared); };
+}
+
+std::vector<Tensor> tensorsOf(const FeaturesPtr& features) {
+  return {features->rows.indptr, features->rows.indices, features->rows.values};
+}
+
+struct CoderSources {
+  WeightSource wEnc, wDec, bEnc, bDec, threshold;
+  std::optional<WeightSource> skip;
+  double encoderScale = 1, decoderScale = 1;
+  std::string dtype;
+  c10::Device device = c10::kCPU;
+};
+
+std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources) {
+  checkpoint::MappedFiles files;
+  const auto load = [&](const WeightSource& source) {
+    // "auto" is the file's own type, but float64 (as numpy writes by default) is float32 to every reader.
+    auto type = dtypeOnDevice(source.type, sources.dtype, sources.device.is_cpu());
+    if (type == c10::ScalarType::Double && sources.dtype == "auto") type = c10::kFloat;
+    return checkpoint::loadTensor(source, files, type, sources.device);
+  };
+  for (const auto* source : {&sources.wEnc, &sources.wDec, &sources.bEnc, &sources.bDec, &sources.threshold}) {
+    checkpoint::checkWithinFile(*source, files);
+  }
+  Tensor wEnc = load(sources.wEnc), wDec = load(sources.wDec);
+  if (sources.encoderScale != 1) wEnc = wEnc.mul(sources.encoderScale);
+  if (sources.decoderScale != 1) wDec = wDec.mul(sources.decoderScale);
+  return std::make_shared<const JumpReluCoder>(wEnc, wDec, load(sources.bEnc), load(sources.bDec),
+                                               load(sources.threshold),
+                                               sources.skip ? load(*sources.skip) : Tensor());
+}
+
+napi_value coderLoad(Arguments& args) {
+  napi_env env = args.env();
+  auto sources = std::make_shared<CoderSources>();
+  const auto source = [&](const char* name) { return readSource(env, property(env, args[0], name)); };
+  sources->wEnc = source("W_enc");
+  sources->wDec = source("W_dec");
+  sources->bEnc = source("b_enc");
+  sources->bDec = source("b_dec");
+  sources->threshold = source("threshold");
+  if (napi_value skip = optionalProperty(env, args[0], "skip")) sources->skip = readSource(env, skip);
+  sources->encoderScale = readNumber(env, property(env, args[1], "encoderScale"));
+  sources->decoderScale = readNumber(env, property(env, args[1], "decoderScale"));
+  sources->device = deviceFromName(readString(env, property(env, args[2], "device")));
+  sources->dtype = readString(env, property(env, args[2], "dtype"));
+  if (sources->dtype != "auto") dtypeFromName(sources->dtype);
+  Environment& environment = args.environment;
+  return submit(environment, sources->device, readContext(args, 3),
+                [sources, &environment](const CancelToken&) -> Finish {
+                  CoderPtr coder = loadCoder(*sources);
+                  return [coder, &environment](napi_env) { return environment.handles().create(coder); };
+                });
+}
+
+napi_value coderParameter(Arguments& args) {
+  const napi_value handle =
+      args.handles().create(args.handles().coder(args[0])->parameter(readString(args.env(), args[1])));
+  args.handles().freeze(handle);
+  return handle;
+}
+
+napi_value coderEncode(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const Tensor x = args.handles().tensor(args[1]);
+  std::optional<std::vector<int32_t>> only;
+  if (!args.absent(2)) {
+    const Int32View ids = readInt32Array(args.env(), args[2]);
+    only.emplace(ids.data, ids.data + ids.size);
+    for (size_t i = 0; i < only->size(); ++i) {
+      if ((*only)[i] < 0 || (*only)[i] >= coder->dSae() || (i > 0 && (*only)[i] <= (*only)[i - 1])) {
+        throw Error(code::kArgument,
+                    concat("encode: expected ascending feature ids in 0 ≤ id < ", coder->dSae(), ", got ", (*only)[i]));
+      }
+    }
+  }
+  Environment& environment = args.environment;
+  return submit(
+      environment, coder->device(), readContext(args, 3),
+      [coder, x, only, &environment](const CancelToken&) -> Finish {
+        return finishFeatures(environment, only ? coder->encodeOnly(x, *only) : coder->encode(x));
+      },
+      {{x}, {}});
+}
+
+napi_value coderDecode(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const FeaturesPtr features = args.handles().features(args[1]);
+  const Tensor x = args.absent(2) ? Tensor() : args.handles().tensor(args[2]);
+  TaskOptions options{tensorsOf(features), {}};
+  if (x.defined()) options.uses.push_back(x);
+  Environment& environment = args.environment;
+  return submit(
+      environment, coder->device(), readContext(args, 3),
+      [coder, features, x, &environment](const CancelToken&) -> Finish {
+        return finishTensor(environment, coder->decode(*features, x));
+      },
+      std::move(options));
+}
+
+napi_value coderForward(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const Tensor x = args.handles().tensor(args[1]);
+  Environment& environment = args.environment;
+  return submit(
+      environment, coder->device(), readContext(args, 2),
+      [coder, x, &environment](const CancelToken&) -> Finish { return finishTensor(environment, coder->forward(x)); },
+      {{x}, {}});
+}
+
+napi_value coderApplyEdit(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const Tensor base = args.handles().tensor(args[1]);
+  const FeaturesPtr before = args.handles().features(args[2]), after = args.handles().features(args[3]);
+  Environment& environment = args.environment;
+  return submit(
+      environment, coder->device(), readContext(args, 4),
+      [coder, base, before, after, &environment](const CancelToken&) -> Finish {
+        return finishTensor(environment, coder->applyEdit(base, *before, *after));
+      },
+      {{base}, {}});
+}
+
+napi_value featuresInfo(Arguments& args) {
+  napi_env env = args.env();
+  const FeaturesPtr features = args.handles().features(args[0]);
+  napi_value info = nullptr;
+  napi_create_object(env, &info);
+  napi_set_named_property(env, info, "shape", toJs(env, features->shape));
+  napi_set_named_property(env, info, "nnz", toJs(env, static_cast<double>(features->nnz())));
+  napi_set_named_property(env, info, "dSae", toJs(env, static_cast<double>(features->dSae)));
+  napi_set_named_property(env, info, "device", toJs(env, deviceName(features->rows.indptr.device())));
+  return info;
+}
+
+napi_value featuresRead(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+                [features, &environment](const CancelToken&) -> Finish {
+                  const Tensor indptr = hostValues(features->rows.indptr);
+                  const Tensor indices = hostValues(features->rows.indices);
+                  const Tensor values = hostValues(features->rows.values);
+                  return [=, &environment](napi_env env) {
+                    napi_value out = nullptr;
+                    napi_create_object(env, &out);
+                    auto& handles = environment.handles();
+                    napi_set_named_property(env, out, "indptr", handles.typedArray(indptr));
+                    napi_set_named_property(env, out, "indices", handles.typedArray(indices));
+                    napi_set_named_property(env, out, "values", handles.typedArray(values));
+                    return out;
+                  };
+                });
+}
+
+napi_value featuresToDense(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+                [features, &environment](const CancelToken&) -> Finish {
+                  return finishTensor(environment, coder::toDense(*features));
+                });
+}
+
+EditOp editOp(const std::string& name) {
+  if (name == "set") return EditOp::Set;
+  if (name == "add") return EditOp::Add;
+  if (name == "zero") return EditOp::Zero;
+  throw Error(code::kArgument, "edit: expected set, add or zero, got " + name);
+}
+
+coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& features) {
+  coder::FeatureEdit edit;
+  edit.op = editOp(readString(env, property(env, object, "op")));
+  const int64_t id = readInt(env, property(env, object, "feature"));
+  if (id < 0 || id >= features.dSae) {
+    throw Error(code::kArgument, concat("edit: expected a feature in 0 ≤ id < ", features.dSae, ", got ", id));
+  }
+  edit.feature = static_cast<int32_t>(id);
+  edit.value = static_cast<float>(readNumber(env, property(env, object, "value")));
+  if (napi_value rows = optionalProperty(env, object, "rows")) {
+    const Int32View view = readInt32Array(env, rows);
+    edit.allRows = false;
+    edit.rows.assign(view.data, view.data + view.size);
+    for (const int32_t row : edit.rows) {
+      if (row < 0 || row >= features.rowCount()) {
+        throw Error(code::kArgument, concat("edit: expected a row in 0 ≤ row < ", features.rowCount(), ", got ", row));
+      }
+    }
+  }
+  return edit;
+}
+
+napi_value featuresEdit(Arguments& args) {
+  napi_env env = args.env();
+  const FeaturesPtr features = args.handles().features(args[0]);
+  uint32_t length = 0;
+  if (napi_get_array_length(env, args[1], &length) != napi_ok) throw Error(code::kArgument, "edit: expected an array");
+  std::vector<coder::FeatureEdit> edits;
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, args[1], i, &element);
+    edits.push_back(readEdit(env, element, *features));
+  }
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 2),
+                [features, edits, &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment, coder::editFeatures(*features, edits));
+                });
+}
+
+}  // namespace
+
+void exportCoders(Environment& environment, napi_value exports) {
+  define<coderLoad>(environment, exports, "coderLoad");
+  define<coderParameter>(environment, exports, "coderParameter");
+  define<coderEncode>(environment, exports, "coderEncode");
+  define<coderDecode>(environment, exports, "coderDecode");
+  define<coderForward>(environment, exports, "coderForward");
+  define<coderApplyEdit>(environment, exports, "coderApplyEdit");
+  define<featuresInfo>(environment, exports, "featuresInfo");
+  define<featuresRead>(environment, exports, "featuresRead");
+  define<featuresToDense>(environment, exports, "featuresToDense");
+  define<featuresEdit>(environment, exports, "featuresEdit");
+}
+
+}  // namespace gemlens::binding

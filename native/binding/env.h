@@ -1,0 +1,76 @@
+// All state of one Node environment (the main thread or a worker): handles, executors, running tasks,
+// hooks that are being waited for. Instance data, never globals: workers share the core's statics.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/executor.h"
+#include "binding/handles.h"
+#include "binding/napi_setup.h"
+
+namespace gemlens::binding {
+
+// One call of a JavaScript hook, from the executor's question to the answer.
+struct HookCall {
+  Wait wait;
+  enum class Outcome { Observed, Replaced, Failed } outcome = Outcome::Observed;
+  Tensor replacement;
+  Executor* executor = nullptr;
+  const void* model = nullptr;  // whose run is waiting
+  int64_t parentCall = 0;       // the hook call that run was submitted from
+};
+
+class Environment {
+ public:
+  explicit Environment(napi_env env);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  napi_env env() const { return env_; }
+  HandleTable& handles() { return handles_; }
+  Executor& executor(c10::Device device);
+
+  // From any thread: runs `work` on the JS thread, unless the environment goes first.
+  void post(std::function<void(napi_env)> work);
+
+  // JS thread. While one task is pending, the event loop stays alive.
+  void taskStarted();
+  void taskEnded();
+
+  // JS thread. Tasks by the caller's id, for abort.
+  std::unordered_map<int64_t, std::shared_ptr<CancelToken>>& tokens() { return tokens_; }
+  void wakeExecutors();
+  // JS thread. Hook calls that are not settled.
+  std::unordered_map<int64_t, std::shared_ptr<HookCall>>& hookCalls() { return hookCalls_; }
+  int64_t nextCallId() { return ++lastCallId_; }
+  // Throws BUSY when `model`'s run is waiting for a hook from inside which this was called.
+  void checkNotInsideOwnHook(int64_t call, const void* model) const;
+
+  // The environment is ending: no thread of ours outlives this call.
+  void shutDown();
+
+ private:
+  static void drain(napi_env env, napi_value callback, void* context, void* data);
+
+  napi_env env_;
+  HandleTable handles_;
+  napi_threadsafe_function bridge_ = nullptr;
+  std::mutex mutex_;
+  std::vector<std::function<void(napi_env)>> posted_;  // guarded by mutex_
+  bool closing_ = false;                               // guarded by mutex_
+  int64_t pending_ = 0;
+  std::map<std::string, std::unique_ptr<Executor>> executors_;
+  std::unordered_map<int64_t, std::shared_ptr<CancelToken>> tokens_;
+  std::unordered_map<int64_t, std::shared_ptr<HookCall>> hookCalls_;
+  std::atomic<int64_t> lastCallId_{0};
+};
+
+}  // namespace gemlens::binding

@@ -1,0 +1,68 @@
+#include "binding/errors.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "base/error.h"
+
+namespace gemlens::binding {
+namespace {
+
+// libtorch's first line says what is wrong; the rest is its own stack.
+std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+Napi::Value toJs(Napi::Env env, const FieldValue& value) {
+  if (const auto* number = std::get_if<double>(&value)) return Napi::Number::New(env, *number);
+  if (const auto* text = std::get_if<std::string>(&value)) return Napi::String::New(env, *text);
+  const auto& shape = std::get<Shape>(value);
+  Napi::Array array = Napi::Array::New(env, shape.size());
+  for (size_t i = 0; i < shape.size(); ++i) {
+    array.Set(static_cast<uint32_t>(i), Napi::Number::New(env, static_cast<double>(shape[i])));
+  }
+  return array;
+}
+
+napi_value make(napi_env raw, const std::string& code, const std::string& message, const Fields& fields) {
+  Napi::Env env(raw);
+  Napi::Error error = Napi::Error::New(env, message);
+  Napi::Object object = error.Value();
+  object.Set("code", Napi::String::New(env, code));
+  Napi::Object details = Napi::Object::New(env);
+  for (const auto& [name, value] : fields) details.Set(name, toJs(env, value));
+  object.Set("fields", details);
+  return object;
+}
+
+}  // namespace
+
+napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* what) {
+  const std::string prefix = what == nullptr ? "" : std::string(what) + ": ";
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& e) {
+    return make(env, e.code(), e.what(), e.fields());
+  } catch (const Napi::Error& e) {
+    return e.Value();
+  } catch (const c10::OutOfMemoryError& e) {
+    return make(env, code::kOutOfMemory, prefix + firstLine(e.what_without_backtrace()), {{"device", std::string("cuda")}});
+  } catch (const c10::Error& e) {
+    // In the vocabulary (`what` given) libtorch checks the caller's shapes and types for us.
+    return make(env, what == nullptr ? code::kInternal : code::kArgument,
+                prefix + firstLine(e.what_without_backtrace()), {});
+  } catch (const std::bad_alloc&) {
+    return make(env, code::kOutOfMemory, prefix + "the system has no memory left", {{"device", std::string("cpu")}});
+  } catch (const std::exception& e) {
+    return make(env, code::kInternal, prefix + firstLine(e.what()), {});
+  } catch (...) {
+    return make(env, code::kInternal, prefix + "an unknown native exception", {});
+  }
+}
+
+void throwToJs(napi_env env, const std::exception_ptr& error, const char* what) {
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
+  napi_throw(env, toJsError(env, error, what));
+}
+
+}  // namespace gemlens::binding

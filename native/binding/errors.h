@@ -1,0 +1,17 @@
+// Native exceptions as JavaScript errors: Error with `code` and `fields`.
+#pragma once
+
+#include <exception>
+
+#include "binding/napi_setup.h"
+
+namespace gemlens::binding {
+
+// An Error for any exception; must be called on the JS thread. `what` names the operation where the
+// message does not.
+napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* what = nullptr);
+
+// Throws it into JavaScript.
+void throwToJs(napi_env env, const std::exception_ptr& error, const char* what = nullptr);
+
+}  // namespace gemlens::binding

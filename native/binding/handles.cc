@@ -1,0 +1,274 @@
+#include "binding/handles.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/dtype.h"
+#include "base/error.h"
+
+namespace gemlens::binding {
+namespace {
+
+constexpr std::array<const char*, 5> kKindNames = {"a tensor", "features", "a model", "a coder", "a key-value cache"};
+constexpr int kIndexBits = 24;
+constexpr int kGenerationBits = 20;
+constexpr uint64_t kMaxHandles = uint64_t{1} << kIndexBits;
+
+// 47 bits: kind, generation, index; stays a canonical user-space address whatever V8 does with it.
+void* encode(size_t kind, uint32_t generation, uint32_t index) {
+  const uint64_t bits = (static_cast<uint64_t>(kind) << (kIndexBits + kGenerationBits)) |
+                        (static_cast<uint64_t>(generation) << kIndexBits) | index;
+  return reinterpret_cast<void*>(bits);
+}
+
+napi_typedarray_type arrayType(c10::ScalarType type) {
+  switch (type) {
+    case c10::ScalarType::Float:
+      return napi_float32_array;
+    case c10::ScalarType::Double:
+      return napi_float64_array;
+    case c10::ScalarType::BFloat16:
+    case c10::ScalarType::Half:
+      return napi_uint16_array;
+    case c10::ScalarType::Int:
+      return napi_int32_array;
+    case c10::ScalarType::Long:
+      return napi_bigint64_array;
+    case c10::ScalarType::Bool:
+    case c10::ScalarType::Byte:
+      return napi_uint8_array;
+    default:
+      throw Error(code::kDtype, concat("data: no typed array holds ", dtypeName(type)));
+  }
+}
+
+void check(napi_status status, const char* what) {
+  if (status != napi_ok) throw Error(code::kInternal, concat(what, ": Node-API status ", static_cast<int>(status)));
+}
+
+}  // namespace
+
+std::vector<Tensor> HandleTable::tensorsOf(const Payload& payload) {
+  if (const auto* tensor = std::get_if<Tensor>(&payload)) return {*tensor};
+  if (const auto* features = std::get_if<FeaturesPtr>(&payload)) {
+    const auto& rows = (*features)->rows;
+    return {rows.indptr, rows.indices, rows.values};
+  }
+  return {};
+}
+
+void HandleTable::account(const Payload& payload, int sign) {
+  int64_t change = 0;
+  for (const Tensor& tensor : tensorsOf(payload)) {
+    Storage& storage = storages_[key(tensor)];
+    if (sign > 0) {
+      if (storage.handles++ == 0) {
+        storage.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+        storage.cpu = tensor.is_cpu();
+        change += storage.bytes;
+      }
+    } else if (--storage.handles == 0) {
+      change -= storage.bytes;
+      dropStorage(key(tensor), storage, false);
+    }
+  }
+  if (change == 0) return;
+  liveBytes_ += change;
+  int64_t total = 0;
+  napi_adjust_external_memory(env_, change, &total);
+}
+
+napi_value HandleTable::create(Payload payload) {
+  if (liveBytes_ > sweepAtBytes_ || live_ > sweepAtCount_) sweep();
+  uint32_t index = 0;
+  if (free_.empty()) {
+    if (slots_.size() >= kMaxHandles) throw Error(code::kOutOfMemory, "too many live handles (16,777,216)");
+    index = static_cast<uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  Slot& slot = slots_[index];
+  napi_value external = nullptr;
+  check(napi_create_external(env_, encode(payload.index(), slot.generation, index), nullptr, nullptr, &external),
+        "handle");
+  check(napi_create_reference(env_, external, 0, &slot.weak), "handle");
+  slot.used = true;
+  slot.frozen = false;
+  slot.payload = std::move(payload);
+  account(slot.payload, 1);
+  ++live_;
+  return external;
+}
+
+Slot* HandleTable::find(napi_value handle, size_t* kind) {
+  void* data = nullptr;
+  if (napi_get_value_external(env_, handle, &data) != napi_ok) return nullptr;
+  const auto bits = reinterpret_cast<uint64_t>(data);
+  const uint64_t index = bits & (kMaxHandles - 1);
+  const uint32_t generation = (bits >> kIndexBits) & ((1u << kGenerationBits) - 1);
+  *kind = bits >> (kIndexBits + kGenerationBits);
+  if (*kind >= kKindNames.size() || index >= slots_.size()) return nullptr;
+  Slot& slot = slots_[index];
+  if (!slot.used || slot.generation != generation || slot.payload.index() != *kind) {
+    if (generation > slot.generation) return nullptr;  // never handed out
+    throw Error(code::kDisposed, concat(kKindNames[*kind], " was used after its dispose()"));
+  }
+  return &slot;
+}
+
+Slot& HandleTable::slot(napi_value handle, size_t kind) {
+  size_t got = 0;
+  Slot* slot = find(handle, &got);
+  if (slot == nullptr || got != kind) {
+    throw Error(code::kArgument, concat("expected the handle of ", kKindNames[kind], ", got ",
+                                        slot == nullptr ? "something else" : kKindNames[got]));
+  }
+  return *slot;
+}
+
+bool HandleTable::alive(napi_value handle) {
+  try {
+    size_t kind = 0;
+    return find(handle, &kind) != nullptr;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void HandleTable::release(uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.weak != nullptr) napi_delete_reference(env_, slot.weak);
+  slot.weak = nullptr;
+  account(slot.payload, -1);
+  slot.payload = Tensor();
+  slot.used = false;
+  slot.generation = (slot.generation + 1) & ((1u << kGenerationBits) - 1);
+  free_.push_back(index);
+  --live_;
+}
+
+bool HandleTable::dispose(napi_value handle, bool endLoan) {
+  size_t kind = 0;
+  Slot* slot = nullptr;
+  try {
+    slot = find(handle, &kind);
+  } catch (const Error&) {
+    return false;  // disposed before
+  }
+  if (slot == nullptr) throw Error(code::kArgument, "dispose: expected a handle, got something else");
+  if (endLoan && kind == 0) {
+    const Tensor& tensor = std::get<Tensor>(slot->payload);
+    dropStorage(key(tensor), storages_[key(tensor)], true);
+    storages_[key(tensor)].buffer = nullptr;
+  }
+  release(static_cast<uint32_t>(slot - slots_.data()));
+  return true;
+}
+
+// Forgets the ArrayBuffer over a storage; with `detach`, scripts that still hold it see length 0.
+void HandleTable::dropStorage(const void* storageKey, Storage& storage, bool detach) {
+  if (storage.buffer != nullptr) {
+    if (detach) {
+      napi_value buffer = nullptr;
+      if (napi_get_reference_value(env_, storage.buffer, &buffer) == napi_ok && buffer != nullptr) {
+        napi_detach_arraybuffer(env_, buffer);
+      }
+    }
+    napi_delete_reference(env_, storage.buffer);
+    storage.buffer = nullptr;
+  }
+  if (storage.handles == 0) storages_.erase(storageKey);
+}
+
+void HandleTable::replace(napi_value handle, Tensor tensor) {
+  Slot& target = slot(handle, 0);
+  account(target.payload, -1);
+  target.payload = std::move(tensor);
+  account(target.payload, 1);
+}
+
+void HandleTable::removeUser(const Tensor& tensor) {
+  const auto found = users_.find(key(tensor));
+  if (found != users_.end() && --found->second == 0) users_.erase(found);
+}
+
+// An ArrayBuffer over the storage, kept while a handle holds that storage: two typed arrays of one tensor
+// share a buffer. (A storage without a handle is not looked up: its address may be used again.)
+napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
+  const auto known = storages_.find(key(tensor));
+  napi_ref* cached = known == storages_.end() ? nullptr : &known->second.buffer;
+  if (cached != nullptr && *cached != nullptr) {
+    napi_value buffer = nullptr;
+    bool detached = false;
+    if (napi_get_reference_value(env_, *cached, &buffer) == napi_ok && buffer != nullptr &&
+        napi_is_detached_arraybuffer(env_, buffer, &detached) == napi_ok && !detached) {
+      return buffer;
+    }
+    napi_delete_reference(env_, *cached);
+    *cached = nullptr;
+  }
+  auto* owner = new c10::Storage(tensor.storage());
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      env_, owner->mutable_data(), owner->nbytes(),
+      [](napi_env, void*, void* hint) { delete static_cast<c10::Storage*>(hint); }, owner, &buffer);
+  // On failure Node still calls the finalizer (Node 20, more than 4 GiB): never delete it here.
+  if (status == napi_no_external_buffers_allowed) {
+    throw Error(code::kUnsupported, "data: this runtime allows no buffers over native memory; use read()");
+  }
+  if (status != napi_ok) {
+    bool pending = false;
+    napi_is_exception_pending(env_, &pending);
+    napi_value ignored = nullptr;
+    if (pending) napi_get_and_clear_last_exception(env_, &ignored);
+    throw Error(code::kUnsupported, concat("data: the runtime cannot make an ArrayBuffer of ", tensor.storage().nbytes(),
+                                           " bytes; use slice() and contiguous() first"));
+  }
+  if (cached != nullptr) check(napi_create_reference(env_, buffer, 0, cached), "data");
+  return buffer;
+}
+
+napi_value HandleTable::typedArray(const Tensor& tensor) {
+  if (!tensor.is_cpu()) throw Error(code::kDevice, "data: expected a tensor on cpu; use read() for one on a GPU");
+  if (!tensor.is_contiguous()) {
+    throw Error(code::kUnsupported, "data: expected a contiguous tensor; use contiguous() or read()");
+  }
+  const napi_typedarray_type type = arrayType(tensor.scalar_type());
+  napi_value result = nullptr;
+  if (tensor.numel() == 0) {
+    napi_value empty = nullptr;
+    void* data = nullptr;
+    check(napi_create_arraybuffer(env_, 0, &data, &empty), "data");
+    check(napi_create_typedarray(env_, type, 0, empty, 0, &result), "data");
+    return result;
+  }
+  const auto offset = static_cast<size_t>(tensor.storage_offset()) * tensor.element_size();
+  const napi_value buffer = arrayBuffer(tensor);
+  check(napi_create_typedarray(env_, type, static_cast<size_t>(tensor.numel()), buffer, offset, &result), "data");
+  return result;
+}
+
+void HandleTable::sweep() {
+  napi_handle_scope scope = nullptr;
+  napi_open_handle_scope(env_, &scope);
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].used) continue;
+    napi_value value = nullptr;
+    if (napi_get_reference_value(env_, slots_[i].weak, &value) == napi_ok && value == nullptr) release(i);
+  }
+  napi_close_handle_scope(env_, scope);
+  sweepAtBytes_ = std::max(int64_t{256} << 20, liveBytes_ + liveBytes_ / 2);
+  sweepAtCount_ = std::max<int64_t>(20000, live_ * 2);
+}
+
+MemoryUse HandleTable::use() const {
+  MemoryUse out;
+  out.handles = live_;
+  for (const Slot& slot : slots_) out.tensors += slot.used && slot.payload.index() == 0 ? 1 : 0;
+  for (const auto& [key, storage] : storages_) (storage.cpu ? out.cpuBytes : out.cudaBytes) += storage.bytes;
+  return out;
+}
+
+}  // namespace gemlens::binding

@@ -1,0 +1,49 @@
+// A JavaScript hook as an action of the plan: the executor asks, the JS thread answers.
+#pragma once
+
+#include <memory>
+
+#include "binding/arguments.h"
+#include "binding/env.h"
+#include "hooks/hook_plan.h"
+
+namespace gemlens::binding {
+
+// The run's `onHook` function; made and released on the JS thread.
+class JsFunction {
+ public:
+  JsFunction(napi_env env, napi_value function);
+  void release();
+  napi_value value() const;
+
+ private:
+  napi_env env_;
+  napi_ref reference_ = nullptr;
+};
+
+struct HookTarget {
+  Environment* environment = nullptr;
+  Executor* executor = nullptr;
+  std::shared_ptr<JsFunction> onHook;
+  const void* model = nullptr;
+  int64_t parentCall = 0;
+};
+
+class JsHookAction final : public hooks::Action {
+ public:
+  JsHookAction(hooks::HookPlan& plan, std::shared_ptr<const HookTarget> target, int index, const CancelToken& token)
+      : plan_(plan), target_(std::move(target)), index_(index), token_(token) {}
+  Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool mayWrite() const override { return true; }
+
+ private:
+  hooks::HookPlan& plan_;
+  std::shared_ptr<const HookTarget> target_;
+  int index_;
+  const CancelToken& token_;
+};
+
+// hookSettle(callId, answer): answers a hook that returned `true`.
+napi_value hookSettle(Arguments& args);
+
+}  // namespace gemlens::binding

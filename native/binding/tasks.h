@@ -1,0 +1,33 @@
+// Promises over executor tasks.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/executor.h"
+#include "binding/arguments.h"
+
+namespace gemlens::binding {
+
+// Makes the promise's value on the JS thread.
+using Finish = std::function<napi_value(napi_env)>;
+// Runs on the executor's thread.
+using Work = std::function<Finish(const CancelToken&)>;
+
+struct TaskContext {
+  int64_t call = 0;
+  int64_t task = 0;
+};
+TaskContext readContext(const Arguments& args, size_t index);
+
+struct TaskOptions {
+  std::vector<Tensor> uses;         // in-place operations on these are refused meanwhile
+  std::function<void()> onSettled;  // JS thread, after the promise has been settled
+};
+
+// Queues `work` on the device's executor; returns the promise. The work holds what it needs by value.
+napi_value submit(Environment& environment, c10::Device device, const TaskContext& context, Work work,
+                  TaskOptions options = {});
+
+}  // namespace gemlens::binding

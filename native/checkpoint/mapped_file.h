@@ -1,0 +1,40 @@
+// A file mapped privately and writable (copy-on-write): tensors are used in place, and a stray write
+// through a typed array changes memory, not the file, and does not kill the process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace gemlens::checkpoint {
+
+class MappedFile {
+ public:
+  // Throws CHECKPOINT naming the file when it cannot be opened, is empty or cannot be mapped.
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+  // Tells the system that these pages will not be needed again (after a converting copy).
+  void forget(size_t offset, size_t bytes) const;
+
+ private:
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Each file of a checkpoint is mapped once.
+class MappedFiles {
+ public:
+  std::shared_ptr<MappedFile> open(const std::string& path);
+
+ private:
+  std::map<std::string, std::shared_ptr<MappedFile>> files_;
+};
+
+}  // namespace gemlens::checkpoint

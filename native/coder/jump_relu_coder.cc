@@ -1,0 +1,127 @@
+#include "coder/jump_relu_coder.h"
+
+#include <utility>
+
+#include "base/device.h"
+#include "base/error.h"
+
+namespace gemlens::coder {
+namespace {
+
+void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> expected) {
+  if (tensor.sizes() == at::IntArrayRef(expected)) return;
+  throw Error(code::kCheckpoint,
+              concat("coder: expected ", formatShape(expected), " for ", name, ", got ", formatShape(tensor.sizes())),
+              {{"tensor", std::string(name)}, {"expected", expected}, {"got", tensor.sizes().vec()}});
+}
+
+}  // namespace
+
+JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold,
+                             Tensor skip)
+    : wEnc_(std::move(wEnc)),
+      wDec_(std::move(wDec)),
+      bEnc_(std::move(bEnc)),
+      bDec_(std::move(bDec)),
+      threshold_(std::move(threshold)),
+      skip_(std::move(skip)) {
+  if (wEnc_.dim() != 2 || wDec_.dim() != 2) {
+    throw Error(code::kCheckpoint, "coder: expected two dimensions for W_enc and W_dec");
+  }
+  checkShape("W_dec", wDec_, {dSae(), dOut()});
+  checkShape("b_enc", bEnc_, {dSae()});
+  checkShape("b_dec", bDec_, {dOut()});
+  checkShape("threshold", threshold_, {dSae()});
+  if (skip_.defined()) checkShape("affine_skip_connection", skip_, {dIn(), dOut()});
+  if (!threshold_.isfinite().logical_and(threshold_.ge(0)).all().item<bool>()) {
+    throw Error(code::kCheckpoint, "coder: expected finite thresholds ≥ 0, got one that is not",
+                {{"tensor", std::string("threshold")}});
+  }
+}
+
+Tensor JumpReluCoder::parameter(const std::string& name) const {
+  if (name == "W_enc") return wEnc_;
+  if (name == "W_dec") return wDec_;
+  if (name == "b_enc") return bEnc_;
+  if (name == "b_dec") return bDec_;
+  if (name == "threshold") return threshold_;
+  if (name == "skip" && skip_.defined()) return skip_;
+  throw Error(code::kNotFound,
+              "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or (where there is one) skip, got " + name);
+}
+
+std::vector<int64_t> JumpReluCoder::leadingShape(const Tensor& x) const {
+  const auto sizes = x.sizes();
+  const size_t dim = sizes.size();
+  if (x.device() != device()) {
+    throw Error(code::kDevice, concat("coder: expected a tensor on ", deviceName(device()), ", got one on ",
+                                      deviceName(x.device())));
+  }
+  if (dim >= 1 && sizes[dim - 1] == dIn()) return {sizes.begin(), sizes.end() - 1};
+  if (dim >= 2 && sizes[dim - 1] * sizes[dim - 2] == dIn()) return {sizes.begin(), sizes.end() - 2};
+  throw Error(code::kShape,
+              concat("encode: expected [.., ", dIn(), "] for input, got ", formatShape(sizes)),
+              {{"expected", Shape{dIn()}}, {"got", sizes.vec()}});
+}
+
+Tensor JumpReluCoder::asRows(const Tensor& x) const { return x.reshape({-1, dIn()}); }
+
+Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
+  return {leadingShape(x), dSae(), ops::jumpReluEncode(asRows(x), wEnc_, bEnc_, threshold_, rowReal)};
+}
+
+Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const {
+  std::vector<int64_t> shape = leadingShape(x);
+  Tensor columns = empty({static_cast<int64_t>(ids.size())}, c10::kInt);
+  std::copy(ids.begin(), ids.end(), columns.mutable_data_ptr<int32_t>());
+  columns = columns.to(device());
+  ops::SparseRows rows =
+      ops::jumpReluEncode(asRows(x), wEnc_.index_select(1, columns), bEnc_.index_select(0, columns),
+                          threshold_.index_select(0, columns), {});
+  rows.indices = columns.index_select(0, rows.indices);
+  return {std::move(shape), dSae(), std::move(rows)};
+}
+
+Tensor JumpReluCoder::rowSum(const ops::SparseRows& rows) const {
+  const int64_t count = rows.indptr.size(0) - 1;
+  if (rows.indices.size(0) == 0) return zeros({count, dOut()}, c10::kFloat, device());
+  return weightedRowSum(wDec_, rows.indices, rows.indptr, rows.values.to(wDec_.scalar_type())).to(c10::kFloat);
+}
+
+Tensor JumpReluCoder::decode(const Features& features, const Tensor& x) const {
+  if (features.dSae != dSae()) {
+    throw Error(code::kShape, concat("decode: expected features of a coder with ", dSae(), ", got ", features.dSae));
+  }
+  Tensor out = rowSum(features.rows).add_(bDec_.to(c10::kFloat));
+  if (hasSkip()) {
+    if (!x.defined()) {
+      throw Error(code::kArgument, "decode: expected the input x too, for the skip connection x·A");
+    }
+    leadingShape(x);
+    const Tensor rows = asRows(x);
+    if (rows.size(0) != out.size(0)) {
+      throw Error(code::kShape, concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
+    }
+    out.add_(rows.to(skip_.scalar_type()).matmul(skip_));
+  }
+  std::vector<int64_t> shape = features.shape;
+  shape.push_back(dOut());
+  return out.view(shape);
+}
+
+Tensor JumpReluCoder::forward(const Tensor& x) const {
+  const Tensor out = decode(encode(x), hasSkip() ? x : Tensor()).to(x.scalar_type());
+  return out.numel() == x.numel() ? out.view(x.sizes()) : out;
+}
+
+Tensor JumpReluCoder::applyEdit(const Tensor& base, const Features& before, const Features& after) const {
+  const ops::SparseRows change = difference(before, after);
+  const int64_t rows = change.indptr.size(0) - 1;
+  if (base.numel() != rows * dOut()) {
+    throw Error(code::kShape, concat("edit: expected ", rows, " rows of ", dOut(), ", got ", formatShape(base.sizes())),
+                {{"got", base.sizes().vec()}});
+  }
+  return base.reshape({rows, dOut()}).to(c10::kFloat).add(rowSum(change)).to(base.scalar_type()).view(base.sizes());
+}
+
+}  // namespace gemlens::coder

@@ -1,0 +1,47 @@
+// A trained JumpReLU coder: sparse autoencoder (output = input's site) or transcoder (another site, and
+// perhaps a skip connection). Parameters keep the published orientation: W_enc [d_in, d_sae],
+// W_dec [d_sae, d_out], b_enc and threshold [d_sae], b_dec [d_out], skip A [d_in, d_out] applied as x·A.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/aten.h"
+#include "coder/features.h"
+
+namespace gemlens::coder {
+
+class JumpReluCoder {
+ public:
+  // Throws CHECKPOINT unless the shapes agree and thresholds are finite and not negative.
+  JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold, Tensor skip);
+
+  int64_t dIn() const { return wEnc_.size(0); }
+  int64_t dSae() const { return wEnc_.size(1); }
+  int64_t dOut() const { return wDec_.size(1); }
+  bool hasSkip() const { return skip_.defined(); }
+  c10::Device device() const { return wEnc_.device(); }
+  // W_enc, W_dec, b_enc, b_dec, threshold, skip. Throws NOT_FOUND.
+  Tensor parameter(const std::string& name) const;
+
+  // x [.., d_in] or [.., heads, d_head] with heads · d_head = d_in. `rowReal` [rows] bool or undefined.
+  Features encode(const Tensor& x, const Tensor& rowReal = {}) const;
+  // Only these features (ascending); the others are not computed.
+  Features encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const;
+  // f·W_dec + b_dec (+ x·A): [shape.., d_out] float32. x is needed when there is a skip connection.
+  Tensor decode(const Features& features, const Tensor& x) const;
+  // decode(encode(x)) in x's type; an SAE's output has x's very shape.
+  Tensor forward(const Tensor& x) const;
+  // base + (after − before)·W_dec in base's type and shape.
+  Tensor applyEdit(const Tensor& base, const Features& before, const Features& after) const;
+
+ private:
+  // The leading dimensions of x, and x as [rows, d_in].
+  std::vector<int64_t> leadingShape(const Tensor& x) const;
+  Tensor asRows(const Tensor& x) const;
+  Tensor rowSum(const ops::SparseRows& rows) const;
+
+  Tensor wEnc_, wDec_, bEnc_, bDec_, threshold_, skip_;
+};
+
+}  // namespace gemlens::coder

@@ -1,0 +1,45 @@
+// The tensors of a checkpoint under their neutral names ("layers.3.self_attn.q_proj"), and the same by
+// role. Matrices stay as published, [out, in]; gains are 1 + w in float32.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/aten.h"
+#include "checkpoint/weight_source.h"
+#include "model/config.h"
+
+namespace gemlens::model {
+
+struct LayerWeights {
+  Tensor inputGain, postAttentionGain, preMlpGain, postMlpGain;  // [d]
+  Tensor qGain, kGain;                                           // [d_head]; undefined without qk-norm
+  Tensor q, k, v;                                                // [heads · d_head, d]
+  Tensor o;                                                      // [d, heads · d_head]
+  Tensor gate, up;                                               // [d_mlp, d]
+  Tensor down;                                                   // [d, d_mlp]
+};
+
+class Weights {
+ public:
+  // Every tensor is checked against its file before the first is loaded. Tensor by tensor: the peak is
+  // the target plus the largest one. Throws CHECKPOINT.
+  Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
+          const std::string& dtype, c10::Device device);
+
+  const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
+  const Tensor& embedding() const { return embedding_; }  // [d_vocab, d]
+  const Tensor& finalGain() const { return finalGain_; }
+  // Throws NOT_FOUND.
+  const Tensor& parameter(const std::string& name) const;
+  int64_t bytes() const;
+
+ private:
+  std::map<std::string, Tensor> byName_;
+  std::vector<LayerWeights> layers_;
+  Tensor embedding_;
+  Tensor finalGain_;
+};
+
+}  // namespace gemlens::model

@@ -1,0 +1,70 @@
+#include "ops/jump_relu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace gemlens::ops {
+namespace {
+
+constexpr int64_t kColumnChunk = 4096;
+
+void checkFinite(const Tensor& x) {
+  // A finite sum has no NaN or infinity in it; only otherwise is each element looked at.
+  if (std::isfinite(x.to(c10::kFloat).sum().item<float>())) return;
+  const Tensor bad = x.isfinite().logical_not();
+  if (!bad.any().item<bool>()) return;
+  const Tensor at = bad.nonzero();
+  const int64_t row = at[0][0].item<int64_t>(), column = at[0][1].item<int64_t>();
+  throw Error(code::kArgument,
+              concat("encode: expected finite input, got ", x[row][column].item<float>(), " in row ", row,
+                     ", column ", column),
+              {{"row", static_cast<double>(row)}, {"column", static_cast<double>(column)}});
+}
+
+}  // namespace
+
+SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc, const Tensor& threshold,
+                          const Tensor& rowReal) {
+  if (x.dim() != 2 || x.size(1) != wEnc.size(0)) {
+    throw Error(code::kShape,
+                concat("encode: expected [.., ", wEnc.size(0), "] for input, got ", formatShape(x.sizes())),
+                {{"expected", Shape{wEnc.size(0)}}, {"got", x.sizes().vec()}});
+  }
+  if (x.size(0) >= std::numeric_limits<int32_t>::max()) {
+    throw Error(code::kArgument, concat("encode: expected fewer than 2³¹ rows, got ", x.size(0)));
+  }
+  checkFinite(x);
+  const Tensor input = x.to(wEnc.scalar_type());
+  return x.is_cpu() ? jumpReluEncodeCpu(input, wEnc, bEnc, threshold, rowReal)
+                    : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
+}
+
+SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+                                  const Tensor& threshold, const Tensor& rowReal) {
+  const int64_t rows = x.size(0), width = wEnc.size(1);
+  const auto device = x.device();
+  Tensor counts = zeros({rows}, c10::kLong, device);
+  std::vector<Tensor> keys, values;
+  for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
+    const int64_t count = std::min(kColumnChunk, width - begin);
+    const Tensor pre =
+        addmm(bEnc.narrow(0, begin, count), x, wEnc.narrow(1, begin, count)).to(c10::kFloat);
+    Tensor fires = pre.gt(threshold.narrow(0, begin, count)).logical_and(pre.gt(0));
+    if (rowReal.defined()) fires = fires.logical_and(rowReal.unsqueeze(1));
+    counts.add_(fires.sum(1));
+    const Tensor at = fires.nonzero();
+    keys.push_back(at.select(1, 0).mul(width).add_(at.select(1, 1)).add_(begin));
+    values.push_back(pre.masked_select(fires));
+  }
+  const Tensor allKeys = cat(keys, 0);
+  const Tensor order = allKeys.argsort();
+  Tensor indptr = zeros({rows + 1}, c10::kInt, device);
+  indptr.narrow(0, 1, rows).copy_(counts.cumsum(0));
+  return {indptr, allKeys.index_select(0, order).remainder(width).to(c10::kInt),
+          cat(values, 0).index_select(0, order)};
+}
+
+}  // namespace gemlens::ops

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "ops/jump_relu.h"
+
+namespace gemlens::ops {
+namespace {
+
+// [4096, 2048] of float32 is 32 MB: big enough for the GEMM's full rate, small enough for the cache.
+constexpr int64_t kRowBlock = 4096;
+constexpr int64_t kColumnChunk = 2048;
+constexpr int64_t kLane = 16;
+
+struct Row {
+  std::vector<int32_t> ids;
+  std::vector<float> values;
+};
+
+void appendFiring(const float* pre, const float* threshold, int64_t count, int64_t firstId, Row& row) {
+  const auto take = [&](int64_t j) {
+    if (pre[j] > threshold[j] && pre[j] > 0) {
+      row.ids.push_back(static_cast<int32_t>(firstId + j));
+      row.values.push_back(pre[j]);
+    }
+  };
+  int64_t j = 0;
+  for (; j + kLane <= count; j += kLane) {
+    int any = 0;  // almost every lane is silent; this test is vectorised, `take` is not
+    for (int64_t k = 0; k < kLane; ++k) any |= pre[j + k] > threshold[j + k];
+    if (any == 0) continue;
+    for (int64_t k = 0; k < kLane; ++k) take(j + k);
+  }
+  for (; j < count; ++j) take(j);
+}
+
+}  // namespace
+
+SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+                             const Tensor& threshold, const Tensor& rowReal) {
+  const int64_t rows = x.size(0), width = wEnc.size(1);
+  std::vector<Row> entries(static_cast<size_t>(rows));
+  const Tensor limits = threshold.to(c10::kFloat).contiguous();
+  const float* limit = limits.const_data_ptr<float>();
+  const Tensor realRows = rowReal.defined() ? rowReal.contiguous() : Tensor();
+  const bool* real = rowReal.defined() ? realRows.const_data_ptr<bool>() : nullptr;
+  for (int64_t firstRow = 0; firstRow < rows; firstRow += kRowBlock) {
+    const int64_t blockRows = std::min(kRowBlock, rows - firstRow);
+    const Tensor block = x.narrow(0, firstRow, blockRows);
+    for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
+      const int64_t count = std::min(kColumnChunk, width - begin);
+      const Tensor pre = addmm(bEnc.narrow(0, begin, count), block, wEnc.narrow(1, begin, count))
+                             .to(c10::kFloat)
+                             .contiguous();
+      const float* base = pre.const_data_ptr<float>();
+#pragma omp parallel for schedule(static)
+      for (int64_t r = 0; r < blockRows; ++r) {
+        if (real != nullptr && !real[firstRow + r]) continue;
+        appendFiring(base + r * count, limit + begin, count, begin, entries[static_cast<size_t>(firstRow + r)]);
+      }
+    }
+  }
+  SparseRows out;
+  out.indptr = empty({rows + 1}, c10::kInt);
+  int32_t* indptr = out.indptr.mutable_data_ptr<int32_t>();
+  int64_t total = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    indptr[r] = static_cast<int32_t>(total);
+    total += static_cast<int64_t>(entries[static_cast<size_t>(r)].ids.size());
+    if (total > std::numeric_limits<int32_t>::max()) {
+      throw Error(code::kUnsupported, "encode: expected fewer than 2³¹ active features; split the batch");
+    }
+  }
+  indptr[rows] = static_cast<int32_t>(total);
+  out.indices = empty({total}, c10::kInt);
+  out.values = empty({total}, c10::kFloat);
+  int32_t* indices = out.indices.mutable_data_ptr<int32_t>();
+  float* values = out.values.mutable_data_ptr<float>();
+  for (int64_t r = 0; r < rows; ++r) {
+    const Row& row = entries[static_cast<size_t>(r)];
+    if (row.ids.empty()) continue;
+    std::memcpy(indices + indptr[r], row.ids.data(), row.ids.size() * sizeof(int32_t));
+    std::memcpy(values + indptr[r], row.values.data(), row.values.size() * sizeof(float));
+  }
+  return out;
+}
+
+}  // namespace gemlens::ops

@@ -1,0 +1,29 @@
+// One token per row from logits [rows, vocabulary]: repetition penalty (arXiv 1909.05858), temperature,
+// top-k, top-p (arXiv 1904.09751), then a draw that depends on seed, row and step alone, so that neither
+// the batch nor the device changes it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aten.h"
+
+namespace gemlens::ops {
+
+struct Sampling {
+  double temperature = 1;  // 0: greedy
+  int64_t topK = 0;        // 0: off
+  double topP = 1;         // 1: off
+  double repetitionPenalty = 1;
+  uint64_t seed = 0;
+  std::vector<std::vector<int32_t>> history;  // per row; needed for the penalty only
+};
+
+struct Sample {
+  std::vector<int32_t> tokens;
+  std::vector<float> logprobs;  // under the unmodified softmax
+};
+
+Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step);
+
+}  // namespace gemlens::ops

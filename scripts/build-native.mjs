@@ -1,0 +1,126 @@
+// Builds the three native artefacts into build/Release with cmake-js.
+//   --libtorch DIR   build against this one instead of the first that is found
+//   --out DIR        where the artefacts go
+//   --cuda           build the CUDA plugin too, fetching nvcc when there is none
+//   --no-cuda        never build it
+//   --sanitize       address and undefined-behaviour sanitizers in the core
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { fetchNvcc, findNvcc } from "./nvcc.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+
+/** The module that decides which libtorch counts; TypeScript, so compiled first in a checkout. */
+export async function libtorchModule() {
+  const compiled = join(root, "dist/native/libtorch.js");
+  if (!existsSync(compiled) && existsSync(join(root, "tsconfig.build.json"))) {
+    spawnSync(
+      process.execPath,
+      [require.resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"],
+      {
+        cwd: root,
+        stdio: "inherit",
+      },
+    );
+  }
+  return import(pathToFileURL(compiled).href);
+}
+
+function has(command) {
+  return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+function chooseNvcc(options, cuda) {
+  if (options["no-cuda"]) return "";
+  if (options.cuda) return findNvcc() ?? fetchNvcc();
+  return cuda ? (findNvcc() ?? "") : "";
+}
+
+// A build tree remembers its generator and its source folder; another one needs a fresh tree.
+function staleTree(tree, generator) {
+  const cache = join(tree, "CMakeCache.txt");
+  if (!existsSync(cache)) return false;
+  const text = readFileSync(cache, "utf8");
+  return (
+    !text.includes(`CMAKE_GENERATOR:INTERNAL=${generator}\n`) ||
+    !text.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`)
+  );
+}
+
+/** Returns the exit code; 2 when there is no libtorch to build against. */
+export async function buildNative(args = []) {
+  const { values: options } = parseArgs({
+    args,
+    options: {
+      libtorch: { type: "string" },
+      out: { type: "string", default: join(root, "build/Release") },
+      cuda: { type: "boolean", default: false },
+      "no-cuda": { type: "boolean", default: false },
+      sanitize: { type: "boolean", default: false },
+    },
+  });
+  if (!has("cmake")) {
+    console.error("gemlens: building needs cmake 3.22 or newer and a C++20 compiler on PATH.");
+    return 1;
+  }
+  const { libtorchForBuild, describeCandidate } = await libtorchModule();
+  const env = options.libtorch ? { ...process.env, LIBTORCH: options.libtorch } : process.env;
+  const { found, passedOver } = libtorchForBuild(env);
+  if (found === undefined) {
+    console.error("gemlens: no libtorch to build against. Looked at, in order:");
+    for (const candidate of passedOver) console.error(`  - ${describeCandidate(candidate)}`);
+    console.error(
+      "Set LIBTORCH to a directory that holds include/ and lib/, or run: gemlens setup",
+    );
+    return 2;
+  }
+  console.error(`gemlens: building against ${describeCandidate(found)}`);
+
+  const generator = has("ninja") ? "Ninja" : "Unix Makefiles";
+  const suffix = options.sanitize ? "-sanitize" : "";
+  const tree = join(root, ".cmake-build", `${found.minor}${suffix}`);
+  const out = resolve(options.out);
+  mkdirSync(out, { recursive: true });
+  const definitions = {
+    LIBTORCH: found.dir,
+    GEMLENS_OUT: out,
+    GEMLENS_NODE: process.execPath,
+    GEMLENS_NVCC: chooseNvcc(options, found.cuda),
+    GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
+  };
+  if (staleTree(tree, generator)) rmSync(tree, { recursive: true, force: true });
+  const common = [
+    "--directory",
+    root,
+    "--out",
+    tree,
+    "--generator",
+    generator,
+    "--log-level",
+    "warn",
+  ];
+  const defined = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
+  // Not `compile`: it keeps the first configuration, and answers an error with a second full build.
+  return cmakeJs("configure", [...common, ...defined]) || cmakeJs("build", common);
+}
+
+function cmakeJs(command, args) {
+  // node-gyp runs this under make; its jobserver is not ours.
+  const { MAKEFLAGS, MAKELEVEL, ...env } = process.env;
+  // Progress belongs on stderr: a command that prints data on stdout may be what builds.
+  const stdio = ["ignore", 2, 2];
+  const entry = require.resolve("cmake-js/bin/cmake-js");
+  const run = spawnSync(process.execPath, [entry, command, ...args], { cwd: root, stdio, env });
+  return run.status ?? 1;
+}
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  buildNative(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
+}

@@ -1,0 +1,1 @@
+"""The parts of scripts/goldens.py: one module per kind of fixture."""

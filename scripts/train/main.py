@@ -1,0 +1,163 @@
+"""The whole recipe: text, tokenizer, language model, coders, export, evaluation.
+
+    python scripts/train/main.py --work DIR --out assets/tiny-gemma2
+
+Each stage leaves a file in DIR; a stage whose file exists is skipped."""
+
+import os
+import sys
+
+# torch's allocator gives pages back to the kernel at every step unless told not to
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184",
+               "MALLOC_TOP_PAD_": "268435456", "MALLOC_ARENA_MAX": "2",
+               "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+               # threads that wait sleep: other programs on the machine cost less
+               "OMP_WAIT_POLICY": "PASSIVE"}
+if __name__ == "__main__" and os.environ.get("MALLOC_ARENA_MAX") != "2":
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import coders
+import export
+import lm
+import tokenizer
+from evaluate import Bench, evaluate
+from model import Gemma2, Shape
+from pack import encode, pack, read_corpus, shuffled, write_corpus
+
+SEED = 7
+DOCUMENTS, HELD_DOCUMENTS = 330_000, 12_000
+VOCAB, LENGTH = 3072, 256
+LM = {"steps": 1800, "batch": 16, "lr": 3e-3}
+CODERS = {"steps": 2400, "size": 1900, "lr": 2e-3}
+# site: width, mean active features aimed at
+SITES = {"res": (1024, 14.0), "mlp": (512, 19.0), "att": (512, 16.0), "transcoders": (512, 21.0)}
+
+
+def say(text):
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def text_stage(work):
+    train, held = work / "train.jsonl", work / "held.jsonl"
+    if not train.exists():
+        part = work / "train.part"
+        write_corpus(part, DOCUMENTS, SEED)
+        part.replace(train)
+    docs = read_corpus(train)
+    if not held.exists():
+        part = work / "held.part"
+        write_corpus(part, HELD_DOCUMENTS, SEED + 1, {d["text"] for d in docs})
+        part.replace(held)
+    texts = [d["text"] for d in docs]
+    say(f"text: {len(texts)} documents, {sum(map(len, texts))} characters, "
+        f"{tokenizer.word_types(texts)} word types, {len(read_corpus(held))} held out")
+    return texts
+
+
+def tokenizer_stage(work, texts):
+    if not (work / "tokenizer.json").exists():
+        tokenizer.save(tokenizer.build(texts, VOCAB), work)
+    return tokenizer.load(work)
+
+
+def pack_stage(work, texts, tok):
+    path = work / "rows.npy"
+    if not path.exists():
+        ids = encode(tok, shuffled(texts, SEED))
+        rows = pack(ids, LENGTH, *(tok.token_to_id(t) for t in ("<bos>", "<eos>", "<pad>")))
+        part = work / "rows.part.npy"
+        np.save(part, rows)
+        part.replace(path)
+    rows = np.load(path)
+    say(f"rows: {rows.shape}, vocabulary {tok.get_vocab_size()}")
+    return rows
+
+
+def lm_stage(work, rows, tok):
+    path = work / "model.pt"
+    if not path.exists():
+        net = lm.train(rows, tok.token_to_id("<pad>"), tok.get_vocab_size(), **LM, seed=SEED,
+                       say=say, keep=work / "lm-checkpoint.pt")
+        # what is saved is what everything later is trained and measured on
+        save({n: p.to(torch.bfloat16) for n, p in net.state_dict_hf().items()}, path)
+    return torch.load(path, weights_only=True)
+
+
+def coder_stage(work, rows, tok, tensors):
+    """One file per site; the sites without one are trained together."""
+    pad, bos = tok.token_to_id("<pad>"), tok.token_to_id("<bos>")
+    missing = [s for s in SITES if not (work / f"coders-{s}.pt").exists()]
+    if missing:
+        net = Gemma2(Shape(tok.get_vocab_size(), bos), LENGTH).load_hf(tensors)
+        net.requires_grad_(False)
+        specs = [coders.Spec(site, layer, *SITES[site])
+                 for site in missing for layer in range(net.s.layers)]
+        # rows that the language model did not see come first in line
+        fresh = rows[np.random.default_rng(SEED).permutation(len(rows))][LM["steps"] * LM["batch"]:]
+        found = coders.train(net, fresh, pad, specs, **CODERS, seed=SEED, say=say)
+        for site in missing:
+            save({c.spec.layer: {k: torch.from_numpy(v) for k, v in c.folded().items()}
+                  for c in found if c.spec.site == site}, work / f"coders-{site}.pt")
+    return {site: torch.load(work / f"coders-{site}.pt", weights_only=True) for site in SITES}
+
+
+def export_stage(work, out, texts, tok, tensors, trained):
+    out.mkdir(parents=True, exist_ok=True)
+    shape = Shape(tok.get_vocab_size(), tok.token_to_id("<bos>"))
+    export.model(out, tensors, shape)
+    export.tokens(out, work, tok)
+    held = export.held_out(out, read_corpus(work / "held.jsonl"), tok, shape.bos)
+    if not (work / "ngram.json").exists():
+        export.baselines(work, texts, held, tok, shape.bos, shape.vocab)
+    shutil.copyfile(work / "ngram.json", out / "ngram.json")
+    say(f"exported model, tokenizer and {len(held)} held-out documents")
+    agree(out, tensors, shape)
+    paths = [export.coder(out, coders.Spec(site, layer, *SITES[site]),
+                          {k: v.numpy() for k, v in arrays.items()})
+             for site, layers in trained.items() for layer, arrays in layers.items()]
+    export.name_by_l0(paths, out)
+
+
+def agree(out, tensors, shape):
+    """Training's model and transformers' give the same logits on the saved weights."""
+    bench = Bench(out)
+    mine = Gemma2(shape, LENGTH).load_hf(tensors)
+    rows, real = bench.batches[-1]
+    with torch.no_grad():
+        far = (mine(rows[:4]) - bench.net(input_ids=rows[:4]).logits)[real[:4]].abs().max().item()
+    say(f"largest difference of logits to transformers: {far:.2e}")
+    if far > 1e-3:
+        raise ArithmeticError("training's model is not transformers' Gemma 2")
+
+
+def save(value, path):
+    torch.save(value, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def main():
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--work", type=Path, required=True)
+    ask.add_argument("--out", type=Path, required=True)
+    args = ask.parse_args()
+    torch.set_num_threads(2)
+    args.work.mkdir(parents=True, exist_ok=True)
+    texts = text_stage(args.work)
+    tok = tokenizer_stage(args.work, texts)
+    rows = pack_stage(args.work, texts, tok)
+    tensors = lm_stage(args.work, rows, tok)
+    trained = coder_stage(args.work, rows, tok, tensors)
+    export_stage(args.work, args.out, texts, tok, tensors, trained)
+    sys.exit(0 if evaluate(args.out) else 1)
+
+
+if __name__ == "__main__":
+    main()

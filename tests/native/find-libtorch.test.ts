@@ -1,0 +1,122 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  cacheDir,
+  describeCandidate,
+  libtorchCandidates,
+  libtorchForBuild,
+} from "../../lib/native/libtorch.js";
+
+const hasPython = spawnSync("python3", ["--version"]).status === 0;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-find-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The files by which a libtorch is known; nothing here loads it. */
+function layOut(dir: string, version: string, options: { cuda?: boolean; headers?: boolean } = {}) {
+  const [major, minor, patch] = version.split(".");
+  mkdirSync(join(dir, "lib"), { recursive: true });
+  writeFileSync(join(dir, "lib", "libtorch_cpu.so"), "");
+  if (options.cuda) writeFileSync(join(dir, "lib", "libtorch_cuda.so"), "");
+  if (options.headers === false) {
+    writeFileSync(join(dir, "version.py"), `__version__ = '${version}+cu130'\n`);
+    return dir;
+  }
+  mkdirSync(join(dir, "include", "torch", "headeronly"), { recursive: true });
+  mkdirSync(join(dir, "include", "ATen", "core"), { recursive: true });
+  writeFileSync(join(dir, "include", "ATen", "core", "Tensor.h"), "");
+  writeFileSync(
+    join(dir, "include", "torch", "headeronly", "version.h"),
+    `#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n`,
+  );
+  return dir;
+}
+
+/** An environment that knows nothing but what is given. */
+function environment(extra: Record<string, string>) {
+  return { PATH: "", HOME: folder, ...extra };
+}
+
+test("LIBTORCH comes first, then Python, then the cache folder", () => {
+  const named = layOut(join(folder, "named"), "2.13.1");
+  const cached = layOut(join(folder, "cache", "libtorch", "2.15.0", "torch"), "2.15.0");
+  const env = environment({ LIBTORCH: named, GEMLENS_CACHE: join(folder, "cache") });
+  const candidates = [...libtorchCandidates(env)];
+  expect(candidates.map((candidate) => candidate.source)).toEqual([
+    "LIBTORCH",
+    "python",
+    "python",
+    "cache",
+  ]);
+  expect(candidates[0]).toMatchObject({ dir: named, version: "2.13.1", minor: "2.13" });
+  expect(candidates[1]?.problem).toBe("not on PATH");
+  expect(candidates[3]).toMatchObject({ dir: cached, version: "2.15.0", problem: undefined });
+});
+
+test("what is wrong with a candidate is said", () => {
+  mkdirSync(join(folder, "empty"));
+  const problem = (dir: string) => {
+    const env = environment({ LIBTORCH: join(folder, dir) });
+    return libtorchCandidates(env).next().value?.problem;
+  };
+  expect(problem("nowhere")).toBe("no such directory");
+  expect(problem("empty")).toBe("holds no lib/libtorch_cpu.so");
+  mkdirSync(join(folder, "nameless", "lib"), { recursive: true });
+  writeFileSync(join(folder, "nameless", "lib", "libtorch_cpu.so"), "");
+  expect(problem("nameless")).toBe("names no version");
+  const unset = libtorchCandidates(environment({})).next().value;
+  expect(unset?.problem).toBe("not set");
+});
+
+test("CUDA means that libtorch_cuda.so is there, whatever the version says", () => {
+  const cpu = layOut(join(folder, "cpu"), "2.15.0", { headers: false });
+  const cuda = layOut(join(folder, "cuda"), "2.11.0", { cuda: true });
+  const first = (dir: string) => libtorchCandidates(environment({ LIBTORCH: dir })).next().value;
+  expect(first(cpu)).toMatchObject({ version: "2.15.0", cuda: false, headers: false });
+  expect(first(cuda)).toMatchObject({ minor: "2.11", cuda: true, headers: true });
+});
+
+test.skipIf(!hasPython)("Python is asked where torch is without importing it", () => {
+  const site = join(folder, "site");
+  layOut(join(site, "torch"), "2.14.1");
+  writeFileSync(join(site, "torch", "__init__.py"), "raise SystemExit('imported')\n");
+  const env = environment({ PATH: process.env["PATH"] ?? "", PYTHONPATH: site });
+  const python = [...libtorchCandidates(env)].filter((candidate) => candidate.source === "python");
+  expect(python).toHaveLength(1);
+  expect(python[0]).toMatchObject({ dir: join(site, "torch"), version: "2.14.1" });
+});
+
+test("of several fetched versions the default comes first, then the newest", () => {
+  for (const version of ["2.9.1", "2.16.0", "2.15.0"]) {
+    layOut(join(folder, "libtorch", version, "torch"), version);
+  }
+  mkdirSync(join(folder, "libtorch", "2.15.0.partial"));
+  const candidates = [...libtorchCandidates(environment({ GEMLENS_CACHE: folder }))];
+  const cached = candidates.filter((candidate) => candidate.source === "cache");
+  expect(cached.map((candidate) => candidate.version)).toEqual(["2.15.0", "2.16.0", "2.9.1"]);
+});
+
+test("a build passes over a candidate without headers, and lists it", () => {
+  const runtimeOnly = layOut(join(folder, "runtime"), "2.15.0", { headers: false });
+  const cached = layOut(join(folder, "cache", "libtorch", "2.15.0", "torch"), "2.15.0");
+  const env = environment({ LIBTORCH: runtimeOnly, GEMLENS_CACHE: join(folder, "cache") });
+  const { found, passedOver } = libtorchForBuild(env);
+  expect(found?.dir).toBe(cached);
+  expect(passedOver.map(describeCandidate)).toEqual([
+    `LIBTORCH ${runtimeOnly}: 2.15.0, CPU, no headers`,
+    "python3: not on PATH",
+    "python: not on PATH",
+  ]);
+});
+
+test("the cache folder follows GEMLENS_CACHE, XDG_CACHE_HOME, HOME in that order", () => {
+  expect(cacheDir({ HOME: "/h" })).toBe("/h/.cache/gemlens");
+  expect(cacheDir({ HOME: "/h", XDG_CACHE_HOME: "/x" })).toBe("/x/gemlens");
+  expect(cacheDir({ HOME: "/h", XDG_CACHE_HOME: "/x", GEMLENS_CACHE: "/g" })).toBe("/g");
+});

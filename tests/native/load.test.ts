@@ -1,0 +1,168 @@
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { doctor, formatDoctor } from "../../lib/native/doctor.js";
+import { coreMinors, findArtefacts, loadWithReport } from "../../lib/native/load.js";
+
+const root = join(import.meta.dirname, "../..");
+const { report } = loadWithReport();
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-load-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a module in a fresh Node with exactly this environment; stdout is its JSON. */
+function inFreshNode(code: string, env: Record<string, string>) {
+  const file = join(folder, "main.mts");
+  const load = JSON.stringify(join(root, "lib/native/load.ts"));
+  writeFileSync(file, `import { loadAddon, loadWithReport } from ${load};\n${code}`);
+  const run = spawnSync(process.execPath, ["--import", "tsx", file], {
+    cwd: root,
+    encoding: "utf8",
+    env: { HOME: folder, PATH: "", ...env },
+  });
+  expect(run.stderr).toBe("");
+  return JSON.parse(run.stdout) as Record<string, unknown>;
+}
+
+const works = () => ({ LIBTORCH: report.libtorch.dir, GEMLENS_ADDON: report.artefacts });
+
+const describeFailure = `
+  try { loadAddon(); console.log(JSON.stringify({ loaded: true })); }
+  catch (e) { console.log(JSON.stringify({ code: e.code, message: e.message, fields: e.fields })); }`;
+
+test("the core of the libtorch's own minor is loaded, once", () => {
+  expect(report.core).toBe(join(report.artefacts, `libgemlens_core-${report.libtorch.minor}.so`));
+  expect(loadWithReport().addon).toBe(loadWithReport().addon);
+  expect(Object.keys(loadWithReport().addon).length).toBeGreaterThan(0);
+});
+
+test("nothing is loaded by importing, and GOMP_SPINCOUNT is set by loading unless it is there", () => {
+  const code = `
+    const before = process.env.GOMP_SPINCOUNT ?? null;
+    const { readFileSync } = await import("node:fs");
+    const maps = (name) => readFileSync("/proc/self/maps", "utf8").includes(name);
+    const early = maps("libtorch_cpu");
+    loadAddon();
+    console.log(JSON.stringify({ before, early, late: maps("libtorch_cpu"), after: process.env.GOMP_SPINCOUNT }));`;
+  const fresh = inFreshNode(code, works());
+  expect(fresh).toEqual({ before: null, early: false, late: true, after: "1000" });
+  const chosen = inFreshNode(code, { ...works(), GOMP_SPINCOUNT: "7" });
+  expect(chosen["after"]).toBe("7");
+});
+
+test("one OpenMP runtime is in the process: libtorch's", () => {
+  const code = `
+    const { readFileSync } = await import("node:fs");
+    loadAddon();
+    const paths = readFileSync("/proc/self/maps", "utf8").match(/\\S*lib[gi]?omp\\S*/g) ?? [];
+    console.log(JSON.stringify({ paths: [...new Set(paths)] }));`;
+  const { paths } = inFreshNode(code, works()) as { paths: string[] };
+  expect(paths).toHaveLength(1);
+});
+
+test("a libtorch without a core is passed over and listed", () => {
+  const old = join(folder, "old");
+  mkdirSync(join(old, "lib"), { recursive: true });
+  writeFileSync(join(old, "lib", "libtorch_cpu.so"), "");
+  writeFileSync(join(old, "version.py"), "__version__ = '1.2.3'\n");
+  const cached = join(folder, "cache", "libtorch", report.libtorch.version ?? "");
+  mkdirSync(cached, { recursive: true });
+  symlinkSync(report.libtorch.dir, join(cached, "torch"));
+  const code = `
+    const { report } = loadWithReport();
+    console.log(JSON.stringify({ source: report.libtorch.source, attempts: report.attempts }));`;
+  const result = inFreshNode(code, {
+    LIBTORCH: old,
+    GEMLENS_CACHE: join(folder, "cache"),
+    GEMLENS_ADDON: report.artefacts,
+  });
+  expect(result["source"]).toBe("cache");
+  expect(result["attempts"]).toEqual([
+    `LIBTORCH ${old}: 1.2.3, CPU, no headers: no core is built for 1.2`,
+    "python3: not on PATH",
+    "python: not on PATH",
+  ]);
+});
+
+test("without any libtorch the error lists every place and names the remedies", () => {
+  const failure = inFreshNode(describeFailure, { GEMLENS_ADDON: report.artefacts });
+  expect(failure["code"]).toBe("NATIVE_LOAD");
+  expect(failure["message"]).toBe(
+    [
+      "load: expected libtorch and the core built for it, got neither that works",
+      `cores here: ${coreMinors(report.artefacts).join(", ")}. Tried, in order:`,
+      "  - LIBTORCH: not set",
+      "  - python3: not on PATH",
+      "  - python: not on PATH",
+      `  - ${join(folder, ".cache/gemlens/libtorch")}: nothing fetched yet`,
+      "To fix it:",
+      "  1. run `npx gemlens setup`: fetches libtorch once, and builds the core where none fits",
+      "  2. or set LIBTORCH to a directory that holds include/ and lib/ of a libtorch with a core",
+      "  3. `npx gemlens doctor` shows everything that was looked at",
+    ].join("\n"),
+  );
+});
+
+test("a missing loader and a damaged core say so in the linker's words", () => {
+  const none = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
+  expect(none["code"]).toBe("NATIVE_LOAD");
+  expect(none["message"]).toContain(`GEMLENS_ADDON: ${folder} holds no gemlens.node`);
+
+  copyFileSync(join(report.artefacts, "gemlens.node"), join(folder, "gemlens.node"));
+  const core = join(folder, `libgemlens_core-${report.libtorch.minor}.so`);
+  writeFileSync(core, "not a library");
+  const damaged = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
+  expect(damaged["code"]).toBe("NATIVE_LOAD");
+  expect(damaged["message"]).toContain(`${core}: file too short`);
+});
+
+test("worker threads load it beside the main thread, again and again", () => {
+  // A worker does not inherit tsx from its parent.
+  const tsx = pathToFileURL(join(root, "node_modules/tsx/dist/esm/api/index.mjs")).href;
+  const load = pathToFileURL(join(root, "lib/native/load.ts")).href;
+  const worker = join(folder, "worker.mjs");
+  writeFileSync(
+    worker,
+    `import { parentPort } from "node:worker_threads";
+    import { register } from "${tsx}";
+    register();
+    const { loadAddon } = await import("${load}");
+    parentPort.postMessage(Object.keys(loadAddon()).length);`,
+  );
+  const code = `
+    import { Worker } from "node:worker_threads";
+    const names = Object.keys(loadAddon()).length;
+    const run = () => new Promise((resolve, reject) => {
+      const worker = new Worker(${JSON.stringify(worker)});
+      let answer;
+      worker.on("message", (m) => { answer = m; }).on("error", reject);
+      worker.on("exit", (exit) => resolve([answer, exit]));
+    });
+    const results = [...await Promise.all([run(), run()]), await run()];
+    console.log(JSON.stringify({ names, results }));`;
+  const { names, results } = inFreshNode(code, works()) as { names: number; results: number[][] };
+  expect(names).toBeGreaterThan(0);
+  expect(results).toEqual([
+    [names, 0],
+    [names, 0],
+    [names, 0],
+  ]);
+});
+
+test("doctor reports what loading found, in its order", () => {
+  const found = doctor();
+  expect(found.ok).toBe(true);
+  expect(found.loaded?.libtorch).toEqual(report.libtorch);
+  expect(found.artefacts.dir).toBe(findArtefacts());
+  expect(found.libtorch[0]?.source).toBe("LIBTORCH");
+  expect(found.libtorch.map((candidate) => candidate.dir)).toContain(report.libtorch.dir);
+  const text = formatDoctor(found);
+  expect(text).toContain(`node ${process.version}, linux-x64, glibc ${found.glibc}`);
+  expect(text).toMatch(new RegExp(`${report.libtorch.version}, C(PU|UDA).*<- loaded`));
+});

@@ -1,0 +1,50 @@
+import { expect } from "vitest";
+import type { Tensor } from "../../lib/index.js";
+import type { Golden } from "./safetensors.js";
+
+/** Where numeric tests run. */
+export const device = process.env["GEMLENS_TEST_DEVICE"] ?? "cpu";
+
+type Numbers = ArrayLike<number>;
+
+/** max|got − want| / max|want| over finite values; infinite ones must agree exactly. */
+export function relativeError(got: Numbers, want: Numbers): number {
+  if (got.length !== want.length) return Number.POSITIVE_INFINITY;
+  let worst = 0;
+  let scale = 0;
+  for (let i = 0; i < want.length; i++) {
+    const a = got[i] as number;
+    const b = want[i] as number;
+    if (!Number.isFinite(a) || !Number.isFinite(b)) {
+      if (!Object.is(a, b)) return Number.POSITIVE_INFINITY;
+      continue;
+    }
+    worst = Math.max(worst, Math.abs(a - b));
+    scale = Math.max(scale, Math.abs(b));
+  }
+  return scale === 0 ? worst : worst / scale;
+}
+
+/** Shape and values of a tensor against the golden one. */
+export async function expectClose(
+  name: string,
+  got: Tensor,
+  want: Golden,
+  tolerance: number,
+): Promise<void> {
+  expect([...got.shape], `${name}: shape`).toEqual(want.shape);
+  const values = (await got.read()) as Numbers;
+  expect(relativeError(values, want.data as Numbers), `${name}: relative error`).toBeLessThan(
+    tolerance,
+  );
+}
+
+/** Runs `fn` and gives the error it must fail with. */
+export async function failure(fn: () => unknown): Promise<Error & { code?: string }> {
+  try {
+    await fn();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("expected an error, got none");
+}
