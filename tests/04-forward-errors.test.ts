@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HookedTransformer, type Input, tensor, zeros } from "../lib/index.js";
-import { device, failure } from "./support/compare.js";
+import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
 describe("what a run refuses", () => {
@@ -170,7 +170,8 @@ describe("what a run refuses", () => {
     using want = await model.forward([2, 3]);
     const values = await logits.read("float32");
     expect(values.subarray(0, 256).every(Number.isNaN)).toBe(true);
-    expect([...values.subarray(256)]).toEqual([...(await want.read("float32"))]);
+    const row = values.subarray(256);
+    expect(relativeError(row, await want.read("float32"))).toBeLessThan(1e-5);
   });
 
   it("tokens are limited by the context only where they run", () => {

@@ -1,15 +1,24 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
-import { GemlensError } from "../errors/index.js";
+import { Command } from "commander";
+import { register as registerDemo } from "./demo.js";
 import { register as registerDoctor } from "./doctor.js";
+import { register as registerFeatures } from "./features.js";
+import { register as registerGenerate } from "./generate.js";
+import { reportError } from "./report-error.js";
 import { register as registerSetup } from "./setup.js";
+import { endWithReader } from "./terminal.js";
+import { register as registerTokens } from "./tokens.js";
 
 // In the order of a first encounter; each command is one file.
-const commands = [registerSetup, registerDoctor];
-
-const wrongUsage = 2;
-const failure = 1;
+const commands = [
+  registerSetup,
+  registerDemo,
+  registerDoctor,
+  registerTokens,
+  registerFeatures,
+  registerGenerate,
+];
 
 function createProgram(): Command {
   const manifest = new URL("../../package.json", import.meta.url);
@@ -25,20 +34,12 @@ function createProgram(): Command {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  endWithReader();
   try {
     await createProgram().parseAsync(argv);
     return Number(process.exitCode ?? 0);
   } catch (error) {
-    // commander has printed its own message; help and version come this way too, with code 0.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongUsage;
-    if (GemlensError.is(error)) {
-      console.error(`gemlens: ${error.message}`);
-      const output = error.fields["output"];
-      if (typeof output === "string") console.error(output);
-      return error.code === "ARGUMENT" ? wrongUsage : failure;
-    }
-    console.error(error);
-    return failure;
+    return reportError(error);
   }
 }
 

@@ -201,7 +201,7 @@ export class HookedTransformer implements AsyncDisposable {
   /**
    * A weight by TransformerLens' name and shape, read-only: "W_U", "blocks.3.attn.W_O",
    * "blocks.0.ln1.w" (1 + w, float32) and so on. W_E is the raw embedding, before its factor
-   * √d_model. A view of the model's memory, except W_K and W_V where heads share keys.
+   * √d_model. A view of the model's memory, except gains, and W_K and W_V where heads share keys.
    *
    * @throws NOT_FOUND listing the names
    */

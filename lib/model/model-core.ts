@@ -4,6 +4,7 @@ import type { HookTable } from "../hooks/hook-table.js";
 import type { Hook } from "../hooks/index.js";
 import type { DtypeName, ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
+import { currentCall } from "../native/scope.js";
 import type { Tokenizer } from "../tokenizer/index.js";
 
 /** A model's configuration with where and how its weights lie. */
@@ -39,12 +40,15 @@ export class ModelCore {
     return this.#handle;
   }
 
-  /** Frees the weights once the work that was queued before has run. */
+  /**
+   * Frees the weights once the work that was queued before has run; called in a hook it does not
+   * wait, as that work includes the run that waits for the hook.
+   */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.hooks.clear();
     call("dispose", (addon) => addon.dispose(this.#handle));
-    await call("dispose", (addon) => addon.drain(this.cfg.device));
+    if (currentCall() === 0) await call("dispose", (addon) => addon.drain(this.cfg.device));
   }
 }

@@ -13,6 +13,8 @@ interface Weight {
 }
 
 const asStored = (stored: Tensor) => stored;
+/** The checkpoint stores a norm's gain as its difference from 1. */
+const gain = (stored: Tensor) => stored.to("float32").add(1);
 const transposed = (stored: Tensor) => stored.transpose(0, 1);
 
 /** [heads · d_head, d_model] → [heads, d_model, d_head]. */
@@ -41,28 +43,28 @@ const blockWeights: Readonly<Record<string, Weight>> = {
   "mlp.W_gate": { source: "mlp.gate_proj", shape: transposed },
   "mlp.W_in": { source: "mlp.up_proj", shape: transposed },
   "mlp.W_out": { source: "mlp.down_proj", shape: transposed },
-  "ln1.w": { source: "input_layernorm", shape: asStored },
-  "ln1_post.w": { source: "post_attention_layernorm", shape: asStored },
-  "ln2.w": { source: "pre_feedforward_layernorm", shape: asStored },
-  "ln2_post.w": { source: "post_feedforward_layernorm", shape: asStored },
+  "ln1.w": { source: "input_layernorm", shape: gain },
+  "ln1_post.w": { source: "post_attention_layernorm", shape: gain },
+  "ln2.w": { source: "pre_feedforward_layernorm", shape: gain },
+  "ln2_post.w": { source: "post_feedforward_layernorm", shape: gain },
 };
 
 const qkNormWeights: Readonly<Record<string, Weight>> = {
-  "attn.q_norm.w": { source: "self_attn.q_norm", shape: asStored },
-  "attn.k_norm.w": { source: "self_attn.k_norm", shape: asStored },
+  "attn.q_norm.w": { source: "self_attn.q_norm", shape: gain },
+  "attn.k_norm.w": { source: "self_attn.k_norm", shape: gain },
 };
 
 const globalWeights: Readonly<Record<string, Weight>> = {
   "embed.W_E": { source: "embed_tokens", shape: asStored },
   "unembed.W_U": { source: "embed_tokens", shape: transposed },
-  "ln_final.w": { source: "norm", shape: asStored },
+  "ln_final.w": { source: "norm", shape: gain },
   W_E: { source: "embed_tokens", shape: asStored },
   W_U: { source: "embed_tokens", shape: transposed },
 };
 
 /**
- * A read-only view of a weight by TransformerLens' name and shape. Only `W_K` and `W_V` of a model
- * with shared key/value heads are copies.
+ * A read-only view of a weight by TransformerLens' name and shape. Only the norms' gains, and `W_K`
+ * and `W_V` of a model with shared key/value heads, are copies.
  *
  * @throws NOT_FOUND listing the names there are
  */

@@ -79,7 +79,7 @@ export function formatDoctor(report: DoctorReport): string {
           : "";
       return `  ${i + 1}. ${describeCandidate(candidate)}${core}${mark}`;
     }),
-    `cuda       driver ${cuda.driver ?? "none"}; ${cuda.problem === undefined ? "libtorch_cuda and the plugin are loaded" : `not loaded: ${cuda.problem}`}`,
+    `cuda       driver ${cuda.driver ?? "none"}; ${cuda.problem ?? "libtorch_cuda and the plugin are loaded"}`,
     report.problem === undefined ? "ok         the addon loads" : `PROBLEM    ${report.problem}`,
     ...report.remedies.map((remedy, i) => `  ${i + 1}. ${remedy}`),
   ];

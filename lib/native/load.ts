@@ -123,7 +123,13 @@ function open(
   const cuda = [lib("libtorch_cuda.so"), ...(existsSync(plugin) ? [plugin] : [])];
   try {
     const exports = loader.load([...cpu, ...cuda], core);
-    return { exports, cudaProblem: cuda.length === 2 ? undefined : `${plugin} is not built` };
+    return {
+      exports,
+      cudaProblem:
+        cuda.length === 2
+          ? undefined
+          : "libtorch_cuda is loaded, but libgemlens_cuda.so is not built",
+    };
   } catch (error) {
     // A CUDA library that will not open must not take the CPU with it.
     if (!cuda.some((path) => firstLine(error).startsWith(`${path}: `))) throw error;

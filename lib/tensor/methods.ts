@@ -32,14 +32,8 @@ interface ResultTypes<Axes extends readonly string[]> {
 }
 
 type Positional<Kinds extends readonly unknown[]> = {
-  -readonly [I in keyof Kinds]: Kinds[I] extends ArgumentKind | undefined
+  [I in keyof Kinds]: Kinds[I] extends ArgumentKind | undefined
     ? ArgumentTypes[Exclude<Kinds[I], undefined>]
-    : never;
-};
-
-type OptionsOf<O> = {
-  [K in keyof O]?: O[K] extends readonly [infer Kind extends ArgumentKind, unknown]
-    ? ArgumentTypes[Kind] | undefined
     : never;
 };
 
@@ -49,12 +43,18 @@ type KindsOf<Op extends Operation> = Op["args"] extends { readonly kinds?: infer
     : []
   : [];
 
-type ArgumentsOf<Op extends Operation> =
-  Op["options"] extends Readonly<Record<string, unknown>>
-    ? Op extends { readonly shorthand: true }
-      ? [target: OptionsOf<Op["options"]> | DtypeName | Device]
-      : [...Positional<KindsOf<Op>>, options?: OptionsOf<Op["options"]>]
-    : [...Positional<KindsOf<Op>>];
+type TypeOf<Spec> = Spec extends readonly [infer Kind extends ArgumentKind, unknown]
+  ? ArgumentTypes[Kind] | undefined
+  : never;
+
+// The options are written out in each branch, so that editors show them instead of an alias.
+type ArgumentsOf<Op extends Operation> = Op extends {
+  readonly options: infer O extends NonNullable<Operation["options"]>;
+}
+  ? Op extends { readonly shorthand: true }
+    ? [target: { [K in keyof O]?: TypeOf<O[K]> } | DtypeName | Device]
+    : [...Positional<KindsOf<Op>>, options?: { [K in keyof O]?: TypeOf<O[K]> }]
+  : [...Positional<KindsOf<Op>>];
 
 type Method<Op extends Operation, Axes extends readonly string[]> = (
   ...args: ArgumentsOf<Op>

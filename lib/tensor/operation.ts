@@ -79,29 +79,21 @@ function compile(name: OperationName, operation: Operation, access: TensorAccess
     for (const [i, [argument, kind, ...fallback]] of positional.entries()) {
       lowered.push(lower(access, name, argument, kind, given[i], fallback));
     }
+    let keepsAll = false;
     if (takesOptions) {
       const named = optionsOf(name, operation, given[positional.length]);
       for (const [option, [kind, fallback]] of options) {
         lowered.push(lower(access, name, option, kind, named[option], [fallback]));
       }
+      keepsAll = named["keepdim"] === true && named["dim"] === undefined;
     }
-    const result = call(name, (addon) => {
-      const run = nativeOperations(addon)[name];
-      const list = lowered.findIndex((value) => value instanceof Int32Array);
-      if (list < 0 || self === undefined) return run?.(...lowered);
-      // A list of indices becomes a tensor beside the one that it indexes.
-      const indices = lowered[list] as Int32Array;
-      checkIndices(name, indices, addon.tensorShape(self), lowered[1] as number);
-      const made = addon.tensorFrom(indices, [indices.length], "int32", addon.tensorDevice(self));
-      try {
-        return run?.(...lowered.with(list, made));
-      } finally {
-        addon.dispose(made);
-      }
-    });
+    const result = call(name, (addon) => run(addon, name, lowered));
     switch (operation.result) {
       case "same":
       case "tensor":
+        if (keepsAll && self !== undefined) {
+          return access.adopt(likeScalar(name, self, result as TensorHandle));
+        }
         return access.adopt(result as TensorHandle);
       case "pair": {
         const [values, indices] = result as [TensorHandle, TensorHandle];
@@ -113,6 +105,33 @@ function compile(name: OperationName, operation: Operation, access: TensorAccess
         return result;
     }
   };
+}
+
+function run(addon: Addon, name: OperationName, lowered: readonly unknown[]): unknown {
+  const native = nativeOperations(addon)[name];
+  const [self, dim, indices] = lowered;
+  if (!(indices instanceof Int32Array)) return native?.(...lowered);
+  // A list of indices becomes a tensor beside the one that it indexes.
+  checkIndices(name, indices, addon.tensorShape(self as TensorHandle), dim as number);
+  const device = addon.tensorDevice(self as TensorHandle);
+  const list = addon.tensorFrom(indices, [indices.length], "int32", device);
+  try {
+    return native?.(self, dim, list);
+  } finally {
+    addon.dispose(list);
+  }
+}
+
+/** The result of a reduction over everything, with every dimension kept at size 1. */
+function likeScalar(name: string, self: TensorHandle, result: TensorHandle): TensorHandle {
+  return call(name, (addon) => {
+    const sizes = addon.tensorShape(self).map(() => 1);
+    try {
+      return nativeOperations(addon)["reshape"]?.(result, sizes) as TensorHandle;
+    } finally {
+      addon.dispose(result);
+    }
+  });
 }
 
 /** Integers come as bigints; only int64 needs them. */

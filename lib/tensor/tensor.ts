@@ -162,11 +162,9 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
 
   /** The elements as nested arrays; without dimensions the element itself. Waits for a GPU. */
   tolist(): Nested {
-    const { dtype, shape } = this;
-    const data = call("tolist", (addon) =>
-      addon.tensorReadSync(access.handleOf(this, "tolist", "this")),
-    );
-    return nest(data, shape, dtype);
+    const handle = access.handleOf(this, "tolist", "this");
+    const data = call("tolist", (addon) => addon.tensorReadSync(handle));
+    return nest(data, this.shape, this.dtype);
   }
 
   /** Gives the memory back now (views of it keep it). Any later use throws `DisposedError`. */

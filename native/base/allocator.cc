@@ -19,8 +19,8 @@
 namespace gemlens {
 namespace {
 
-constexpr size_t kSmall = 64 << 10;            // below: plain posix_memalign
-constexpr size_t kHuge = 2 << 20;              // from here on: mmap with huge pages
+constexpr size_t kSmall = 64 << 10;  // below: plain posix_memalign
+constexpr size_t kHuge = 2 << 20;    // from here on: mmap with huge pages
 constexpr size_t kReserveLimit = size_t{768} << 20;
 constexpr size_t kClasses = 8 * 48;
 

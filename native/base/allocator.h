@@ -1,6 +1,7 @@
-// A caching CPU allocator for libtorch. glibc's posix_memalign(64) does not reuse a freed 4 MB block
-// when small allocations sit between (9 GB of RSS for 4 MB alive, measured), and fresh pages cost
-// 2-3 µs each; so blocks are kept in size classes of an eighth of an octave and handed out again.
+// A caching CPU allocator for libtorch. glibc's posix_memalign(64) does not reuse a freed 4 MB
+// block when small allocations sit between (9 GB of RSS for 4 MB alive, measured), and fresh pages
+// cost 2-3 µs each; so blocks are kept in size classes of an eighth of an octave and handed out
+// again.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,8 @@ struct AllocatorStats {
   size_t reserved = 0;   // kept for reuse
 };
 
-// Once per process, before the first tensor. GEMLENS_ALLOCATOR=system leaves libtorch's own in place
-// (sanitizers need that).
+// Once per process, before the first tensor. GEMLENS_ALLOCATOR=system leaves libtorch's own in
+// place (sanitizers need that).
 void installAllocator();
 bool cachingAllocatorInstalled();
 AllocatorStats allocatorStats();

@@ -1,10 +1,10 @@
 #include "base/aten.h"
 
 #include <ATen/core/IListRef.h>
+#include <ATen/ops/_embedding_bag_forward_only_ops.h>
 #include <ATen/ops/addmm_ops.h>
 #include <ATen/ops/arange_ops.h>
 #include <ATen/ops/cat_ops.h>
-#include <ATen/ops/_embedding_bag_forward_only_ops.h>
 #include <ATen/ops/empty_ops.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full_ops.h>

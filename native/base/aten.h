@@ -1,6 +1,6 @@
-// The few free functions of ATen that the core calls, behind one translation unit: a file that includes
-// only this compiles in 2 s, one that includes <ATen/ATen.h> in 7 (measured). Tensor's own methods are
-// all usable besides.
+// The few free functions of ATen that the core calls, behind one translation unit: a file that
+// includes only this compiles in 2 s, one that includes <ATen/ATen.h> in 7 (measured). Tensor's own
+// methods are all usable besides.
 #pragma once
 
 #include <ATen/core/Tensor.h>

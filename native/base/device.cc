@@ -25,20 +25,24 @@ c10::Device deviceFromName(const std::string& name) {
     }
   }
   if (index < 0) {
-    throw Error(code::kDevice, "device: expected cpu, cuda or cuda:N, got " + name, {{"got", name}});
+    throw Error(code::kDevice, "device: expected cpu, cuda or cuda:N, got " + name,
+                {{"got", name}});
   }
   const int count = cudaDeviceCount();
   if (index >= count) {
-    throw Error(code::kDevice,
-                concat("device: expected one of ", count, " CUDA devices, got ", name,
-                       count == 0 ? " (no CUDA libtorch with a GPU is loaded; see `gemlens doctor`)" : ""),
-                {{"got", name}, {"available", static_cast<double>(count)}});
+    throw Error(
+        code::kDevice,
+        concat("device: expected one of ", count, " CUDA devices, got ", name,
+               count == 0 ? " (no CUDA libtorch with a GPU is loaded; see `gemlens doctor`)" : ""),
+        {{"got", name}, {"available", static_cast<double>(count)}});
   }
   return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
 }
 
 std::string deviceName(c10::Device device) {
-  return device.is_cpu() ? "cpu" : concat("cuda:", static_cast<int>(device.has_index() ? device.index() : 0));
+  return device.is_cpu()
+             ? "cpu"
+             : concat("cuda:", static_cast<int>(device.has_index() ? device.index() : 0));
 }
 
 }  // namespace gemlens

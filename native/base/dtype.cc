@@ -27,8 +27,10 @@ ScalarType dtypeFromName(const std::string& name) {
   for (const auto& [known, type] : kNames) {
     if (name == known) return type;
   }
-  throw Error(code::kDtype,
-              "dtype: expected float32, bfloat16, float16, int32, int64, bool, uint8 or float64, got " + name);
+  throw Error(
+      code::kDtype,
+      "dtype: expected float32, bfloat16, float16, int32, int64, bool, uint8 or float64, got " +
+          name);
 }
 
 const char* dtypeName(ScalarType type) {

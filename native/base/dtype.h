@@ -11,8 +11,8 @@ namespace gemlens {
 c10::ScalarType dtypeFromName(const std::string& name);
 const char* dtypeName(c10::ScalarType type);
 
-// What a checkpoint's tensor becomes on a device: `wanted`, or its own type; float16 has no usable CPU
-// GEMM (0.3 GFLOP/s measured), so it is widened there.
+// What a checkpoint's tensor becomes on a device: `wanted`, or its own type; float16 has no usable
+// CPU GEMM (0.3 GFLOP/s measured), so it is widened there.
 c10::ScalarType dtypeOnDevice(c10::ScalarType inFile, const std::string& wanted, bool isCpu);
 
 }  // namespace gemlens

@@ -76,7 +76,7 @@ class Executor {
   std::deque<Task> queue_;
   std::deque<Task> nested_;
   std::atomic<int> nestedCount_{0};
-  std::vector<int64_t> activeWaits_;  // guarded by mutex_; innermost last
+  std::vector<int64_t> activeWaits_;                   // guarded by mutex_; innermost last
   std::vector<std::shared_ptr<CancelToken>> running_;  // guarded by mutex_; innermost last
   bool stopping_ = false;                              // guarded by mutex_
   std::thread thread_;

@@ -4,7 +4,8 @@ namespace gemlens::binding {
 namespace {
 
 void expect(napi_status status, const char* what) {
-  if (status != napi_ok) throw Error(code::kArgument, concat("expected ", what, ", got something else"));
+  if (status != napi_ok)
+    throw Error(code::kArgument, concat("expected ", what, ", got something else"));
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ BytesView readTypedArray(napi_env env, napi_value value) {
   if (!is) throw Error(code::kArgument, "expected a typed array, got something else");
   BytesView view;
   void* data = nullptr;
-  expect(napi_get_typedarray_info(env, value, &view.type, &view.length, &data, nullptr, nullptr), "a typed array");
+  expect(napi_get_typedarray_info(env, value, &view.type, &view.length, &data, nullptr, nullptr),
+         "a typed array");
   view.data = static_cast<const uint8_t*>(data);
   size_t width = 1;
   switch (view.type) {
@@ -89,7 +91,8 @@ BytesView readTypedArray(napi_env env, napi_value value) {
 
 Int32View readInt32Array(napi_env env, napi_value value) {
   const BytesView view = readTypedArray(env, value);
-  if (view.type != napi_int32_array) throw Error(code::kArgument, "expected an Int32Array, got another typed array");
+  if (view.type != napi_int32_array)
+    throw Error(code::kArgument, "expected an Int32Array, got another typed array");
   return {reinterpret_cast<const int32_t*>(view.data), view.length};
 }
 
@@ -140,11 +143,13 @@ napi_value optionalProperty(napi_env env, napi_value object, const char* name) {
 
 napi_value property(napi_env env, napi_value object, const char* name) {
   napi_value value = optionalProperty(env, object, name);
-  if (value == nullptr) throw Error(code::kArgument, concat("expected a value for ", name, ", got none"));
+  if (value == nullptr)
+    throw Error(code::kArgument, concat("expected a value for ", name, ", got none"));
   return value;
 }
 
-void defineFunction(Environment& environment, napi_value object, const char* name, napi_callback function) {
+void defineFunction(Environment& environment, napi_value object, const char* name,
+                    napi_callback function) {
   napi_value value = nullptr;
   napi_create_function(environment.env(), name, NAPI_AUTO_LENGTH, function, &environment, &value);
   napi_set_named_property(environment.env(), object, name, value);

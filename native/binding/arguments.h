@@ -1,5 +1,5 @@
-// What a native function was called with, and how plain values are read from it. The TypeScript side has
-// checked its callers' input; these checks keep a wrong call an error instead of a crash.
+// What a native function was called with, and how plain values are read from it. The TypeScript
+// side has checked its callers' input; these checks keep a wrong call an error instead of a crash.
 #pragma once
 
 #include <optional>
@@ -77,7 +77,8 @@ napi_value callback(napi_env env, napi_callback_info info) {
   }
 }
 
-void defineFunction(Environment& environment, napi_value object, const char* name, napi_callback function);
+void defineFunction(Environment& environment, napi_value object, const char* name,
+                    napi_callback function);
 
 template <Function function>
 void define(Environment& environment, napi_value object, const char* name) {

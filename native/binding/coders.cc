@@ -18,7 +18,9 @@ using coder::Features;
 using coder::JumpReluCoder;
 
 Finish finishTensor(Environment& environment, Tensor tensor) {
-  return [&environment, tensor = std::move(tensor)](napi_env) { return environment.handles().create(tensor); };
+  return [&environment, tensor = std::move(tensor)](napi_env) {
+    return environment.handles().create(tensor);
+  };
 }
 
 Finish finishFeatures(Environment& environment, Features features) {
@@ -41,12 +43,14 @@ struct CoderSources {
 std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources) {
   checkpoint::MappedFiles files;
   const auto load = [&](const WeightSource& source) {
-    // "auto" is the file's own type, but float64 (as numpy writes by default) is float32 to every reader.
+    // "auto" is the file's own type, but float64 (as numpy writes by default) is float32 to every
+    // reader.
     auto type = dtypeOnDevice(source.type, sources.dtype, sources.device.is_cpu());
     if (type == c10::ScalarType::Double && sources.dtype == "auto") type = c10::kFloat;
     return checkpoint::loadTensor(source, files, type, sources.device);
   };
-  for (const auto* source : {&sources.wEnc, &sources.wDec, &sources.bEnc, &sources.bDec, &sources.threshold}) {
+  for (const auto* source :
+       {&sources.wEnc, &sources.wDec, &sources.bEnc, &sources.bDec, &sources.threshold}) {
     checkpoint::checkWithinFile(*source, files);
   }
   Tensor wEnc = load(sources.wEnc), wDec = load(sources.wDec);
@@ -60,13 +64,16 @@ std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources) {
 napi_value coderLoad(Arguments& args) {
   napi_env env = args.env();
   auto sources = std::make_shared<CoderSources>();
-  const auto source = [&](const char* name) { return readSource(env, property(env, args[0], name)); };
+  const auto source = [&](const char* name) {
+    return readSource(env, property(env, args[0], name));
+  };
   sources->wEnc = source("W_enc");
   sources->wDec = source("W_dec");
   sources->bEnc = source("b_enc");
   sources->bDec = source("b_dec");
   sources->threshold = source("threshold");
-  if (napi_value skip = optionalProperty(env, args[0], "skip")) sources->skip = readSource(env, skip);
+  if (napi_value skip = optionalProperty(env, args[0], "skip"))
+    sources->skip = readSource(env, skip);
   sources->encoderScale = readNumber(env, property(env, args[1], "encoderScale"));
   sources->decoderScale = readNumber(env, property(env, args[1], "decoderScale"));
   sources->device = deviceFromName(readString(env, property(env, args[2], "device")));
@@ -76,13 +83,15 @@ napi_value coderLoad(Arguments& args) {
   return submit(environment, sources->device, readContext(args, 3),
                 [sources, &environment](const CancelToken&) -> Finish {
                   CoderPtr coder = loadCoder(*sources);
-                  return [coder, &environment](napi_env) { return environment.handles().create(coder); };
+                  return [coder, &environment](napi_env) {
+                    return environment.handles().create(coder);
+                  };
                 });
 }
 
 napi_value coderParameter(Arguments& args) {
-  const napi_value handle =
-      args.handles().create(args.handles().coder(args[0])->parameter(readString(args.env(), args[1])));
+  const napi_value handle = args.handles().create(
+      args.handles().coder(args[0])->parameter(readString(args.env(), args[1])));
   args.handles().freeze(handle);
   return handle;
 }
@@ -95,19 +104,20 @@ napi_value coderEncode(Arguments& args) {
     const Int32View ids = readInt32Array(args.env(), args[2]);
     only.emplace(ids.data, ids.data + ids.size);
     for (size_t i = 0; i < only->size(); ++i) {
-      if ((*only)[i] < 0 || (*only)[i] >= coder->dSae() || (i > 0 && (*only)[i] <= (*only)[i - 1])) {
-        throw Error(code::kArgument,
-                    concat("encode: expected ascending feature ids in 0 ≤ id < ", coder->dSae(), ", got ", (*only)[i]));
+      if ((*only)[i] < 0 || (*only)[i] >= coder->dSae() ||
+          (i > 0 && (*only)[i] <= (*only)[i - 1])) {
+        throw Error(code::kArgument, concat("encode: expected ascending feature ids in 0 ≤ id < ",
+                                            coder->dSae(), ", got ", (*only)[i]));
       }
     }
   }
   Environment& environment = args.environment;
-  return submit(
-      environment, coder->device(), readContext(args, 3),
-      [coder, x, only, &environment](const CancelToken&) -> Finish {
-        return finishFeatures(environment, only ? coder->encodeOnly(x, *only) : coder->encode(x));
-      },
-      {{x}, {}});
+  return submit(environment, coder->device(), readContext(args, 3),
+                [coder, x, only, &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment,
+                                        only ? coder->encodeOnly(x, *only) : coder->encode(x));
+                },
+                {{x}, {}});
 }
 
 napi_value coderDecode(Arguments& args) {
@@ -129,23 +139,24 @@ napi_value coderForward(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const Tensor x = args.handles().tensor(args[1]);
   Environment& environment = args.environment;
-  return submit(
-      environment, coder->device(), readContext(args, 2),
-      [coder, x, &environment](const CancelToken&) -> Finish { return finishTensor(environment, coder->forward(x)); },
-      {{x}, {}});
+  return submit(environment, coder->device(), readContext(args, 2),
+                [coder, x, &environment](const CancelToken&) -> Finish {
+                  return finishTensor(environment, coder->forward(x));
+                },
+                {{x}, {}});
 }
 
 napi_value coderApplyEdit(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const Tensor base = args.handles().tensor(args[1]);
-  const FeaturesPtr before = args.handles().features(args[2]), after = args.handles().features(args[3]);
+  const FeaturesPtr before = args.handles().features(args[2]),
+                    after = args.handles().features(args[3]);
   Environment& environment = args.environment;
-  return submit(
-      environment, coder->device(), readContext(args, 4),
-      [coder, base, before, after, &environment](const CancelToken&) -> Finish {
-        return finishTensor(environment, coder->applyEdit(base, *before, *after));
-      },
-      {{base}, {}});
+  return submit(environment, coder->device(), readContext(args, 4),
+                [coder, base, before, after, &environment](const CancelToken&) -> Finish {
+                  return finishTensor(environment, coder->applyEdit(base, *before, *after));
+                },
+                {{base}, {}});
 }
 
 napi_value featuresInfo(Arguments& args) {
@@ -156,7 +167,8 @@ napi_value featuresInfo(Arguments& args) {
   napi_set_named_property(env, info, "shape", toJs(env, features->shape));
   napi_set_named_property(env, info, "nnz", toJs(env, static_cast<double>(features->nnz())));
   napi_set_named_property(env, info, "dSae", toJs(env, static_cast<double>(features->dSae)));
-  napi_set_named_property(env, info, "device", toJs(env, deviceName(features->rows.indptr.device())));
+  napi_set_named_property(env, info, "device",
+                          toJs(env, deviceName(features->rows.indptr.device())));
   return info;
 }
 
@@ -201,7 +213,8 @@ coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& fea
   edit.op = editOp(readString(env, property(env, object, "op")));
   const int64_t id = readInt(env, property(env, object, "feature"));
   if (id < 0 || id >= features.dSae) {
-    throw Error(code::kArgument, concat("edit: expected a feature in 0 ≤ id < ", features.dSae, ", got ", id));
+    throw Error(code::kArgument,
+                concat("edit: expected a feature in 0 ≤ id < ", features.dSae, ", got ", id));
   }
   edit.feature = static_cast<int32_t>(id);
   edit.value = static_cast<float>(readNumber(env, property(env, object, "value")));
@@ -211,7 +224,8 @@ coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& fea
     edit.rows.assign(view.data, view.data + view.size);
     for (const int32_t row : edit.rows) {
       if (row < 0 || row >= features.rowCount()) {
-        throw Error(code::kArgument, concat("edit: expected a row in 0 ≤ row < ", features.rowCount(), ", got ", row));
+        throw Error(code::kArgument, concat("edit: expected a row in 0 ≤ row < ",
+                                            features.rowCount(), ", got ", row));
       }
     }
   }
@@ -222,7 +236,8 @@ napi_value featuresEdit(Arguments& args) {
   napi_env env = args.env();
   const FeaturesPtr features = args.handles().features(args[0]);
   uint32_t length = 0;
-  if (napi_get_array_length(env, args[1], &length) != napi_ok) throw Error(code::kArgument, "edit: expected an array");
+  if (napi_get_array_length(env, args[1], &length) != napi_ok)
+    throw Error(code::kArgument, "edit: expected an array");
   std::vector<coder::FeatureEdit> edits;
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;

@@ -11,13 +11,15 @@ namespace gemlens::binding {
 Environment::Environment(napi_env env) : env_(env), handles_(env) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "gemlens", NAPI_AUTO_LENGTH, &name);
-  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                                             &Environment::drain, &bridge_);
-  if (status != napi_ok) throw Error(code::kInternal, "the environment takes no thread-safe function");
+  const napi_status status = napi_create_threadsafe_function(
+      env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::drain, &bridge_);
+  if (status != napi_ok)
+    throw Error(code::kInternal, "the environment takes no thread-safe function");
   napi_unref_threadsafe_function(env, bridge_);
-  // Added after the thread-safe function's own hook, so it runs before: the executor threads end while
-  // they can still be told to. Without it a terminated worker would never exit.
-  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
+  // Added after the thread-safe function's own hook, so it runs before: the executor threads end
+  // while they can still be told to. Without it a terminated worker would never exit.
+  napi_add_env_cleanup_hook(
+      env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
 }
 
 Environment::~Environment() { shutDown(); }
@@ -86,9 +88,10 @@ void Environment::checkNotInsideOwnHook(int64_t call, const void* model) const {
     const auto found = hookCalls_.find(call);
     if (found == hookCalls_.end()) return;
     if (found->second->model == model) {
-      throw Error(code::kBusy,
-                  "forward: this model's own run is waiting for the hook that calls it; run another model, "
-                  "or call it after the hook has returned");
+      throw Error(
+          code::kBusy,
+          "forward: this model's own run is waiting for the hook that calls it; run another model, "
+          "or call it after the hook has returned");
     }
     call = found->second->parentCall;
   }

@@ -1,5 +1,6 @@
-// All state of one Node environment (the main thread or a worker): handles, executors, running tasks,
-// hooks that are being waited for. Instance data, never globals: workers share the core's statics.
+// All state of one Node environment (the main thread or a worker): handles, executors, running
+// tasks, hooks that are being waited for. Instance data, never globals: workers share the core's
+// statics.
 #pragma once
 
 #include <atomic>

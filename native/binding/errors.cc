@@ -23,7 +23,8 @@ Napi::Value toJs(Napi::Env env, const FieldValue& value) {
   return array;
 }
 
-napi_value make(napi_env raw, const std::string& code, const std::string& message, const Fields& fields) {
+napi_value make(napi_env raw, const std::string& code, const std::string& message,
+                const Fields& fields) {
   Napi::Env env(raw);
   Napi::Error error = Napi::Error::New(env, message);
   Napi::Object object = error.Value();
@@ -45,13 +46,15 @@ napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* 
   } catch (const Napi::Error& e) {
     return e.Value();
   } catch (const c10::OutOfMemoryError& e) {
-    return make(env, code::kOutOfMemory, prefix + firstLine(e.what_without_backtrace()), {{"device", std::string("cuda")}});
+    return make(env, code::kOutOfMemory, prefix + firstLine(e.what_without_backtrace()),
+                {{"device", std::string("cuda")}});
   } catch (const c10::Error& e) {
     // In the vocabulary (`what` given) libtorch checks the caller's shapes and types for us.
     return make(env, what == nullptr ? code::kInternal : code::kArgument,
                 prefix + firstLine(e.what_without_backtrace()), {});
   } catch (const std::bad_alloc&) {
-    return make(env, code::kOutOfMemory, prefix + "the system has no memory left", {{"device", std::string("cpu")}});
+    return make(env, code::kOutOfMemory, prefix + "the system has no memory left",
+                {{"device", std::string("cpu")}});
   } catch (const std::exception& e) {
     return make(env, code::kInternal, prefix + firstLine(e.what()), {});
   } catch (...) {

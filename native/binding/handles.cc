@@ -9,7 +9,8 @@
 namespace gemlens::binding {
 namespace {
 
-constexpr std::array<const char*, 5> kKindNames = {"a tensor", "features", "a model", "a coder", "a key-value cache"};
+constexpr std::array<const char*, 5> kKindNames = {"a tensor", "features", "a model", "a coder",
+                                                   "a key-value cache"};
 constexpr int kIndexBits = 24;
 constexpr int kGenerationBits = 20;
 constexpr uint64_t kMaxHandles = uint64_t{1} << kIndexBits;
@@ -43,7 +44,8 @@ napi_typedarray_type arrayType(c10::ScalarType type) {
 }
 
 void check(napi_status status, const char* what) {
-  if (status != napi_ok) throw Error(code::kInternal, concat(what, ": Node-API status ", static_cast<int>(status)));
+  if (status != napi_ok)
+    throw Error(code::kInternal, concat(what, ": Node-API status ", static_cast<int>(status)));
 }
 
 }  // namespace
@@ -82,7 +84,8 @@ napi_value HandleTable::create(Payload payload) {
   if (liveBytes_ > sweepAtBytes_ || live_ > sweepAtCount_) sweep();
   uint32_t index = 0;
   if (free_.empty()) {
-    if (slots_.size() >= kMaxHandles) throw Error(code::kOutOfMemory, "too many live handles (16,777,216)");
+    if (slots_.size() >= kMaxHandles)
+      throw Error(code::kOutOfMemory, "too many live handles (16,777,216)");
     index = static_cast<uint32_t>(slots_.size());
     slots_.emplace_back();
   } else {
@@ -91,7 +94,8 @@ napi_value HandleTable::create(Payload payload) {
   }
   Slot& slot = slots_[index];
   napi_value external = nullptr;
-  check(napi_create_external(env_, encode(payload.index(), slot.generation, index), nullptr, nullptr, &external),
+  check(napi_create_external(env_, encode(payload.index(), slot.generation, index), nullptr,
+                             nullptr, &external),
         "handle");
   check(napi_create_reference(env_, external, 0, &slot.weak), "handle");
   slot.used = true;
@@ -157,7 +161,8 @@ bool HandleTable::dispose(napi_value handle, bool endLoan) {
   } catch (const Error&) {
     return false;  // disposed before
   }
-  if (slot == nullptr) throw Error(code::kArgument, "dispose: expected a handle, got something else");
+  if (slot == nullptr)
+    throw Error(code::kArgument, "dispose: expected a handle, got something else");
   if (endLoan && kind == 0) {
     const Tensor& tensor = std::get<Tensor>(slot->payload);
     dropStorage(key(tensor), storages_[key(tensor)], true);
@@ -194,8 +199,9 @@ void HandleTable::removeUser(const Tensor& tensor) {
   if (found != users_.end() && --found->second == 0) users_.erase(found);
 }
 
-// An ArrayBuffer over the storage, kept while a handle holds that storage: two typed arrays of one tensor
-// share a buffer. (A storage without a handle is not looked up: its address may be used again.)
+// An ArrayBuffer over the storage, kept while a handle holds that storage: two typed arrays of one
+// tensor share a buffer. (A storage without a handle is not looked up: its address may be used
+// again.)
 napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
   const auto known = storages_.find(key(tensor));
   napi_ref* cached = known == storages_.end() ? nullptr : &known->second.buffer;
@@ -216,24 +222,28 @@ napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
       [](napi_env, void*, void* hint) { delete static_cast<c10::Storage*>(hint); }, owner, &buffer);
   // On failure Node still calls the finalizer (Node 20, more than 4 GiB): never delete it here.
   if (status == napi_no_external_buffers_allowed) {
-    throw Error(code::kUnsupported, "data: this runtime allows no buffers over native memory; use read()");
+    throw Error(code::kUnsupported,
+                "data: this runtime allows no buffers over native memory; use read()");
   }
   if (status != napi_ok) {
     bool pending = false;
     napi_is_exception_pending(env_, &pending);
     napi_value ignored = nullptr;
     if (pending) napi_get_and_clear_last_exception(env_, &ignored);
-    throw Error(code::kUnsupported, concat("data: the runtime cannot make an ArrayBuffer of ", tensor.storage().nbytes(),
-                                           " bytes; use slice() and contiguous() first"));
+    throw Error(code::kUnsupported,
+                concat("data: the runtime cannot make an ArrayBuffer of ",
+                       tensor.storage().nbytes(), " bytes; use slice() and contiguous() first"));
   }
   if (cached != nullptr) check(napi_create_reference(env_, buffer, 0, cached), "data");
   return buffer;
 }
 
 napi_value HandleTable::typedArray(const Tensor& tensor) {
-  if (!tensor.is_cpu()) throw Error(code::kDevice, "data: expected a tensor on cpu; use read() for one on a GPU");
+  if (!tensor.is_cpu())
+    throw Error(code::kDevice, "data: expected a tensor on cpu; use read() for one on a GPU");
   if (!tensor.is_contiguous()) {
-    throw Error(code::kUnsupported, "data: expected a contiguous tensor; use contiguous() or read()");
+    throw Error(code::kUnsupported,
+                "data: expected a contiguous tensor; use contiguous() or read()");
   }
   const napi_typedarray_type type = arrayType(tensor.scalar_type());
   napi_value result = nullptr;
@@ -246,7 +256,9 @@ napi_value HandleTable::typedArray(const Tensor& tensor) {
   }
   const auto offset = static_cast<size_t>(tensor.storage_offset()) * tensor.element_size();
   const napi_value buffer = arrayBuffer(tensor);
-  check(napi_create_typedarray(env_, type, static_cast<size_t>(tensor.numel()), buffer, offset, &result), "data");
+  check(napi_create_typedarray(env_, type, static_cast<size_t>(tensor.numel()), buffer, offset,
+                               &result),
+        "data");
   return result;
 }
 
@@ -256,7 +268,8 @@ void HandleTable::sweep() {
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     if (!slots_[i].used) continue;
     napi_value value = nullptr;
-    if (napi_get_reference_value(env_, slots_[i].weak, &value) == napi_ok && value == nullptr) release(i);
+    if (napi_get_reference_value(env_, slots_[i].weak, &value) == napi_ok && value == nullptr)
+      release(i);
   }
   napi_close_handle_scope(env_, scope);
   sweepAtBytes_ = std::max(int64_t{256} << 20, liveBytes_ + liveBytes_ / 2);
@@ -267,7 +280,8 @@ MemoryUse HandleTable::use() const {
   MemoryUse out;
   out.handles = live_;
   for (const Slot& slot : slots_) out.tensors += slot.used && slot.payload.index() == 0 ? 1 : 0;
-  for (const auto& [key, storage] : storages_) (storage.cpu ? out.cpuBytes : out.cudaBytes) += storage.bytes;
+  for (const auto& [key, storage] : storages_)
+    (storage.cpu ? out.cpuBytes : out.cudaBytes) += storage.bytes;
   return out;
 }
 

@@ -1,9 +1,9 @@
-// Handles: JavaScript holds an External that encodes slot, generation and kind; everything behind it is
-// in this table, so a stale, foreign or wrong handle is an error and never a wild pointer. One table per
-// environment, used on its JS thread alone.
+// Handles: JavaScript holds an External that encodes slot, generation and kind; everything behind
+// it is in this table, so a stale, foreign or wrong handle is an error and never a wild pointer.
+// One table per environment, used on its JS thread alone.
 //
-// Finalizers do not run inside a synchronous loop, so unreachable handles are found by a sweep: a weak
-// reference reads as empty as soon as V8 has collected its External.
+// Finalizers do not run inside a synchronous loop, so unreachable handles are found by a sweep: a
+// weak reference reads as empty as soon as V8 has collected its External.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,8 @@ class HandleTable {
   KvCachePtr kvCache(napi_value handle) { return std::get<KvCachePtr>(slot(handle, 4).payload); }
 
   bool alive(napi_value handle);
-  // False if it was freed before. `endLoan` detaches the ArrayBuffer over its memory, if there is one.
+  // False if it was freed before. `endLoan` detaches the ArrayBuffer over its memory, if there is
+  // one.
   bool dispose(napi_value handle, bool endLoan);
   void freeze(napi_value handle) { slot(handle, 0).frozen = true; }
   bool frozen(napi_value handle) { return slot(handle, 0).frozen; }

@@ -33,8 +33,8 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
   return false;
 }
 
-void ask(Environment& environment, const HookTarget& target, const std::shared_ptr<HookCall>& call, int index,
-         const Tensor& activation, const hooks::Position& position) {
+void ask(Environment& environment, const HookTarget& target, const std::shared_ptr<HookCall>& call,
+         int index, const Tensor& activation, const hooks::Position& position) {
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
   napi_value result = nullptr;
@@ -42,7 +42,8 @@ void ask(Environment& environment, const HookTarget& target, const std::shared_p
   try {
     napi_value global = nullptr;
     napi_get_global(env, &global);
-    const napi_value arguments[] = {toJs(env, static_cast<double>(index)), environment.handles().create(activation),
+    const napi_value arguments[] = {toJs(env, static_cast<double>(index)),
+                                    environment.handles().create(activation),
                                     toJs(env, static_cast<double>(call->wait.id)),
                                     toJs(env, static_cast<double>(position.step)),
                                     toJs(env, static_cast<double>(position.positionOffset))};

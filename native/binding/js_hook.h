@@ -31,7 +31,8 @@ struct HookTarget {
 
 class JsHookAction final : public hooks::Action {
  public:
-  JsHookAction(hooks::HookPlan& plan, std::shared_ptr<const HookTarget> target, int index, const CancelToken& token)
+  JsHookAction(hooks::HookPlan& plan, std::shared_ptr<const HookTarget> target, int index,
+               const CancelToken& token)
       : plan_(plan), target_(std::move(target)), index_(index), token_(token) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
   bool mayWrite() const override { return true; }

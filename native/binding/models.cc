@@ -12,7 +12,9 @@ namespace {
 
 model::ModelConfig readConfig(napi_env env, napi_value object) {
   const auto integer = [&](const char* name) { return readInt(env, property(env, object, name)); };
-  const auto number = [&](const char* name) { return readNumber(env, property(env, object, name)); };
+  const auto number = [&](const char* name) {
+    return readNumber(env, property(env, object, name));
+  };
   const auto list = [&](const char* name) {
     Napi::Array array = Napi::Value(env, property(env, object, name)).As<Napi::Array>();
     std::vector<double> out;
@@ -35,26 +37,31 @@ model::ModelConfig readConfig(napi_env env, napi_value object) {
   const auto windows = list("windows"), bases = list("ropeBases"), scales = list("ropeScales");
   const auto count = static_cast<size_t>(layers);
   if (layers < 1 || windows.size() != count || bases.size() != count || scales.size() != count) {
-    throw Error(code::kArgument, concat("model: expected windows, ropeBases and ropeScales for ", layers, " layers"));
+    throw Error(code::kArgument, concat("model: expected windows, ropeBases and ropeScales for ",
+                                        layers, " layers"));
   }
-  for (size_t i = 0; i < count; ++i) config.layers.push_back({static_cast<int64_t>(windows[i]), bases[i], scales[i]});
-  if (config.heads < 1 || config.kvHeads < 1 || config.heads % config.kvHeads != 0 || config.dHead < 2 ||
-      config.dHead % 2 != 0 || config.dModel < 1 || config.dVocab < 1 || config.dMlp < 1) {
-    throw Error(code::kCheckpoint, "model: expected positive sizes, heads a multiple of key heads and an even d_head");
+  for (size_t i = 0; i < count; ++i)
+    config.layers.push_back({static_cast<int64_t>(windows[i]), bases[i], scales[i]});
+  if (config.heads < 1 || config.kvHeads < 1 || config.heads % config.kvHeads != 0 ||
+      config.dHead < 2 || config.dHead % 2 != 0 || config.dModel < 1 || config.dVocab < 1 ||
+      config.dMlp < 1) {
+    throw Error(code::kCheckpoint,
+                "model: expected positive sizes, heads a multiple of key heads and an even d_head");
   }
   return config;
 }
 
 Tensor tokenTensor(const ModelPtr& model, const Int32View& ids, int64_t batch, int64_t pos) {
   if (batch < 1 || pos < 1 || static_cast<int64_t>(ids.size) != batch * pos) {
-    throw Error(code::kShape, concat("embed: expected ", batch, " · ", pos, " token ids, got ", ids.size));
+    throw Error(code::kShape,
+                concat("embed: expected ", batch, " · ", pos, " token ids, got ", ids.size));
   }
   Tensor tokens = empty({batch, pos}, c10::kLong);
   int64_t* out = tokens.mutable_data_ptr<int64_t>();
   for (size_t i = 0; i < ids.size; ++i) {
     if (ids.data[i] < 0 || ids.data[i] >= model->config().dVocab) {
-      throw Error(code::kArgument, concat("embed: expected token ids in 0 ≤ id < ", model->config().dVocab, ", got ",
-                                          ids.data[i]));
+      throw Error(code::kArgument, concat("embed: expected token ids in 0 ≤ id < ",
+                                          model->config().dVocab, ", got ", ids.data[i]));
     }
     out[i] = ids.data[i];
   }
@@ -66,7 +73,8 @@ napi_value modelLoad(Arguments& args) {
   auto config = std::make_shared<model::ModelConfig>(readConfig(env, args[0]));
   auto sources = std::make_shared<std::vector<checkpoint::WeightSource>>();
   uint32_t length = 0;
-  if (napi_get_array_length(env, args[1], &length) != napi_ok) throw Error(code::kArgument, "model: expected tensors");
+  if (napi_get_array_length(env, args[1], &length) != napi_ok)
+    throw Error(code::kArgument, "model: expected tensors");
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
     napi_get_element(env, args[1], i, &element);
@@ -78,8 +86,11 @@ napi_value modelLoad(Arguments& args) {
   Environment& environment = args.environment;
   return submit(environment, device, readContext(args, 3),
                 [config, sources, dtype, device, &environment](const CancelToken&) -> Finish {
-                  ModelPtr model = std::make_shared<const model::Transformer>(*config, *sources, dtype, device);
-                  return [model, &environment](napi_env) { return environment.handles().create(model); };
+                  ModelPtr model =
+                      std::make_shared<const model::Transformer>(*config, *sources, dtype, device);
+                  return [model, &environment](napi_env) {
+                    return environment.handles().create(model);
+                  };
                 });
 }
 
@@ -90,13 +101,15 @@ napi_value modelInfo(Arguments& args) {
   napi_create_object(env, &info);
   napi_set_named_property(env, info, "dtype", toJs(env, std::string(dtypeName(model->dtype()))));
   napi_set_named_property(env, info, "device", toJs(env, deviceName(model->device())));
-  napi_set_named_property(env, info, "bytes", toJs(env, static_cast<double>(model->weights().bytes())));
+  napi_set_named_property(env, info, "bytes",
+                          toJs(env, static_cast<double>(model->weights().bytes())));
   return info;
 }
 
 napi_value modelParameter(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
-  const napi_value handle = args.handles().create(model->weights().parameter(readString(args.env(), args[1])));
+  const napi_value handle =
+      args.handles().create(model->weights().parameter(readString(args.env(), args[1])));
   args.handles().freeze(handle);
   return handle;
 }
@@ -120,13 +133,14 @@ napi_value modelRun(Arguments& args) {
 
 napi_value modelEmbed(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
-  const Tensor tokens = tokenTensor(model, readInt32Array(args.env(), args[1]), readInt(args.env(), args[2]),
-                                    readInt(args.env(), args[3]));
+  const Tensor tokens = tokenTensor(model, readInt32Array(args.env(), args[1]),
+                                    readInt(args.env(), args[2]), readInt(args.env(), args[3]));
   Environment& environment = args.environment;
   return submit(environment, model->device(), readContext(args, 4),
                 [model, tokens, &environment](const CancelToken&) -> Finish {
                   const Tensor out = model->embed(tokens.to(model->device()));
-                  return [out, &environment](napi_env) { return environment.handles().create(out); };
+                  return
+                      [out, &environment](napi_env) { return environment.handles().create(out); };
                 });
 }
 
@@ -134,12 +148,13 @@ napi_value modelEmbed(Arguments& args) {
 void checkResidual(const char* what, const ModelPtr& model, const Tensor& x) {
   if (x.dim() < 1 || x.size(-1) != model->config().dModel) {
     throw Error(code::kShape,
-                concat(what, ": expected [.., ", model->config().dModel, "] for input, got ", formatShape(x.sizes())),
+                concat(what, ": expected [.., ", model->config().dModel, "] for input, got ",
+                       formatShape(x.sizes())),
                 {{"expected", Shape{model->config().dModel}}, {"got", x.sizes().vec()}});
   }
   if (x.device() != model->device()) {
-    throw Error(code::kDevice, concat(what, ": expected a tensor on ", deviceName(model->device()), ", got one on ",
-                                      deviceName(x.device())));
+    throw Error(code::kDevice, concat(what, ": expected a tensor on ", deviceName(model->device()),
+                                      ", got one on ", deviceName(x.device())));
   }
 }
 
@@ -149,23 +164,28 @@ napi_value applyToResidual(Arguments& args, const char* what) {
   const Tensor x = args.handles().tensor(args[1]);
   checkResidual(what, model, x);
   Environment& environment = args.environment;
-  return submit(
-      environment, model->device(), readContext(args, 2),
-      [model, x, &environment](const CancelToken&) -> Finish {
-        const Tensor out = ((*model).*method)(x.to(model->dtype()));
-        return [out, &environment](napi_env) { return environment.handles().create(out); };
-      },
-      {{x}, {}});
+  return submit(environment, model->device(), readContext(args, 2),
+                [model, x, &environment](const CancelToken&) -> Finish {
+                  const Tensor out = ((*model).*method)(x.to(model->dtype()));
+                  return
+                      [out, &environment](napi_env) { return environment.handles().create(out); };
+                },
+                {{x}, {}});
 }
 
-napi_value modelFinalNorm(Arguments& args) { return applyToResidual<&model::Transformer::finalNorm>(args, "finalNorm"); }
+napi_value modelFinalNorm(Arguments& args) {
+  return applyToResidual<&model::Transformer::finalNorm>(args, "finalNorm");
+}
 
-napi_value modelUnembed(Arguments& args) { return applyToResidual<&model::Transformer::unembed>(args, "unembed"); }
+napi_value modelUnembed(Arguments& args) {
+  return applyToResidual<&model::Transformer::unembed>(args, "unembed");
+}
 
 napi_value kvCacheCreate(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const int64_t batch = readInt(args.env(), args[1]), capacity = readInt(args.env(), args[2]);
-  if (batch < 1 || capacity < 1) throw Error(code::kArgument, "kvCache: expected a batch and a capacity of at least 1");
+  if (batch < 1 || capacity < 1)
+    throw Error(code::kArgument, "kvCache: expected a batch and a capacity of at least 1");
   return args.handles().create(std::make_shared<model::KvCache>(model->config(), batch, capacity));
 }
 
@@ -175,14 +195,16 @@ napi_value kvCacheLength(Arguments& args) {
 
 napi_value drain(Arguments& args) {
   const auto device = deviceFromName(readString(args.env(), args[0]));
-  return submit(args.environment, device, {}, [](const CancelToken&) -> Finish { return jsUndefined; });
+  return submit(args.environment, device, {},
+                [](const CancelToken&) -> Finish { return jsUndefined; });
 }
 
 napi_value hookPoints(Arguments& args) {
   Napi::Env env(args.env());
   const auto list = [&](const auto& names) {
     Napi::Array array = Napi::Array::New(env, names.size());
-    for (size_t i = 0; i < names.size(); ++i) array.Set(static_cast<uint32_t>(i), std::string(names[i]));
+    for (size_t i = 0; i < names.size(); ++i)
+      array.Set(static_cast<uint32_t>(i), std::string(names[i]));
     return array;
   };
   Napi::Object out = Napi::Object::New(env);

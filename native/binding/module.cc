@@ -66,7 +66,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   omp_set_num_threads(1);
   auto* environment = new Environment(env);
   napi_set_instance_data(
-      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); }, nullptr);
+      env, environment, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
+      nullptr);
   define<info>(*environment, exports, "info");
   define<memory>(*environment, exports, "memory");
   define<releaseMemory>(*environment, exports, "releaseMemory");

@@ -13,7 +13,8 @@ model::Output readOutput(const std::string& name) {
   if (name == "residual") return model::Output::Residual;
   if (name == "loss") return model::Output::Loss;
   if (name == "none") return model::Output::None;
-  throw Error(code::kArgument, "forward: expected output logits, residual, loss or none, got " + name);
+  throw Error(code::kArgument,
+              "forward: expected output logits, residual, loss or none, got " + name);
 }
 
 template <typename T>
@@ -28,15 +29,17 @@ napi_value copyArray(napi_env env, const std::vector<T>& values, napi_typedarray
 
 }  // namespace
 
-ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request, const TaskContext& context)
+ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
+                   const TaskContext& context)
     : environment_(environment), model_(std::move(model)) {
   napi_env env = environment.env();
   environment_.checkNotInsideOwnHook(context.call, model_.get());
   request_.batch = readInt(env, property(env, request, "batch"));
   request_.pos = readInt(env, property(env, request, "pos"));
   if (request_.batch < 1 || request_.pos < 1) {
-    throw Error(code::kArgument, concat("forward: expected at least one row and one position, got [",
-                                        request_.batch, ", ", request_.pos, "]"));
+    throw Error(code::kArgument,
+                concat("forward: expected at least one row and one position, got [", request_.batch,
+                       ", ", request_.pos, "]"));
   }
   readInput(request);
   readStages(request);
@@ -47,8 +50,8 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
   if (napi_value kv = optionalProperty(env, request, "kv")) {
     request_.kv = environment_.handles().kvCache(kv);
     if (request_.kv->batch() != request_.batch) {
-      throw Error(code::kShape, concat("forward: expected ", request_.kv->batch(), " rows for this key-value cache, got ",
-                                       request_.batch));
+      throw Error(code::kShape, concat("forward: expected ", request_.kv->batch(),
+                                       " rows for this key-value cache, got ", request_.batch));
     }
   }
   if (!hookPoints_.empty()) {
@@ -76,12 +79,14 @@ void ModelRun::readInput(napi_value request) {
                   {{"expected", expected}, {"got", request_.resid.sizes().vec()}});
     }
     if (request_.resid.scalar_type() != model_->dtype()) {
-      throw Error(code::kDtype, concat("forward: expected a residual of ", dtypeName(model_->dtype()), ", got ",
-                                       dtypeName(request_.resid.scalar_type())));
+      throw Error(code::kDtype,
+                  concat("forward: expected a residual of ", dtypeName(model_->dtype()), ", got ",
+                         dtypeName(request_.resid.scalar_type())));
     }
     if (request_.resid.device() != model_->device()) {
-      throw Error(code::kDevice, concat("forward: expected a residual on ", deviceName(model_->device()), ", got ",
-                                        deviceName(request_.resid.device())));
+      throw Error(code::kDevice,
+                  concat("forward: expected a residual on ", deviceName(model_->device()), ", got ",
+                         deviceName(request_.resid.device())));
     }
   }
   if (napi_value tokens = optionalProperty(env, request, "tokens")) {
@@ -94,9 +99,10 @@ void ModelRun::readInput(napi_value request) {
     for (int64_t i = 0; i < count; ++i) {
       if (ids.data[i] < 0 || ids.data[i] >= config.dVocab) {
         throw Error(code::kArgument,
-                    concat("forward: expected token ids in 0 ≤ id < ", config.dVocab, ", got ", ids.data[i], " at [",
-                           i / pos, ", ", i % pos, "]"),
-                    {{"got", static_cast<double>(ids.data[i])}, {"dVocab", static_cast<double>(config.dVocab)}});
+                    concat("forward: expected token ids in 0 ≤ id < ", config.dVocab, ", got ",
+                           ids.data[i], " at [", i / pos, ", ", i % pos, "]"),
+                    {{"got", static_cast<double>(ids.data[i])},
+                     {"dVocab", static_cast<double>(config.dVocab)}});
       }
       out[i] = ids.data[i];
     }
@@ -106,7 +112,8 @@ void ModelRun::readInput(napi_value request) {
   if (napi_value mask = optionalProperty(env, request, "mask")) {
     const BytesView real = readTypedArray(env, mask);
     if (static_cast<int64_t>(real.bytes) != count) {
-      throw Error(code::kShape, concat("forward: expected a mask of ", count, ", got ", real.bytes));
+      throw Error(code::kShape,
+                  concat("forward: expected a mask of ", count, ", got ", real.bytes));
     }
     bool all = true;
     request_.mask = empty({batch, pos}, c10::kBool);
@@ -124,9 +131,11 @@ void ModelRun::readStages(napi_value request) {
   const int layers = model_->config().layerCount();
   request_.startLayer = static_cast<int>(readInt(env, property(env, request, "startLayer")));
   request_.stopLayer = static_cast<int>(readInt(env, property(env, request, "stopLayer")));
-  if (request_.startLayer < 0 || request_.stopLayer > layers || request_.startLayer > request_.stopLayer) {
-    throw Error(code::kArgument, concat("forward: expected 0 ≤ startLayer ≤ stopLayer ≤ ", layers, ", got ",
-                                        request_.startLayer, " and ", request_.stopLayer));
+  if (request_.startLayer < 0 || request_.stopLayer > layers ||
+      request_.startLayer > request_.stopLayer) {
+    throw Error(code::kArgument,
+                concat("forward: expected 0 ≤ startLayer ≤ stopLayer ≤ ", layers, ", got ",
+                       request_.startLayer, " and ", request_.stopLayer));
   }
   request_.output = readOutput(readString(env, property(env, request, "output")));
   if (request_.output == model::Output::Loss && (!request_.tokens.defined() || request_.pos < 2)) {
@@ -139,7 +148,8 @@ std::vector<int> ModelRun::readPointIds(napi_value array) const {
   const int count = hooks::pointCount(model_->config().layerCount());
   for (size_t i = 0; i < ids.size; ++i) {
     if (ids.data[i] < 0 || ids.data[i] >= count) {
-      throw Error(code::kArgument, concat("forward: expected a hook point id in 0 ≤ id < ", count, ", got ", ids.data[i]));
+      throw Error(code::kArgument, concat("forward: expected a hook point id in 0 ≤ id < ", count,
+                                          ", got ", ids.data[i]));
     }
   }
   return {ids.data, ids.data + ids.size};
@@ -178,7 +188,8 @@ void ModelRun::readColumns(napi_value request) {
   int64_t* out = request_.columns.mutable_data_ptr<int64_t>();
   for (size_t i = 0; i < columns.size; ++i) {
     if (columns.data[i] < 0 || columns.data[i] >= request_.pos) {
-      throw Error(code::kArgument, concat("forward: expected 0 ≤ column < ", request_.pos, ", got ", columns.data[i]));
+      throw Error(code::kArgument, concat("forward: expected 0 ≤ column < ", request_.pos, ", got ",
+                                          columns.data[i]));
     }
     out[i] = columns.data[i];
   }
@@ -194,11 +205,12 @@ void ModelRun::readSampling(napi_value request) {
   sampling.topP = readNumber(env, property(env, object, "topP"));
   sampling.repetitionPenalty = readNumber(env, property(env, object, "repetitionPenalty"));
   sampling.seed = static_cast<uint64_t>(readInt(env, property(env, object, "seed")));
-  if (!(sampling.temperature >= 0) || sampling.topK < 0 || !(sampling.topP > 0 && sampling.topP <= 1) ||
-      !(sampling.repetitionPenalty > 0)) {
-    throw Error(code::kArgument,
-                concat("generate: expected temperature ≥ 0, topK ≥ 0, 0 < topP ≤ 1, repetitionPenalty > 0, got ",
-                       sampling.temperature, ", ", sampling.topK, ", ", sampling.topP, ", ", sampling.repetitionPenalty));
+  if (!(sampling.temperature >= 0) || sampling.topK < 0 ||
+      !(sampling.topP > 0 && sampling.topP <= 1) || !(sampling.repetitionPenalty > 0)) {
+    throw Error(code::kArgument, concat("generate: expected temperature ≥ 0, topK ≥ 0, 0 < topP ≤ "
+                                        "1, repetitionPenalty > 0, got ",
+                                        sampling.temperature, ", ", sampling.topK, ", ",
+                                        sampling.topP, ", ", sampling.repetitionPenalty));
   }
   sampling.history.resize(static_cast<size_t>(request_.batch));
   napi_value history = optionalProperty(env, object, "history");
@@ -232,7 +244,8 @@ void ModelRun::execute(const CancelToken& token) {
   const Tensor rowReal = request_.mask.defined() ? request_.mask.reshape(-1) : Tensor();
   // Order at one point (docs/architecture.md): hooks, then what is read.
   for (size_t i = 0; i < hookPoints_.size(); ++i) {
-    plan.add(hookPoints_[i], std::make_unique<JsHookAction>(plan, hookTarget_, static_cast<int>(i), token));
+    plan.add(hookPoints_[i],
+             std::make_unique<JsHookAction>(plan, hookTarget_, static_cast<int>(i), token));
   }
   for (size_t i = 0; i < featureReads_.size(); ++i) {
     plan.add(featureReads_[i].point,
@@ -248,8 +261,10 @@ void ModelRun::execute(const CancelToken& token) {
 void ModelRun::checkFired() const {
   const auto fail = [](int point) {
     const std::string name = hooks::pointName(point);
-    throw Error(code::kHook, name + " did not fire in this run (check startLayer, stopLayer and the model's kind)",
-                {{"hook", name}});
+    throw Error(
+        code::kHook,
+        name + " did not fire in this run (check startLayer, stopLayer and the model's kind)",
+        {{"hook", name}});
   };
   for (size_t i = 0; i < cached_.size(); ++i) {
     if (!cached_[i].defined()) fail(cachePoints_[i]);
@@ -269,15 +284,19 @@ napi_value ModelRun::finish(napi_env env) {
   }
   napi_create_array_with_length(env, features_.size(), &features);
   for (size_t i = 0; i < features_.size(); ++i) {
-    napi_set_element(env, features, static_cast<uint32_t>(i),
-                     handles.create(std::make_shared<const coder::Features>(std::move(features_[i]))));
+    napi_set_element(
+        env, features, static_cast<uint32_t>(i),
+        handles.create(std::make_shared<const coder::Features>(std::move(features_[i]))));
   }
   napi_set_named_property(env, out, "cache", cache);
   napi_set_named_property(env, out, "features", features);
-  if (result_.output.defined()) napi_set_named_property(env, out, "output", handles.create(result_.output));
+  if (result_.output.defined())
+    napi_set_named_property(env, out, "output", handles.create(result_.output));
   if (result_.sample) {
-    napi_set_named_property(env, out, "tokens", copyArray(env, result_.sample->tokens, napi_int32_array));
-    napi_set_named_property(env, out, "logprobs", copyArray(env, result_.sample->logprobs, napi_float32_array));
+    napi_set_named_property(env, out, "tokens",
+                            copyArray(env, result_.sample->tokens, napi_int32_array));
+    napi_set_named_property(env, out, "logprobs",
+                            copyArray(env, result_.sample->logprobs, napi_float32_array));
   }
   return out;
 }

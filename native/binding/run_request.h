@@ -16,8 +16,10 @@ namespace gemlens::binding {
 
 class ModelRun {
  public:
-  // Throws before anything is queued: token ids, shapes, point ids, columns and layers are checked here.
-  ModelRun(Environment& environment, ModelPtr model, napi_value request, const TaskContext& context);
+  // Throws before anything is queued: token ids, shapes, point ids, columns and layers are checked
+  // here.
+  ModelRun(Environment& environment, ModelPtr model, napi_value request,
+           const TaskContext& context);
 
   // Executor's thread.
   void execute(const CancelToken& token);

@@ -43,8 +43,8 @@ TaskContext readContext(const Arguments& args, size_t index) {
   return context;
 }
 
-napi_value submit(Environment& environment, c10::Device device, const TaskContext& context, Work work,
-                  TaskOptions options) {
+napi_value submit(Environment& environment, c10::Device device, const TaskContext& context,
+                  Work work, TaskOptions options) {
   auto pending = std::make_shared<Pending>();
   napi_value promise = nullptr;
   if (napi_create_promise(environment.env(), &pending->deferred, &promise) != napi_ok) {
@@ -67,7 +67,8 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     } catch (...) {
       pending->error = std::current_exception();
     }
-    // Released here: what the work captured (models, mapped files) must not be torn down on the JS thread.
+    // Released here: what the work captured (models, mapped files) must not be torn down on the JS
+    // thread.
     pending->work = nullptr;
     environment.post([pending, &environment](napi_env env) { settle(environment, env, *pending); });
   };

@@ -26,8 +26,9 @@ struct TaskOptions {
   std::function<void()> onSettled;  // JS thread, after the promise has been settled
 };
 
-// Queues `work` on the device's executor; returns the promise. The work holds what it needs by value.
-napi_value submit(Environment& environment, c10::Device device, const TaskContext& context, Work work,
-                  TaskOptions options = {});
+// Queues `work` on the device's executor; returns the promise. The work holds what it needs by
+// value.
+napi_value submit(Environment& environment, c10::Device device, const TaskContext& context,
+                  Work work, TaskOptions options = {});
 
 }  // namespace gemlens::binding

@@ -14,8 +14,10 @@ std::vector<int64_t> readShape(napi_env env, napi_value value) {
   int64_t count = 8;  // the widest element
   for (const int64_t extent : shape) {
     if (extent < 0 || __builtin_mul_overflow(count, std::max<int64_t>(extent, 1), &count)) {
-      throw Error(code::kShape, concat("tensor: expected extents ≥ 0 that fit in memory, got ", formatShape(shape)),
-                  {{"got", shape}});
+      throw Error(
+          code::kShape,
+          concat("tensor: expected extents ≥ 0 that fit in memory, got ", formatShape(shape)),
+          {{"got", shape}});
     }
   }
   return shape;
@@ -52,19 +54,23 @@ napi_value tensorFrom(Arguments& args) {
   const auto type = dtypeFromName(readString(args.env(), args[2]));
   const auto device = deviceFromName(readString(args.env(), args[3]));
   if (!holds(data.type, type)) {
-    throw Error(code::kDtype, concat("tensor: expected a typed array of ", dtypeName(type), ", got another kind"));
+    throw Error(code::kDtype, concat("tensor: expected a typed array of ", dtypeName(type),
+                                     ", got another kind"));
   }
   Tensor tensor = empty(shape, type);
   if (static_cast<size_t>(tensor.numel()) != data.length) {
     throw Error(code::kShape,
-                concat("tensor: expected ", tensor.numel(), " elements for ", formatShape(shape), ", got ", data.length),
+                concat("tensor: expected ", tensor.numel(), " elements for ", formatShape(shape),
+                       ", got ", data.length),
                 {{"expected", shape}, {"got", static_cast<double>(data.length)}});
   }
   if (data.bytes > 0) std::memcpy(tensor.mutable_data_ptr(), data.data, data.bytes);
   return args.handles().create(device.is_cpu() ? tensor : tensor.to(device));
 }
 
-napi_value tensorShape(Arguments& args) { return toJs(args.env(), args.handles().tensor(args[0]).sizes()); }
+napi_value tensorShape(Arguments& args) {
+  return toJs(args.env(), args.handles().tensor(args[0]).sizes());
+}
 
 napi_value tensorDtype(Arguments& args) {
   return toJs(args.env(), std::string(dtypeName(args.handles().tensor(args[0]).scalar_type())));
@@ -78,18 +84,21 @@ napi_value tensorIsContiguous(Arguments& args) {
   return jsBool(args.env(), args.handles().tensor(args[0]).is_contiguous());
 }
 
-napi_value tensorData(Arguments& args) { return args.handles().typedArray(args.handles().tensor(args[0])); }
+napi_value tensorData(Arguments& args) {
+  return args.handles().typedArray(args.handles().tensor(args[0]));
+}
 
 napi_value tensorRead(Arguments& args) {
   Environment& environment = args.environment;
   const Tensor tensor = args.handles().tensor(args[0]);
-  return submit(
-      environment, tensor.device(), readContext(args, 1),
-      [tensor, &environment](const CancelToken&) -> Finish {
-        const Tensor values = hostValues(tensor);
-        return [values, &environment](napi_env) { return environment.handles().typedArray(values); };
-      },
-      {{tensor}, {}});
+  return submit(environment, tensor.device(), readContext(args, 1),
+                [tensor, &environment](const CancelToken&) -> Finish {
+                  const Tensor values = hostValues(tensor);
+                  return [values, &environment](napi_env) {
+                    return environment.handles().typedArray(values);
+                  };
+                },
+                {{tensor}, {}});
 }
 
 napi_value tensorReadSync(Arguments& args) {
@@ -98,7 +107,8 @@ napi_value tensorReadSync(Arguments& args) {
 
 napi_value tensorUnshare(Arguments& args) {
   const Tensor tensor = args.handles().tensor(args[0]);
-  if (tensor.is_alias_of(args.handles().tensor(args[1]))) args.handles().replace(args[0], tensor.clone());
+  if (tensor.is_alias_of(args.handles().tensor(args[1])))
+    args.handles().replace(args[0], tensor.clone());
   return jsUndefined(args.env());
 }
 
@@ -119,7 +129,8 @@ napi_value isAlive(Arguments& args) { return jsBool(args.env(), args.handles().a
 Tensor hostValues(const Tensor& tensor) {
   const auto type = tensor.scalar_type();
   const bool narrow = type == c10::ScalarType::BFloat16 || type == c10::ScalarType::Half;
-  const Tensor copy = tensor.to(c10::kCPU, narrow ? c10::kFloat : type, /*non_blocking=*/false, /*copy=*/true);
+  const Tensor copy =
+      tensor.to(c10::kCPU, narrow ? c10::kFloat : type, /*non_blocking=*/false, /*copy=*/true);
   return copy.contiguous();
 }
 

@@ -1,5 +1,5 @@
-// The small tensor vocabulary: one row per operation. Arguments are converted by the C++ signature of
-// each function; lib/tensor/vocabulary.ts has the same names with their types and texts.
+// The small tensor vocabulary: one row per operation. Arguments are converted by the C++ signature
+// of each function; lib/tensor/vocabulary.ts has the same names with their types and texts.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -47,7 +47,9 @@ struct Reader {
     } else if constexpr (std::is_same_v<T, Target>) {
       Tensor out = args.handles().tensor(value);
       if (args.handles().frozen(value)) {
-        throw Error(code::kArgument, "in-place operations on a model's or coder's own tensors are refused; clone() it");
+        throw Error(
+            code::kArgument,
+            "in-place operations on a model's or coder's own tensors are refused; clone() it");
       }
       if (args.handles().inUse(out)) {
         throw Error(code::kBusy, "a queued task uses this tensor; await that first, or clone() it");
@@ -70,7 +72,8 @@ struct Reader {
       return readInts(env, value);
     } else if constexpr (std::is_same_v<T, std::vector<Tensor>>) {
       uint32_t length = 0;
-      if (napi_get_array_length(env, value, &length) != napi_ok) throw Error(code::kArgument, "expected tensors");
+      if (napi_get_array_length(env, value, &length) != napi_ok)
+        throw Error(code::kArgument, "expected tensors");
       std::vector<Tensor> out;
       for (uint32_t k = 0; k < length; ++k) {
         napi_value element = nullptr;
@@ -151,7 +154,8 @@ napi_value run(napi_env env, napi_callback_info info) {
     Reader reader{args, {}};
     return invoke(+function, reader);
   } catch (const Error& e) {
-    throwToJs(env, std::make_exception_ptr(Error(e.code().c_str(), concat(name.text, ": ", e.what()), e.fields())));
+    throwToJs(env, std::make_exception_ptr(
+                       Error(e.code().c_str(), concat(name.text, ": ", e.what()), e.fields())));
     return nullptr;
   } catch (...) {
     throwToJs(env, std::current_exception(), name.text);
@@ -170,13 +174,17 @@ Tensor binary(const Operand& other, WithTensor withTensor, WithScalar withScalar
   return withScalar(scalar(std::get<double>(other)));
 }
 
-#define GEMLENS_BINARY(method) \
-  [](Tensor t, Operand u) { \
-    return binary(u, [&](const Tensor& x) { return t.method(x); }, [&](const at::Scalar& x) { return t.method(x); }); \
+#define GEMLENS_BINARY(method)                             \
+  [](Tensor t, Operand u) {                                \
+    return binary(                                         \
+        u, [&](const Tensor& x) { return t.method(x); },   \
+        [&](const at::Scalar& x) { return t.method(x); }); \
   }
-#define GEMLENS_IN_PLACE(method) \
-  [](Target t, Operand u) { \
-    binary(u, [&](const Tensor& x) { return t.tensor.method(x); }, [&](const at::Scalar& x) { return t.tensor.method(x); }); \
+#define GEMLENS_IN_PLACE(method)                                  \
+  [](Target t, Operand u) {                                       \
+    binary(                                                       \
+        u, [&](const Tensor& x) { return t.tensor.method(x); },   \
+        [&](const at::Scalar& x) { return t.tensor.method(x); }); \
   }
 #define GEMLENS_UNARY(method) [](Tensor t) { return t.method(); }
 
@@ -186,24 +194,33 @@ Tensor asTensor(const Operand& operand, c10::ScalarType type, c10::Device device
 }
 
 Tensor whereOp(Tensor condition, Operand a, Operand b) {
-  const Tensor* known = std::get_if<Tensor>(&a) != nullptr ? std::get_if<Tensor>(&a) : std::get_if<Tensor>(&b);
+  const Tensor* known =
+      std::get_if<Tensor>(&a) != nullptr ? std::get_if<Tensor>(&a) : std::get_if<Tensor>(&b);
   const auto type = known != nullptr ? known->scalar_type() : c10::kFloat;
-  return where(condition, asTensor(a, type, condition.device()), asTensor(b, type, condition.device()));
+  return where(condition, asTensor(a, type, condition.device()),
+               asTensor(b, type, condition.device()));
 }
 
 Tensor toOp(Tensor t, std::optional<std::string> dtype, std::optional<std::string> device) {
-  return t.to(device ? deviceFromName(*device) : t.device(), dtype ? dtypeFromName(*dtype) : t.scalar_type());
+  return t.to(device ? deviceFromName(*device) : t.device(),
+              dtype ? dtypeFromName(*dtype) : t.scalar_type());
 }
 
-Tensor sumOp(Tensor t, std::optional<Ints> dims, bool keepdim) { return dims ? t.sum(*dims, keepdim) : t.sum(); }
+Tensor sumOp(Tensor t, std::optional<Ints> dims, bool keepdim) {
+  return dims ? t.sum(*dims, keepdim) : t.sum();
+}
 
 Tensor meanOp(Tensor t, std::optional<Ints> dims, bool keepdim) {
   return dims ? t.mean(at::OptionalIntArrayRef(*dims), keepdim) : t.mean();
 }
 
-Tensor maxOp(Tensor t, std::optional<int64_t> dim, bool keepdim) { return dim ? t.amax(*dim, keepdim) : t.max(); }
+Tensor maxOp(Tensor t, std::optional<int64_t> dim, bool keepdim) {
+  return dim ? t.amax(*dim, keepdim) : t.max();
+}
 
-Tensor minOp(Tensor t, std::optional<int64_t> dim, bool keepdim) { return dim ? t.amin(*dim, keepdim) : t.min(); }
+Tensor minOp(Tensor t, std::optional<int64_t> dim, bool keepdim) {
+  return dim ? t.amin(*dim, keepdim) : t.min();
+}
 
 Tensor normOp(Tensor t, double p, std::optional<Ints> dims, bool keepdim) {
   return dims ? t.norm(at::Scalar(p), *dims, keepdim) : t.norm(at::Scalar(p));
@@ -223,19 +240,25 @@ void exportVocabulary(Environment& environment, napi_value exports) {
   napi_create_object(environment.env(), &ops);
   op<"reshape", [](Tensor t, Ints shape) { return t.reshape(shape); }>(environment, ops);
   op<"permute", [](Tensor t, Ints dims) { return t.permute(dims); }>(environment, ops);
-  op<"transpose", [](Tensor t, int64_t a, int64_t b) { return t.transpose(a, b); }>(environment, ops);
+  op<"transpose", [](Tensor t, int64_t a, int64_t b) { return t.transpose(a, b); }>(environment,
+                                                                                    ops);
   op<"slice", [](Tensor t, int64_t dim, int64_t start, std::optional<int64_t> end, int64_t step) {
     return t.slice(dim, start, end, step);
   }>(environment, ops);
-  op<"select", [](Tensor t, int64_t dim, int64_t index) { return t.select(dim, index); }>(environment, ops);
-  op<"index", [](Tensor t, int64_t dim, Tensor indices) { return t.index_select(dim, indices); }>(environment, ops);
-  op<"unsqueeze", [](Tensor t, int64_t dim) { return t.unsqueeze(dim); }>(environment, ops);
-  op<"squeeze", [](Tensor t, std::optional<int64_t> dim) { return dim ? t.squeeze(*dim) : t.squeeze(); }>(
+  op<"select", [](Tensor t, int64_t dim, int64_t index) { return t.select(dim, index); }>(
       environment, ops);
+  op<"index", [](Tensor t, int64_t dim, Tensor indices) { return t.index_select(dim, indices); }>(
+      environment, ops);
+  op<"unsqueeze", [](Tensor t, int64_t dim) { return t.unsqueeze(dim); }>(environment, ops);
+  op<"squeeze", [](Tensor t, std::optional<int64_t> dim) {
+    return dim ? t.squeeze(*dim) : t.squeeze();
+  }>(environment, ops);
   op<"expand", [](Tensor t, Ints shape) { return t.expand(shape); }>(environment, ops);
   op<"contiguous", GEMLENS_UNARY(contiguous)>(environment, ops);
-  op<"cat", [](std::vector<Tensor> tensors, int64_t dim) { return cat(tensors, dim); }>(environment, ops);
-  op<"stack", [](std::vector<Tensor> tensors, int64_t dim) { return stack(tensors, dim); }>(environment, ops);
+  op<"cat", [](std::vector<Tensor> tensors, int64_t dim) { return cat(tensors, dim); }>(environment,
+                                                                                        ops);
+  op<"stack", [](std::vector<Tensor> tensors, int64_t dim) { return stack(tensors, dim); }>(
+      environment, ops);
   op<"add", GEMLENS_BINARY(add)>(environment, ops);
   op<"sub", GEMLENS_BINARY(sub)>(environment, ops);
   op<"mul", GEMLENS_BINARY(mul)>(environment, ops);
@@ -259,8 +282,9 @@ void exportVocabulary(Environment& environment, napi_value exports) {
   op<"mean", meanOp>(environment, ops);
   op<"max", maxOp>(environment, ops);
   op<"min", minOp>(environment, ops);
-  op<"argmax", [](Tensor t, std::optional<int64_t> dim, bool keepdim) { return t.argmax(dim, keepdim); }>(
-      environment, ops);
+  op<"argmax", [](Tensor t, std::optional<int64_t> dim, bool keepdim) {
+    return t.argmax(dim, keepdim);
+  }>(environment, ops);
   op<"norm", normOp>(environment, ops);
   op<"softmax", [](Tensor t, int64_t dim) { return t.softmax(dim); }>(environment, ops);
   op<"logSoftmax", [](Tensor t, int64_t dim) { return t.log_softmax(dim); }>(environment, ops);
@@ -279,8 +303,9 @@ void exportVocabulary(Environment& environment, napi_value exports) {
   op<"clone", [](Tensor t) { return t.clone(at::MemoryFormat::Contiguous); }>(environment, ops);
   op<"copy_", [](Target t, Tensor u) { t.tensor.copy_(u); }>(environment, ops);
   op<"fill_", [](Target t, double value) { t.tensor.fill_(scalar(value)); }>(environment, ops);
-  op<"allClose", [](Tensor t, Tensor u, double rtol, double atol) { return t.allclose(u, rtol, atol); }>(
-      environment, ops);
+  op<"allClose", [](Tensor t, Tensor u, double rtol, double atol) {
+    return t.allclose(u, rtol, atol);
+  }>(environment, ops);
   op<"item", [](Tensor t) { return t.item(); }>(environment, ops);
   napi_set_named_property(environment.env(), exports, "ops", ops);
 }

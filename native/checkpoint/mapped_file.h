@@ -1,5 +1,5 @@
-// A file mapped privately and writable (copy-on-write): tensors are used in place, and a stray write
-// through a typed array changes memory, not the file, and does not kill the process.
+// A file mapped privately and writable (copy-on-write): tensors are used in place, and a stray
+// write through a typed array changes memory, not the file, and does not kill the process.
 #pragma once
 
 #include <cstddef>

@@ -21,16 +21,18 @@ int64_t byteCount(const WeightSource& source) {
 
 void checkWithinFile(const WeightSource& source, MappedFiles& files) {
   const int64_t bytes = byteCount(source);
-  const int64_t available = source.file.empty() ? static_cast<int64_t>(source.bytes->size())
-                                                : static_cast<int64_t>(files.open(source.file)->size());
+  const int64_t available = source.file.empty()
+                                ? static_cast<int64_t>(source.bytes->size())
+                                : static_cast<int64_t>(files.open(source.file)->size());
   if (bytes >= 0 && source.byteOffset >= 0 && source.byteOffset <= available &&
       bytes <= available - source.byteOffset) {
     return;
   }
   throw Error(code::kCheckpoint,
-              concat(source.file.empty() ? "(memory)" : source.file, ": tensor ", source.name, ": expected ",
-                     bytes, " bytes at offset ", source.byteOffset, " for ", dtypeName(source.type), " ",
-                     formatShape(source.shape), ", got a file of ", available, " bytes"),
+              concat(source.file.empty() ? "(memory)" : source.file, ": tensor ", source.name,
+                     ": expected ", bytes, " bytes at offset ", source.byteOffset, " for ",
+                     dtypeName(source.type), " ", formatShape(source.shape), ", got a file of ",
+                     available, " bytes"),
               {{"file", source.file}, {"tensor", source.name}});
 }
 

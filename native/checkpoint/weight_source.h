@@ -20,12 +20,12 @@ struct WeightSource {
   std::shared_ptr<std::vector<uint8_t>> bytes;
 };
 
-// Throws CHECKPOINT naming file and tensor unless every stretch lies within its file. Call it for all
-// tensors before loading the first: nothing is allocated for a checkpoint that is cut short.
+// Throws CHECKPOINT naming file and tensor unless every stretch lies within its file. Call it for
+// all tensors before loading the first: nothing is allocated for a checkpoint that is cut short.
 void checkWithinFile(const WeightSource& source, MappedFiles& files);
 
-// In its own type on the CPU: used in place (aligned) or copied (not aligned). Otherwise converted, and
-// the file's pages are given back, so that the peak is the target plus this one tensor.
+// In its own type on the CPU: used in place (aligned) or copied (not aligned). Otherwise converted,
+// and the file's pages are given back, so that the peak is the target plus this one tensor.
 Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarType type,
                   c10::Device device);
 

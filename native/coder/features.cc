@@ -60,7 +60,9 @@ void applyEdit(const FeatureEdit& edit, std::vector<Entry>& row) {
                              [](const Entry& entry, int32_t id) { return entry.id < id; });
   const bool present = at != row.end() && at->id == edit.feature;
   const float old = present ? at->value : 0;
-  const float next = edit.op == EditOp::Zero ? 0 : edit.op == EditOp::Set ? edit.value : old + edit.value;
+  const float next = edit.op == EditOp::Zero  ? 0
+                     : edit.op == EditOp::Set ? edit.value
+                                              : old + edit.value;
   if (next == 0) {
     if (present) row.erase(at);
   } else if (present) {
@@ -89,9 +91,8 @@ Features editFeatures(const Features& features, const std::vector<FeatureEdit>& 
 
 ops::SparseRows difference(const Features& before, const Features& after) {
   if (before.rowCount() != after.rowCount() || before.dSae != after.dSae) {
-    throw Error(code::kShape,
-                concat("edit: expected ", before.rowCount(), " rows of ", before.dSae, " features, got ",
-                       after.rowCount(), " rows of ", after.dSae));
+    throw Error(code::kShape, concat("edit: expected ", before.rowCount(), " rows of ", before.dSae,
+                                     " features, got ", after.rowCount(), " rows of ", after.dSae));
   }
   const HostRows hostBefore(before.rows), hostAfter(after.rows);
   std::vector<std::vector<Entry>> rows(static_cast<size_t>(before.rowCount()));
@@ -119,7 +120,8 @@ Tensor toDense(const Features& features) {
   Tensor dense = zeros({rows, features.dSae}, c10::kFloat, device);
   const Tensor counts = features.rows.indptr.diff().to(c10::kLong);
   const Tensor row = arange(0, rows, device).repeat_interleave(counts);
-  dense.view(-1).index_add_(0, row.mul(features.dSae).add_(features.rows.indices), features.rows.values);
+  dense.view(-1).index_add_(0, row.mul(features.dSae).add_(features.rows.indices),
+                            features.rows.values);
   std::vector<int64_t> shape = features.shape;
   shape.push_back(features.dSae);
   return dense.view(shape);

@@ -10,9 +10,11 @@ namespace {
 
 void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> expected) {
   if (tensor.sizes() == at::IntArrayRef(expected)) return;
-  throw Error(code::kCheckpoint,
-              concat("coder: expected ", formatShape(expected), " for ", name, ", got ", formatShape(tensor.sizes())),
-              {{"tensor", std::string(name)}, {"expected", expected}, {"got", tensor.sizes().vec()}});
+  throw Error(
+      code::kCheckpoint,
+      concat("coder: expected ", formatShape(expected), " for ", name, ", got ",
+             formatShape(tensor.sizes())),
+      {{"tensor", std::string(name)}, {"expected", expected}, {"got", tensor.sizes().vec()}});
 }
 
 }  // namespace
@@ -46,16 +48,18 @@ Tensor JumpReluCoder::parameter(const std::string& name) const {
   if (name == "b_dec") return bDec_;
   if (name == "threshold") return threshold_;
   if (name == "skip" && skip_.defined()) return skip_;
-  throw Error(code::kNotFound,
-              "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or (where there is one) skip, got " + name);
+  throw Error(
+      code::kNotFound,
+      "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or (where there is one) skip, got " +
+          name);
 }
 
 std::vector<int64_t> JumpReluCoder::leadingShape(const Tensor& x) const {
   const auto sizes = x.sizes();
   const size_t dim = sizes.size();
   if (x.device() != device()) {
-    throw Error(code::kDevice, concat("coder: expected a tensor on ", deviceName(device()), ", got one on ",
-                                      deviceName(x.device())));
+    throw Error(code::kDevice, concat("coder: expected a tensor on ", deviceName(device()),
+                                      ", got one on ", deviceName(x.device())));
   }
   if (dim >= 1 && sizes[dim - 1] == dIn()) return {sizes.begin(), sizes.end() - 1};
   if (dim >= 2 && sizes[dim - 1] * sizes[dim - 2] == dIn()) return {sizes.begin(), sizes.end() - 2};
@@ -67,7 +71,8 @@ std::vector<int64_t> JumpReluCoder::leadingShape(const Tensor& x) const {
 Tensor JumpReluCoder::asRows(const Tensor& x) const { return x.reshape({-1, dIn()}); }
 
 Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
-  return {leadingShape(x), dSae(), ops::jumpReluEncode(asRows(x), wEnc_, bEnc_, threshold_, rowReal)};
+  return {leadingShape(x), dSae(),
+          ops::jumpReluEncode(asRows(x), wEnc_, bEnc_, threshold_, rowReal)};
 }
 
 Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const {
@@ -85,12 +90,14 @@ Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& 
 Tensor JumpReluCoder::rowSum(const ops::SparseRows& rows) const {
   const int64_t count = rows.indptr.size(0) - 1;
   if (rows.indices.size(0) == 0) return zeros({count, dOut()}, c10::kFloat, device());
-  return weightedRowSum(wDec_, rows.indices, rows.indptr, rows.values.to(wDec_.scalar_type())).to(c10::kFloat);
+  return weightedRowSum(wDec_, rows.indices, rows.indptr, rows.values.to(wDec_.scalar_type()))
+      .to(c10::kFloat);
 }
 
 Tensor JumpReluCoder::decode(const Features& features, const Tensor& x) const {
   if (features.dSae != dSae()) {
-    throw Error(code::kShape, concat("decode: expected features of a coder with ", dSae(), ", got ", features.dSae));
+    throw Error(code::kShape, concat("decode: expected features of a coder with ", dSae(), ", got ",
+                                     features.dSae));
   }
   Tensor out = rowSum(features.rows).add_(bDec_.to(c10::kFloat));
   if (hasSkip()) {
@@ -100,7 +107,8 @@ Tensor JumpReluCoder::decode(const Features& features, const Tensor& x) const {
     leadingShape(x);
     const Tensor rows = asRows(x);
     if (rows.size(0) != out.size(0)) {
-      throw Error(code::kShape, concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
+      throw Error(code::kShape,
+                  concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
     }
     out.add_(rows.to(skip_.scalar_type()).matmul(skip_));
   }
@@ -114,14 +122,21 @@ Tensor JumpReluCoder::forward(const Tensor& x) const {
   return out.numel() == x.numel() ? out.view(x.sizes()) : out;
 }
 
-Tensor JumpReluCoder::applyEdit(const Tensor& base, const Features& before, const Features& after) const {
+Tensor JumpReluCoder::applyEdit(const Tensor& base, const Features& before,
+                                const Features& after) const {
   const ops::SparseRows change = difference(before, after);
   const int64_t rows = change.indptr.size(0) - 1;
   if (base.numel() != rows * dOut()) {
-    throw Error(code::kShape, concat("edit: expected ", rows, " rows of ", dOut(), ", got ", formatShape(base.sizes())),
-                {{"got", base.sizes().vec()}});
+    throw Error(
+        code::kShape,
+        concat("edit: expected ", rows, " rows of ", dOut(), ", got ", formatShape(base.sizes())),
+        {{"got", base.sizes().vec()}});
   }
-  return base.reshape({rows, dOut()}).to(c10::kFloat).add(rowSum(change)).to(base.scalar_type()).view(base.sizes());
+  return base.reshape({rows, dOut()})
+      .to(c10::kFloat)
+      .add(rowSum(change))
+      .to(base.scalar_type())
+      .view(base.sizes());
 }
 
 }  // namespace gemlens::coder

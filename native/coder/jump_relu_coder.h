@@ -1,6 +1,7 @@
-// A trained JumpReLU coder: sparse autoencoder (output = input's site) or transcoder (another site, and
-// perhaps a skip connection). Parameters keep the published orientation: W_enc [d_in, d_sae],
-// W_dec [d_sae, d_out], b_enc and threshold [d_sae], b_dec [d_out], skip A [d_in, d_out] applied as x·A.
+// A trained JumpReLU coder: sparse autoencoder (output = input's site) or transcoder (another site,
+// and perhaps a skip connection). Parameters keep the published orientation: W_enc [d_in, d_sae],
+// W_dec [d_sae, d_out], b_enc and threshold [d_sae], b_dec [d_out], skip A [d_in, d_out] applied as
+// x·A.
 #pragma once
 
 #include <optional>
@@ -24,7 +25,8 @@ class JumpReluCoder {
   // W_enc, W_dec, b_enc, b_dec, threshold, skip. Throws NOT_FOUND.
   Tensor parameter(const std::string& name) const;
 
-  // x [.., d_in] or [.., heads, d_head] with heads · d_head = d_in. `rowReal` [rows] bool or undefined.
+  // x [.., d_in] or [.., heads, d_head] with heads · d_head = d_in. `rowReal` [rows] bool or
+  // undefined.
   Features encode(const Tensor& x, const Tensor& rowReal = {}) const;
   // Only these features (ascending); the others are not computed.
   Features encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const;

@@ -49,13 +49,15 @@ void checkReplacement(int point, const Tensor& expected, const Tensor& got) {
   if (got.scalar_type() != expected.scalar_type()) {
     const std::string wanted = dtypeName(expected.scalar_type());
     const std::string came = dtypeName(got.scalar_type());
-    throw Error(code::kHook, concat(name, ": expected dtype ", wanted, " from the hook, got ", came),
+    throw Error(code::kHook,
+                concat(name, ": expected dtype ", wanted, " from the hook, got ", came),
                 {{"hook", name}, {"expected", wanted}, {"got", came}});
   }
   if (got.device() != expected.device()) {
     const std::string wanted = deviceName(expected.device());
     const std::string came = deviceName(got.device());
-    throw Error(code::kHook, concat(name, ": expected a tensor on ", wanted, " from the hook, got ", came),
+    throw Error(code::kHook,
+                concat(name, ": expected a tensor on ", wanted, " from the hook, got ", came),
                 {{"hook", name}, {"expected", wanted}, {"got", came}});
   }
 }

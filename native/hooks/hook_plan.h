@@ -1,5 +1,5 @@
-// What happens at each hook point of one run. The forward asks `x = plan.at(point, layer, x)` at every
-// point; where nobody listens that is one bit test.
+// What happens at each hook point of one run. The forward asks `x = plan.at(point, layer, x)` at
+// every point; where nobody listens that is one bit test.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,13 @@ struct Position {
   int64_t positionOffset = 0;  // column of the first position of this run
 };
 
-// Something done at a point: a splice, an intervention, a JavaScript hook, a cache entry, an encoding.
+// Something done at a point: a splice, an intervention, a JavaScript hook, a cache entry, an
+// encoding.
 class Action {
  public:
   virtual ~Action() = default;
-  // The value that goes on: `x` itself (observed, or edited in place) or another tensor of its shape.
+  // The value that goes on: `x` itself (observed, or edited in place) or another tensor of its
+  // shape.
   virtual Tensor apply(const Tensor& x, const Position& position) = 0;
   // Whether `apply` hands memory to someone who may write to it: such an action gets a copy when
   // anyone else holds that memory.
@@ -42,7 +44,9 @@ class HookPlan {
   bool live(BlockPoint point, int layer) const { return live(pointId(point, layer)); }
   bool empty() const { return actions_.empty(); }
 
-  Tensor at(GlobalPoint point, Tensor x) { return live(point) ? fire(pointId(point), std::move(x)) : x; }
+  Tensor at(GlobalPoint point, Tensor x) {
+    return live(point) ? fire(pointId(point), std::move(x)) : x;
+  }
   Tensor at(BlockPoint point, int layer, Tensor x) {
     return live(point, layer) ? fire(pointId(point, layer), std::move(x)) : x;
   }
@@ -53,7 +57,9 @@ class HookPlan {
   // under us, a cache entry of it is a copy.
   void protectForeign(const Tensor& x) { foreign_.push_back(x); }
   // Whether anyone else holds x's memory, so that writing to it would be seen elsewhere.
-  bool isHeld(const Tensor& x) const { return sharesMemory(entries_, x) || sharesMemory(foreign_, x); }
+  bool isHeld(const Tensor& x) const {
+    return sharesMemory(entries_, x) || sharesMemory(foreign_, x);
+  }
 
   void setProgress(int64_t step, int64_t positionOffset) {
     step_ = step;

@@ -1,5 +1,6 @@
-// Every named place in the forward pass, as dense integers. Names are TransformerLens' own; the gained
-// inputs and what leaves attention and MLP before their post norms are named as its 4.x bridge does.
+// Every named place in the forward pass, as dense integers. Names are TransformerLens' own; the
+// gained inputs and what leaves attention and MLP before their post norms are named as its 4.x
+// bridge does.
 #pragma once
 
 #include <array>

@@ -13,18 +13,20 @@ Tensor Block::forward(Tensor resid, Pass& pass, const ops::RopeTable& rope) cons
   resid = plan.at(BlockPoint::ResidPre, layer_, std::move(resid));
 
   Tensor attn = attention(resid, pass, rope);
-  attn = norm(attn, weights_.postAttentionGain, BlockPoint::Ln1PostScale, BlockPoint::Ln1PostNormalized, pass);
+  attn = norm(attn, weights_.postAttentionGain, BlockPoint::Ln1PostScale,
+              BlockPoint::Ln1PostNormalized, pass);
   attn = plan.at(BlockPoint::AttnOut, layer_, std::move(attn));
   resid = plan.at(BlockPoint::ResidMid, layer_, resid.add(attn));
 
   Tensor out = mlp(resid, pass);
-  out = norm(out, weights_.postMlpGain, BlockPoint::Ln2PostScale, BlockPoint::Ln2PostNormalized, pass);
+  out = norm(out, weights_.postMlpGain, BlockPoint::Ln2PostScale, BlockPoint::Ln2PostNormalized,
+             pass);
   out = plan.at(BlockPoint::MlpOut, layer_, std::move(out));
   return plan.at(BlockPoint::ResidPost, layer_, resid.add(out));
 }
 
-Tensor Block::norm(const Tensor& x, const Tensor& gain, BlockPoint scalePoint, BlockPoint normalizedPoint,
-                   Pass& pass) const {
+Tensor Block::norm(const Tensor& x, const Tensor& gain, BlockPoint scalePoint,
+                   BlockPoint normalizedPoint, Pass& pass) const {
   auto& plan = pass.plan;
   if (!plan.live(scalePoint, layer_) && !plan.live(normalizedPoint, layer_)) {
     return ops::rmsNorm(x, gain, config_.eps);
@@ -37,7 +39,8 @@ Tensor Block::norm(const Tensor& x, const Tensor& gain, BlockPoint scalePoint, B
 Tensor Block::attention(const Tensor& resid, Pass& pass, const ops::RopeTable& rope) const {
   auto& plan = pass.plan;
   const int64_t batch = resid.size(0), pos = resid.size(1);
-  Tensor input = norm(resid, weights_.inputGain, BlockPoint::Ln1Scale, BlockPoint::Ln1Normalized, pass);
+  Tensor input =
+      norm(resid, weights_.inputGain, BlockPoint::Ln1Scale, BlockPoint::Ln1Normalized, pass);
   input = plan.at(BlockPoint::AttnIn, layer_, std::move(input));
   Tensor q = linear(input, weights_.q).view({batch, pos, config_.heads, config_.dHead});
   Tensor k = linear(input, weights_.k).view({batch, pos, config_.kvHeads, config_.dHead});
@@ -63,13 +66,14 @@ Tensor Block::attend(const Tensor& q, const Tensor& k, const Tensor& v, Pass& pa
   const int64_t count = keys.k.size(2);
   const Tensor real = pass.real.defined() ? pass.real.narrow(1, keys.keyColumn, count) : pass.real;
   const ops::AttentionShape shape{config_.attnScale, config_.attnSoftcap,
-                                  config_.layers[static_cast<size_t>(layer_)].window, pass.queryColumn,
-                                  keys.keyColumn};
+                                  config_.layers[static_cast<size_t>(layer_)].window,
+                                  pass.queryColumn, keys.keyColumn};
   if (!plan.live(BlockPoint::AttnScores, layer_) && !plan.live(BlockPoint::Pattern, layer_)) {
     return ops::attention(q, keys.k, keys.v, shape, real);
   }
   const Tensor mask = ops::attentionMask(shape, q.size(1), count, real, q.device());
-  const Tensor scores = plan.at(BlockPoint::AttnScores, layer_, ops::attentionScores(q, keys.k, shape, mask));
+  const Tensor scores =
+      plan.at(BlockPoint::AttnScores, layer_, ops::attentionScores(q, keys.k, shape, mask));
   const Tensor pattern = plan.at(BlockPoint::Pattern, layer_, ops::attentionPattern(scores));
   return ops::attentionZ(pattern, keys.v);
 }
@@ -141,7 +145,8 @@ Tensor Block::projectHeads(const Tensor& input, const Tensor& weight) const {
   const Tensor normed = ops::rmsNorm(input, weights_.inputGain, config_.eps);
   std::vector<Tensor> heads;
   for (int64_t i = 0; i < input.size(2); ++i) {
-    heads.push_back(linear(normed.select(2, i), weight.narrow(0, i * config_.dHead, config_.dHead)));
+    heads.push_back(
+        linear(normed.select(2, i), weight.narrow(0, i * config_.dHead, config_.dHead)));
   }
   return stack(heads, 2);
 }

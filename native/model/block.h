@@ -28,8 +28,8 @@ class Block {
   Tensor forward(Tensor resid, Pass& pass, const ops::RopeTable& rope) const;
 
  private:
-  Tensor norm(const Tensor& x, const Tensor& gain, hooks::BlockPoint scale, hooks::BlockPoint normalized,
-              Pass& pass) const;
+  Tensor norm(const Tensor& x, const Tensor& gain, hooks::BlockPoint scale,
+              hooks::BlockPoint normalized, Pass& pass) const;
   Tensor attention(const Tensor& resid, Pass& pass, const ops::RopeTable& rope) const;
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, Pass& pass) const;
   Tensor output(const Tensor& z, Pass& pass) const;

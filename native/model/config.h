@@ -7,7 +7,7 @@
 namespace gemlens::model {
 
 struct LayerConfig {
-  int64_t window = 0;    // keys visible including the query itself; 0: all
+  int64_t window = 0;  // keys visible including the query itself; 0: all
   double ropeBase = 1e4;
   double ropeScale = 1;  // positions are divided by it
 };

@@ -74,7 +74,8 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
 
 void KvCache::beginColumns(int64_t pos, const Tensor& mask) {
   if (length_ + pos > capacity_) {
-    throw Error(code::kArgument, concat("generate: expected at most ", capacity_, " positions, got ", length_ + pos));
+    throw Error(code::kArgument, concat("generate: expected at most ", capacity_,
+                                        " positions, got ", length_ + pos));
   }
   if (!mask.defined() && !real_.defined()) return;
   const auto device = mask.defined() ? mask.device() : real_.device();

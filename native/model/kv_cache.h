@@ -1,5 +1,5 @@
-// Keys (rotated) and values of the positions seen so far, per layer [batch, kv heads, keys, d_head].
-// A sliding-window layer keeps only what its window can still see.
+// Keys (rotated) and values of the positions seen so far, per layer [batch, kv heads, keys,
+// d_head]. A sliding-window layer keeps only what its window can still see.
 #pragma once
 
 #include <vector>

@@ -21,16 +21,19 @@ constexpr int64_t kLossRows = 256;
 Transformer::Transformer(ModelConfig config, const std::vector<checkpoint::WeightSource>& sources,
                          const std::string& dtype, c10::Device device)
     : config_(std::move(config)), weights_(config_, sources, dtype, device) {
-  for (int i = 0; i < config_.layerCount(); ++i) blocks_.emplace_back(config_, weights_.layer(i), i);
+  for (int i = 0; i < config_.layerCount(); ++i)
+    blocks_.emplace_back(config_, weights_.layer(i), i);
 }
 
-RunResult Transformer::run(const RunRequest& request, hooks::HookPlan& plan, const CancelToken& token) const {
+RunResult Transformer::run(const RunRequest& request, hooks::HookPlan& plan,
+                           const CancelToken& token) const {
   RunResult result = compute(request, plan, token);
   if (result.output.defined() && plan.isHeld(result.output)) result.output = result.output.clone();
   return result;
 }
 
-RunResult Transformer::compute(const RunRequest& request, hooks::HookPlan& plan, const CancelToken& token) const {
+RunResult Transformer::compute(const RunRequest& request, hooks::HookPlan& plan,
+                               const CancelToken& token) const {
   plan.setProgress(request.step, request.kv ? request.kv->length() : 0);
   Tensor resid = request.resid;
   if (resid.defined()) {
@@ -42,10 +45,11 @@ RunResult Transformer::compute(const RunRequest& request, hooks::HookPlan& plan,
 
   RunResult result;
   const bool sampled = request.sampling.has_value();
-  const bool wantsLogits = request.output == Output::Logits || request.output == Output::Loss || sampled ||
-                           plan.live(GlobalPoint::UnembedOut);
+  const bool wantsLogits = request.output == Output::Logits || request.output == Output::Loss ||
+                           sampled || plan.live(GlobalPoint::UnembedOut);
   const bool wantsNorm = wantsLogits || plan.live(GlobalPoint::LnFinalScale) ||
-                         plan.live(GlobalPoint::LnFinalNormalized) || plan.live(GlobalPoint::UnembedIn);
+                         plan.live(GlobalPoint::LnFinalNormalized) ||
+                         plan.live(GlobalPoint::UnembedIn);
   if (request.output == Output::Residual) result.output = resid;
   if (!wantsNorm) return result;
   const Tensor normed = normalizeLast(resid, plan);
@@ -71,16 +75,19 @@ Tensor Transformer::runBlocks(const RunRequest& request, Tensor resid, hooks::Ho
     pass.real = pass.kv->real();
   }
   const auto tables = ropeTables(request, before);
-  for (int layer = request.startLayer; layer < std::min(request.stopLayer, config_.layerCount()); ++layer) {
+  for (int layer = request.startLayer; layer < std::min(request.stopLayer, config_.layerCount());
+       ++layer) {
     token.check();
-    resid = blocks_[static_cast<size_t>(layer)].forward(std::move(resid), pass, tables[static_cast<size_t>(layer)]);
+    resid = blocks_[static_cast<size_t>(layer)].forward(std::move(resid), pass,
+                                                        tables[static_cast<size_t>(layer)]);
   }
   token.check();
   if (pass.kv != nullptr) pass.kv->endColumns(request.pos);
   return resid;
 }
 
-std::vector<ops::RopeTable> Transformer::ropeTables(const RunRequest& request, const Tensor& lengthsBefore) const {
+std::vector<ops::RopeTable> Transformer::ropeTables(const RunRequest& request,
+                                                    const Tensor& lengthsBefore) const {
   // A row's positions count its real tokens; padding's own positions are never seen by a real one.
   Tensor positions = request.mask.defined() ? request.mask.cumsum(1).sub_(1).clamp_min_(0)
                                             : arange(0, request.pos, device()).unsqueeze(0);
@@ -105,7 +112,8 @@ std::vector<ops::RopeTable> Transformer::ropeTables(const RunRequest& request, c
 Tensor Transformer::embed(const Tensor& tokens) const {
   const Tensor& table = weights_.embedding();
   const Tensor rows = table.index_select(0, tokens.reshape(-1));
-  const Tensor factor = full({}, std::sqrt(static_cast<double>(config_.dModel)), table.scalar_type(), device());
+  const Tensor factor =
+      full({}, std::sqrt(static_cast<double>(config_.dModel)), table.scalar_type(), device());
   return rows.mul(factor).view({tokens.size(0), tokens.size(1), config_.dModel});
 }
 
@@ -121,7 +129,8 @@ Tensor Transformer::normalizeLast(const Tensor& resid, hooks::HookPlan& plan) co
   Tensor normed;
   if (plan.live(GlobalPoint::LnFinalScale) || plan.live(GlobalPoint::LnFinalNormalized)) {
     const Tensor scale = plan.at(GlobalPoint::LnFinalScale, ops::rmsScale(resid, config_.eps));
-    const Tensor normalized = plan.at(GlobalPoint::LnFinalNormalized, ops::rmsNormalize(resid, scale));
+    const Tensor normalized =
+        plan.at(GlobalPoint::LnFinalNormalized, ops::rmsNormalize(resid, scale));
     normed = ops::rmsApplyGain(normalized, weights_.finalGain(), resid.scalar_type());
   } else {
     normed = finalNorm(resid);
@@ -129,7 +138,8 @@ Tensor Transformer::normalizeLast(const Tensor& resid, hooks::HookPlan& plan) co
   return plan.at(GlobalPoint::UnembedIn, std::move(normed));
 }
 
-Tensor Transformer::logits(const RunRequest& request, const Tensor& normed, hooks::HookPlan& plan) const {
+Tensor Transformer::logits(const RunRequest& request, const Tensor& normed,
+                           hooks::HookPlan& plan) const {
   const auto choose = [&](const Tensor& x) {
     if (!request.columns.defined()) return x;
     const Tensor index = request.columns.unsqueeze(-1).expand({-1, -1, x.size(2)});
@@ -141,25 +151,29 @@ Tensor Transformer::logits(const RunRequest& request, const Tensor& normed, hook
   return ops::softCap(choose(all), config_.finalSoftcap);
 }
 
-Tensor Transformer::loss(const RunRequest& request, const Tensor& normed, hooks::HookPlan& plan) const {
+Tensor Transformer::loss(const RunRequest& request, const Tensor& normed,
+                         hooks::HookPlan& plan) const {
   const int64_t batch = request.batch, targetsPerRow = request.pos - 1;
   Tensor all;
   if (plan.live(GlobalPoint::UnembedOut)) {
     all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.embedding()));
-    all = ops::softCap(all, config_.finalSoftcap).narrow(1, 0, targetsPerRow).reshape({-1, config_.dVocab});
+    all = ops::softCap(all, config_.finalSoftcap)
+              .narrow(1, 0, targetsPerRow)
+              .reshape({-1, config_.dVocab});
   }
   const Tensor rows = normed.narrow(1, 0, targetsPerRow).reshape({-1, config_.dModel});
   const Tensor targets = request.tokens.narrow(1, 1, targetsPerRow).reshape(-1);
   Tensor out = empty({batch * targetsPerRow}, c10::kFloat, device());
   for (int64_t begin = 0; begin < out.size(0); begin += kLossRows) {
     const int64_t count = std::min(kLossRows, out.size(0) - begin);
-    const Tensor part = all.defined() ? all.narrow(0, begin, count) : unembed(rows.narrow(0, begin, count));
+    const Tensor part =
+        all.defined() ? all.narrow(0, begin, count) : unembed(rows.narrow(0, begin, count));
     out.narrow(0, begin, count).copy_(ops::crossEntropy(part, targets.narrow(0, begin, count)));
   }
   out = out.view({batch, targetsPerRow});
   if (request.mask.defined()) {
-    const Tensor counted =
-        request.mask.narrow(1, 0, targetsPerRow).logical_and(request.mask.narrow(1, 1, targetsPerRow));
+    const Tensor counted = request.mask.narrow(1, 0, targetsPerRow)
+                               .logical_and(request.mask.narrow(1, 1, targetsPerRow));
     out = out.masked_fill(counted.logical_not(), 0);
   }
   return out;

@@ -22,9 +22,9 @@ enum class Output { Logits, Residual, Loss, None };
 struct RunRequest {
   int64_t batch = 0;
   int64_t pos = 0;
-  Tensor tokens;   // [batch, pos] int64; undefined with `resid`
-  Tensor resid;    // [batch, pos, d] that enters startLayer
-  Tensor mask;     // [batch, pos] bool, true for a real token; undefined: all real
+  Tensor tokens;  // [batch, pos] int64; undefined with `resid`
+  Tensor resid;   // [batch, pos, d] that enters startLayer
+  Tensor mask;    // [batch, pos] bool, true for a real token; undefined: all real
   int startLayer = 0;
   int stopLayer = 0;
   Output output = Output::Logits;
@@ -54,7 +54,8 @@ class Transformer {
   // Throws ABORTED between two blocks once `token` is cancelled.
   RunResult run(const RunRequest& request, hooks::HookPlan& plan, const CancelToken& token) const;
 
-  // W_E[tokens] · √d, the factor rounded to the weights' type as transformers does: [batch, pos, d].
+  // W_E[tokens] · √d, the factor rounded to the weights' type as transformers does: [batch, pos,
+  // d].
   Tensor embed(const Tensor& tokens) const;
   // [.., d] → [.., d].
   Tensor finalNorm(const Tensor& x) const;
@@ -62,9 +63,12 @@ class Transformer {
   Tensor unembed(const Tensor& x) const;
 
  private:
-  RunResult compute(const RunRequest& request, hooks::HookPlan& plan, const CancelToken& token) const;
-  Tensor runBlocks(const RunRequest& request, Tensor resid, hooks::HookPlan& plan, const CancelToken& token) const;
-  std::vector<ops::RopeTable> ropeTables(const RunRequest& request, const Tensor& lengthsBefore) const;
+  RunResult compute(const RunRequest& request, hooks::HookPlan& plan,
+                    const CancelToken& token) const;
+  Tensor runBlocks(const RunRequest& request, Tensor resid, hooks::HookPlan& plan,
+                   const CancelToken& token) const;
+  std::vector<ops::RopeTable> ropeTables(const RunRequest& request,
+                                         const Tensor& lengthsBefore) const;
   Tensor normalizeLast(const Tensor& resid, hooks::HookPlan& plan) const;
   Tensor logits(const RunRequest& request, const Tensor& normed, hooks::HookPlan& plan) const;
   Tensor loss(const RunRequest& request, const Tensor& normed, hooks::HookPlan& plan) const;

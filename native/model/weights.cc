@@ -23,7 +23,8 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
   const auto take = [&](const std::string& name, std::vector<int64_t> shape) -> const Tensor& {
     const auto found = byName_.find(name);
     if (found == byName_.end()) {
-      throw Error(code::kCheckpoint, "checkpoint: expected a tensor " + name + ", got none", {{"tensor", name}});
+      throw Error(code::kCheckpoint, "checkpoint: expected a tensor " + name + ", got none",
+                  {{"tensor", name}});
     }
     if (found->second.sizes() != at::IntArrayRef(shape)) {
       throw Error(code::kCheckpoint,
@@ -33,7 +34,8 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
     }
     return found->second;
   };
-  const int64_t d = config.dModel, q = config.heads * config.dHead, kv = config.kvHeads * config.dHead;
+  const int64_t d = config.dModel, q = config.heads * config.dHead,
+                kv = config.kvHeads * config.dHead;
   embedding_ = take("embed_tokens", {config.dVocab, d});
   finalGain_ = gain(take("norm", {d}));
   for (int i = 0; i < config.layerCount(); ++i) {

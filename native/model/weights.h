@@ -1,5 +1,5 @@
-// The tensors of a checkpoint under their neutral names ("layers.3.self_attn.q_proj"), and the same by
-// role. Matrices stay as published, [out, in]; gains are 1 + w in float32.
+// The tensors of a checkpoint under their neutral names ("layers.3.self_attn.q_proj"), and the same
+// by role. Matrices stay as published, [out, in]; gains are 1 + w in float32.
 #pragma once
 
 #include <map>
@@ -14,17 +14,17 @@ namespace gemlens::model {
 
 struct LayerWeights {
   Tensor inputGain, postAttentionGain, preMlpGain, postMlpGain;  // [d]
-  Tensor qGain, kGain;                                           // [d_head]; undefined without qk-norm
-  Tensor q, k, v;                                                // [heads · d_head, d]
-  Tensor o;                                                      // [d, heads · d_head]
-  Tensor gate, up;                                               // [d_mlp, d]
-  Tensor down;                                                   // [d, d_mlp]
+  Tensor qGain, kGain;  // [d_head]; undefined without qk-norm
+  Tensor q, k, v;       // [heads · d_head, d]
+  Tensor o;             // [d, heads · d_head]
+  Tensor gate, up;      // [d_mlp, d]
+  Tensor down;          // [d, d_mlp]
 };
 
 class Weights {
  public:
-  // Every tensor is checked against its file before the first is loaded. Tensor by tensor: the peak is
-  // the target plus the largest one. Throws CHECKPOINT.
+  // Every tensor is checked against its file before the first is loaded. Tensor by tensor: the peak
+  // is the target plus the largest one. Throws CHECKPOINT.
   Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
           const std::string& dtype, c10::Device device);
 

@@ -29,7 +29,8 @@ Tensor attentionMask(const AttentionShape& shape, int64_t queries, int64_t keys,
   return visible.logical_and(real.unsqueeze(1).unsqueeze(1)).logical_or(column.eq(row));
 }
 
-Tensor attentionScores(const Tensor& q, const Tensor& k, const AttentionShape& shape, const Tensor& mask) {
+Tensor attentionScores(const Tensor& q, const Tensor& k, const AttentionShape& shape,
+                       const Tensor& mask) {
   const int64_t batch = q.size(0), pos = q.size(1), heads = q.size(2);
   Tensor scores = groupQueries(q, k.size(1)).matmul(k.transpose(2, 3)).mul_(shape.scale);
   scores = softCap(scores, shape.softcap).view({batch, heads, pos, k.size(2)});
@@ -57,8 +58,9 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   for (int64_t begin = 0; begin < queries; begin += kQueryBlock) {
     const int64_t count = std::min(kQueryBlock, queries - begin);
     const int64_t firstQuery = shape.queryColumn + begin;
-    const int64_t firstColumn =
-        shape.window > 0 ? std::max(shape.keyColumn, firstQuery - shape.window + 1) : shape.keyColumn;
+    const int64_t firstColumn = shape.window > 0
+                                    ? std::max(shape.keyColumn, firstQuery - shape.window + 1)
+                                    : shape.keyColumn;
     const int64_t from = firstColumn - shape.keyColumn;
     const int64_t length = std::min(keys, firstQuery + count - shape.keyColumn) - from;
     AttentionShape block = shape;
@@ -66,7 +68,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
     block.keyColumn = firstColumn;
     const Tensor blockReal = real.defined() ? real.narrow(1, from, length) : real;
     const Tensor mask = attentionMask(block, count, length, blockReal, q.device());
-    const Tensor scores = attentionScores(q.narrow(1, begin, count), k.narrow(2, from, length), block, mask);
+    const Tensor scores =
+        attentionScores(q.narrow(1, begin, count), k.narrow(2, from, length), block, mask);
     parts.push_back(attentionZ(attentionPattern(scores), v.narrow(2, from, length)));
   }
   return parts.size() == 1 ? parts[0] : cat(parts, 1);

@@ -1,4 +1,5 @@
-// −log softmax(logits)[target] per row, in float32: logits [rows, vocabulary], targets [rows] int64.
+// −log softmax(logits)[target] per row, in float32: logits [rows, vocabulary], targets [rows]
+// int64.
 #pragma once
 
 #include "base/aten.h"

@@ -19,19 +19,20 @@ void checkFinite(const Tensor& x) {
   const Tensor at = bad.nonzero();
   const int64_t row = at[0][0].item<int64_t>(), column = at[0][1].item<int64_t>();
   throw Error(code::kArgument,
-              concat("encode: expected finite input, got ", x[row][column].item<float>(), " in row ", row,
-                     ", column ", column),
+              concat("encode: expected finite input, got ", x[row][column].item<float>(),
+                     " in row ", row, ", column ", column),
               {{"row", static_cast<double>(row)}, {"column", static_cast<double>(column)}});
 }
 
 }  // namespace
 
-SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc, const Tensor& threshold,
-                          const Tensor& rowReal) {
+SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+                          const Tensor& threshold, const Tensor& rowReal) {
   if (x.dim() != 2 || x.size(1) != wEnc.size(0)) {
-    throw Error(code::kShape,
-                concat("encode: expected [.., ", wEnc.size(0), "] for input, got ", formatShape(x.sizes())),
-                {{"expected", Shape{wEnc.size(0)}}, {"got", x.sizes().vec()}});
+    throw Error(
+        code::kShape,
+        concat("encode: expected [.., ", wEnc.size(0), "] for input, got ", formatShape(x.sizes())),
+        {{"expected", Shape{wEnc.size(0)}}, {"got", x.sizes().vec()}});
   }
   if (x.size(0) >= std::numeric_limits<int32_t>::max()) {
     throw Error(code::kArgument, concat("encode: expected fewer than 2³¹ rows, got ", x.size(0)));

@@ -1,7 +1,7 @@
 // The encoder of a JumpReLU sparse autoencoder (arXiv 2407.14435; Gemma Scope's tutorial):
 //   pre = x·W_enc + b_enc,  f = relu(pre) where pre > threshold (strictly), else 0
-// x [rows, d_in], W_enc [d_in, d_sae], b_enc and threshold [d_sae]. The result is CSR with ascending
-// feature ids; [rows, d_sae] is never allocated: columns are done in chunks.
+// x [rows, d_in], W_enc [d_in, d_sae], b_enc and threshold [d_sae]. The result is CSR with
+// ascending feature ids; [rows, d_sae] is never allocated: columns are done in chunks.
 #pragma once
 
 #include <vector>
@@ -16,10 +16,10 @@ struct SparseRows {
   Tensor values;   // [nnz] float32
 };
 
-// Throws ARGUMENT when x holds NaN or an infinity (no feature could be said to fire), SHAPE on a width
-// mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
-SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc, const Tensor& threshold,
-                          const Tensor& rowReal);
+// Throws ARGUMENT when x holds NaN or an infinity (no feature could be said to fire), SHAPE on a
+// width mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
+SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+                          const Tensor& threshold, const Tensor& rowReal);
 
 // Siblings, chosen by device: one chunk's entries are appended row by row.
 SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,

@@ -8,7 +8,8 @@
 namespace gemlens::ops {
 namespace {
 
-// [4096, 2048] of float32 is 32 MB: big enough for the GEMM's full rate, small enough for the cache.
+// [4096, 2048] of float32 is 32 MB: big enough for the GEMM's full rate, small enough for the
+// cache.
 constexpr int64_t kRowBlock = 4096;
 constexpr int64_t kColumnChunk = 2048;
 constexpr int64_t kLane = 16;
@@ -18,7 +19,8 @@ struct Row {
   std::vector<float> values;
 };
 
-void appendFiring(const float* pre, const float* threshold, int64_t count, int64_t firstId, Row& row) {
+void appendFiring(const float* pre, const float* threshold, int64_t count, int64_t firstId,
+                  Row& row) {
   const auto take = [&](int64_t j) {
     if (pre[j] > threshold[j] && pre[j] > 0) {
       row.ids.push_back(static_cast<int32_t>(firstId + j));
@@ -57,7 +59,8 @@ SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& 
 #pragma omp parallel for schedule(static)
       for (int64_t r = 0; r < blockRows; ++r) {
         if (real != nullptr && !real[firstRow + r]) continue;
-        appendFiring(base + r * count, limit + begin, count, begin, entries[static_cast<size_t>(firstRow + r)]);
+        appendFiring(base + r * count, limit + begin, count, begin,
+                     entries[static_cast<size_t>(firstRow + r)]);
       }
     }
   }
@@ -69,7 +72,8 @@ SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& 
     indptr[r] = static_cast<int32_t>(total);
     total += static_cast<int64_t>(entries[static_cast<size_t>(r)].ids.size());
     if (total > std::numeric_limits<int32_t>::max()) {
-      throw Error(code::kUnsupported, "encode: expected fewer than 2³¹ active features; split the batch");
+      throw Error(code::kUnsupported,
+                  "encode: expected fewer than 2³¹ active features; split the batch");
     }
   }
   indptr[rows] = static_cast<int32_t>(total);

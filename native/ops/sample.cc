@@ -35,7 +35,8 @@ void sortStrongest(std::vector<int32_t>& order, size_t count, const std::vector<
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
   };
-  std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(count), order.end(), stronger);
+  std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(count), order.end(),
+                    stronger);
 }
 
 int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double u) {
@@ -95,7 +96,8 @@ Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step) {
     const int32_t token =
         sampling.temperature == 0
             ? static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin())
-            : draw(values, sampling, uniform(sampling.seed, static_cast<uint64_t>(row), static_cast<uint64_t>(step)));
+            : draw(values, sampling,
+                   uniform(sampling.seed, static_cast<uint64_t>(row), static_cast<uint64_t>(step)));
     const float top = *std::max_element(begin, begin + vocabulary);
     double total = 0;
     for (int64_t i = 0; i < vocabulary; ++i) total += std::exp(static_cast<double>(begin[i] - top));

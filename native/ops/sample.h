@@ -1,6 +1,6 @@
-// One token per row from logits [rows, vocabulary]: repetition penalty (arXiv 1909.05858), temperature,
-// top-k, top-p (arXiv 1904.09751), then a draw that depends on seed, row and step alone, so that neither
-// the batch nor the device changes it.
+// One token per row from logits [rows, vocabulary]: repetition penalty (arXiv 1909.05858),
+// temperature, top-k, top-p (arXiv 1904.09751), then a draw that depends on seed, row and step
+// alone, so that neither the batch nor the device changes it.
 #pragma once
 
 #include <cstdint>

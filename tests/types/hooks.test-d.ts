@@ -5,8 +5,8 @@ import {
   type Hook,
   type HookName,
   hook,
-} from "../../lib/hooks/index.js";
-import type { Tensor } from "../../lib/tensor/index.js";
+  type Tensor,
+} from "../../lib/index.js";
 
 type Residual = Tensor<readonly ["batch", "pos", "d_model"]>;
 type Pattern = Tensor<readonly ["batch", "head_index", "query_pos", "key_pos"]>;

@@ -1,5 +1,5 @@
 import { assertType, describe, expectTypeOf, test } from "vitest";
-import { cat, type Tensor, tensor, tidy, where } from "../../lib/tensor/index.js";
+import { cat, type Tensor, tensor, tidy, where } from "../../lib/index.js";
 
 type Residual = Tensor<["batch", "pos", "d_model"]>;
 type Pattern = Tensor<["batch", "head_index", "query_pos", "key_pos"]>;
