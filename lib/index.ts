@@ -1,4 +1,4 @@
-export type { LayerConfig, ModelConfig } from "./checkpoint/index.js";
+export * from "./checkpoint/index.js";
 export * from "./coder/index.js";
 export * from "./errors/index.js";
 export * from "./hooks/index.js";

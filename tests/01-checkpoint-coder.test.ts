@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { guessFromPath, openCoderFile } from "../lib/checkpoint/index.js";
-import { type ErrorCode, GemlensError } from "../lib/errors/index.js";
+import { type ErrorCode, GemlensError, guessFromPath, openCoderFile } from "../lib/index.js";
 import { f4, type Member, npy, zip } from "./01-checkpoint-zip.js";
 
 const fixtures = fileURLToPath(new URL("./fixtures/", import.meta.url));

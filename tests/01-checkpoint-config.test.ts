@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { parseModelConfig } from "../lib/checkpoint/index.js";
-import { GemlensError } from "../lib/errors/index.js";
+import { GemlensError, parseModelConfig } from "../lib/index.js";
 
 const folder = fileURLToPath(new URL("./fixtures/configs/", import.meta.url));
 const read = (name: string): Record<string, unknown> =>

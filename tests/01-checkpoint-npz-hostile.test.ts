@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import zlib from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openNpz } from "../lib/checkpoint/index.js";
-import { GemlensError } from "../lib/errors/index.js";
+import { GemlensError, openNpz } from "../lib/index.js";
 import {
   type End,
   f4,

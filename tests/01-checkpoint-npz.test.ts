@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openNpz, type TensorSource } from "../lib/checkpoint/index.js";
-import { GemlensError } from "../lib/errors/index.js";
+import { GemlensError, openNpz, type TensorSource } from "../lib/index.js";
 import {
   type End,
   f4,

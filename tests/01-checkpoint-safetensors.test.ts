@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readSafetensorsHeader } from "../lib/checkpoint/index.js";
-import { GemlensError } from "../lib/errors/index.js";
+import { GemlensError, readSafetensorsHeader } from "../lib/index.js";
 
 let dir: string;
 beforeAll(() => {

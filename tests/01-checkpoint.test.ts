@@ -13,8 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openModelFolder, readSafetensorsHeader } from "../lib/checkpoint/index.js";
-import { type ErrorCode, GemlensError } from "../lib/errors/index.js";
+import {
+  type ErrorCode,
+  GemlensError,
+  openModelFolder,
+  readSafetensorsHeader,
+} from "../lib/index.js";
 
 const fixtures = fileURLToPath(new URL("./fixtures/", import.meta.url));
 const sharded = join(fixtures, "checkpoints/gemma2-sharded-bf16");

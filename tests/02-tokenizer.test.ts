@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { GemlensError } from "../lib/errors/index.js";
-import { type ChatMessage, Tokenizer } from "../lib/tokenizer/index.js";
+import { type ChatMessage, GemlensError, Tokenizer } from "../lib/index.js";
 
 const fixtures = fileURLToPath(new URL("./fixtures/", import.meta.url));
 const folder = join(fixtures, "tokenizer");

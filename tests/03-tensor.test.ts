@@ -54,6 +54,8 @@ function byRow(fn: (row: number[]) => number[]): Reference {
   return { shape, data };
 }
 
+/** Columns of A as [6, 4], one after the other. */
+const columns = [0, 1, 2, 3].flatMap((k) => [0, 1, 2, 3, 4, 5].map((r) => A[r * 4 + k] as number));
 const sum = (list: readonly number[]) => list.reduce((total, x) => total + x, 0);
 const bool = (x: boolean) => (x ? 1 : 0);
 const b = (i: number) => B[i] as number;
@@ -87,17 +89,7 @@ const cases: Record<keyof TensorMethods<[]> | keyof TensorFunctions, Case[]> = {
       },
     },
   ],
-  permute: [
-    {
-      got: () => make(A).permute([2, 0, 1]),
-      want: {
-        shape: [4, 2, 3],
-        data: [0, 1, 2, 3].flatMap((k) =>
-          [0, 1].flatMap((i) => [0, 1, 2].map((j) => A[at(i, j, k)] as number)),
-        ),
-      },
-    },
-  ],
+  permute: [{ got: () => make(A).permute([2, 0, 1]), want: { shape: [4, 2, 3], data: columns } }],
   transpose: [
     {
       got: () => make(A).transpose(1, -1),
@@ -154,10 +146,7 @@ const cases: Record<keyof TensorMethods<[]> | keyof TensorFunctions, Case[]> = {
         expect(x.isContiguous).toBe(true);
         return x;
       },
-      want: {
-        shape: [4, 6],
-        data: [0, 1, 2, 3].flatMap((k) => [0, 1, 2, 3, 4, 5].map((r) => A[r * 4 + k] as number)),
-      },
+      want: { shape: [4, 6], data: columns },
     },
   ],
   cat: [

@@ -112,6 +112,15 @@ describe("what a run refuses", () => {
     await refused(half, { startAtLayer: 1 }, "DTYPE", "float32", "bfloat16");
   });
 
+  it("nothing of a tensor that is disposed right after the call", async () => {
+    const resid = await model.forward([2, 3], { stopAtLayer: 1 });
+    using want = await model.forward(resid, { startAtLayer: 1 });
+    const running = model.forward(resid, { startAtLayer: 1 });
+    resid.dispose();
+    using got = await running;
+    expect(relativeError(await got.read("float32"), await want.read("float32"))).toBe(0);
+  });
+
   it("disposed tensors", async () => {
     const gone = zeros([1, 3, 48]);
     gone.dispose();
@@ -123,6 +132,9 @@ describe("what a run refuses", () => {
   it("runs that need more than is there", async () => {
     expect((await failure(() => model.loss([2]))).code).toBe("ARGUMENT");
     expect((await failure(() => model.runWithCache([2], {} as never))).message).toContain("names");
+    expect((await failure(() => model.runWithCache([2], undefined as never))).code).toBe(
+      "ARGUMENT",
+    );
     using flat = tensor([1, 2, 3]);
     expect((await failure(() => model.unembed(flat))).code).toBe("SHAPE");
   });

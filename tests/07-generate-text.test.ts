@@ -46,7 +46,7 @@ describe("text", () => {
   });
 
   it("of a batch ends each row by itself", async () => {
-    const starts = [0, 3, chain.length - 2].map((i) => [2, ...chain.slice(0, i + 1)]);
+    const starts = [0, 1, chain.length - 2].map((i) => [2, ...chain.slice(0, i + 1)]);
     const texts = await model.generate(starts, greedy).texts();
     for (const [row, ids] of starts.entries()) {
       const given = model.decode(ids, { skipSpecialTokens: true });
@@ -55,7 +55,7 @@ describe("text", () => {
     const counts = [0, 0, 0];
     for await (const { row } of model.generate(starts, greedy))
       counts[row] = (counts[row] ?? 0) + 1;
-    expect(counts).toEqual([chain.length - 1, chain.length - 4, 1]);
+    expect(counts).toEqual([chain.length - 1, chain.length - 2, 1]);
   });
 
   it("goes on past the end token if it is told to", async () => {

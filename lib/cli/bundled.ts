@@ -4,27 +4,23 @@ import { z } from "zod";
 import { GemlensError } from "../errors/index.js";
 import { resolveModel } from "../model/resolve-model.js";
 
-/** What one feature of a bundled coder stands for, by held-out text. */
-export interface NamedFeature {
-  /** The class of words that it fires on. */
-  readonly class: string;
-  readonly layer: number;
-  readonly index: number;
-  /** How well "it fires" tells "the token is of this class", 0 to 1. */
-  readonly f1: number;
+const row = z.object({
+  /** Of words, in the bundled classes.json. */
+  class: z.string(),
+  /** Fires on such words, fires just before them, or makes them more probable. */
+  relation: z.enum(["token", "next", "promotes"]),
+  layer: z.number().int(),
+  index: z.number().int(),
+  /** How surely, 0 to 1. */
+  score: z.number(),
+  /** Its largest activation on held-out text. */
+  maxActivation: z.number(),
   /** The coder's file, in the model's folder. */
-  readonly coder: string;
-}
+  coder: z.string(),
+});
 
-const table = z.array(
-  z.object({
-    class: z.string(),
-    layer: z.number().int(),
-    index: z.number().int(),
-    f1: z.number(),
-    coder: z.string(),
-  }),
-);
+/** What one feature of a bundled coder stands for, as measured on held-out text. */
+export type NamedFeature = Readonly<z.infer<typeof row>>;
 
 /** Whether a model's name means the one that comes with gemlens. */
 export function isBundled(model: string): boolean {
@@ -33,6 +29,12 @@ export function isBundled(model: string): boolean {
 
 export function bundledFolder(): string {
   return resolveModel("tiny");
+}
+
+/** The files of the bundled residual coders, layer by layer. */
+export function bundledCoders(): string[] {
+  const site = join(bundledFolder(), "gemma-scope", "res");
+  return readdirSync(site).map((_, layer) => bundledCoder(layer));
 }
 
 /** The file of a layer's bundled residual coder. NOT_FOUND naming the layers there are. */
@@ -58,14 +60,27 @@ function onlyFile(path: string): string {
   return onlyFile(join(path, entry));
 }
 
-/** The features of a bundled coder that have a name, the surest first; none of other coders. */
-export function namesOf(coderPath: string): NamedFeature[] {
-  const folder = bundledFolder();
-  const coder = relative(folder, coderPath);
-  const file = join(folder, "features.json");
-  if (coder.startsWith("..") || !existsSync(file)) return [];
-  const all = table.parse(JSON.parse(readFileSync(file, "utf8")));
-  return all.filter((entry) => entry.coder === coder).sort((a, b) => b.f1 - a.f1);
+/** Every feature of the bundled coders that has a name, the surest first. */
+export function namedFeatures(): NamedFeature[] {
+  const file = join(bundledFolder(), "features.json");
+  const all = z.array(row).parse(JSON.parse(readFileSync(file, "utf8")));
+  return all.sort((a, b) => b.score - a.score);
+}
+
+/** Names of a coder's features by index; empty for a coder that is not bundled. */
+export function namesOf(coderPath: string): ReadonlyMap<number, string> {
+  const coder = relative(bundledFolder(), coderPath);
+  const names = new Map<number, string>();
+  if (coder.startsWith("..")) return names;
+  for (const entry of namedFeatures()) {
+    if (entry.coder === coder && !names.has(entry.index)) names.set(entry.index, label(entry));
+  }
+  return names;
+}
+
+function label({ class: words, relation }: NamedFeature): string {
+  if (relation === "next") return `${words} next`;
+  return relation === "promotes" ? `promotes ${words}` : words;
 }
 
 /** Held-out documents: text of the model's world that neither model nor coders were trained on. */

@@ -1,51 +1,43 @@
 import type { SAE } from "../coder/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { activeAt } from "./active.js";
-import type { NamedFeature } from "./bundled.js";
-import type { Survey } from "./demo-survey.js";
+import { namesOf } from "./bundled.js";
 
-/** One feature as the demo shows it. */
-export interface ShownFeature {
+/** One feature and what it does in a text. */
+export interface FiredFeature {
+  readonly sae: SAE;
   readonly feature: number;
   readonly name: string | undefined;
   /** Its largest activation in the text. */
   readonly value: number;
-  /** The tokens of the text that it fires on, the strongest first. */
-  readonly here: readonly string[];
-  /** The tokens that it fires on in other texts, the strongest first. */
-  readonly elsewhere: readonly string[];
+  /** The tokens that it fires on, the strongest first. */
+  readonly tokens: readonly string[];
 }
 
-const tokensShown = 5;
-
-/** The features that fire in a text, the strongest first. */
-export async function strongestFeatures(
+/** The features of several coders that fire in a text, the strongest first. */
+export async function firedFeatures(
   model: HookedTransformer,
-  sae: SAE,
+  saes: readonly SAE[],
   text: string,
-  corpus: Survey,
-  names: readonly NamedFeature[],
-): Promise<ShownFeature[]> {
+): Promise<FiredFeature[]> {
   const { ids } = model.toTokens(text);
-  using run = await model.runWithCache(ids, { names: [], features: [sae], logits: false });
-  const acts = await run.features(sae).read();
-  const fired = new Map<number, { id: number; value: number }[]>();
-  for (const [cell, id] of ids.entries()) {
-    if (id === model.tokenizer.bosTokenId) continue;
-    for (const { feature, value } of activeAt(acts, cell)) {
-      fired.set(feature, [...(fired.get(feature) ?? []), { id, value }]);
+  using run = await model.runWithCache(ids, { names: [], features: saes, logits: false });
+  const found: FiredFeature[] = [];
+  for (const sae of saes) {
+    const acts = await run.features(sae).read();
+    const fired = new Map<number, { id: number; value: number }[]>();
+    for (const [cell, id] of ids.entries()) {
+      if (id === model.tokenizer.bosTokenId) continue;
+      for (const { feature, value } of activeAt(acts, cell)) {
+        fired.set(feature, [...(fired.get(feature) ?? []), { id, value }]);
+      }
+    }
+    const names = namesOf(sae.cfg.path);
+    for (const [feature, places] of fired) {
+      places.sort((a, b) => b.value - a.value);
+      const tokens = model.tokenizer.toStrTokens([...new Set(places.map(({ id }) => id))]);
+      found.push({ sae, feature, name: names.get(feature), value: places[0]?.value ?? 0, tokens });
     }
   }
-  const shown = [...fired].map(([feature, places]) => {
-    places.sort((a, b) => b.value - a.value);
-    const distinct = [...new Set(places.map(({ id }) => id))].slice(0, tokensShown);
-    return {
-      feature,
-      name: names.find(({ index }) => index === feature)?.class,
-      value: places[0]?.value ?? 0,
-      here: model.tokenizer.toStrTokens(distinct),
-      elsewhere: corpus.strongestTokens(feature, tokensShown),
-    };
-  });
-  return shown.sort((a, b) => b.value - a.value);
+  return found.sort((a, b) => b.value - a.value);
 }

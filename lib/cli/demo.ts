@@ -2,22 +2,23 @@ import type { Command } from "commander";
 import { SAE } from "../coder/index.js";
 import { GemlensError } from "../errors/index.js";
 import { HookedTransformer } from "../model/index.js";
-import { quoteToken, showTokens, textTable } from "../report/index.js";
-import { bundledCoder, heldOutTexts, type NamedFeature, namesOf } from "./bundled.js";
-import { type ShownFeature, strongestFeatures } from "./demo-features.js";
+import { quoteToken, showTokens, textTable, wordWrap } from "../report/index.js";
+import { bundledCoders, heldOutTexts, namedFeatures } from "./bundled.js";
+import { firedFeatures } from "./demo-features.js";
 import { steeringHook } from "./demo-steer.js";
-import { type Survey, survey } from "./demo-survey.js";
+import { survey } from "./demo-survey.js";
 import { type Paint, paintFor } from "./terminal.js";
 
 const prompt = "One sunny day, Lily";
-const layer = 2;
 const maxNewTokens = 40;
 const sampling = { temperature: 0.7, seed: 3 };
-const featuresShown = 10;
+/** Of the features that fire, the strongest with a name; then each layer's strongest without one. */
+const shown = { named: 8, tokens: 4 };
 /** How many held-out documents tell what a feature does in other texts. */
 const documents = 160;
 const steering = { class: "colours", prompt: "One sunny day, Lily saw", alpha: 2, tokens: 24 };
 const lineWidth = 96;
+const indent = "   ";
 
 interface DemoOptions {
   readonly device: string;
@@ -27,7 +28,7 @@ interface DemoOptions {
 /** What the steps of the demo share. */
 interface Stage {
   readonly model: HookedTransformer;
-  readonly sae: SAE;
+  readonly saes: readonly SAE[];
   readonly paint: Paint;
   readonly write: (text: string) => void;
   readonly say: (line?: string) => void;
@@ -46,28 +47,27 @@ export function register(program: Command): void {
 async function demo({ device, json }: DemoOptions): Promise<void> {
   const loading = stopwatch();
   await using model = await HookedTransformer.fromPretrained("tiny", { device, dtype: "float32" });
-  using sae = await SAE.fromFile(bundledCoder(layer), { device });
+  const saes: SAE[] = [];
+  for (const path of bundledCoders()) saes.push(await SAE.fromFile(path, { device }));
   const load = loading();
   const write = (text: string) => {
     if (!json) process.stdout.write(text);
   };
   const say = (line = "") => write(`${line}\n`);
-  const stage: Stage = { model, sae, paint: paintFor(), write, say };
+  const stage: Stage = { model, saes, paint: paintFor(), write, say };
 
   introduce(stage);
   const { text, generation } = await showText(stage);
   const { tokens, forward } = await showTokensOf(stage, text);
-  const names = namesOf(sae.cfg.path);
-  const corpus = await survey(model, sae, heldOutTexts(documents));
-  const features = await showFeatures(stage, text, corpus, names);
-  const steered = await showSteering(stage, corpus, names);
+  const features = await showFeatures(stage, text);
+  const steered = await showSteering(stage);
   const timings = { loadSeconds: load, ...forward, ...generation };
   showTimings(stage, timings);
   showNext(stage);
   if (json) {
-    const hook = sae.cfg.hookName;
-    console.log(JSON.stringify({ prompt, text, tokens, hook, features, steered, timings }));
+    console.log(JSON.stringify({ prompt, text, tokens, features, steered, timings }));
   }
+  for (const sae of saes) sae.dispose();
 }
 
 function introduce({ model, say }: Stage): void {
@@ -80,12 +80,13 @@ function introduce({ model, say }: Stage): void {
 
 async function showText({ model, paint, write, say }: Stage) {
   say(`\n${paint.bold("1. It writes")}`);
-  write(`   ${paint.dim(prompt)}`);
+  const wrap = wordWrap(lineWidth, indent, indent.length + prompt.length);
+  write(indent + paint.dim(prompt));
   let text = prompt;
   let generatedTokens = 0;
   const watch = stopwatch();
   for await (const token of model.generate(prompt, { maxNewTokens, ...sampling })) {
-    write(token.text.replaceAll("\n", "\n   "));
+    write(wrap(token.text));
     text += token.text;
     generatedTokens++;
   }
@@ -100,60 +101,76 @@ async function showTokensOf({ model, paint, say }: Stage, text: string) {
   using logits = await model.forward(text);
   const forward = { forwardTokens: logits.shape[1] ?? 0, forwardSeconds: watch() };
   say(`\n${paint.bold(`2. As ${tokens.length} tokens`)}`);
-  for (const line of fold(tokens)) say(`   ${showTokens(line, paint.dim("|"))}`);
+  for (const line of fold(tokens)) say(`${indent}${showTokens(line, paint.dim("|"))}`);
   return { tokens, forward };
 }
 
-async function showFeatures(
-  { model, sae, paint, say }: Stage,
-  text: string,
-  corpus: Survey,
-  names: readonly NamedFeature[],
-): Promise<readonly ShownFeature[]> {
-  const all = await strongestFeatures(model, sae, text, corpus, names);
-  const features = all.slice(0, featuresShown);
-  say(`\n${paint.bold("3. Features that fire on it most strongly")}`);
-  say(`   ${paint.dim(`of the ${sae.cfg.dSae} that an SAE learned at ${sae.cfg.hookName}`)}`);
+async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
+  const fired = await firedFeatures(model, saes, text);
+  const named = fired.filter(({ name }) => name !== undefined).slice(0, shown.named);
+  const unnamed = saes.map((sae) => fired.find((it) => it.sae === sae && it.name === undefined));
+  const elsewhere = await survey(model, saes, heldOutTexts(documents));
+  const all = [...named, ...unnamed.filter((it) => it !== undefined)];
+  const features = all.map(({ sae, feature, name, value, tokens }) => ({
+    hook: sae.cfg.hookName,
+    feature,
+    name: name ?? null,
+    value,
+    tokens: tokens.slice(0, shown.tokens),
+    elsewhere: elsewhere(sae, feature, shown.tokens),
+  }));
+  const total = saes.reduce((sum, { cfg }) => sum + cfg.dSae, 0);
+  say(`\n${paint.bold("3. Learned features that fire on it")}`);
+  say(`${indent}${paint.dim(`of ${total} in SAEs at blocks.L.hook_resid_post; some have a name`)}`);
   const quote = (list: readonly string[]) => list.map(quoteToken).join(" ");
-  const rows = features.map(({ feature, name, value, here, elsewhere }) => [
+  const rows = features.map(({ hook, feature, name, value, tokens, elsewhere }) => [
+    /\d+/.exec(hook)?.[0] ?? "",
     `${feature}`,
     value.toFixed(1),
     name ?? "-",
-    quote(here),
+    quote(tokens),
     quote(elsewhere),
   ]);
-  const head = ["feature", "value", "name", "fires here on", "in other texts on"];
-  const [first = "", ...lines] = textTable([head, ...rows], ["right", "right"]);
-  say(`   ${paint.dim(first)}`);
-  for (const line of lines) say(`   ${line}`);
+  const head = ["layer", "feature", "value", "name", "fires here on", "in other texts on"];
+  const [first = "", ...lines] = textTable([head, ...rows], ["right", "right", "right"]);
+  say(`${indent}${paint.dim(first)}`);
+  for (const line of lines) say(`${indent}${line}`);
   return features;
 }
 
-async function showSteering(
-  { model, sae, paint, say }: Stage,
-  corpus: Survey,
-  names: readonly NamedFeature[],
-) {
-  const chosen = names.find((entry) => entry.class === steering.class) ?? names[0];
-  if (chosen === undefined) {
-    throw new GemlensError("NOT_FOUND", "demo: expected a feature with a name, got none");
+async function showSteering({ model, saes, paint, say }: Stage) {
+  const named = namedFeatures().filter((entry) => entry.class === steering.class);
+  const chosen = named.find(({ relation }) => relation === "promotes") ?? named[0];
+  const sae = saes.find(({ cfg }) => chosen !== undefined && cfg.path.endsWith(chosen.coder));
+  if (chosen === undefined || sae === undefined) {
+    throw new GemlensError(
+      "NOT_FOUND",
+      `demo: expected a named feature for ${steering.class}, got none`,
+    );
   }
-  const { index: feature, class: name } = chosen;
+  const { index: feature, class: name, maxActivation } = chosen;
   const { alpha } = steering;
-  const strength = alpha * (corpus.largest[feature] ?? 0);
   const options = { maxNewTokens: steering.tokens, ...sampling };
-  const hooks = [steeringHook(sae, feature, strength)];
+  const hooks = [steeringHook(sae, feature, alpha * maxActivation)];
   const plain = await model.generate(steering.prompt, options).text();
   const steered = await model.generate(steering.prompt, { ...options, hooks }).text();
-  say(`\n${paint.bold(`4. Steered towards feature ${feature}, ${name}`)}`);
-  say(
-    `   ${paint.dim(`a JavaScript hook adds ${alpha} times its largest activation, in its direction, at ${sae.cfg.hookName}`)}`,
-  );
-  const show = (label: string, text: string) =>
-    say(`   ${label}  ${paint.dim(steering.prompt)}${text.replaceAll("\n", "⏎")}`);
-  show("plain  ", plain);
-  show("steered", paint.name(steered));
-  return { feature, name, alpha, strength, prompt: steering.prompt, plain, steered };
+  say(`\n${paint.bold(`4. Steered towards ${name}`)}`);
+  const what = `feature ${feature} with ${alpha} times its largest activation`;
+  say(`${indent}${paint.dim(`a JavaScript hook at ${sae.cfg.hookName} adds ${what}`)}`);
+  const margin = `${indent}         `;
+  const wrapped = (text: string) =>
+    wordWrap(lineWidth, margin, margin.length + steering.prompt.length)(text);
+  say(`${indent}plain    ${paint.dim(steering.prompt)}${wrapped(plain)}`);
+  say(`${indent}steered  ${paint.dim(steering.prompt)}${paint.name(wrapped(steered))}`);
+  return {
+    hook: sae.cfg.hookName,
+    feature,
+    name,
+    alpha,
+    prompt: steering.prompt,
+    plain,
+    steered,
+  };
 }
 
 interface Timings {
@@ -170,9 +187,9 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
   const ms = (seconds: number) => `${(1000 * seconds).toFixed(0)} ms`;
   const speed = (generatedTokens / generationSeconds).toFixed(0);
   say(`\n${paint.bold("5. It took")}`);
-  say(`   ${ms(loadSeconds)} to load libtorch, the model and the SAE`);
-  say(`   ${ms(forwardSeconds)} for a forward pass over ${forwardTokens} tokens`);
-  say(`   ${ms(generationSeconds)} to write ${generatedTokens} tokens: ${speed} a second`);
+  say(`${indent}${ms(loadSeconds)} to load libtorch, the model and the SAE`);
+  say(`${indent}${ms(forwardSeconds)} for a forward pass over ${forwardTokens} tokens`);
+  say(`${indent}${ms(generationSeconds)} to write ${generatedTokens} tokens: ${speed} a second`);
 }
 
 function showNext({ paint, say }: Stage): void {
@@ -183,7 +200,8 @@ function showNext({ paint, say }: Stage): void {
     ['npx gemlens tokens "Hello" --model google/gemma-2-2b', "a Gemma from the Hugging Face cache"],
     ["README.md, docs/hooks.md", "the same from TypeScript, every hook by name"],
   ];
-  for (const [command = "", what = ""] of rows) say(`   ${command}\n      ${paint.dim(what)}`);
+  for (const [command = "", what = ""] of rows)
+    say(`${indent}${command}\n      ${paint.dim(what)}`);
 }
 
 /** Tokens in lines that fit a terminal. */

@@ -94,11 +94,7 @@ function readTokens(
   top: number,
 ): TokenFeatures[] {
   const { ids } = model.toTokens(text);
-  const names = new Map(
-    namesOf(coder.cfg.path)
-      .reverse()
-      .map((entry) => [entry.index, entry.class]),
-  );
+  const names = namesOf(coder.cfg.path);
   return model.toStrTokens(ids).map((token, position) => {
     const id = ids[position] as number;
     const active = activeAt(acts, position).slice(0, top);

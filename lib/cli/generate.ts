@@ -40,11 +40,13 @@ export function register(program: Command): void {
       positive,
     )
     .option("--seed <n>", "repeats a draw (default: a new one, told on stderr)", integer(0))
-    .option("--stop <text...>", "end before any of these texts");
+    .option("--stop <text>", "end before this text; may be given again", collect);
   withModel(command)
     .option("--json", "print one JSON line per token, then one with text, seed and timing")
     .action(generate);
 }
+
+const collect = (text: string, before: readonly string[] = []) => [...before, text];
 
 async function generate(
   words: string[],

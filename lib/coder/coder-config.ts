@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { type CoderFile, openCoderFile } from "../checkpoint/index.js";
 import { argument } from "../errors/check-options.js";
 import type { DtypeName } from "../native/addon.js";
+import { canonicalHook } from "./hook-name.js";
 
 /** What a coder is and where it belongs. */
 export interface CoderConfig {
@@ -38,16 +39,16 @@ export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 /** What `SAE.fromFile` and `Transcoder.fromFile` take. */
 export interface CoderFileOptions {
   /** The hook whose tensor the coder reads; needed where neither path nor config.json tells it. */
-  readonly hookName?: string;
+  readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
-  readonly device?: string;
-  readonly dtype?: CoderDtype;
-  readonly signal?: AbortSignal;
+  readonly device?: string | undefined;
+  readonly dtype?: CoderDtype | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface TranscoderFileOptions extends CoderFileOptions {
   /** The hook whose tensor the transcoder rebuilds. */
-  readonly hookNameOut?: string;
+  readonly hookNameOut?: string | undefined;
 }
 
 /** Everything about a coder that is known before its weights are loaded. */
@@ -61,13 +62,15 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
   const file = openCoderFile(path);
   const { guess, dIn, dOut, dSae } = file;
   checkKind(what, kind, file, path, options);
-  const hookName = options.hookName ?? guess.hookName ?? needHook(what, "hookName", "reads", path);
-  const hookNameOut =
+  const input = options.hookName ?? guess.hookName ?? needHook(what, "hookName", "reads", path);
+  const hookName = canonicalHook(what, input);
+  const output =
     kind === "SAE"
       ? hookName
       : (options.hookNameOut ??
         guess.hookNameOut ??
         needHook(what, "hookNameOut", "rebuilds", path));
+  const hookNameOut = canonicalHook(what, output);
   return {
     architecture: "jumprelu",
     dIn,
@@ -127,7 +130,7 @@ function needHook(what: string, option: string, does: string, path: string): nev
   );
 }
 
-export function layerOf(hookName: string): number | undefined {
+function layerOf(hookName: string): number | undefined {
   const layer = /^blocks\.(\d+)\./.exec(hookName)?.[1];
   return layer === undefined ? undefined : Number(layer);
 }

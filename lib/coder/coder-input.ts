@@ -1,5 +1,4 @@
 import { GemlensError } from "../errors/index.js";
-import { blockAliases, globalAliases } from "../hooks/points.js";
 import type { Tensor } from "../tensor/index.js";
 import { originOf } from "../tensor/internal.js";
 import type { CoderConfig } from "./coder-config.js";
@@ -27,7 +26,7 @@ export function checkWidth(
 }
 
 function isHeads(hookName: string): boolean {
-  return /\.attn\.(?:hook_z|o\.hook_in)$/.test(hookName);
+  return hookName.endsWith(".attn.hook_z");
 }
 
 /**
@@ -59,20 +58,13 @@ function why(got: string, expected: string): string {
   return "the coder was trained on the former";
 }
 
-/** Names of one and the same tensor: aliases, and a block's input is the output of the one before. */
+/** A block's input is the output of the block before it. */
 function sameTensor(a: string, b: string): boolean {
-  return canonical(a) === canonical(b);
+  return asOutput(a) === asOutput(b);
 }
 
-function canonical(name: string): string {
-  const match = /^blocks\.(\d+)\.(.+)$/.exec(name);
-  if (!match) return Object.hasOwn(global, name) ? (global[name] as string) : name;
-  const layer = Number(match[1]);
-  const part = match[2] ?? "";
-  const point = Object.hasOwn(inBlock, part) ? (inBlock[part] as string) : part;
-  if (point !== "hook_resid_pre") return `blocks.${layer}.${point}`;
-  return layer === 0 ? "hook_embed" : `blocks.${layer - 1}.hook_resid_post`;
+function asOutput(name: string): string {
+  const layer = /^blocks\.(\d+)\.hook_resid_pre$/.exec(name)?.[1];
+  if (layer === undefined) return name;
+  return layer === "0" ? "hook_embed" : `blocks.${Number(layer) - 1}.hook_resid_post`;
 }
-
-const global: Readonly<Record<string, string>> = globalAliases;
-const inBlock: Readonly<Record<string, string>> = blockAliases;

@@ -20,15 +20,15 @@ export interface FeatureRef {
 
 export interface EncodeOptions {
   /** Only these features are computed. */
-  readonly features?: readonly number[];
+  readonly features?: readonly number[] | undefined;
   /** Takes a tensor that is known to come from another hook. */
-  readonly unchecked?: boolean;
-  readonly signal?: AbortSignal;
+  readonly unchecked?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface CoderCallOptions {
-  readonly unchecked?: boolean;
-  readonly signal?: AbortSignal;
+  readonly unchecked?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What `edit` calls: changes the activations in place, or returns others. */
@@ -113,7 +113,7 @@ export abstract class Coder implements Disposable {
   async decode(
     acts: FeatureActs,
     x?: Tensor,
-    options: { signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_out"]>> {
     checkOptions("decode", options, ["signal"]);
     const handle = this.#alive("decode");

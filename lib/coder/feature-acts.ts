@@ -12,8 +12,8 @@ import { strongest } from "./strongest.js";
 /** Which tokens an edit touches; left out: every real token of every row. */
 export interface EditOptions {
   /** Counted in each row's real tokens, negative from its end. */
-  readonly positions?: number | readonly number[];
-  readonly batch?: number | readonly number[];
+  readonly positions?: number | readonly number[] | undefined;
+  readonly batch?: number | readonly number[] | undefined;
 }
 
 /** One active feature of one token. */

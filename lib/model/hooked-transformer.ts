@@ -79,7 +79,7 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /** One readable string per token of a text (with its BOS) or of ids; ARGUMENT for a batch. */
-  toStrTokens(input: TokenInput, options: { prependBos?: boolean } = {}): string[] {
+  toStrTokens(input: TokenInput, options: { prependBos?: boolean | undefined } = {}): string[] {
     checkOptions("toStrTokens", options, ["prependBos"]);
     const rows = tokenRows(readTokens("toStrTokens", input, this.#unlimited, options));
     if (rows.length !== 1) throw argument("toStrTokens", "one text", "input", rows.length);
@@ -87,9 +87,12 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /** The text of token ids. */
-  decode(ids: TokenIds | number, options: { skipSpecialTokens?: boolean } = {}): string {
+  decode(
+    ids: TokenIds | number,
+    options: { skipSpecialTokens?: boolean | undefined } = {},
+  ): string {
     checkOptions("decode", options, ["skipSpecialTokens"]);
-    return this.tokenizer.decode(ids, options);
+    return this.tokenizer.decode(ids, { skipSpecialTokens: options.skipSpecialTokens ?? false });
   }
 
   /** The id of a text that is exactly one token, such as " Paris"; else ARGUMENT. */
@@ -100,10 +103,12 @@ export class HookedTransformer implements AsyncDisposable {
   /** The prompt of a conversation by the model's own template, BOS included. */
   applyChatTemplate(
     messages: readonly ChatMessage[],
-    options: { addGenerationPrompt?: boolean } = {},
+    options: { addGenerationPrompt?: boolean | undefined } = {},
   ): string {
     checkOptions("applyChatTemplate", options, ["addGenerationPrompt"]);
-    return this.tokenizer.applyChatTemplate(messages, options);
+    return this.tokenizer.applyChatTemplate(messages, {
+      addGenerationPrompt: options.addGenerationPrompt ?? true,
+    });
   }
 
   /**
@@ -212,7 +217,7 @@ export class HookedTransformer implements AsyncDisposable {
   /** Token embeddings times √d_model: [batch, pos, d_model], what hook_embed has. */
   async embed(
     input: TokenInput,
-    options: TokenOptions & { readonly signal?: AbortSignal } = {},
+    options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_model"]>> {
     const model = this.#core.handle("embed");
     checkOptions("embed", options, ["prependBos", "paddingSide", "signal"]);
@@ -228,7 +233,10 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /** The final RMSNorm, gain included, of x [.., d_model]. */
-  async finalNorm<T extends Tensor>(x: T, options: { signal?: AbortSignal } = {}): Promise<T> {
+  async finalNorm<T extends Tensor>(
+    x: T,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<T> {
     const model = this.#core.handle("finalNorm");
     checkOptions("finalNorm", options, ["signal"]);
     this.#checkWidth("finalNorm", x);
@@ -243,7 +251,7 @@ export class HookedTransformer implements AsyncDisposable {
   /** Logits [.., d_vocab] of a normed residual x [.., d_model], soft cap included. */
   async unembed(
     x: Tensor,
-    options: { signal?: AbortSignal } = {},
+    options: { signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_vocab"]>> {
     const model = this.#core.handle("unembed");
     checkOptions("unembed", options, ["signal"]);

@@ -94,8 +94,9 @@ export async function runWithCache(
 ): Promise<Run> {
   const what = "runWithCache";
   core.handle(what);
+  if (options === undefined) throw argument(what, "options with names", "options", "none");
   checkOptions(what, options, [...runKeys, "names", "features", "logits", "stopAtLayer"]);
-  const { logits = "all", features: coders = [] } = options ?? {};
+  const { logits = "all", features: coders = [] } = options;
   if (logits !== "all" && logits !== "last" && logits !== false) {
     throw argument(what, '"all", "last" or false', "logits", JSON.stringify(logits));
   }

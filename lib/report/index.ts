@@ -1,2 +1,3 @@
 export { textTable } from "./text-table.js";
 export { quoteToken, showTokens } from "./token-text.js";
+export { wordWrap } from "./word-wrap.js";

@@ -201,6 +201,17 @@ Tensor whereOp(Tensor condition, Operand a, Operand b) {
                asTensor(b, type, condition.device()));
 }
 
+Tensor indexOp(Tensor t, int64_t dim, Tensor indices) {
+  // On the CPU libtorch checks them; on CUDA one out of range is an assert that poisons the process.
+  if (!t.is_cpu() && indices.numel() > 0 && dim >= -t.dim() && dim < t.dim()) {
+    const int64_t extent = t.size(dim);
+    if (indices.min().item<int64_t>() < 0 || indices.max().item<int64_t>() >= extent) {
+      throw Error(code::kArgument, concat("expected indices in 0 ≤ i < ", extent));
+    }
+  }
+  return t.index_select(dim, indices);
+}
+
 Tensor toOp(Tensor t, std::optional<std::string> dtype, std::optional<std::string> device) {
   return t.to(device ? deviceFromName(*device) : t.device(),
               dtype ? dtypeFromName(*dtype) : t.scalar_type());
@@ -247,8 +258,7 @@ void exportVocabulary(Environment& environment, napi_value exports) {
   }>(environment, ops);
   op<"select", [](Tensor t, int64_t dim, int64_t index) { return t.select(dim, index); }>(
       environment, ops);
-  op<"index", [](Tensor t, int64_t dim, Tensor indices) { return t.index_select(dim, indices); }>(
-      environment, ops);
+  op<"index", indexOp>(environment, ops);
   op<"unsqueeze", [](Tensor t, int64_t dim) { return t.unsqueeze(dim); }>(environment, ops);
   op<"squeeze", [](Tensor t, std::optional<int64_t> dim) {
     return dim ? t.squeeze(*dim) : t.squeeze();

@@ -35,8 +35,9 @@ JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec,
   checkShape("b_dec", bDec_, {dOut()});
   checkShape("threshold", threshold_, {dSae()});
   if (skip_.defined()) checkShape("affine_skip_connection", skip_, {dIn(), dOut()});
-  if (!threshold_.isfinite().logical_and(threshold_.ge(0)).all().item<bool>()) {
-    throw Error(code::kCheckpoint, "coder: expected finite thresholds ≥ 0, got one that is not",
+  // A threshold below 0 is legal: relu has the last word there.
+  if (!threshold_.isfinite().all().item<bool>()) {
+    throw Error(code::kCheckpoint, "coder: expected finite thresholds, got one that is not",
                 {{"tensor", std::string("threshold")}});
   }
 }

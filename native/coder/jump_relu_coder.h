@@ -14,7 +14,7 @@ namespace gemlens::coder {
 
 class JumpReluCoder {
  public:
-  // Throws CHECKPOINT unless the shapes agree and thresholds are finite and not negative.
+  // Throws CHECKPOINT unless the shapes agree and thresholds are finite.
   JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold, Tensor skip);
 
   int64_t dIn() const { return wEnc_.size(0); }

@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/dtype.h"
@@ -16,8 +17,12 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
                  const std::string& dtype, c10::Device device) {
   checkpoint::MappedFiles files;
   for (const auto& source : sources) checkpoint::checkWithinFile(source, files);
+  // "auto" is the embedding's type for all, as one product cannot mix two.
+  const auto embedding = std::find_if(sources.begin(), sources.end(),
+                                      [](const auto& source) { return source.name == "embed_tokens"; });
   for (const auto& source : sources) {
-    const auto type = dtypeOnDevice(source.type, dtype, device.is_cpu());
+    const auto inFile = embedding == sources.end() ? source.type : embedding->type;
+    const auto type = dtypeOnDevice(inFile, dtype, device.is_cpu());
     byName_[source.name] = checkpoint::loadTensor(source, files, type, device);
   }
   const auto take = [&](const std::string& name, std::vector<int64_t> shape) -> const Tensor& {

@@ -33,7 +33,9 @@ test("wrong usage ends with 2, and says on stderr what was wrong", () => {
   }
   const version = gemlens(["setup", "--torch", "newest"], works());
   expect(version.status).toBe(2);
-  expect(version.stderr).toBe("gemlens: setup: expected a version like 2.15.0, got newest\n");
+  expect(version.stderr).toBe(
+    "gemlens: ARGUMENT: setup: expected a version like 2.15.0, got newest\n",
+  );
 });
 
 test("--help and --version are data, with 0", () => {

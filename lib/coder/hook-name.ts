@@ -1,0 +1,20 @@
+import { GemlensError } from "../errors/index.js";
+import { HookTable } from "../hooks/hook-table.js";
+
+/**
+ * The name that caches use for a hook, of whatever name for it is given. Layers are not checked: a
+ * coder does not know its model's depth. NOT_FOUND with the closest names for what is no hook.
+ */
+export function canonicalHook(what: string, name: string): string {
+  const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(name) ?? [];
+  // One layer is enough to know all names; it stands for the layer that was asked for.
+  const table = new HookTable(1, true);
+  if (layer === undefined) return table.resolve(name, what).name;
+  const asked = (text: string) => text.replaceAll("blocks.0.", `blocks.${Number(layer)}.`);
+  try {
+    return asked(table.resolve(`blocks.0.${point}`, what).name);
+  } catch (error) {
+    if (!GemlensError.is(error, "NOT_FOUND")) throw error;
+    throw new GemlensError("NOT_FOUND", asked(error.message), { ...error.fields, name }, error);
+  }
+}

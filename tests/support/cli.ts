@@ -1,0 +1,52 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+
+export const root = join(import.meta.dirname, "../..");
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A `node` process that runs TypeScript, with all of `input` on its standard input. */
+export function runTypeScript(
+  args: readonly string[],
+  options: {
+    readonly input?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Closes the process's standard output after this many bytes, as `head` does. */
+    readonly closeAfter?: number;
+  } = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, ["--import", "tsx", ...args], {
+    cwd: root,
+    env: { ...process.env, ...options.env },
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    if (options.closeAfter !== undefined && stdout.length >= options.closeAfter) {
+      child.stdout.destroy();
+    }
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  // A command with its text in the arguments ends without reading any of this.
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input ?? "");
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** `gemlens …` from the sources. */
+export function gemlens(
+  args: readonly string[],
+  options?: Parameters<typeof runTypeScript>[1],
+): Promise<Finished> {
+  return runTypeScript([join(root, "lib/cli/main.ts"), ...args], options);
+}
