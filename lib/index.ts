@@ -3,5 +3,6 @@ export * from "./coder/index.js";
 export * from "./errors/index.js";
 export * from "./hooks/index.js";
 export * from "./model/index.js";
+export { type DoctorReport, doctor } from "./native/doctor.js";
 export * from "./tensor/index.js";
 export { type ChatMessage, type TokenBatch, type TokenIds, Tokenizer } from "./tokenizer/index.js";

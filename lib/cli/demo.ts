@@ -101,7 +101,8 @@ async function showTokensOf({ model, paint, say }: Stage, text: string) {
   using logits = await model.forward(text);
   const forward = { forwardTokens: logits.shape[1] ?? 0, forwardSeconds: watch() };
   say(`\n${paint.bold(`2. As ${tokens.length} tokens`)}`);
-  for (const line of fold(tokens)) say(`${indent}${showTokens(line, paint.dim("|"))}`);
+  const bar = paint.dim("|");
+  for (const line of fold(tokens)) say(`${indent}${showTokens(line, bar)}${bar}`);
   return { tokens, forward };
 }
 

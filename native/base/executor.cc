@@ -1,6 +1,5 @@
 #include "base/executor.h"
 
-#include <algorithm>
 #include <chrono>
 
 #if defined(__x86_64__)
@@ -52,18 +51,43 @@ void Executor::runTask(Task& task) {
 void Executor::submit(Task task) {
   {
     std::lock_guard lock(mutex_);
-    if (task.parentWait != 0 && isActive(task.parentWait)) {
-      nested_.push_back(std::move(task));
-      nestedCount_.fetch_add(1, std::memory_order_release);
-    } else {
-      queue_.push_back(std::move(task));
-    }
+    enqueue(std::move(task));
   }
   changed_.notify_all();
 }
 
-bool Executor::isActive(int64_t wait) const {
-  return std::find(activeWaits_.begin(), activeWaits_.end(), wait) != activeWaits_.end();
+void Executor::enqueue(Task task) {
+  for (Wait* wait : activeWaits_) {
+    if (wait->id != task.parentWait) continue;
+    wait->nested.push_back(std::move(task));
+    wait->nestedCount.fetch_add(1, std::memory_order_release);
+    return;
+  }
+  queue_.push_back(std::move(task));
+}
+
+void Executor::dropCancelled() {
+  std::vector<Task> dropped;
+  const auto drop = [&](std::deque<Task>& tasks) {
+    int count = 0;
+    for (auto it = tasks.begin(); it != tasks.end();) {
+      if (!it->token->cancelled()) {
+        ++it;
+        continue;
+      }
+      dropped.push_back(std::move(*it));
+      it = tasks.erase(it);
+      ++count;
+    }
+    return count;
+  };
+  {
+    std::lock_guard lock(mutex_);
+    drop(queue_);
+    for (Wait* wait : activeWaits_)
+      wait->nestedCount.fetch_sub(drop(wait->nested), std::memory_order_release);
+  }
+  for (Task& task : dropped) task.run();
 }
 
 void Executor::wake() {
@@ -72,12 +96,12 @@ void Executor::wake() {
   changed_.notify_all();
 }
 
-bool Executor::takeNested(Task& out) {
+bool Executor::takeNested(Wait& wait, Task& out) {
   std::lock_guard lock(mutex_);
-  if (nested_.empty()) return false;
-  out = std::move(nested_.front());
-  nested_.pop_front();
-  nestedCount_.fetch_sub(1, std::memory_order_release);
+  if (wait.nested.empty()) return false;
+  out = std::move(wait.nested.front());
+  wait.nested.pop_front();
+  wait.nestedCount.fetch_sub(1, std::memory_order_release);
   return true;
 }
 
@@ -85,7 +109,7 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
   {
     // Before asking: the answer's side may submit nested tasks at once.
     std::lock_guard lock(mutex_);
-    activeWaits_.push_back(wait.id);
+    activeWaits_.push_back(&wait);
   }
   ask();
   const auto done = [&] {
@@ -93,9 +117,10 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
   };
   auto spinEnd = std::chrono::steady_clock::now() + kSpin;
   while (!done()) {
-    if (nestedCount_.load(std::memory_order_acquire) > 0) {
+    if (wait.nestedCount.load(std::memory_order_acquire) > 0) {
+      // Its own only: another wait's task on top of this one could wait for what lies below it.
       Task task;
-      if (takeNested(task)) runTask(task);
+      if (takeNested(wait, task)) runTask(task);
       spinEnd = std::chrono::steady_clock::now() + kSpin;
       continue;
     }
@@ -104,20 +129,16 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
       continue;
     }
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return done() || !nested_.empty(); });
+    changed_.wait(lock, [&] { return done() || !wait.nested.empty(); });
   }
   std::lock_guard lock(mutex_);
-  activeWaits_.erase(std::find(activeWaits_.begin(), activeWaits_.end(), wait.id));
-  // What this wait's hook left behind unanswered goes on as an ordinary task.
-  for (auto it = nested_.begin(); it != nested_.end();) {
-    if (isActive(it->parentWait)) {
-      ++it;
-      continue;
-    }
-    queue_.push_back(std::move(*it));
-    it = nested_.erase(it);
-    nestedCount_.fetch_sub(1, std::memory_order_release);
+  activeWaits_.pop_back();
+  // What this wait's hook left behind goes on in the hook around it, or as ordinary tasks.
+  for (Task& task : wait.nested) {
+    task.parentWait = activeWaits_.empty() ? 0 : activeWaits_.back()->id;
+    enqueue(std::move(task));
   }
+  wait.nested.clear();
 }
 
 void Executor::loop() {

@@ -31,12 +31,6 @@ class CancelToken {
   std::atomic<bool> cancelled_{false};
 };
 
-// A wait of the executor for one answer, e.g. of one hook call.
-struct Wait {
-  int64_t id = 0;
-  std::atomic<bool> answered{false};
-};
-
 struct Task {
   // The wait from inside which it was submitted, 0 for none.
   int64_t parentWait = 0;
@@ -44,6 +38,15 @@ struct Task {
   std::function<void()> run;
   // Cancelled when the executor stops while the task runs.
   std::shared_ptr<CancelToken> token;
+};
+
+// A wait of the executor for one answer, e.g. of one hook call.
+struct Wait {
+  int64_t id = 0;
+  std::atomic<bool> answered{false};
+  // Submitted from inside this wait; guarded by the executor's mutex.
+  std::deque<Task> nested;
+  std::atomic<int> nestedCount{0};
 };
 
 class Executor {
@@ -62,21 +65,22 @@ class Executor {
   // From any thread, after `wait.answered` was set.
   void wake();
 
+  // From any thread: a cancelled task that has not begun is run now, that is, rejected.
+  void dropCancelled();
+
   // Lets the running task end at its next check, drops the rest (their owner rejects them), joins.
   void stop();
 
  private:
   void loop();
   void runTask(Task& task);
-  bool takeNested(Task& out);
-  bool isActive(int64_t wait) const;
+  bool takeNested(Wait& wait, Task& out);
+  void enqueue(Task task);  // mutex_ held
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> queue_;
-  std::deque<Task> nested_;
-  std::atomic<int> nestedCount_{0};
-  std::vector<int64_t> activeWaits_;                   // guarded by mutex_; innermost last
+  std::vector<Wait*> activeWaits_;                     // guarded by mutex_; innermost last
   std::vector<std::shared_ptr<CancelToken>> running_;  // guarded by mutex_; innermost last
   bool stopping_ = false;                              // guarded by mutex_
   std::thread thread_;

@@ -68,7 +68,13 @@ void Environment::drain(napi_env env, napi_value, void* context, void*) {
     std::lock_guard lock(self->mutex_);
     work.swap(self->posted_);
   }
-  for (auto& item : work) item(env);
+  for (auto& item : work) {
+    try {
+      item(env);
+    } catch (...) {
+      // A worker that is being terminated refuses every call: nobody is left to tell.
+    }
+  }
 }
 
 void Environment::taskStarted() {
@@ -79,8 +85,11 @@ void Environment::taskEnded() {
   if (--pending_ == 0) napi_unref_threadsafe_function(env_, bridge_);
 }
 
-void Environment::wakeExecutors() {
-  for (auto& [name, executor] : executors_) executor->wake();
+void Environment::dropCancelled() {
+  for (auto& [name, executor] : executors_) {
+    executor->wake();
+    executor->dropCancelled();
+  }
 }
 
 void Environment::checkNotInsideOwnHook(int64_t call, const void* model) const {

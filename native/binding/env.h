@@ -24,8 +24,10 @@ struct HookCall {
   enum class Outcome { Observed, Replaced, Failed } outcome = Outcome::Observed;
   Tensor replacement;
   Executor* executor = nullptr;
-  const void* model = nullptr;  // whose run is waiting
-  int64_t parentCall = 0;       // the hook call that run was submitted from
+  const void* model = nullptr;                // whose run is waiting
+  int64_t parentCall = 0;                     // the hook call that run was submitted from
+  std::atomic<bool> abandoned{false};         // the run was aborted meanwhile
+  std::shared_ptr<std::vector<Tensor>> uses;  // JS thread: what hooks of the run returned
 };
 
 class Environment {
@@ -48,7 +50,7 @@ class Environment {
 
   // JS thread. Tasks by the caller's id, for abort.
   std::unordered_map<int64_t, std::shared_ptr<CancelToken>>& tokens() { return tokens_; }
-  void wakeExecutors();
+  void dropCancelled();
   // JS thread. Hook calls that are not settled.
   std::unordered_map<int64_t, std::shared_ptr<HookCall>>& hookCalls() { return hookCalls_; }
   int64_t nextCallId() { return ++lastCallId_; }

@@ -44,7 +44,7 @@ napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* 
   } catch (const Error& e) {
     return make(env, e.code(), e.what(), e.fields());
   } catch (const Napi::Error& e) {
-    return e.Value();
+    return make(env, code::kArgument, prefix + e.Message(), {});
   } catch (const c10::OutOfMemoryError& e) {
     return make(env, code::kOutOfMemory, prefix + firstLine(e.what_without_backtrace()),
                 {{"device", std::string("cuda")}});
@@ -65,7 +65,11 @@ napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* 
 void throwToJs(napi_env env, const std::exception_ptr& error, const char* what) {
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
-  napi_throw(env, toJsError(env, error, what));
+  try {
+    napi_throw(env, toJsError(env, error, what));
+  } catch (...) {
+    // A worker that is being terminated makes no error objects.
+  }
 }
 
 }  // namespace gemlens::binding

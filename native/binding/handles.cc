@@ -1,6 +1,7 @@
 #include "binding/handles.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/dtype.h"
@@ -59,8 +60,16 @@ std::vector<Tensor> HandleTable::tensorsOf(const Payload& payload) {
   return {};
 }
 
+// What a model, coder or key-value cache holds besides: V8 must know that collecting it pays.
+int64_t HandleTable::ownBytes(const Payload& payload) {
+  if (const auto* model = std::get_if<ModelPtr>(&payload)) return (*model)->weights().bytes();
+  if (const auto* coder = std::get_if<CoderPtr>(&payload)) return (*coder)->bytes();
+  if (const auto* cache = std::get_if<KvCachePtr>(&payload)) return (*cache)->bytesWhenFull();
+  return 0;
+}
+
 void HandleTable::account(const Payload& payload, int sign) {
-  int64_t change = 0;
+  int64_t change = sign * ownBytes(payload);
   for (const Tensor& tensor : tensorsOf(payload)) {
     Storage& storage = storages_[key(tensor)];
     if (sign > 0) {
@@ -148,8 +157,8 @@ void HandleTable::release(uint32_t index) {
   account(slot.payload, -1);
   slot.payload = Tensor();
   slot.used = false;
-  slot.generation = (slot.generation + 1) & ((1u << kGenerationBits) - 1);
-  free_.push_back(index);
+  // A slot whose generations are used up is retired: a stale handle must never come alive again.
+  if (++slot.generation < (1u << kGenerationBits) - 1) free_.push_back(index);
   --live_;
 }
 
@@ -221,10 +230,7 @@ napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
       env_, owner->mutable_data(), owner->nbytes(),
       [](napi_env, void*, void* hint) { delete static_cast<c10::Storage*>(hint); }, owner, &buffer);
   // On failure Node still calls the finalizer (Node 20, more than 4 GiB): never delete it here.
-  if (status == napi_no_external_buffers_allowed) {
-    throw Error(code::kUnsupported,
-                "data: this runtime allows no buffers over native memory; use read()");
-  }
+  if (status == napi_no_external_buffers_allowed) return nullptr;
   if (status != napi_ok) {
     bool pending = false;
     napi_is_exception_pending(env_, &pending);
@@ -232,7 +238,7 @@ napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
     if (pending) napi_get_and_clear_last_exception(env_, &ignored);
     throw Error(code::kUnsupported,
                 concat("data: the runtime cannot make an ArrayBuffer of ",
-                       tensor.storage().nbytes(), " bytes; use slice() and contiguous() first"));
+                       tensor.storage().nbytes(), " bytes; take a part with slice(…).clone()"));
   }
   if (cached != nullptr) check(napi_create_reference(env_, buffer, 0, cached), "data");
   return buffer;
@@ -254,11 +260,17 @@ napi_value HandleTable::typedArray(const Tensor& tensor) {
     check(napi_create_typedarray(env_, type, 0, empty, 0, &result), "data");
     return result;
   }
-  const auto offset = static_cast<size_t>(tensor.storage_offset()) * tensor.element_size();
-  const napi_value buffer = arrayBuffer(tensor);
-  check(napi_create_typedarray(env_, type, static_cast<size_t>(tensor.numel()), buffer, offset,
-                               &result),
-        "data");
+  const auto count = static_cast<size_t>(tensor.numel());
+  size_t offset = static_cast<size_t>(tensor.storage_offset()) * tensor.element_size();
+  napi_value buffer = arrayBuffer(tensor);
+  if (buffer == nullptr) {
+    // A runtime that allows no buffers over native memory (Electron) gets a copy.
+    void* data = nullptr;
+    check(napi_create_arraybuffer(env_, tensor.nbytes(), &data, &buffer), "data");
+    std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());
+    offset = 0;
+  }
+  check(napi_create_typedarray(env_, type, count, buffer, offset, &result), "data");
   return result;
 }
 

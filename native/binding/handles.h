@@ -87,12 +87,14 @@ class HandleTable {
   };
   static const void* key(const Tensor& tensor) { return tensor.storage().unsafeGetStorageImpl(); }
   static std::vector<Tensor> tensorsOf(const Payload& payload);
+  static int64_t ownBytes(const Payload& payload);
 
   Slot& slot(napi_value handle, size_t kind);
   Slot* find(napi_value handle, size_t* kind);
   void release(uint32_t index);
   void account(const Payload& payload, int sign);
   void dropStorage(const void* key, Storage& storage, bool detach);
+  // Null where the runtime allows no buffers over native memory.
   napi_value arrayBuffer(const Tensor& tensor);
 
   napi_env env_;

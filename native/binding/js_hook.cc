@@ -26,6 +26,9 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
     try {
       call.replacement = environment.handles().tensor(value);
       call.outcome = Outcome::Replaced;
+      // The run reads it until it ends.
+      environment.handles().addUser(call.replacement);
+      call.uses->push_back(call.replacement);
     } catch (const Error&) {
       call.outcome = Outcome::Failed;
     }
@@ -35,6 +38,7 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
 
 void ask(Environment& environment, const HookTarget& target, const std::shared_ptr<HookCall>& call,
          int index, const Tensor& activation, const hooks::Position& position) {
+  if (call->abandoned.load(std::memory_order_acquire)) return;
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
   napi_value result = nullptr;
@@ -90,11 +94,19 @@ Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
   call->executor = target_->executor;
   call->model = target_->model;
   call->parentCall = target_->parentCall;
+  call->uses = target_->uses;
   target_->executor->await(call->wait, token_, [&] {
     target_->environment->post([target = target_, call, index = index_, x, position](napi_env) {
       ask(*target->environment, *target, call, index, x, position);
     });
   });
+  if (token_.cancelled()) {
+    // The hook may go on for long, but no run waits for it any more.
+    call->abandoned.store(true, std::memory_order_release);
+    Environment* environment = target_->environment;
+    environment->post(
+        [environment, id = call->wait.id](napi_env) { environment->hookCalls().erase(id); });
+  }
   token_.check();
   if (call->outcome == Outcome::Failed) {
     const std::string name = hooks::pointName(position.point);

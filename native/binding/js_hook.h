@@ -27,6 +27,7 @@ struct HookTarget {
   std::shared_ptr<JsFunction> onHook;
   const void* model = nullptr;
   int64_t parentCall = 0;
+  std::shared_ptr<std::vector<Tensor>> uses = std::make_shared<std::vector<Tensor>>();
 };
 
 class JsHookAction final : public hooks::Action {

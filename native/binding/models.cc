@@ -186,7 +186,8 @@ napi_value kvCacheCreate(Arguments& args) {
   const int64_t batch = readInt(args.env(), args[1]), capacity = readInt(args.env(), args[2]);
   if (batch < 1 || capacity < 1)
     throw Error(code::kArgument, "kvCache: expected a batch and a capacity of at least 1");
-  return args.handles().create(std::make_shared<model::KvCache>(model->config(), batch, capacity));
+  return args.handles().create(std::make_shared<model::KvCache>(
+      model->config(), c10::elementSize(model->dtype()), batch, capacity));
 }
 
 napi_value kvCacheLength(Arguments& args) {

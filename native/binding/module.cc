@@ -50,7 +50,7 @@ napi_value abortTask(Arguments& args) {
   const auto found = tokens.find(readInt(args.env(), args[0]));
   if (found != tokens.end()) {
     found->second->cancel();
-    args.environment.wakeExecutors();
+    args.environment.dropCancelled();
   }
   return jsUndefined(args.env());
 }

@@ -49,6 +49,10 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
   if (napi_value step = optionalProperty(env, request, "step")) request_.step = readInt(env, step);
   if (napi_value kv = optionalProperty(env, request, "kv")) {
     request_.kv = environment_.handles().kvCache(kv);
+    if (!request_.kv->fits(model_->config())) {
+      throw Error(code::kArgument,
+                  "forward: expected a key-value cache of this model, got another's");
+    }
     if (request_.kv->batch() != request_.batch) {
       throw Error(code::kShape, concat("forward: expected ", request_.kv->batch(),
                                        " rows for this key-value cache, got ", request_.batch));
@@ -302,7 +306,10 @@ napi_value ModelRun::finish(napi_env env) {
 }
 
 void ModelRun::settled() {
-  if (hookTarget_) hookTarget_->onHook->release();
+  if (!hookTarget_) return;
+  for (const Tensor& tensor : *hookTarget_->uses) environment_.handles().removeUser(tensor);
+  hookTarget_->uses->clear();
+  hookTarget_->onHook->release();
 }
 
 }  // namespace gemlens::binding

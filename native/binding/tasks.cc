@@ -24,13 +24,14 @@ void settle(Environment& environment, napi_env env, Pending& pending) {
       pending.error = std::current_exception();
     }
   }
+  if (pending.options.onSettled) pending.options.onSettled();
+  environment.taskEnded();
+  // Last: where the environment is being terminated, making the error throws.
   if (pending.error) {
     napi_reject_deferred(env, pending.deferred, toJsError(env, pending.error));
   } else {
     napi_resolve_deferred(env, pending.deferred, value);
   }
-  if (pending.options.onSettled) pending.options.onSettled();
-  environment.taskEnded();
 }
 
 }  // namespace
@@ -45,6 +46,7 @@ TaskContext readContext(const Arguments& args, size_t index) {
 
 napi_value submit(Environment& environment, c10::Device device, const TaskContext& context,
                   Work work, TaskOptions options) {
+  Executor& executor = environment.executor(device);
   auto pending = std::make_shared<Pending>();
   napi_value promise = nullptr;
   if (napi_create_promise(environment.env(), &pending->deferred, &promise) != napi_ok) {
@@ -64,6 +66,7 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     try {
       pending->token->check();
       pending->finish = pending->work(*pending->token);
+      pending->token->check();
     } catch (...) {
       pending->error = std::current_exception();
     }
@@ -72,7 +75,7 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     pending->work = nullptr;
     environment.post([pending, &environment](napi_env env) { settle(environment, env, *pending); });
   };
-  environment.executor(device).submit(std::move(task));
+  executor.submit(std::move(task));
   return promise;
 }
 

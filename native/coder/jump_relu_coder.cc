@@ -42,6 +42,14 @@ JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec,
   }
 }
 
+int64_t JumpReluCoder::bytes() const {
+  size_t total = 0;
+  for (const Tensor& tensor : {wEnc_, wDec_, bEnc_, bDec_, threshold_, skip_}) {
+    if (tensor.defined()) total += tensor.nbytes();
+  }
+  return static_cast<int64_t>(total);
+}
+
 Tensor JumpReluCoder::parameter(const std::string& name) const {
   if (name == "W_enc") return wEnc_;
   if (name == "W_dec") return wDec_;
@@ -125,6 +133,10 @@ Tensor JumpReluCoder::forward(const Tensor& x) const {
 
 Tensor JumpReluCoder::applyEdit(const Tensor& base, const Features& before,
                                 const Features& after) const {
+  if (before.dSae != dSae()) {
+    throw Error(code::kShape,
+                concat("edit: expected features of a coder with ", dSae(), ", got ", before.dSae));
+  }
   const ops::SparseRows change = difference(before, after);
   const int64_t rows = change.indptr.size(0) - 1;
   if (base.numel() != rows * dOut()) {

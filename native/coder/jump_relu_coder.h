@@ -22,6 +22,7 @@ class JumpReluCoder {
   int64_t dOut() const { return wDec_.size(1); }
   bool hasSkip() const { return skip_.defined(); }
   c10::Device device() const { return wEnc_.device(); }
+  int64_t bytes() const;
   // W_enc, W_dec, b_enc, b_dec, threshold, skip. Throws NOT_FOUND.
   Tensor parameter(const std::string& name) const;
 

@@ -12,13 +12,33 @@ constexpr int64_t kSlack = 64;
 
 }  // namespace
 
-KvCache::KvCache(const ModelConfig& config, int64_t batch, int64_t capacity)
-    : batch_(batch), capacity_(capacity) {
+KvCache::KvCache(const ModelConfig& config, size_t elementBytes, int64_t batch, int64_t capacity)
+    : kvHeads_(config.kvHeads),
+      dHead_(config.dHead),
+      elementBytes_(elementBytes),
+      batch_(batch),
+      capacity_(capacity) {
   for (const LayerConfig& layer : config.layers) {
     Layer entry;
     entry.window = layer.window;
     layers_.push_back(std::move(entry));
   }
+}
+
+bool KvCache::fits(const ModelConfig& config) const {
+  bool same = config.kvHeads == kvHeads_ && config.dHead == dHead_ &&
+              config.layers.size() == layers_.size();
+  for (size_t i = 0; same && i < layers_.size(); ++i)
+    same = config.layers[i].window == layers_[i].window;
+  return same;
+}
+
+int64_t KvCache::bytesWhenFull() const {
+  int64_t columns = 0;
+  for (const Layer& layer : layers_) {
+    columns += layer.window > 0 ? std::min(capacity_, layer.window - 1 + kSlack) : capacity_;
+  }
+  return 2 * columns * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(elementBytes_);
 }
 
 void KvCache::grow(Layer& layer, const Tensor& like, int64_t slots) {

@@ -12,7 +12,12 @@ namespace gemlens::model {
 class KvCache {
  public:
   // `capacity`: columns that may ever be appended.
-  KvCache(const ModelConfig& config, int64_t batch, int64_t capacity);
+  KvCache(const ModelConfig& config, size_t elementBytes, int64_t batch, int64_t capacity);
+
+  // Whether it was made for a model of these sizes.
+  bool fits(const ModelConfig& config) const;
+  // What it holds once `capacity` columns were appended.
+  int64_t bytesWhenFull() const;
 
   int64_t batch() const { return batch_; }
   int64_t capacity() const { return capacity_; }
@@ -44,6 +49,9 @@ class KvCache {
   };
   void grow(Layer& layer, const Tensor& like, int64_t slots);
 
+  int64_t kvHeads_;
+  int64_t dHead_;
+  size_t elementBytes_;
   int64_t batch_;
   int64_t capacity_;
   int64_t length_ = 0;

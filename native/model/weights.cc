@@ -18,8 +18,9 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
   checkpoint::MappedFiles files;
   for (const auto& source : sources) checkpoint::checkWithinFile(source, files);
   // "auto" is the embedding's type for all, as one product cannot mix two.
-  const auto embedding = std::find_if(sources.begin(), sources.end(),
-                                      [](const auto& source) { return source.name == "embed_tokens"; });
+  const auto embedding = std::find_if(sources.begin(), sources.end(), [](const auto& source) {
+    return source.name == "embed_tokens";
+  });
   for (const auto& source : sources) {
     const auto inFile = embedding == sources.end() ? source.type : embedding->type;
     const auto type = dtypeOnDevice(inFile, dtype, device.is_cpu());
