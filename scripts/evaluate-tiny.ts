@@ -122,7 +122,9 @@ async function main(): Promise<void> {
   await splices(model, coders, statistics, sample(all, spliceTokens));
 
   const named = counter.named(statistics);
-  for (const entry of coders.filter(({ site }) => site === "res")) {
+  // In the first layers the direct logits mostly repeat the token: embeddings are tied.
+  const late = (entry: Loaded) => entry.site === "res" && entry.layer >= model.cfg.nLayers / 2;
+  for (const entry of coders.filter(late)) {
     const found = await promoting(model, entry, statistics.get(entry) as Statistics, classes);
     for (const row of found) {
       const known = named.findIndex((x) => x.relation === "promotes" && x.class === row.class);

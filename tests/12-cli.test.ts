@@ -239,7 +239,7 @@ describe("demo", () => {
       text: string;
       tokens: string[];
       features: { name: string | null; tokens: string[] }[];
-      steered: { name: string; plain: string; steered: string };
+      steered: { name: string; plain: string; steered: { alpha: number; text: string }[] };
       timings: Record<string, number>;
     };
     expect(out.text.startsWith(out.prompt)).toBe(true);
@@ -252,7 +252,8 @@ describe("demo", () => {
     const classes = JSON.parse(readFileSync(join(assets, "classes.json"), "utf8"));
     const words = new Set<string>(classes[name]);
     const count = (text: string) => text.split(/\W+/).filter((word) => words.has(word)).length;
-    expect(count(steered)).toBeGreaterThan(count(plain) + 1);
+    expect(steered.map(({ alpha }) => alpha)).toEqual([1, 2]);
+    expect(count(steered.at(-1)?.text ?? "")).toBeGreaterThan(count(plain) + 4);
     for (const seconds of Object.values(out.timings)) expect(seconds).toBeGreaterThan(0);
   });
 });

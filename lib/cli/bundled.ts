@@ -67,13 +67,19 @@ export function namedFeatures(): NamedFeature[] {
   return all.sort((a, b) => b.score - a.score);
 }
 
-/** Names of a coder's features by index; empty for a coder that is not bundled. */
+/**
+ * Names of a coder's features by index: what a feature fires on before what it foretells; empty for
+ * a coder that is not bundled.
+ */
 export function namesOf(coderPath: string): ReadonlyMap<number, string> {
   const coder = relative(bundledFolder(), coderPath);
   const names = new Map<number, string>();
   if (coder.startsWith("..")) return names;
-  for (const entry of namedFeatures()) {
-    if (entry.coder === coder && !names.has(entry.index)) names.set(entry.index, label(entry));
+  const own = namedFeatures().filter((entry) => entry.coder === coder);
+  for (const relation of ["token", "next", "promotes"] as const) {
+    for (const entry of own.filter((entry) => entry.relation === relation)) {
+      if (!names.has(entry.index)) names.set(entry.index, label(entry));
+    }
   }
   return names;
 }

@@ -3,7 +3,7 @@ import { SAE } from "../coder/index.js";
 import { GemlensError } from "../errors/index.js";
 import { HookedTransformer } from "../model/index.js";
 import { quoteToken, showTokens, textTable, wordWrap } from "../report/index.js";
-import { bundledCoders, heldOutTexts, namedFeatures } from "./bundled.js";
+import { bundledCoders, heldOutTexts, type NamedFeature, namedFeatures } from "./bundled.js";
 import { firedFeatures } from "./demo-features.js";
 import { steeringHook } from "./demo-steer.js";
 import { survey } from "./demo-survey.js";
@@ -16,7 +16,7 @@ const sampling = { temperature: 0.7, seed: 3 };
 const shown = { named: 8, tokens: 4 };
 /** How many held-out documents tell what a feature does in other texts. */
 const documents = 160;
-const steering = { class: "colours", prompt: "One sunny day, Lily saw", alpha: 2, tokens: 24 };
+const steering = { class: "colours", alphas: [1, 2], tokens: 30 };
 const lineWidth = 96;
 const indent = "   ";
 
@@ -122,7 +122,10 @@ async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
   }));
   const total = saes.reduce((sum, { cfg }) => sum + cfg.dSae, 0);
   say(`\n${paint.bold("3. Learned features that fire on it")}`);
-  say(`${indent}${paint.dim(`of ${total} in SAEs at blocks.L.hook_resid_post; some have a name`)}`);
+  say(
+    `${indent}${paint.dim(`of ${total} in SAEs at blocks.L.hook_resid_post; those that belong to a class of words have a name`)}`,
+  );
+  say(indent + paint.dim('"x next" fires just before an x, "promotes x" makes one more probable'));
   const quote = (list: readonly string[]) => list.map(quoteToken).join(" ");
   const rows = features.map(({ hook, feature, name, value, tokens, elsewhere }) => [
     /\d+/.exec(hook)?.[0] ?? "",
@@ -140,38 +143,46 @@ async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
 }
 
 async function showSteering({ model, saes, paint, say }: Stage) {
-  const named = namedFeatures().filter((entry) => entry.class === steering.class);
-  const chosen = named.find(({ relation }) => relation === "promotes") ?? named[0];
-  const sae = saes.find(({ cfg }) => chosen !== undefined && cfg.path.endsWith(chosen.coder));
-  if (chosen === undefined || sae === undefined) {
-    throw new GemlensError(
-      "NOT_FOUND",
-      `demo: expected a named feature for ${steering.class}, got none`,
-    );
+  const chosen = steeringFeature();
+  const sae = saes.find(({ cfg }) => cfg.path.endsWith(chosen.coder));
+  if (sae === undefined) {
+    throw new GemlensError("NOT_FOUND", `demo: expected ${chosen.coder} beside the bundled model`);
   }
   const { index: feature, class: name, maxActivation } = chosen;
-  const { alpha } = steering;
-  const options = { maxNewTokens: steering.tokens, ...sampling };
-  const hooks = [steeringHook(sae, feature, alpha * maxActivation)];
-  const plain = await model.generate(steering.prompt, options).text();
-  const steered = await model.generate(steering.prompt, { ...options, hooks }).text();
+  const hook = sae.cfg.hookName;
   say(`\n${paint.bold(`4. Steered towards ${name}`)}`);
-  const what = `feature ${feature} with ${alpha} times its largest activation`;
-  say(`${indent}${paint.dim(`a JavaScript hook at ${sae.cfg.hookName} adds ${what}`)}`);
+  const what = `α times the largest activation of feature ${feature}`;
+  say(indent + paint.dim(`a JavaScript hook adds ${what} in its direction,`));
+  say(indent + paint.dim(`at ${hook}; the random draws are the same`));
+  const options = { maxNewTokens: steering.tokens, ...sampling };
   const margin = `${indent}         `;
-  const wrapped = (text: string) =>
-    wordWrap(lineWidth, margin, margin.length + steering.prompt.length)(text);
-  say(`${indent}plain    ${paint.dim(steering.prompt)}${wrapped(plain)}`);
-  say(`${indent}steered  ${paint.dim(steering.prompt)}${paint.name(wrapped(steered))}`);
-  return {
-    hook: sae.cfg.hookName,
-    feature,
-    name,
-    alpha,
-    prompt: steering.prompt,
-    plain,
-    steered,
+  const show = (label: string, text: string) => {
+    const wrap = wordWrap(lineWidth, margin, margin.length + prompt.length);
+    say(`${indent}${label.padEnd(9)}${paint.dim(prompt)}${wrap(text)}`);
   };
+  const plain = await model.generate(prompt, options).text();
+  show("plain", plain);
+  const steered: { alpha: number; text: string }[] = [];
+  for (const alpha of steering.alphas) {
+    const hooks = [steeringHook(sae, feature, alpha * maxActivation)];
+    const text = await model.generate(prompt, { ...options, hooks }).text();
+    steered.push({ alpha, text });
+    show(`α = ${alpha}`, text);
+  }
+  return { hook, feature, name, prompt, plain, steered };
+}
+
+/** The surest feature of the class, one that prepares its words before one that only knows them. */
+function steeringFeature(): NamedFeature {
+  const named = namedFeatures().filter((entry) => entry.class === steering.class);
+  for (const wanted of ["next", "promotes", "token"] as const) {
+    const found = named.find(({ relation }) => relation === wanted);
+    if (found !== undefined) return found;
+  }
+  throw new GemlensError(
+    "NOT_FOUND",
+    `demo: expected a named feature for ${steering.class}, got none`,
+  );
 }
 
 interface Timings {
@@ -188,7 +199,7 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
   const ms = (seconds: number) => `${(1000 * seconds).toFixed(0)} ms`;
   const speed = (generatedTokens / generationSeconds).toFixed(0);
   say(`\n${paint.bold("5. It took")}`);
-  say(`${indent}${ms(loadSeconds)} to load libtorch, the model and the SAE`);
+  say(`${indent}${ms(loadSeconds)} to load libtorch, the model and its SAEs`);
   say(`${indent}${ms(forwardSeconds)} for a forward pass over ${forwardTokens} tokens`);
   say(`${indent}${ms(generationSeconds)} to write ${generatedTokens} tokens: ${speed} a second`);
 }
@@ -196,8 +207,11 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
 function showNext({ paint, say }: Stage): void {
   say(`\n${paint.bold("Next")}`);
   const rows = [
-    ['npx gemlens generate "Leo lives in Osaka. He speaks"', "let it go on"],
-    ['npx gemlens features "The red car was fast." --layer 1', "read another layer's features"],
+    ['npx gemlens generate --temperature 0 "Leo lives in Osaka. He speaks"', "let it go on"],
+    [
+      'npx gemlens features --layer 0 "The red car was fast."',
+      "see which features read which word",
+    ],
     ['npx gemlens tokens "Hello" --model google/gemma-2-2b', "a Gemma from the Hugging Face cache"],
     ["README.md, docs/hooks.md", "the same from TypeScript, every hook by name"],
   ];

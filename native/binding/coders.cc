@@ -184,9 +184,9 @@ napi_value featuresRead(Arguments& args) {
                     napi_value out = nullptr;
                     napi_create_object(env, &out);
                     auto& handles = environment.handles();
-                    napi_set_named_property(env, out, "indptr", handles.typedArray(indptr));
-                    napi_set_named_property(env, out, "indices", handles.typedArray(indices));
-                    napi_set_named_property(env, out, "values", handles.typedArray(values));
+                    napi_set_named_property(env, out, "indptr", handles.ownedArray(indptr));
+                    napi_set_named_property(env, out, "indices", handles.ownedArray(indices));
+                    napi_set_named_property(env, out, "values", handles.ownedArray(values));
                     return out;
                   };
                 });

@@ -244,7 +244,7 @@ napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
   return buffer;
 }
 
-napi_value HandleTable::typedArray(const Tensor& tensor) {
+napi_value HandleTable::typedArray(const Tensor& tensor, bool mayCopy) {
   if (!tensor.is_cpu())
     throw Error(code::kDevice, "data: expected a tensor on cpu; use read() for one on a GPU");
   if (!tensor.is_contiguous()) {
@@ -264,7 +264,11 @@ napi_value HandleTable::typedArray(const Tensor& tensor) {
   size_t offset = static_cast<size_t>(tensor.storage_offset()) * tensor.element_size();
   napi_value buffer = arrayBuffer(tensor);
   if (buffer == nullptr) {
-    // A runtime that allows no buffers over native memory (Electron) gets a copy.
+    if (!mayCopy) {
+      throw Error(
+          code::kUnsupported,
+          "data: this runtime allows no buffers over native memory; use read() and copy_()");
+    }
     void* data = nullptr;
     check(napi_create_arraybuffer(env_, tensor.nbytes(), &data, &buffer), "data");
     std::memcpy(data, tensor.const_data_ptr(), tensor.nbytes());

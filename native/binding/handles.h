@@ -67,8 +67,12 @@ class HandleTable {
   // Another tensor in the same handle.
   void replace(napi_value handle, Tensor tensor);
 
-  // A typed array over the tensor's memory; one ArrayBuffer per storage.
-  napi_value typedArray(const Tensor& tensor);
+  // A typed array over the tensor's memory; one ArrayBuffer per storage. A runtime that allows no
+  // buffers over native memory (Electron) makes it throw UNSUPPORTED: writes to a copy would be
+  // lost.
+  napi_value typedArray(const Tensor& tensor) { return typedArray(tensor, false); }
+  // For values that are the caller's alone: a copy where the runtime wants one.
+  napi_value ownedArray(const Tensor& values) { return typedArray(values, true); }
 
   // Storages that submitted tasks use.
   void addUser(const Tensor& tensor) { ++users_[key(tensor)]; }
@@ -96,6 +100,7 @@ class HandleTable {
   void dropStorage(const void* key, Storage& storage, bool detach);
   // Null where the runtime allows no buffers over native memory.
   napi_value arrayBuffer(const Tensor& tensor);
+  napi_value typedArray(const Tensor& tensor, bool mayCopy);
 
   napi_env env_;
   std::vector<Slot> slots_;

@@ -95,14 +95,14 @@ napi_value tensorRead(Arguments& args) {
                 [tensor, &environment](const CancelToken&) -> Finish {
                   const Tensor values = hostValues(tensor);
                   return [values, &environment](napi_env) {
-                    return environment.handles().typedArray(values);
+                    return environment.handles().ownedArray(values);
                   };
                 },
                 {{tensor}, {}});
 }
 
 napi_value tensorReadSync(Arguments& args) {
-  return args.handles().typedArray(hostValues(args.handles().tensor(args[0])));
+  return args.handles().ownedArray(hostValues(args.handles().tensor(args[0])));
 }
 
 napi_value tensorUnshare(Arguments& args) {

@@ -190,7 +190,7 @@ def train(net, rows, pad, specs, *, steps, size, lr, seed, say):
     revived = 0
     for step in range(steps):
         for group in opt.param_groups:
-            group["lr"] = max(rate(step, steps, lr, warm=50), 0.02 * lr)
+            group["lr"] = max(rate(step, steps, lr, warm=50, flat=0.3), 0.02 * lr)
         batch = stream.next()
         turn = (step + 1) % 150 == 0 and step < 0.6 * steps
         held = []

@@ -34,6 +34,7 @@ def config(s: Shape, length):
 
 def model(out: Path, tensors, s: Shape):
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)
     tk.dump(out / "config.json", config(s, 1024))
     tk.dump(out / "generation_config.json",
             {"_from_model_config": True, "bos_token_id": s.bos, "eos_token_id": [1, 5],

@@ -36,9 +36,9 @@ SEED = 7
 DOCUMENTS, HELD_DOCUMENTS = 330_000, 12_000
 VOCAB, LENGTH = 3072, 256
 LM = {"steps": 1800, "batch": 16, "lr": 3e-3}
-CODERS = {"steps": 2400, "size": 1900, "lr": 2e-3}
+CODERS = {"steps": 2600, "size": 1900, "lr": 8e-3}
 # site: width, mean active features aimed at
-SITES = {"res": (1024, 14.0), "mlp": (512, 19.0), "att": (512, 16.0), "transcoders": (512, 21.0)}
+SITES = {"res": (1024, 15.3), "mlp": (512, 23.0), "att": (512, 17.0), "transcoders": (512, 23.2)}
 
 
 def say(text):
