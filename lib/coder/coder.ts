@@ -257,7 +257,8 @@ export abstract class Coder implements Disposable {
     this.checkInput(what, x, options.unchecked);
     return task(
       what,
-      (addon, ctx) => addon.coderEncode(this.#handle, handleOf(x, what), only, ctx),
+      (addon, ctx) =>
+        addon.coderEncode(this.#handle, handleOf(x, what), only, rowMaskOf(x) ?? null, ctx),
       options,
     );
   }

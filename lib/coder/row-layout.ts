@@ -1,4 +1,6 @@
 import { argument } from "../errors/check-options.js";
+import type { Tensor } from "../tensor/index.js";
+import { isTensor, originOf } from "../tensor/internal.js";
 
 /**
  * Where each row's real tokens lie. Positions count a row's real tokens, negative from its end;
@@ -77,14 +79,10 @@ export class RowLayout {
   }
 }
 
-const masks = new WeakMap<object, Uint8Array>();
-
-/** Remembers which cells of an activation's [batch, pos] are real, for the features read from it. */
-export function setRowMask(activation: object, mask: Uint8Array | undefined): void {
-  if (mask !== undefined) masks.set(activation, mask);
-}
-
-/** The mask of the padded run that an activation is known to come from. */
-export function rowMaskOf(activation: object): Uint8Array | undefined {
-  return masks.get(activation);
+/** The mask of the padded run that an activation [batch, pos, ..] is known to come from. */
+export function rowMaskOf(activation: Tensor): Uint8Array | undefined {
+  if (!isTensor(activation)) return undefined; // refused by name a moment later
+  const mask = originOf(activation)?.mask;
+  const [batch = 0, pos = 0] = activation.shape;
+  return mask?.length === batch * pos ? mask : undefined;
 }

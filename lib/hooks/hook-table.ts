@@ -32,7 +32,6 @@ export class HookTable {
   readonly nLayers: number;
   readonly #qkNorm: boolean;
   readonly #points = new Map<string, ResolvedPoint>();
-  readonly #byId = new Map<number, ResolvedPoint>();
 
   constructor(
     nLayers: number,
@@ -83,16 +82,8 @@ export class HookTable {
     );
   }
 
-  /** The point with a native id. */
-  byId(id: number): ResolvedPoint {
-    const point = this.#byId.get(id);
-    if (point === undefined) throw new GemlensError("INTERNAL", `hook: no point has id ${id}`);
-    return point;
-  }
-
   #enter(point: ResolvedPoint): void {
     this.#points.set(point.name, Object.freeze(point));
-    this.#byId.set(point.id, point);
   }
 
   #find(name: string, what: string): ResolvedPoint | undefined {

@@ -39,24 +39,21 @@ export class JsHooks {
   readonly onHook: NonNullable<NativeRunRequest["onHook"]>;
   readonly #entries: readonly ResolvedHook[];
   readonly #model: string;
+  readonly #mask: Uint8Array | undefined;
   // Hooks are called from native code: restore whose scope and whose request this run belongs to.
   readonly #parent = currentScope();
   readonly #context = new AsyncResource("gemlens.hooks");
   #failure: { readonly error: unknown; readonly hook: string } | undefined;
   #ended = false;
 
-  /** @param model what activations remember as their model. */
-  constructor(entries: readonly ResolvedHook[], model: string) {
+  /** @param model and @param mask are what activations remember of their run. */
+  constructor(entries: readonly ResolvedHook[], model: string, mask?: Uint8Array) {
     this.#entries = entries;
     this.#model = model;
+    this.#mask = mask;
     this.hooks = Int32Array.from(entries, ({ point }) => point.id);
     this.onHook = (index, handle, callId, step, positionOffset) =>
       this.#visit(index, handle, callId, step, positionOffset);
-  }
-
-  /** What the first hook that failed threw, and where. */
-  get failure(): { readonly error: unknown; readonly hook: string } | undefined {
-    return this.#failure;
   }
 
   /** The error that the run rejects with when a hook failed. */
@@ -84,7 +81,7 @@ export class JsHooks {
     if (hook === undefined) return null;
     const { name, layer } = hook.point;
     const act = lend(handle);
-    setOrigin(act, { hook: name, model: this.#model });
+    setOrigin(act, { hook: name, model: this.#model, mask: this.#mask });
     const visit: Visit = { hook, handle, act, scope: openScope(callId, this.#parent) };
     const info: HookPointInfo = { name, layer, step, positionOffset };
     let result: unknown;

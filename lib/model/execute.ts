@@ -1,5 +1,4 @@
 import { type Coder, coderHandle } from "../coder/coder.js";
-import { setRowMask } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { Hook } from "../hooks/index.js";
@@ -44,7 +43,7 @@ export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRun
   );
   const entries = [...persistent.filter(({ point }) => fires(point, range)), ...spec.hooks];
   const js =
-    entries.length === 0 ? undefined : new JsHooks(withMask(entries, start), core.cfg.modelName);
+    entries.length === 0 ? undefined : new JsHooks(entries, core.cfg.modelName, start.padding);
   const request: NativeRunRequest = {
     batch: start.batch,
     pos: start.pos,
@@ -101,17 +100,4 @@ export function resolveHooks(
     if (range !== undefined) checkFires(what, `hooks[${i}]`, point, range);
     return { point, fn };
   });
-}
-
-/** In a padded run activations remember the padding, for the features read from them. */
-function withMask(entries: readonly ResolvedHook[], start: RunStart): readonly ResolvedHook[] {
-  const { padding } = start;
-  if (padding === undefined) return entries;
-  return entries.map(({ point, fn }) => ({
-    point,
-    fn: (act, info) => {
-      setRowMask(act, padding);
-      return fn(act, info);
-    },
-  }));
 }

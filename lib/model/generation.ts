@@ -203,6 +203,7 @@ async function draw(
     start,
     range,
     output: "none",
+    columns: new Int32Array(start.batch).fill(start.pos - 1),
     hooks: plan.hooks,
     signal: plan.signal,
     kv,

@@ -221,14 +221,14 @@ export class HookedTransformer implements AsyncDisposable {
   ): Promise<Tensor<["batch", "pos", "d_model"]>> {
     const model = this.#core.handle("embed");
     checkOptions("embed", options, ["prependBos", "paddingSide", "signal"]);
-    const { ids, shape } = readTokens("embed", input, this.#core, options);
+    const { ids, shape, padding } = readTokens("embed", input, this.#core, options);
     const out = await task(
       "embed",
       (addon, ctx) => addon.modelEmbed(model, ids, shape[0], shape[1], ctx),
       options,
     );
     const tensor = adopt<["batch", "pos", "d_model"]>(out);
-    setOrigin(tensor, { hook: "hook_embed", model: this.cfg.modelName });
+    setOrigin(tensor, { hook: "hook_embed", model: this.cfg.modelName, mask: padding });
     return tensor;
   }
 

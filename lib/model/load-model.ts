@@ -1,11 +1,12 @@
 import { type ModelConfig, openModelFolder, type TensorSource } from "../checkpoint/index.js";
 import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
 import { HookTable } from "../hooks/hook-table.js";
 import type { NativeModelConfig, NativeTensorSource } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { Tokenizer } from "../tokenizer/index.js";
 import { ModelCore } from "./model-core.js";
-import { resolveModel } from "./resolve-model.js";
+import { type HubOptions, resolveModel } from "./resolve-model.js";
 
 /** How far loading is. */
 export interface LoadProgress {
@@ -15,11 +16,17 @@ export interface LoadProgress {
   readonly bytes: number;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends HubOptions {
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined;
   /** "auto" (default) is the file's own; another converts tensor by tensor while loading. */
   readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | undefined;
+  /** Not supported yet: UNSUPPORTED. */
+  readonly quantize?: string | undefined;
+  /** No effect while nothing is fetched: names are looked up in the Hugging Face cache. */
+  readonly offline?: boolean | undefined;
+  /** As `offline`: for the fetch to come. */
+  readonly token?: string | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -29,7 +36,22 @@ const dtypes = ["auto", "float32", "bfloat16", "float16"] as const;
 
 /** Finds, checks and loads a model. */
 export async function loadModel(nameOrPath: string, options: LoadOptions): Promise<ModelCore> {
-  checkOptions(what, options, ["device", "dtype", "onProgress", "signal"]);
+  checkOptions(what, options, [
+    "device",
+    "dtype",
+    "quantize",
+    "cacheDir",
+    "revision",
+    "offline",
+    "token",
+    "onProgress",
+    "signal",
+  ]);
+  if (options.quantize !== undefined) {
+    throw new GemlensError("UNSUPPORTED", `${what}: quantized weights are not supported`, {
+      quantize: options.quantize,
+    });
+  }
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
     throw argument(what, "a model's name or folder", "nameOrPath", JSON.stringify(nameOrPath));
   }
@@ -37,7 +59,7 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
   if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
   onProgress?.({ stage: "checkpoint", bytes: 0 });
-  const { config, tensors, tokenizerDir } = openModelFolder(resolveModel(nameOrPath));
+  const { config, tensors, tokenizerDir } = openModelFolder(resolveModel(nameOrPath, options));
   const bytes = [...tensors.values()].reduce((sum, source) => sum + bytesOf(source), 0);
   onProgress?.({ stage: "weights", bytes });
   const sources = [...tensors].map(([name, source]) => ({ ...source, name }) as NativeTensorSource);

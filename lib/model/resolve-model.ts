@@ -4,6 +4,13 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GemlensError } from "../errors/index.js";
 
+export interface HubOptions {
+  /** Instead of the Hugging Face cache that the environment names. */
+  readonly cacheDir?: string | undefined;
+  /** A branch, tag or commit. Default "main". */
+  readonly revision?: string | undefined;
+}
+
 const bundled = new Set(["tiny", "gemlens/tiny-gemma2"]);
 
 /**
@@ -12,7 +19,10 @@ const bundled = new Set(["tiny", "gemlens/tiny-gemma2"]);
  *
  * @throws NOT_FOUND naming what was looked at and how to get the files
  */
-export function resolveModel(nameOrPath: string): string {
+export function resolveModel(
+  nameOrPath: string,
+  { cacheDir, revision = "main" }: HubOptions = {},
+): string {
   if (bundled.has(nameOrPath)) {
     const folder = fileURLToPath(new URL("../../assets/tiny-gemma2", import.meta.url));
     if (isFolder(folder)) return folder;
@@ -27,12 +37,15 @@ export function resolveModel(nameOrPath: string): string {
       "there is no such folder",
     );
   }
-  const repository = join(hubCache(), `models--${hub.replace("/", "--")}`);
-  const snapshot = newestSnapshot(repository);
+  const repository = join(
+    cacheDir === undefined ? hubCache() : resolve(cacheDir),
+    `models--${hub.replace("/", "--")}`,
+  );
+  const snapshot = snapshotOf(repository, revision);
   if (snapshot !== undefined) return snapshot;
   throw notFound(
     nameOrPath,
-    `its files in ${repository}`,
+    `its files (revision ${revision}) in ${repository}`,
     `fetch them with: hf download ${hub}   (Gemma's licence must be accepted on huggingface.co first), ` +
       "or give the path of a folder that holds config.json and the safetensors files",
   );
@@ -62,19 +75,19 @@ function hubCache(env: NodeJS.ProcessEnv = process.env): string {
   return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface", "hub");
 }
 
-/** The snapshot that refs/main names; where there is no ref, the only one. */
-function newestSnapshot(repository: string): string | undefined {
+/** The snapshot that a revision names; for "main" without a ref, the only one. */
+function snapshotOf(repository: string, revision: string): string | undefined {
   const snapshots = join(repository, "snapshots");
-  if (!isFolder(snapshots)) return undefined;
-  const ref = join(repository, "refs", "main");
-  if (existsSync(ref)) {
-    const commit = readFileSync(ref, "utf8").trim();
-    const folder = join(snapshots, commit);
-    if (/^[0-9a-f]+$/.test(commit) && existsSync(join(folder, "config.json"))) return folder;
-  }
+  if (!/^[\w./-]+$/.test(revision) || revision.includes("..") || !isFolder(snapshots))
+    return undefined;
+  const ref = join(repository, "refs", revision);
+  const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
+  const folder = join(snapshots, commit);
+  if (/^[0-9a-f]+$/.test(commit) && existsSync(join(folder, "config.json"))) return folder;
+  if (revision !== "main") return undefined;
   const complete = readdirSync(snapshots)
     .map((name) => join(snapshots, name))
-    .filter((folder) => existsSync(join(folder, "config.json")));
+    .filter((name) => existsSync(join(name, "config.json")));
   return complete.length === 1 ? complete[0] : undefined;
 }
 

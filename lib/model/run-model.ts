@@ -1,6 +1,5 @@
 import type { Coder } from "../coder/coder.js";
 import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
-import { setRowMask } from "../coder/row-layout.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
@@ -45,9 +44,11 @@ export async function forward(
     signal: options.signal,
   });
   const out = adopt(needed(what, result.output));
-  if (!range.completes && range.stop > range.start) {
-    const hook = `blocks.${range.stop - 1}.hook_resid_post`;
-    remember(out, hook, core, start);
+  if (!range.completes) {
+    const last = range.stop - 1;
+    const hook = last < range.start ? undefined : `blocks.${last}.hook_resid_post`;
+    const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
+    remember(out, hook ?? entering, core, start);
   }
   return out;
 }
@@ -229,8 +230,7 @@ function widthOf(point: ResolvedPoint, { cfg }: ModelCore): number | undefined {
 }
 
 function remember(tensor: Tensor, hook: string, core: ModelCore, start: RunStart): void {
-  setOrigin(tensor, { hook, model: core.cfg.modelName });
-  setRowMask(tensor, start.padding);
+  setOrigin(tensor, { hook, model: core.cfg.modelName, mask: start.padding });
 }
 
 function needed<T>(what: string, value: T | undefined): T {

@@ -250,11 +250,15 @@ export interface Addon {
   ): Promise<CoderHandle>;
   /** "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip": read-only view. */
   coderParameter(coder: CoderHandle, name: string): TensorHandle;
-  /** Features of x [.., dIn]: those asked for (ascending ids), else all. */
+  /**
+   * Features of x [.., dIn]: those asked for (ascending ids), else all. `mask` has one byte for each
+   * row of x; rows where it is 0 get no features.
+   */
   coderEncode(
     coder: CoderHandle,
     x: TensorHandle,
     only: Int32Array | null,
+    mask: Uint8Array | null,
     ctx: TaskContext,
   ): Promise<FeaturesHandle>;
   /** f·W_dec + b_dec (+ x·A where there is a skip connection: x is then required). */

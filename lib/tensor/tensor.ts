@@ -28,6 +28,8 @@ export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat
 export interface Origin {
   readonly hook: string;
   readonly model: string;
+  /** In a padded run: [batch · pos], 1 for a real token. */
+  readonly mask?: Uint8Array | undefined;
 }
 
 /** The private side of `Tensor`, for internal.ts and the vocabulary. */

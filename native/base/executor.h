@@ -68,7 +68,7 @@ class Executor {
   // From any thread: a cancelled task that has not begun is run now, that is, rejected.
   void dropCancelled();
 
-  // Lets the running task end at its next check, drops the rest (their owner rejects them), joins.
+  // Lets the running task end at its next check, forgets the rest, joins.
   void stop();
 
  private:

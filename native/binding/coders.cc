@@ -40,25 +40,27 @@ struct CoderSources {
   c10::Device device = c10::kCPU;
 };
 
-std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources) {
+std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources,
+                                               const CancelToken& token) {
   checkpoint::MappedFiles files;
-  const auto load = [&](const WeightSource& source) {
-    // "auto" is the file's own type, but float64 (as numpy writes by default) is float32 to every
-    // reader.
-    auto type = dtypeOnDevice(source.type, sources.dtype, sources.device.is_cpu());
-    if (type == c10::ScalarType::Double && sources.dtype == "auto") type = c10::kFloat;
-    return checkpoint::loadTensor(source, files, type, sources.device);
-  };
   for (const auto* source :
        {&sources.wEnc, &sources.wDec, &sources.bEnc, &sources.bDec, &sources.threshold}) {
     checkpoint::checkWithinFile(*source, files);
   }
-  Tensor wEnc = load(sources.wEnc), wDec = load(sources.wDec);
-  if (sources.encoderScale != 1) wEnc = wEnc.mul(sources.encoderScale);
-  if (sources.decoderScale != 1) wDec = wDec.mul(sources.decoderScale);
-  return std::make_shared<const JumpReluCoder>(wEnc, wDec, load(sources.bEnc), load(sources.bDec),
-                                               load(sources.threshold),
-                                               sources.skip ? load(*sources.skip) : Tensor());
+  if (sources.skip) checkpoint::checkWithinFile(*sources.skip, files);
+  // "auto" is W_enc's own type for all, as one product cannot mix two; but float64 (as numpy writes
+  // by default) is float32 to every reader.
+  auto type = dtypeOnDevice(sources.wEnc.type, sources.dtype, sources.device.is_cpu());
+  if (type == c10::ScalarType::Double && sources.dtype == "auto") type = c10::kFloat;
+  const auto load = [&](const WeightSource& source, double scale = 1) {
+    token.check();
+    const Tensor tensor = checkpoint::loadTensor(source, files, type, sources.device);
+    return scale == 1 ? tensor : tensor.mul(scale);
+  };
+  return std::make_shared<const JumpReluCoder>(
+      load(sources.wEnc, sources.encoderScale), load(sources.wDec, sources.decoderScale),
+      load(sources.bEnc), load(sources.bDec), load(sources.threshold),
+      sources.skip ? load(*sources.skip) : Tensor());
 }
 
 napi_value coderLoad(Arguments& args) {
@@ -81,8 +83,8 @@ napi_value coderLoad(Arguments& args) {
   if (sources->dtype != "auto") dtypeFromName(sources->dtype);
   Environment& environment = args.environment;
   return submit(environment, sources->device, readContext(args, 3),
-                [sources, &environment](const CancelToken&) -> Finish {
-                  CoderPtr coder = loadCoder(*sources);
+                [sources, &environment](const CancelToken& token) -> Finish {
+                  CoderPtr coder = loadCoder(*sources, token);
                   return [coder, &environment](napi_env) {
                     return environment.handles().create(coder);
                   };
@@ -111,11 +113,19 @@ napi_value coderEncode(Arguments& args) {
       }
     }
   }
+  Tensor real;
+  if (!args.absent(3)) {
+    const BytesView mask = readTypedArray(args.env(), args[3]);
+    real = empty({static_cast<int64_t>(mask.bytes)}, c10::kBool);
+    bool* out = real.mutable_data_ptr<bool>();
+    for (size_t i = 0; i < mask.bytes; ++i) out[i] = mask.data[i] != 0;
+  }
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 3),
-                [coder, x, only, &environment](const CancelToken&) -> Finish {
-                  return finishFeatures(environment,
-                                        only ? coder->encodeOnly(x, *only) : coder->encode(x));
+  return submit(environment, coder->device(), readContext(args, 4),
+                [coder, x, only, real, &environment](const CancelToken&) -> Finish {
+                  const Tensor rows = real.defined() ? real.to(coder->device()) : real;
+                  return finishFeatures(environment, only ? coder->encodeOnly(x, *only, rows)
+                                                          : coder->encode(x, rows));
                 },
                 {{x}, {}});
 }

@@ -12,6 +12,15 @@ namespace {
 // libtorch's first line says what is wrong; the rest is its own stack.
 std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+// What libtorch's sentence says between two marks ("2.00 GiB"), or "unknown".
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t begin = text.find(before);
+  if (begin == std::string::npos) return "unknown";
+  const size_t from = begin + before.size();
+  const size_t end = text.find(after, from);
+  return end == std::string::npos ? "unknown" : text.substr(from, end - from);
+}
+
 Napi::Value toJs(Napi::Env env, const FieldValue& value) {
   if (const auto* number = std::get_if<double>(&value)) return Napi::Number::New(env, *number);
   if (const auto* text = std::get_if<std::string>(&value)) return Napi::String::New(env, *text);
@@ -46,8 +55,11 @@ napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* 
   } catch (const Napi::Error& e) {
     return make(env, code::kArgument, prefix + e.Message(), {});
   } catch (const c10::OutOfMemoryError& e) {
-    return make(env, code::kOutOfMemory, prefix + firstLine(e.what_without_backtrace()),
-                {{"device", std::string("cuda")}});
+    const std::string text = firstLine(e.what_without_backtrace());
+    return make(env, code::kOutOfMemory, prefix + text,
+                {{"device", std::string("cuda")},
+                 {"requested", between(text, "Tried to allocate ", ". ")},
+                 {"free", between(text, " of which ", " is free")}});
   } catch (const c10::Error& e) {
     // In the vocabulary (`what` given) libtorch checks the caller's shapes and types for us.
     return make(env, what == nullptr ? code::kInternal : code::kArgument,

@@ -68,8 +68,15 @@ int64_t HandleTable::ownBytes(const Payload& payload) {
   return 0;
 }
 
+bool HandleTable::onCpu(const Payload& payload) {
+  if (const auto* model = std::get_if<ModelPtr>(&payload)) return (*model)->device().is_cpu();
+  if (const auto* coder = std::get_if<CoderPtr>(&payload)) return (*coder)->device().is_cpu();
+  if (const auto* cache = std::get_if<KvCachePtr>(&payload)) return (*cache)->device().is_cpu();
+  return true;
+}
+
 void HandleTable::account(const Payload& payload, int sign) {
-  int64_t change = sign * ownBytes(payload);
+  int64_t change = 0;
   for (const Tensor& tensor : tensorsOf(payload)) {
     Storage& storage = storages_[key(tensor)];
     if (sign > 0) {
@@ -83,8 +90,10 @@ void HandleTable::account(const Payload& payload, int sign) {
       dropStorage(key(tensor), storage, false);
     }
   }
-  if (change == 0) return;
+  // A model's bytes would raise the sweep's threshold by as much: tensors alone move it.
   liveBytes_ += change;
+  change += sign * ownBytes(payload);
+  if (change == 0) return;
   int64_t total = 0;
   napi_adjust_external_memory(env_, change, &total);
 }
@@ -295,7 +304,11 @@ void HandleTable::sweep() {
 MemoryUse HandleTable::use() const {
   MemoryUse out;
   out.handles = live_;
-  for (const Slot& slot : slots_) out.tensors += slot.used && slot.payload.index() == 0 ? 1 : 0;
+  for (const Slot& slot : slots_) {
+    if (!slot.used) continue;
+    out.tensors += slot.payload.index() == 0 ? 1 : 0;
+    (onCpu(slot.payload) ? out.cpuBytes : out.cudaBytes) += ownBytes(slot.payload);
+  }
   for (const auto& [key, storage] : storages_)
     (storage.cpu ? out.cpuBytes : out.cudaBytes) += storage.bytes;
   return out;

@@ -92,6 +92,7 @@ class HandleTable {
   static const void* key(const Tensor& tensor) { return tensor.storage().unsafeGetStorageImpl(); }
   static std::vector<Tensor> tensorsOf(const Payload& payload);
   static int64_t ownBytes(const Payload& payload);
+  static bool onCpu(const Payload& payload);
 
   Slot& slot(napi_value handle, size_t kind);
   Slot* find(napi_value handle, size_t* kind);

@@ -84,14 +84,13 @@ napi_value modelLoad(Arguments& args) {
   const std::string dtype = readString(env, property(env, args[2], "dtype"));
   if (dtype != "auto") dtypeFromName(dtype);
   Environment& environment = args.environment;
-  return submit(environment, device, readContext(args, 3),
-                [config, sources, dtype, device, &environment](const CancelToken&) -> Finish {
-                  ModelPtr model =
-                      std::make_shared<const model::Transformer>(*config, *sources, dtype, device);
-                  return [model, &environment](napi_env) {
-                    return environment.handles().create(model);
-                  };
-                });
+  return submit(
+      environment, device, readContext(args, 3),
+      [config, sources, dtype, device, &environment](const CancelToken& token) -> Finish {
+        ModelPtr model =
+            std::make_shared<const model::Transformer>(*config, *sources, dtype, device, token);
+        return [model, &environment](napi_env) { return environment.handles().create(model); };
+      });
 }
 
 napi_value modelInfo(Arguments& args) {
@@ -186,8 +185,8 @@ napi_value kvCacheCreate(Arguments& args) {
   const int64_t batch = readInt(args.env(), args[1]), capacity = readInt(args.env(), args[2]);
   if (batch < 1 || capacity < 1)
     throw Error(code::kArgument, "kvCache: expected a batch and a capacity of at least 1");
-  return args.handles().create(std::make_shared<model::KvCache>(
-      model->config(), c10::elementSize(model->dtype()), batch, capacity));
+  return args.handles().create(std::make_shared<model::KvCache>(model->config(), model->dtype(),
+                                                                model->device(), batch, capacity));
 }
 
 napi_value kvCacheLength(Arguments& args) {

@@ -49,7 +49,7 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
   if (napi_value step = optionalProperty(env, request, "step")) request_.step = readInt(env, step);
   if (napi_value kv = optionalProperty(env, request, "kv")) {
     request_.kv = environment_.handles().kvCache(kv);
-    if (!request_.kv->fits(model_->config())) {
+    if (!request_.kv->fits(model_->config(), model_->dtype(), model_->device())) {
       throw Error(code::kArgument,
                   "forward: expected a key-value cache of this model, got another's");
     }

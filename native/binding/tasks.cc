@@ -70,8 +70,7 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     } catch (...) {
       pending->error = std::current_exception();
     }
-    // Released here: what the work captured (models, mapped files) must not be torn down on the JS
-    // thread.
+    // Released here: tearing down a model is the executor's work as a rule, not the JS thread's.
     pending->work = nullptr;
     environment.post([pending, &environment](napi_env env) { settle(environment, env, *pending); });
   };

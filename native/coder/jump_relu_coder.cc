@@ -84,14 +84,15 @@ Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
           ops::jumpReluEncode(asRows(x), wEnc_, bEnc_, threshold_, rowReal)};
 }
 
-Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const {
+Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
+                                   const Tensor& rowReal) const {
   std::vector<int64_t> shape = leadingShape(x);
   Tensor columns = empty({static_cast<int64_t>(ids.size())}, c10::kInt);
   std::copy(ids.begin(), ids.end(), columns.mutable_data_ptr<int32_t>());
   columns = columns.to(device());
   ops::SparseRows rows =
       ops::jumpReluEncode(asRows(x), wEnc_.index_select(1, columns), bEnc_.index_select(0, columns),
-                          threshold_.index_select(0, columns), {});
+                          threshold_.index_select(0, columns), rowReal);
   rows.indices = columns.index_select(0, rows.indices);
   return {std::move(shape), dSae(), std::move(rows)};
 }

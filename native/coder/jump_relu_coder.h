@@ -30,7 +30,8 @@ class JumpReluCoder {
   // undefined.
   Features encode(const Tensor& x, const Tensor& rowReal = {}) const;
   // Only these features (ascending); the others are not computed.
-  Features encodeOnly(const Tensor& x, const std::vector<int32_t>& ids) const;
+  Features encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
+                      const Tensor& rowReal = {}) const;
   // f·W_dec + b_dec (+ x·A): [shape.., d_out] float32. x is needed when there is a skip connection.
   Tensor decode(const Features& features, const Tensor& x) const;
   // decode(encode(x)) in x's type; an SAE's output has x's very shape.

@@ -42,7 +42,6 @@ class HookPlan {
   bool live(int id) const { return (bits_[static_cast<size_t>(id) >> 6] >> (id & 63)) & 1; }
   bool live(GlobalPoint point) const { return live(pointId(point)); }
   bool live(BlockPoint point, int layer) const { return live(pointId(point, layer)); }
-  bool empty() const { return actions_.empty(); }
 
   Tensor at(GlobalPoint point, Tensor x) {
     return live(point) ? fire(pointId(point), std::move(x)) : x;

@@ -8,6 +8,14 @@ namespace gemlens::model {
 
 using hooks::BlockPoint;
 
+namespace {
+
+bool unchanged(const Tensor& now, const Tensor& before) {
+  return now.isclose(before, /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true).all().item<bool>();
+}
+
+}  // namespace
+
 Tensor Block::forward(Tensor resid, Pass& pass, const ops::RopeTable& rope) const {
   auto& plan = pass.plan;
   resid = plan.at(BlockPoint::ResidPre, layer_, std::move(resid));
@@ -119,7 +127,7 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
   if (plan.live(BlockPoint::AttnInput, layer_)) {
     const Tensor whole = repeat(config_.heads);
     const Tensor input = plan.at(BlockPoint::AttnInput, layer_, whole.clone());
-    if (!input.equal(whole)) {
+    if (!unchanged(input, whole)) {
       // With shared key heads one copy per query head does not say what a key head reads.
       if (config_.kvHeads != config_.heads) {
         throw Error(code::kUnsupported,
@@ -134,7 +142,11 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
     }
   }
   const auto split = [&](BlockPoint point, int64_t heads, const Tensor& weight, Tensor& out) {
-    if (plan.live(point, layer_)) out = projectHeads(plan.at(point, layer_, repeat(heads)), weight);
+    if (!plan.live(point, layer_)) return;
+    const Tensor whole = repeat(heads);
+    const Tensor input = plan.at(point, layer_, whole.clone());
+    // Where it was only looked at, what was done at ln1 and attn.hook_in stays.
+    if (!unchanged(input, whole)) out = projectHeads(input, weight);
   };
   split(BlockPoint::QInput, config_.heads, weights_.q, q);
   split(BlockPoint::KInput, config_.kvHeads, weights_.k, k);

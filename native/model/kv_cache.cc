@@ -12,10 +12,12 @@ constexpr int64_t kSlack = 64;
 
 }  // namespace
 
-KvCache::KvCache(const ModelConfig& config, size_t elementBytes, int64_t batch, int64_t capacity)
+KvCache::KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
+                 int64_t capacity)
     : kvHeads_(config.kvHeads),
       dHead_(config.dHead),
-      elementBytes_(elementBytes),
+      type_(type),
+      device_(device),
       batch_(batch),
       capacity_(capacity) {
   for (const LayerConfig& layer : config.layers) {
@@ -25,9 +27,9 @@ KvCache::KvCache(const ModelConfig& config, size_t elementBytes, int64_t batch, 
   }
 }
 
-bool KvCache::fits(const ModelConfig& config) const {
-  bool same = config.kvHeads == kvHeads_ && config.dHead == dHead_ &&
-              config.layers.size() == layers_.size();
+bool KvCache::fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const {
+  bool same = type == type_ && device == device_ && config.kvHeads == kvHeads_ &&
+              config.dHead == dHead_ && config.layers.size() == layers_.size();
   for (size_t i = 0; same && i < layers_.size(); ++i)
     same = config.layers[i].window == layers_[i].window;
   return same;
@@ -38,7 +40,7 @@ int64_t KvCache::bytesWhenFull() const {
   for (const Layer& layer : layers_) {
     columns += layer.window > 0 ? std::min(capacity_, layer.window - 1 + kSlack) : capacity_;
   }
-  return 2 * columns * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(elementBytes_);
+  return 2 * columns * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(c10::elementSize(type_));
 }
 
 void KvCache::grow(Layer& layer, const Tensor& like, int64_t slots) {

@@ -12,10 +12,12 @@ namespace gemlens::model {
 class KvCache {
  public:
   // `capacity`: columns that may ever be appended.
-  KvCache(const ModelConfig& config, size_t elementBytes, int64_t batch, int64_t capacity);
+  KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
+          int64_t capacity);
 
-  // Whether it was made for a model of these sizes.
-  bool fits(const ModelConfig& config) const;
+  // Whether it was made for a model of these sizes, this type and device.
+  bool fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const;
+  c10::Device device() const { return device_; }
   // What it holds once `capacity` columns were appended.
   int64_t bytesWhenFull() const;
 
@@ -51,7 +53,8 @@ class KvCache {
 
   int64_t kvHeads_;
   int64_t dHead_;
-  size_t elementBytes_;
+  c10::ScalarType type_;
+  c10::Device device_;
   int64_t batch_;
   int64_t capacity_;
   int64_t length_ = 0;

@@ -19,8 +19,8 @@ constexpr int64_t kLossRows = 256;
 }  // namespace
 
 Transformer::Transformer(ModelConfig config, const std::vector<checkpoint::WeightSource>& sources,
-                         const std::string& dtype, c10::Device device)
-    : config_(std::move(config)), weights_(config_, sources, dtype, device) {
+                         const std::string& dtype, c10::Device device, const CancelToken& token)
+    : config_(std::move(config)), weights_(config_, sources, dtype, device, token) {
   for (int i = 0; i < config_.layerCount(); ++i)
     blocks_.emplace_back(config_, weights_.layer(i), i);
 }

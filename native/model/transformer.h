@@ -42,7 +42,7 @@ struct RunResult {
 class Transformer {
  public:
   Transformer(ModelConfig config, const std::vector<checkpoint::WeightSource>& sources,
-              const std::string& dtype, c10::Device device);
+              const std::string& dtype, c10::Device device, const CancelToken& token);
   Transformer(const Transformer&) = delete;
   Transformer& operator=(const Transformer&) = delete;
 

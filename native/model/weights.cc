@@ -14,7 +14,7 @@ Tensor gain(const Tensor& w) { return w.to(c10::kFloat).add(1); }
 }  // namespace
 
 Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
-                 const std::string& dtype, c10::Device device) {
+                 const std::string& dtype, c10::Device device, const CancelToken& token) {
   checkpoint::MappedFiles files;
   for (const auto& source : sources) checkpoint::checkWithinFile(source, files);
   // "auto" is the embedding's type for all, as one product cannot mix two.
@@ -22,6 +22,7 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
     return source.name == "embed_tokens";
   });
   for (const auto& source : sources) {
+    token.check();
     const auto inFile = embedding == sources.end() ? source.type : embedding->type;
     const auto type = dtypeOnDevice(inFile, dtype, device.is_cpu());
     byName_[source.name] = checkpoint::loadTensor(source, files, type, device);

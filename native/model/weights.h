@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aten.h"
+#include "base/executor.h"
 #include "checkpoint/weight_source.h"
 #include "model/config.h"
 
@@ -24,9 +25,10 @@ struct LayerWeights {
 class Weights {
  public:
   // Every tensor is checked against its file before the first is loaded. Tensor by tensor: the peak
-  // is the target plus the largest one. Throws CHECKPOINT.
+  // is the target plus the largest one. Throws CHECKPOINT; ABORTED between two
+  // tensors.
   Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
-          const std::string& dtype, c10::Device device);
+          const std::string& dtype, c10::Device device, const CancelToken& token);
 
   const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   const Tensor& embedding() const { return embedding_; }  // [d_vocab, d]

@@ -37,7 +37,11 @@ SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEn
   if (x.size(0) >= std::numeric_limits<int32_t>::max()) {
     throw Error(code::kArgument, concat("encode: expected fewer than 2³¹ rows, got ", x.size(0)));
   }
-  checkFinite(x);
+  if (rowReal.defined() && rowReal.size(0) != x.size(0)) {
+    throw Error(code::kShape,
+                concat("encode: expected a mask of ", x.size(0), " rows, got ", rowReal.size(0)));
+  }
+  checkFinite(rowReal.defined() ? x.masked_fill(rowReal.logical_not().unsqueeze(1), 0) : x);
   const Tensor input = x.to(wEnc.scalar_type());
   return x.is_cpu() ? jumpReluEncodeCpu(input, wEnc, bEnc, threshold, rowReal)
                     : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
@@ -61,6 +65,10 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Ten
     values.push_back(pre.masked_select(fires));
   }
   const Tensor allKeys = cat(keys, 0);
+  if (allKeys.size(0) > std::numeric_limits<int32_t>::max()) {
+    throw Error(code::kUnsupported,
+                "encode: expected fewer than 2³¹ active features; split the batch");
+  }
   const Tensor order = allKeys.argsort();
   Tensor indptr = zeros({rows + 1}, c10::kInt, device);
   indptr.narrow(0, 1, rows).copy_(counts.cumsum(0));

@@ -61,19 +61,22 @@ class Coder:
         self.spec = spec
         # its own dice: the same coder comes out whichever others are trained beside it
         self.dice = generator = torch.Generator().manual_seed(
-            seed * 1000 + SITES.index(spec.site) * 100 + spec.layer)
+            seed * 1000 + SITES.index(spec.site) * 100 + spec.layer
+        )
         self.x_mean, self.y_mean = x.mean(0), y.mean(0)
         self.x_scale = (x - self.x_mean).pow(2).mean().sqrt()
         self.y_scale = (y - self.y_mean).pow(2).mean().sqrt()
         d_in, d_out, width = x.shape[1], y.shape[1], spec.width
         w_dec = torch.randn(width, d_out, generator=generator)
         w_dec /= w_dec.norm(dim=1, keepdim=True)
-        w_enc = torch.randn(d_in, width, generator=generator) / d_in ** 0.5
+        w_enc = torch.randn(d_in, width, generator=generator) / d_in**0.5
         if spec.source == spec.goal:
             w_enc = w_dec.t().clone(memory_format=torch.contiguous_format)
         self.parts = [w_enc, w_dec, torch.zeros(width), torch.zeros(d_out), torch.zeros(width)]
         pre = self.inputs(x[:4000]) @ w_enc
-        start = torch.quantile(pre.flatten()[:2_000_000], 1 - 3 * spec.target / width).clamp(min=0.1)
+        start = torch.quantile(pre.flatten()[:2_000_000], 1 - 3 * spec.target / width).clamp(
+            min=0.1
+        )
         self.parts[4] += start.log()
         for p in self.parts:
             p.requires_grad_(True)
@@ -138,9 +141,13 @@ class Coder:
         enc = w_enc / self.x_scale.double()
         bias = b_enc - self.x_mean.double() @ enc
         grow = norm * self.y_scale.double()
-        out = {"W_enc": enc * grow, "W_dec": w_dec / norm[:, None], "b_enc": bias * grow,
-               "b_dec": b_dec * self.y_scale.double() + self.y_mean.double(),
-               "threshold": log_theta.exp() * grow}
+        out = {
+            "W_enc": enc * grow,
+            "W_dec": w_dec / norm[:, None],
+            "b_enc": bias * grow,
+            "b_dec": b_dec * self.y_scale.double() + self.y_mean.double(),
+            "threshold": log_theta.exp() * grow,
+        }
         return {k: np.ascontiguousarray(v.float().numpy()) for k, v in out.items()}
 
 
@@ -157,7 +164,7 @@ class Stream:
         """{(site, layer): [tokens, d]} of these rows."""
         got = {}
         for at in range(0, len(rows), 8):
-            ids = torch.from_numpy(rows[at:at + 8, :-1]).long()
+            ids = torch.from_numpy(rows[at : at + 8, :-1]).long()
             keep = (ids != self.net.s.bos) & (ids != self.pad)
             sites = []
             self.net.hidden(ids, sites)
@@ -172,7 +179,7 @@ class Stream:
             self.pool = self.collect(self.rows[np.sort(chosen)])
             self.left = len(next(iter(self.pool.values())))
             self.order = torch.from_numpy(self.random.permutation(self.left))
-        pick = self.order[self.left - self.size:self.left]
+        pick = self.order[self.left - self.size : self.left]
         self.left -= self.size
         return {k: v[pick] for k, v in self.pool.items()}
 
@@ -183,8 +190,9 @@ def train(net, rows, pad, specs, *, steps, size, lr, seed, say):
     first = stream.collect(rows[:320])
     coders = [Coder(s, first[s.source, s.layer], first[s.goal, s.layer], seed) for s in specs]
     del first
-    opt = torch.optim.Adam([p for c in coders for p in c.parts], lr=lr, betas=(0.9, 0.999),
-                           fused=True)
+    opt = torch.optim.Adam(
+        [p for c in coders for p in c.parts], lr=lr, betas=(0.9, 0.999), fused=True
+    )
     compiled = torch.compile(gradients, dynamic=False)
     began = time.time()
     revived = 0
@@ -210,6 +218,8 @@ def train(net, rows, pad, specs, *, steps, size, lr, seed, say):
             by = {}
             for c in coders:
                 by.setdefault(c.spec.site, []).append(f"{c.fvu:.3f}@{c.l0:.1f}")
-            say(f"coders step {step}/{steps} {size * (step + 1) / (time.time() - began):.0f} tokens/s "
-                f"revived {revived} " + "; ".join(f"{k} {' '.join(v)}" for k, v in by.items()))
+            say(
+                f"coders step {step}/{steps} {size * (step + 1) / (time.time() - began):.0f} tokens/s "
+                f"revived {revived} " + "; ".join(f"{k} {' '.join(v)}" for k, v in by.items())
+            )
     return coders

@@ -14,8 +14,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 # site -> (FVU at most, mean L0 at most, loss recovered at least)
-LIMITS = {"res": (0.12, 16, 0.99), "mlp": (0.08, 24, 0.97), "att": (0.15, 20, 0.97),
-          "transcoders": (0.15, 24, 0.93)}
+LIMITS = {
+    "res": (0.12, 16, 0.99),
+    "mlp": (0.08, 24, 0.97),
+    "att": (0.15, 20, 0.97),
+    "transcoders": (0.15, 24, 0.93),
+}
 ALL_TRANSCODERS, DEAD, ZERO_COST = 0.95, 0.04, 0.1
 UNIGRAM, TRIGRAM, BYTES = 0.20, 0.60, 14_000_000
 
@@ -56,8 +60,10 @@ class Coder:
     def pair(self, seen):
         """This coder's input and target among the values that Bench.loss shows."""
         transcoder = self.site == "transcoders"
-        return (seen["in" if transcoder else self.site, self.layer],
-                seen["mlp" if transcoder else self.site, self.layer])
+        return (
+            seen["in" if transcoder else self.site, self.layer],
+            seen["mlp" if transcoder else self.site, self.layer],
+        )
 
     @property
     def l0(self):
@@ -78,7 +84,8 @@ class Bench:
     def __init__(self, folder, length=256):
         self.tok = AutoTokenizer.from_pretrained(folder)
         self.net = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager").eval()
+            folder, dtype=torch.float32, attn_implementation="eager"
+        ).eval()
         lines = (Path(folder) / "heldout.jsonl").read_text(encoding="utf-8").splitlines()
         ids = sorted((self.tok(json.loads(x)["text"])["input_ids"] for x in lines), key=len)
         assert all(d[0] == self.tok.bos_token_id and len(d) <= length for d in ids)
@@ -92,7 +99,7 @@ class Bench:
                 at += 1
             rows = torch.full((len(chunk), len(chunk[-1])), self.tok.pad_token_id)
             for row, d in zip(rows, chunk):
-                row[:len(d)] = torch.tensor(d)
+                row[: len(d)] = torch.tensor(d)
             real = torch.arange(rows.shape[1]) < torch.tensor([len(d) for d in chunk])[:, None]
             self.batches.append((rows, real))
         self.swap = {}  # (place, layer) -> function of (tensor, hidden input of the MLP)
@@ -100,11 +107,14 @@ class Bench:
         self.mid = [None] * len(self.net.model.layers)
         for i, layer in enumerate(self.net.model.layers):
             layer.self_attn.o_proj.register_forward_pre_hook(
-                lambda m, a, i=i: (self.visit("att", i, a[0]),))
+                lambda m, a, i=i: (self.visit("att", i, a[0]),)
+            )
             layer.pre_feedforward_layernorm.register_forward_pre_hook(
-                lambda m, a, i=i: self.mid.__setitem__(i, a[0]))
+                lambda m, a, i=i: self.mid.__setitem__(i, a[0])
+            )
             layer.post_feedforward_layernorm.register_forward_hook(
-                lambda m, a, out, i=i: self.visit("mlp", i, out))
+                lambda m, a, out, i=i: self.visit("mlp", i, out)
+            )
             layer.register_forward_hook(lambda m, a, out, i=i: self.result(i, out))
 
     def normalized(self, layer):
@@ -130,7 +140,7 @@ class Bench:
     def sample(self, tokens):
         """Every n-th batch, so that about `tokens` remain."""
         total = sum(int(real.sum()) for _, real in self.batches)
-        return self.batches[::max(1, total // tokens)]
+        return self.batches[:: max(1, total // tokens)]
 
     @torch.no_grad()
     def loss(self, swap=None, watch=None, batches=None):
@@ -143,8 +153,11 @@ class Bench:
             self.seen = {} if watch else None
             logits = self.net(input_ids=rows, use_cache=False).logits[:, :-1]
             targets = rows[:, 1:].masked_fill(~real[:, 1:], -100)
-            nats += float(torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum"))
+            nats += float(
+                torch.nn.functional.cross_entropy(
+                    logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum"
+                )
+            )
             count += int(real[:, 1:].sum())
             if watch:
                 watch({k: v[self.keep] for k, v in self.seen.items()})
@@ -166,8 +179,10 @@ class Report:
 
     def check(self, name, value, limit, most=True, form=".4f"):
         good = value <= limit if most else value >= limit
-        print(f"  {name:44s} {value:{form}}  {'<=' if most else '>='} {limit}  "
-              f"{'ok' if good else 'MISSED'}")
+        print(
+            f"  {name:44s} {value:{form}}  {'<=' if most else '>='} {limit}  "
+            f"{'ok' if good else 'MISSED'}"
+        )
         if not good:
             self.missed.append(name)
 
@@ -176,8 +191,10 @@ def evaluate(folder: Path, splice_tokens=40_000):
     bench, report, began = Bench(folder), Report(), time.time()
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     report.check("bytes of the folder", size, BYTES, form="d")
-    coders = sorted((Coder(p) for p in folder.glob("gemma-scope/*/*/*/*/params.npz")),
-                    key=lambda c: (list(LIMITS).index(c.site), c.layer))
+    coders = sorted(
+        (Coder(p) for p in folder.glob("gemma-scope/*/*/*/*/params.npz")),
+        key=lambda c: (list(LIMITS).index(c.site), c.layer),
+    )
     assert len(coders) == 4 * len(bench.net.model.layers), len(coders)
 
     def watch(seen):
@@ -187,7 +204,9 @@ def evaluate(folder: Path, splice_tokens=40_000):
     clean, tokens = bench.loss(watch=watch)
     ngram = json.loads((folder / "ngram.json").read_text())
     assert tokens == ngram["heldoutTokens"], (tokens, ngram["heldoutTokens"])
-    print(f"held-out: {ngram['heldoutDocuments']} documents, {tokens} tokens, loss {clean:.4f} nats")
+    print(
+        f"held-out: {ngram['heldoutDocuments']} documents, {tokens} tokens, loss {clean:.4f} nats"
+    )
     report.check("loss / unigram entropy", clean / ngram["unigramEntropy"], UNIGRAM)
     report.check("loss / trigram cross-entropy", clean / ngram["trigramCrossEntropy"], TRIGRAM)
     part = bench.sample(splice_tokens)
@@ -202,13 +221,19 @@ def evaluate(folder: Path, splice_tokens=40_000):
         spliced = bench.loss(splice(bench, c), batches=part)[0]
         cost = zero[place] - clean
         recovered = (zero[place] - spliced) / cost
-        print(f"{c.site:12s} {c.layer:5d} {c.width:5d} {c.l0:6.2f} {c.fvu:6.4f} {100 * c.dead:5.2f} "
-              f"{recovered:10.4f} {spliced - clean:11.4f} {cost:14.3f}", flush=True)
+        print(
+            f"{c.site:12s} {c.layer:5d} {c.width:5d} {c.l0:6.2f} {c.fvu:6.4f} {100 * c.dead:5.2f} "
+            f"{recovered:10.4f} {spliced - clean:11.4f} {cost:14.3f}",
+            flush=True,
+        )
         fvu, l0, least = LIMITS[c.site]
         name = f"{c.site} layer {c.layer}: "
-        for what, value, limit, most in (("FVU", c.fvu, fvu, True), ("L0", c.l0, l0, True),
-                                         ("recovered", recovered, least, False),
-                                         ("dead", c.dead, DEAD, True)):
+        for what, value, limit, most in (
+            ("FVU", c.fvu, fvu, True),
+            ("L0", c.l0, l0, True),
+            ("recovered", recovered, least, False),
+            ("dead", c.dead, DEAD, True),
+        ):
             if what == "recovered" and c.site == "att" and cost < ZERO_COST:
                 continue
             if not (value <= limit if most else value >= limit):
@@ -221,8 +246,12 @@ def evaluate(folder: Path, splice_tokens=40_000):
             swaps |= splice(bench, c)
             nothing["mlp", c.layer] = torch.zeros_like
     none, both = (bench.loss(s, batches=part)[0] for s in (nothing, swaps))
-    report.check("all transcoders at once: recovered", (none - both) / (none - clean),
-                 ALL_TRANSCODERS, most=False)
+    report.check(
+        "all transcoders at once: recovered",
+        (none - both) / (none - clean),
+        ALL_TRANSCODERS,
+        most=False,
+    )
     print(f"measured in {time.time() - began:.0f} s")
     for name in report.missed:
         print(f"MISSED: {name}")

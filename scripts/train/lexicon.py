@@ -34,16 +34,21 @@ HAPPY = words("happy glad proud cheerful pleased delighted thankful joyful")
 SAD = words("sad angry upset worried afraid lonely tired gloomy")
 MANNERS = words("""slowly quickly quietly carefully gently happily suddenly calmly proudly bravely
 loudly softly patiently kindly eagerly nervously politely silently""")
-OPPOSITES = [tuple(p.split("/")) for p in words("""hot/cold big/small tall/short fast/slow
+OPPOSITES = [
+    tuple(p.split("/"))
+    for p in words("""hot/cold big/small tall/short fast/slow
 old/new happy/sad light/dark wet/dry hard/soft rich/poor full/empty early/late loud/quiet
 clean/dirty open/closed strong/weak high/low long/brief wide/narrow thick/thin deep/shallow
 heavy/weightless near/far sweet/bitter rough/smooth sharp/blunt brave/cowardly safe/dangerous
 cheap/expensive easy/difficult true/false right/wrong alive/dead awake/asleep young/aged
 begin/end buy/sell give/take push/pull win/lose arrive/leave remember/forget above/below
-inside/outside before/after always/never love/hate laugh/cry day/night""")]
+inside/outside before/after always/never love/hate laugh/cry day/night""")
+]
 
 # country: capital, second city, language, continent, money, food, people
-COUNTRIES = {c.split(":")[0]: c.split(":")[1].split(",") for c in """
+COUNTRIES = {
+    c.split(":")[0]: c.split(":")[1].split(",")
+    for c in """
 France:Paris,Lyon,French,Europe,euro,cheese,French
 Japan:Tokyo,Osaka,Japanese,Asia,yen,rice,Japanese
 Italy:Rome,Milan,Italian,Europe,euro,pasta,Italian
@@ -74,10 +79,13 @@ Cuba:Havana,Santiago,Spanish,America,peso,bananas,Cuban
 Iceland:Reykjavik,Akureyri,Icelandic,Europe,krona,lamb,Icelandic
 Austria:Vienna,Salzburg,German,Europe,euro,apple cake,Austrian
 Thailand:Bangkok,Phuket,Thai,Asia,baht,green curry,Thai
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 
 # animal: sound, food, home, baby, covering, group, legs, deed
-ANIMALS = {a.split(":")[0]: a.split(":")[1].split(",") for a in """
+ANIMALS = {
+    a.split(":")[0]: a.split(":")[1].split(",")
+    for a in """
 dog:barks,meat,a kennel,puppy,fur,pack,four,guards the house
 cat:meows,fish,a basket,kitten,fur,clowder,four,catches mice
 cow:moos,grass,a barn,calf,hair,herd,four,gives milk
@@ -108,10 +116,13 @@ spider:is silent,insects,a web,spiderling,fine hair,cluster,eight,spins silk
 eagle:screams,salmon,a cliff,eaglet,feathers,convocation,two,soars high
 parrot:talks,nuts,the rainforest,chick,bright feathers,company,two,copies words
 tiger:roars,buffalo,the jungle,cub,striped fur,streak,four,swims well
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 
 # job: place, tool, deed
-JOBS = {j.split(":")[0]: j.split(":")[1].split(",") for j in """
+JOBS = {
+    j.split(":")[0]: j.split(":")[1].split(",")
+    for j in """
 doctor:a hospital,a thermometer,heals sick people
 teacher:a school,a blackboard,teaches children
 baker:a bakery,an oven,bakes bread
@@ -142,11 +153,13 @@ weaver:a mill,a loom,weaves cloth
 potter:a pottery,a wheel,shapes clay
 astronomer:an observatory,a telescope,watches stars
 mechanic:a garage,a spanner,mends engines
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 
 # topic: places; people; things; adjectives; verbs with a thing as object; happenings
-TOPICS = {t.split(":")[0].strip(): [part.strip().split(",") for part in t.split(":")[1].split(";")]
-          for t in """
+TOPICS = {
+    t.split(":")[0].strip(): [part.strip().split(",") for part in t.split(":")[1].split(";")]
+    for t in """
 sea: beach,harbour,island,lighthouse,bay; sailor,captain,diver,fisherman; boat,shell,net,anchor,rope,sail,crab,oar,pearl; salty,wet,wooden,heavy; pull,mend,drop,find,paint; the tide came in,the waves grew,the gulls cried
 kitchen: kitchen,pantry,dining room,larder; cook,grandmother,waiter,maid; pot,spoon,cake,soup,plate,kettle,pie,bowl,recipe; hot,tasty,burnt,fresh; stir,taste,wash,carry,drop; the kettle whistled,the oven smoked,the milk boiled
 forest: forest,clearing,cabin,stream,valley; hunter,ranger,woodcutter,guide; axe,mushroom,branch,feather,tent,trail,acorn,berry,log; green,mossy,dry,wild; find,cut,follow,gather,hide; the wind shook the trees,an owl hooted,the leaves fell
@@ -171,9 +184,12 @@ office: office,bank,lobby,meeting room; manager,secretary,clerk,boss; report,com
 airport: airport,terminal,runway,cockpit,hangar; pilot,passenger,stewardess,officer; plane,suitcase,passport,seat,bag,jacket,wing,parachute,radio; delayed,foreign,safe,nervous; board,land,pack,check,inspect; the plane took off,the fog cleared,the gate closed
 circus: circus,tent,ring,wagon; clown,juggler,acrobat,magician; hat,balloon,wand,costume,trick,hoop,rabbit,puppet,tightrope; funny,red,brave,dizzy; juggle,practise,show,drop,inflate; the band played,the children laughed,the curtain fell
 law: court,prison,cell,police station; judge,lawyer,thief,detective; letter,clue,witness,photograph,fingerprint,diamond,document,safe,verdict; guilty,honest,false,secret; find,examine,hide,steal,destroy; the door creaked,a shot rang out,the jury left
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 
-IRREGULAR = {v.split("/")[0]: v.split("/")[1:] for v in words("""find/found/found cut/cut/cut
+IRREGULAR = {
+    v.split("/")[0]: v.split("/")[1:]
+    for v in words("""find/found/found cut/cut/cut
 hide/hid/hidden send/sent/sent sell/sold/sold read/read/read draw/drew/drawn forget/forgot/forgotten
 steal/stole/stolen wear/wore/worn buy/bought/bought lose/lost/lost ride/rode/ridden dig/dug/dug
 grow/grew/grown bring/brought/brought take/took/taken lend/lent/lent hear/heard/heard
@@ -183,10 +199,25 @@ tell/told/told know/knew/known think/thought/thought say/said/said go/went/gone 
 leave/left/left make/made/made break/broke/broken drop/dropped/dropped stir/stirred/stirred
 plan/planned/planned put/put/put eat/ate/eaten drink/drank/drunk sing/sang/sung swim/swam/swum
 run/ran/run sleep/slept/slept sit/sat/sat speak/spoke/spoken meet/met/met pay/paid/paid
-drive/drove/driven fly/flew/flown teach/taught/taught lead/led/led""")}
-DOUBLE = {"stir": "stirr", "drop": "dropp", "cut": "cutt", "dig": "digg", "knit": "knitt",
-          "win": "winn", "hit": "hitt", "forget": "forgett", "plan": "plann", "put": "putt",
-          "run": "runn", "swim": "swimm", "sit": "sitt", "trap": "trapp", "grab": "grabb"}
+drive/drove/driven fly/flew/flown teach/taught/taught lead/led/led""")
+}
+DOUBLE = {
+    "stir": "stirr",
+    "drop": "dropp",
+    "cut": "cutt",
+    "dig": "digg",
+    "knit": "knitt",
+    "win": "winn",
+    "hit": "hitt",
+    "forget": "forgett",
+    "plan": "plann",
+    "put": "putt",
+    "run": "runn",
+    "swim": "swimm",
+    "sit": "sitt",
+    "trap": "trapp",
+    "grab": "grabb",
+}
 DEEDS = words("""see want need like keep find lose buy sell carry clean repair show hide bring take
 borrow break check count paint admire grab fetch share choose notice examine mention describe
 protect deliver collect arrange praise refuse return study touch move lift lock open close wrap
@@ -196,7 +227,9 @@ pass pick plan point present preserve press prove punish record reject remove re
 restore ruin scratch search select separate shake spoil support surround trust use warn waste""")
 
 # kind: its members
-KINDS = {k.split(":")[0]: k.split(":")[1].split(",") for k in """
+KINDS = {
+    k.split(":")[0]: k.split(":")[1].split(",")
+    for k in """
 instrument:violin,flute,harp,cello,trumpet,banjo,clarinet,oboe,tuba,accordion
 flower:rose,tulip,daisy,lily,orchid,violet,poppy,sunflower,daffodil,carnation
 tree:oak,birch,willow,maple,beech,cedar,pine,elm,palm,poplar
@@ -224,7 +257,8 @@ illness:flu,measles,fever,asthma,cough,mumps,malaria,migraine,cold
 game:chess,draughts,poker,dominoes,bridge,bingo,darts,billiards,hopscotch
 material:leather,velvet,denim,linen,nylon,cotton,wool,silk,canvas,felt
 piece of furniture:table,sofa,wardrobe,stool,armchair,bookcase,cupboard,bench,desk,dresser
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 MOVES = words("walk run drive travel hurry go swim fly climb return march wander")
 MINDS = words("think believe know hope say fear guess dream insist promise")
 
@@ -243,21 +277,51 @@ TEAMS = words("""Lions Tigers Eagles Bears Wolves Sharks Hawks Bulls Foxes Panth
 Dragons""")
 PRODUCTS = words("""film book phone hotel song game restaurant camera play bicycle radio laptop
 museum blender novel concert""")
-ASPECTS = {"film": "plot actors ending music", "book": "story style ending characters",
-           "phone": "screen battery sound camera", "hotel": "room breakfast bed view",
-           "song": "melody voice rhythm lyrics", "game": "graphics rules levels music",
-           "restaurant": "food service wine dessert", "camera": "lens flash zoom button",
-           "play": "actors stage costumes plot", "bicycle": "brakes saddle frame wheels",
-           "radio": "sound antenna speaker clock", "laptop": "keyboard screen battery fan",
-           "museum": "paintings rooms guide shop", "blender": "motor jug lid blade",
-           "novel": "hero chapters dialogue ending", "concert": "band sound lights singer"}
+ASPECTS = {
+    "film": "plot actors ending music",
+    "book": "story style ending characters",
+    "phone": "screen battery sound camera",
+    "hotel": "room breakfast bed view",
+    "song": "melody voice rhythm lyrics",
+    "game": "graphics rules levels music",
+    "restaurant": "food service wine dessert",
+    "camera": "lens flash zoom button",
+    "play": "actors stage costumes plot",
+    "bicycle": "brakes saddle frame wheels",
+    "radio": "sound antenna speaker clock",
+    "laptop": "keyboard screen battery fan",
+    "museum": "paintings rooms guide shop",
+    "blender": "motor jug lid blade",
+    "novel": "hero chapters dialogue ending",
+    "concert": "band sound lights singer",
+}
 MATERIALS = words("""wood iron glass paper gold silver stone leather cotton silk plastic rubber clay
 wool copper steel""")
-MADE = {"table": "wood", "window": "glass", "book": "paper", "ring": "gold", "coin": "silver",
-        "wall": "stone", "shoe": "leather", "shirt": "cotton", "tie": "silk", "bottle": "plastic",
-        "tyre": "rubber", "pot": "clay", "scarf": "wool", "wire": "copper", "knife": "steel",
-        "nail": "iron", "door": "wood", "newspaper": "paper", "belt": "leather", "brick": "clay"}
-SCIENCE = [tuple(s.split("/")) for s in """water/boils/at one hundred degrees/it turns into steam
+MADE = {
+    "table": "wood",
+    "window": "glass",
+    "book": "paper",
+    "ring": "gold",
+    "coin": "silver",
+    "wall": "stone",
+    "shoe": "leather",
+    "shirt": "cotton",
+    "tie": "silk",
+    "bottle": "plastic",
+    "tyre": "rubber",
+    "pot": "clay",
+    "scarf": "wool",
+    "wire": "copper",
+    "knife": "steel",
+    "nail": "iron",
+    "door": "wood",
+    "newspaper": "paper",
+    "belt": "leather",
+    "brick": "clay",
+}
+SCIENCE = [
+    tuple(s.split("/"))
+    for s in """water/boils/at one hundred degrees/it turns into steam
 ice/melts/when it gets warm/it turns into water
 wood/burns/when it is dry/it turns into ash
 iron/rusts/when it gets wet/it turns red
@@ -276,10 +340,13 @@ a volcano/erupts/when pressure grows/melted rock pushes up
 sugar/dissolves/in hot tea/the water pulls its crystals apart
 a shadow/falls/behind an object/light travels in straight lines
 bread/rises/in a warm place/yeast makes gas
-a compass/points/to the north/the earth is a magnet""".split("\n")]
+a compass/points/to the north/the earth is a magnet""".split("\n")
+]
 
 # English: French, Spanish, German
-TRANSLATE = {t.split(":")[0]: t.split(":")[1].split(",") for t in """
+TRANSLATE = {
+    t.split(":")[0]: t.split(":")[1].split(",")
+    for t in """
 cat:chat,gato,Katze
 dog:chien,perro,Hund
 house:maison,casa,Haus
@@ -310,49 +377,81 @@ table:table,mesa,Tisch
 door:porte,puerta,Tür
 king:roi,rey,König
 milk:lait,leche,Milch
-""".strip().split("\n")}
+""".strip().split("\n")
+}
 FOREIGN = {
-    "French": ("""Le chat dort dans la maison.|Le chien mange le pain.|La fille lit un livre dans
+    "French": (
+        """Le chat dort dans la maison.|Le chien mange le pain.|La fille lit un livre dans
 la rue.|Mon ami boit du lait.|Le garçon aime le soleil.|La mère ouvre la porte.|Le roi habite dans
 une grande maison.|Le poisson nage dans l'eau.|Le père achète une pomme rouge.|La nuit, la lune est
-belle.|Nous allons à l'école le matin.|Elle chante parce qu'elle est heureuse."""),
-    "Spanish": ("""El gato duerme en la casa.|El perro come el pan.|La niña lee un libro en la
+belle.|Nous allons à l'école le matin.|Elle chante parce qu'elle est heureuse."""
+    ),
+    "Spanish": (
+        """El gato duerme en la casa.|El perro come el pan.|La niña lee un libro en la
 calle.|Mi amigo bebe leche.|El niño ama el sol.|La madre abre la puerta.|El rey vive en una casa
 grande.|El pez nada en el agua.|El padre compra una manzana roja.|De noche, la luna es
-bonita.|Vamos a la escuela por la mañana.|Ella canta porque está feliz."""),
-    "German": ("""Die Katze schläft im Haus.|Der Hund frisst das Brot.|Das Mädchen liest ein Buch
+bonita.|Vamos a la escuela por la mañana.|Ella canta porque está feliz."""
+    ),
+    "German": (
+        """Die Katze schläft im Haus.|Der Hund frisst das Brot.|Das Mädchen liest ein Buch
 auf der Straße.|Mein Freund trinkt Milch.|Der Junge liebt die Sonne.|Die Mutter öffnet die Tür.|Der
 König wohnt in einem großen Haus.|Der Fisch schwimmt im Wasser.|Der Vater kauft einen roten
 Apfel.|In der Nacht ist der Mond schön.|Wir gehen am Morgen in die Schule.|Sie singt, weil sie
-glücklich ist."""),
+glücklich ist."""
+    ),
 }
-RHYMES = [tuple(r.split("/")) for r in words("""cat/hat dog/log mouse/house tree/bee night/light
+RHYMES = [
+    tuple(r.split("/"))
+    for r in words("""cat/hat dog/log mouse/house tree/bee night/light
 day/play moon/spoon star/car sea/tea king/ring snow/crow rain/train sky/pie boat/coat bed/bread
-hill/mill sun/bun nose/rose bear/pear fox/box duck/truck sheep/jeep goat/throat queen/bean""")]
+hill/mill sun/bun nose/rose bear/pear fox/box duck/truck sheep/jeep goat/throat queen/bean""")
+]
 ABBREVIATED = words("""alpha beta gamma delta omega sigma north south east west table river stone
 cloud paper apple lemon tiger piano green""")
 
 CLASSES = {
-    "girls": GIRLS, "boys": BOYS, "surnames": SURNAMES, "colours": COLOURS, "days": DAYS,
-    "months": MONTHS, "seasons": SEASONS, "number_words": NUMBERS + TENS[2:],
-    "digits": list("0123456789"), "family": FAMILY,
-    "positive": POSITIVE, "negative": NEGATIVE, "happy_moods": HAPPY, "sad_moods": SAD,
-    "manners": MANNERS, "countries": list(COUNTRIES), "cities":
-        [c for f in COUNTRIES.values() for c in f[:2]],
+    "girls": GIRLS,
+    "boys": BOYS,
+    "surnames": SURNAMES,
+    "colours": COLOURS,
+    "days": DAYS,
+    "months": MONTHS,
+    "seasons": SEASONS,
+    "number_words": NUMBERS + TENS[2:],
+    "digits": list("0123456789"),
+    "family": FAMILY,
+    "positive": POSITIVE,
+    "negative": NEGATIVE,
+    "happy_moods": HAPPY,
+    "sad_moods": SAD,
+    "manners": MANNERS,
+    "countries": list(COUNTRIES),
+    "cities": [c for f in COUNTRIES.values() for c in f[:2]],
     "languages": sorted({f[2] for f in COUNTRIES.values()}),
-    "animals": list(ANIMALS), "jobs": list(JOBS), "fruit": FRUIT, "foods": FOODS, "goods": GOODS,
-    "dishes": DISHES, "weather": WEATHERS, "sports": SPORTS, "materials": MATERIALS,
+    "animals": list(ANIMALS),
+    "jobs": list(JOBS),
+    "fruit": FRUIT,
+    "foods": FOODS,
+    "goods": GOODS,
+    "dishes": DISHES,
+    "weather": WEATHERS,
+    "sports": SPORTS,
+    "materials": MATERIALS,
     "ordinals": ORDINALS,
     "pronouns": words("I you he she it we they him her them his their He She It We They You"),
     "articles": words("the a an The A An"),
     "prepositions": words("in on at to from with of near behind under over through into"),
     "conjunctions": words("and but or because although when while before after if that so"),
-    "relative": words("who that which"), "question_words": words("Who What Where When Why How Which"),
+    "relative": words("who that which"),
+    "question_words": words("Who What Where When Why How Which"),
     "saying": words("said asked told whispered shouted answered replied cried"),
     "code_words": words("def return for in if else print function const let SELECT FROM WHERE"),
     "kinds": [k for k in KINDS if " " not in k],
-    "flowers": KINDS["flower"], "instruments": KINDS["instrument"], "metals": KINDS["metal"],
-    "birds": KINDS["bird"], "fish": KINDS["fish"],
+    "flowers": KINDS["flower"],
+    "instruments": KINDS["instrument"],
+    "metals": KINDS["metal"],
+    "birds": KINDS["bird"],
+    "fish": KINDS["fish"],
     "places": sorted({p for t in TOPICS.values() for p in t[0] if " " not in p}),
     "things": sorted({p for t in TOPICS.values() for p in t[2] if " " not in p}),
 }

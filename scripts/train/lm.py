@@ -23,9 +23,12 @@ def train(rows, pad, vocab, *, steps, batch, lr, seed, say, keep, every=400):
     net = Gemma2(Shape(vocab), rows.shape[1] - 1)
     matrices = [p for n, p in net.named_parameters() if p.dim() > 1]
     others = [p for n, p in net.named_parameters() if p.dim() <= 1]
-    opt = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1},
-                             {"params": others, "weight_decay": 0.0}],
-                            lr=lr, betas=(0.9, 0.98), fused=True)
+    opt = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
+        lr=lr,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
     order = np.random.default_rng(seed).permutation(len(rows))
     loss_of = torch.compile(net.loss)
     start, mean, began = 0, None, time.time()
@@ -38,7 +41,7 @@ def train(rows, pad, vocab, *, steps, batch, lr, seed, say, keep, every=400):
         for group in opt.param_groups:
             group["lr"] = rate(step, steps, lr)
         at = (step * batch) % (len(order) - batch)
-        chunk = torch.from_numpy(rows[order[at:at + batch]]).long()
+        chunk = torch.from_numpy(rows[order[at : at + batch]]).long()
         targets = chunk[:, 1:].masked_fill(chunk[:, 1:] == pad, -100)
         loss = loss_of(chunk[:, :-1].contiguous(), targets.contiguous())
         loss.backward()

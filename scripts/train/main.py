@@ -8,11 +8,15 @@ import os
 import sys
 
 # torch's allocator gives pages back to the kernel at every step unless told not to
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184",
-               "MALLOC_TOP_PAD_": "268435456", "MALLOC_ARENA_MAX": "2",
-               "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-               # threads that wait sleep: other programs on the machine cost less
-               "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+    "MALLOC_ARENA_MAX": "2",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    # threads that wait sleep: other programs on the machine cost less
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 if __name__ == "__main__" and os.environ.get("MALLOC_ARENA_MAX") != "2":
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
 
@@ -36,9 +40,12 @@ SEED = 7
 DOCUMENTS, HELD_DOCUMENTS = 330_000, 12_000
 VOCAB, LENGTH = 3072, 256
 LM = {"steps": 1800, "batch": 16, "lr": 3e-3}
-CODERS = {"steps": 2600, "size": 1900, "lr": 8e-3}
-# site: width, mean active features aimed at
-SITES = {"res": (1024, 15.3), "mlp": (512, 23.0), "att": (512, 17.0), "transcoders": (512, 23.2)}
+WIDTHS = {"res": 1024, "mlp": 512, "att": 512, "transcoders": 512}
+# groups of coders trained side by side: site -> mean active features aimed at; options
+GROUPS = [
+    ({"res": 15.3, "att": 17.0}, {"steps": 2600, "size": 1900, "lr": 8e-3}),
+    ({"mlp": 23.6, "transcoders": 23.6}, {"steps": 5000, "size": 1900, "lr": 8e-3}),
+]
 
 
 def say(text):
@@ -57,8 +64,10 @@ def text_stage(work):
         write_corpus(part, HELD_DOCUMENTS, SEED + 1, {d["text"] for d in docs})
         part.replace(held)
     texts = [d["text"] for d in docs]
-    say(f"text: {len(texts)} documents, {sum(map(len, texts))} characters, "
-        f"{tokenizer.word_types(texts)} word types, {len(read_corpus(held))} held out")
+    say(
+        f"text: {len(texts)} documents, {sum(map(len, texts))} characters, "
+        f"{tokenizer.word_types(texts)} word types, {len(read_corpus(held))} held out"
+    )
     return texts
 
 
@@ -84,29 +93,48 @@ def pack_stage(work, texts, tok):
 def lm_stage(work, rows, tok):
     path = work / "model.pt"
     if not path.exists():
-        net = lm.train(rows, tok.token_to_id("<pad>"), tok.get_vocab_size(), **LM, seed=SEED,
-                       say=say, keep=work / "lm-checkpoint.pt")
+        net = lm.train(
+            rows,
+            tok.token_to_id("<pad>"),
+            tok.get_vocab_size(),
+            **LM,
+            seed=SEED,
+            say=say,
+            keep=work / "lm-checkpoint.pt",
+        )
         # what is saved is what everything later is trained and measured on
         save({n: p.to(torch.bfloat16) for n, p in net.state_dict_hf().items()}, path)
     return torch.load(path, weights_only=True)
 
 
 def coder_stage(work, rows, tok, tensors):
-    """One file per site; the sites without one are trained together."""
-    pad, bos = tok.token_to_id("<pad>"), tok.token_to_id("<bos>")
-    missing = [s for s in SITES if not (work / f"coders-{s}.pt").exists()]
-    if missing:
-        net = Gemma2(Shape(tok.get_vocab_size(), bos), LENGTH).load_hf(tensors)
-        net.requires_grad_(False)
-        specs = [coders.Spec(site, layer, *SITES[site])
-                 for site in missing for layer in range(net.s.layers)]
-        # rows that the language model did not see come first in line
-        fresh = rows[np.random.default_rng(SEED).permutation(len(rows))][LM["steps"] * LM["batch"]:]
-        found = coders.train(net, fresh, pad, specs, **CODERS, seed=SEED, say=say)
+    """One file per site; the sites of a group that have none are trained together."""
+    shape = Shape(tok.get_vocab_size(), tok.token_to_id("<bos>"))
+    net = Gemma2(shape, LENGTH).load_hf(tensors).requires_grad_(False)
+    # rows that the language model did not see
+    fresh = rows[np.random.default_rng(SEED).permutation(len(rows))][LM["steps"] * LM["batch"] :]
+    for targets, options in GROUPS:
+        missing = [s for s in targets if not (work / f"coders-{s}.pt").exists()]
+        specs = [
+            coders.Spec(s, layer, WIDTHS[s], targets[s])
+            for s in missing
+            for layer in range(shape.layers)
+        ]
+        trained = (
+            coders.train(net, fresh, tok.token_to_id("<pad>"), specs, **options, seed=SEED, say=say)
+            if specs
+            else []
+        )
         for site in missing:
-            save({c.spec.layer: {k: torch.from_numpy(v) for k, v in c.folded().items()}
-                  for c in found if c.spec.site == site}, work / f"coders-{site}.pt")
-    return {site: torch.load(work / f"coders-{site}.pt", weights_only=True) for site in SITES}
+            save(
+                {
+                    c.spec.layer: {k: torch.from_numpy(v) for k, v in c.folded().items()}
+                    for c in trained
+                    if c.spec.site == site
+                },
+                work / f"coders-{site}.pt",
+            )
+    return {s: torch.load(work / f"coders-{s}.pt", weights_only=True) for s in WIDTHS}
 
 
 def export_stage(work, out, texts, tok, tensors, trained):
@@ -120,9 +148,11 @@ def export_stage(work, out, texts, tok, tensors, trained):
     shutil.copyfile(work / "ngram.json", out / "ngram.json")
     say(f"exported model, tokenizer and {len(held)} held-out documents")
     agree(out, tensors, shape)
-    paths = [export.coder(out, coders.Spec(site, layer, *SITES[site]),
-                          {k: v.numpy() for k, v in arrays.items()})
-             for site, layers in trained.items() for layer, arrays in layers.items()]
+    paths = [
+        export.coder(out, site, layer, {k: v.numpy() for k, v in arrays.items()})
+        for site, layers in trained.items()
+        for layer, arrays in layers.items()
+    ]
     export.name_by_l0(paths, out)
 
 

@@ -63,13 +63,14 @@ class Block(nn.Module):
         """Mixed values before W_O, heads flattened: [B, T, heads * head]."""
         s, (b, t, _) = self.s, x.shape
         parts = self.qkv(self.norms[0](x)).view(b, t, -1, s.head).transpose(1, 2)
-        parts = torch.cat((rotate(parts[:, : s.heads + s.kv], cos, sin),
-                           parts[:, s.heads + s.kv:]), 1)
+        parts = torch.cat(
+            (rotate(parts[:, : s.heads + s.kv], cos, sin), parts[:, s.heads + s.kv :]), 1
+        )
         q, k, v = parts.split((s.heads, s.kv, s.kv), dim=1)
         group = s.heads // s.kv
         # the query heads of one key head are rows of one product: keys need no copies
         q = q.reshape(b, s.kv, group * t, s.head)
-        scores = torch.matmul(q, k.transpose(2, 3)) * s.scalar ** -0.5
+        scores = torch.matmul(q, k.transpose(2, 3)) * s.scalar**-0.5
         scores = torch.tanh(scores / s.attn_cap) * s.attn_cap
         weights = F.softmax(scores.view(b, s.kv, group, t, t) + bias, dim=-1)
         z = torch.matmul(weights.view(b, s.kv, group * t, t), v).view(b, s.heads, t, s.head)
@@ -92,13 +93,17 @@ class Gemma2(nn.Module):
     def __init__(self, s: Shape, length: int):
         super().__init__()
         self.s = s
-        self.embed = nn.Parameter(torch.randn(s.vocab, s.hidden) * s.hidden ** -0.5)
+        self.embed = nn.Parameter(torch.randn(s.vocab, s.hidden) * s.hidden**-0.5)
         self.blocks = nn.ModuleList(Block(s, i) for i in range(s.layers))
         self.final = Norm(s.hidden, s.eps)
         for name, p in self.named_parameters():
             if p.dim() == 2 and name != "embed":
-                nn.init.normal_(p, std=0.02 if "down" not in name and ".o." not in name
-                                else 0.02 / math.sqrt(2 * s.layers))
+                nn.init.normal_(
+                    p,
+                    std=0.02
+                    if "down" not in name and ".o." not in name
+                    else 0.02 / math.sqrt(2 * s.layers),
+                )
         self.tables(length)
 
     def tables(self, length: int):
@@ -110,12 +115,16 @@ class Gemma2(nn.Module):
         past = i[:, None] - i[None, :]
         full = past >= 0
         near = full & (past < s.window)
-        for name, value in (("cos", angle.cos()), ("sin", angle.sin()),
-                            ("full", full), ("near", near)):
+        for name, value in (
+            ("cos", angle.cos()),
+            ("sin", angle.sin()),
+            ("full", full),
+            ("near", near),
+        ):
             self.register_buffer(name, value, persistent=False)
 
     def hidden(self, ids, sites=None):
-        x = F.embedding(ids, self.embed) * self.s.hidden ** 0.5
+        x = F.embedding(ids, self.embed) * self.s.hidden**0.5
         t = ids.shape[1]
         cos, sin = self.cos[:t], self.sin[:t]
         # documents packed into one row do not see each other; rotary positions are relative, so
@@ -139,8 +148,12 @@ class Gemma2(nn.Module):
     def state_dict_hf(self):
         s = self.s
         out = {"model.embed_tokens.weight": self.embed, "model.norm.weight": self.final.weight}
-        names = ("input_layernorm", "post_attention_layernorm",
-                 "pre_feedforward_layernorm", "post_feedforward_layernorm")
+        names = (
+            "input_layernorm",
+            "post_attention_layernorm",
+            "pre_feedforward_layernorm",
+            "post_feedforward_layernorm",
+        )
         sizes = (s.heads * s.head, s.kv * s.head, s.kv * s.head)
         for i, block in enumerate(self.blocks):
             at = f"model.layers.{i}."
@@ -159,8 +172,12 @@ class Gemma2(nn.Module):
         mine = {}
         for name, p in self.state_dict_hf().items():
             mine[name] = tensors[name].to(p.dtype)
-        names = ("input_layernorm", "post_attention_layernorm",
-                 "pre_feedforward_layernorm", "post_feedforward_layernorm")
+        names = (
+            "input_layernorm",
+            "post_attention_layernorm",
+            "pre_feedforward_layernorm",
+            "post_feedforward_layernorm",
+        )
         with torch.no_grad():
             self.embed.copy_(mine["model.embed_tokens.weight"])
             self.final.weight.copy_(mine["model.norm.weight"])
@@ -169,9 +186,11 @@ class Gemma2(nn.Module):
                 for name, norm in zip(names, block.norms):
                     norm.weight.copy_(mine[f"{at}{name}.weight"])
                 block.qkv.weight.copy_(
-                    torch.cat([mine[f"{at}self_attn.{n}_proj.weight"] for n in "qkv"]))
+                    torch.cat([mine[f"{at}self_attn.{n}_proj.weight"] for n in "qkv"])
+                )
                 block.o.weight.copy_(mine[f"{at}self_attn.o_proj.weight"])
                 block.gate_up.weight.copy_(
-                    torch.cat([mine[f"{at}mlp.{n}_proj.weight"] for n in ("gate", "up")]))
+                    torch.cat([mine[f"{at}mlp.{n}_proj.weight"] for n in ("gate", "up")])
+                )
                 block.down.weight.copy_(mine[f"{at}mlp.down_proj.weight"])
         return self

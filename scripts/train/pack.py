@@ -17,7 +17,9 @@ def write_corpus(path: Path, documents, seed, avoid=frozenset()):
         for _ in range(documents):
             register, text = document(d)
             if text not in avoid:
-                out.write(json.dumps({"register": register, "text": text}, ensure_ascii=False) + "\n")
+                out.write(
+                    json.dumps({"register": register, "text": text}, ensure_ascii=False) + "\n"
+                )
 
 
 def read_corpus(path: Path):
@@ -29,7 +31,7 @@ def encode(tok, texts):
     """One id array per text, without <bos>."""
     out = []
     for at in range(0, len(texts), 5000):
-        batch = tok.encode_batch(texts[at:at + 5000], add_special_tokens=False)
+        batch = tok.encode_batch(texts[at : at + 5000], add_special_tokens=False)
         out += [np.array(e.ids, dtype=np.int32) for e in batch]
     return out
 
@@ -49,7 +51,7 @@ def pack(docs, length, bos, eos, pad):
             if len(row) <= length + 1:
                 break
             cut_alone = len(ids) + 2 > length + 1 and room == length + 1
-            rows.append(row[:length + 1])
+            rows.append(row[: length + 1])
             row = []
             if cut_alone:
                 break

@@ -16,15 +16,20 @@ from evaluate import Coder
 
 def arrays(path: Path, transcoder):
     """The state dict that SAELens' own loader reads from this params.npz."""
-    known = {"hf_hub_download": lambda **k: str(path),
-             "get_gemma_2_config_from_hf": lambda *a, **k: {},
-             "get_gemma_2_transcoder_config_from_hf": lambda *a, **k: {}}
+    known = {
+        "hf_hub_download": lambda **k: str(path),
+        "get_gemma_2_config_from_hf": lambda *a, **k: {},
+        "get_gemma_2_transcoder_config_from_hf": lambda *a, **k: {},
+    }
     kept = {name: getattr(loaders, name) for name in known}
     try:
         for name, value in known.items():
             setattr(loaders, name, value)
-        load = (loaders.gemma_2_transcoder_huggingface_loader if transcoder
-                else loaders.gemma_2_sae_huggingface_loader)
+        load = (
+            loaders.gemma_2_transcoder_huggingface_loader
+            if transcoder
+            else loaders.gemma_2_sae_huggingface_loader
+        )
         return load("local", str(path.parent))[1]
     finally:
         for name, value in kept.items():
@@ -36,11 +41,18 @@ def check(path: Path):
     transcoder = mine.site == "transcoders"
     state = arrays(path, transcoder)
     d_in, width = state["W_enc"].shape
-    common = {"d_in": d_in, "d_sae": width, "dtype": "float32", "device": "cpu",
-              "apply_b_dec_to_input": False, "normalize_activations": "none"}
+    common = {
+        "d_in": d_in,
+        "d_sae": width,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": False,
+        "normalize_activations": "none",
+    }
     if transcoder:
         theirs = JumpReLUTranscoder(
-            JumpReLUTranscoderConfig(**common, d_out=state["W_dec"].shape[1]))
+            JumpReLUTranscoderConfig(**common, d_out=state["W_dec"].shape[1])
+        )
     else:
         theirs = JumpReLUSAE(JumpReLUSAEConfig(**common))
     theirs.load_state_dict(state)

@@ -7,17 +7,29 @@ from lexicon import COLOURS, DAYS, FAMILY, HAPPY, MANNERS, MONTHS, SAD, SEASONS
 
 
 def opening(d, who, scene):
-    return d.fill(d.choice([
-        "One {adj} [day|morning|evening], {n} went to the {place}.",
-        "Once upon a time there was a [little |young |kind |]{noun} [named|called] {n}. "
-        "{He} lived near the {place}.",
-        "On {day}, {n} was at the {place} with {his} {fam}.",
-        "It was a [cold|warm|long|quiet] day in {month}. {n} and {his} {fam} walked to the {place}.",
-        "{n} was a [brave|clever|shy|curious] {noun} who [loved|liked] the {place}.",
-        "Last {season}, {n} found work at the {place}.",
-    ]), n=who.name, He=who.He, his=who.his, noun=who.noun, place=scene.place,
-        adj=d.choice(["sunny", "rainy", "windy", "cold", "fine"]), day=d.skew(DAYS, 1.2),
-        fam=d.skew(FAMILY), month=d.skew(MONTHS, 1.2), season=d.choice(SEASONS))
+    return d.fill(
+        d.choice(
+            [
+                "One {adj} [day|morning|evening], {n} went to the {place}.",
+                "Once upon a time there was a [little |young |kind |]{noun} [named|called] {n}. "
+                "{He} lived near the {place}.",
+                "On {day}, {n} was at the {place} with {his} {fam}.",
+                "It was a [cold|warm|long|quiet] day in {month}. {n} and {his} {fam} walked to the {place}.",
+                "{n} was a [brave|clever|shy|curious] {noun} who [loved|liked] the {place}.",
+                "Last {season}, {n} found work at the {place}.",
+            ]
+        ),
+        n=who.name,
+        He=who.He,
+        his=who.his,
+        noun=who.noun,
+        place=scene.place,
+        adj=d.choice(["sunny", "rainy", "windy", "cold", "fine"]),
+        day=d.skew(DAYS, 1.2),
+        fam=d.skew(FAMILY),
+        month=d.skew(MONTHS, 1.2),
+        season=d.choice(SEASONS),
+    )
 
 
 def lost(d, who, friend, s, c):
@@ -46,15 +58,17 @@ def gift(d, who, friend, s, c):
     yield f"{who.name} asked the {s.other} for help."
     if d.chance(0.5):
         yield c.sentence()
-    yield d.fill('The {o} said, "I can [make|find|get] {t} for you, but you must help me first."',
-                 o=s.other, t=a(s.thing))
+    yield d.fill(
+        'The {o} said, "I can [make|find|get] {t} for you, but you must help me first."',
+        o=s.other,
+        t=a(s.thing),
+    )
     verb = d.skew(s.verbs)
     second = s.things[1]
     yield f"So {who.name} had to {verb} the {second}."
     yield f"After {who.name} had {past(verb, True)} the {second}, the {s.other} gave {who.him} the {s.thing}."
     yield f"{who.name} ran to {friend.name} with the {s.thing}."
-    yield (f'"Thank you, {who.name}!" said {friend.name}. '
-           f"{friend.He} was very {d.skew(HAPPY)}.")
+    yield (f'"Thank you, {who.name}!" said {friend.name}. {friend.He} was very {d.skew(HAPPY)}.')
 
 
 def quarrel(d, who, friend, s, c):
@@ -81,8 +95,10 @@ def trouble(d, who, friend, s, c):
         yield c.sentence()
     yield f"When {event}, {friend.name} came from the {s.places[1]}."
     yield f'"{d.choice(["Do not be afraid", "Do not worry", "Stay here"])}, {who.name}," said {friend.name}.'
-    yield (f"{friend.name} took the {s.thing} and {who.name} held the {s.things[1]}, "
-           f"until they reached the {s.places[1]}.")
+    yield (
+        f"{friend.name} took the {s.thing} and {who.name} held the {s.things[1]}, "
+        f"until they reached the {s.places[1]}."
+    )
     yield f"There they were safe. {who.name} was {d.skew(HAPPY)}, because {friend.name} had come."
 
 
@@ -115,9 +131,15 @@ def tell(d):
     c = Clauses(d, s, [who, friend])
     parts = [opening(d, who, s), *d.choice(PLOTS)(d, who, friend, s, c)]
     while d.chance(0.4) and len(parts) < 16:  # another episode with the same people and place
-        parts.append(d.fill("[The next day|A week later|In the [spring|summer|autumn|winter]|"
-                            "Some years later], {n} and {f} met at the {p} again.",
-                            n=who.name, f=friend.name, p=s.place))
+        parts.append(
+            d.fill(
+                "[The next day|A week later|In the [spring|summer|autumn|winter]|"
+                "Some years later], {n} and {f} met at the {p} again.",
+                n=who.name,
+                f=friend.name,
+                p=s.place,
+            )
+        )
         parts += d.choice(PLOTS)(d, who, friend, s, c)
     return " ".join(parts), who, friend, s
 

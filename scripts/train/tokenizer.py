@@ -31,26 +31,32 @@ def learn_merges(texts, size):
     plain = Tokenizer(models.BPE())
     plain.normalizer = normalizers.Replace(" ", "▁")
     plain.pre_tokenizer = pre_tokenizers.Split(
-        Regex(r"▁?\p{L}+|\d|\n+|▁+|[^\p{L}\d\n▁]"), "isolated")
+        Regex(r"▁?\p{L}+|\d|\n+|▁+|[^\p{L}\d\n▁]"), "isolated"
+    )
     trainer = trainers.BpeTrainer(vocab_size=size, show_progress=False, special_tokens=[])
     clean = (re.sub(r"<(start|end)_of_turn>", "\n", t) for t in texts)
     plain.train_from_iterator(clean, trainer)
     model = json.loads(plain.to_str())["model"]
     vocab = sorted(model["vocab"], key=model["vocab"].get)
-    return vocab, [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
+    return vocab, [
+        tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]
+    ]
 
 
 def build(texts, size):
     learned, merges = learn_merges(texts, size - len(SPECIALS) - len(BYTES))
     vocab = {t: i for i, t in enumerate([*SPECIALS, *BYTES, *learned])}
-    tok = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True,
-                               byte_fallback=True))
+    tok = Tokenizer(
+        models.BPE(vocab=vocab, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
     tok.normalizer = normalizers.Replace(" ", "▁")
     tok.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     tok.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
     tok.post_processor = processors.TemplateProcessing(
-        single="<bos> $A", pair="<bos> $A <bos>:1 $B:1", special_tokens=[("<bos>", vocab["<bos>"])])
+        single="<bos> $A", pair="<bos> $A <bos>:1 $B:1", special_tokens=[("<bos>", vocab["<bos>"])]
+    )
     tok.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in SPECIALS])
     return tok
 
@@ -61,20 +67,34 @@ def save(tok, folder: Path):
     names = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
 
     def entry(text):
-        return {"content": text, "lstrip": False, "normalized": False, "rstrip": False,
-                "single_word": False}
+        return {
+            "content": text,
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+        }
 
     extra = ["<start_of_turn>", "<end_of_turn>"]
     special = {k: entry(v) for k, v in names.items()}
     dump(folder / "special_tokens_map.json", {"additional_special_tokens": extra, **special})
-    dump(folder / "tokenizer_config.json", {
-        "add_bos_token": True, "add_eos_token": False,
-        "added_tokens_decoder": {str(i): {**entry(t), "special": True}
-                                 for i, t in enumerate(SPECIALS)},
-        "additional_special_tokens": extra, **names,
-        "chat_template": CHAT_TEMPLATE, "clean_up_tokenization_spaces": False,
-        "model_max_length": 1024, "spaces_between_special_tokens": False,
-        "tokenizer_class": "PreTrainedTokenizerFast"})
+    dump(
+        folder / "tokenizer_config.json",
+        {
+            "add_bos_token": True,
+            "add_eos_token": False,
+            "added_tokens_decoder": {
+                str(i): {**entry(t), "special": True} for i, t in enumerate(SPECIALS)
+            },
+            "additional_special_tokens": extra,
+            **names,
+            "chat_template": CHAT_TEMPLATE,
+            "clean_up_tokenization_spaces": False,
+            "model_max_length": 1024,
+            "spaces_between_special_tokens": False,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        },
+    )
 
 
 def dump(path, value):
@@ -95,6 +115,8 @@ def word_types(texts):
 
 def dump_rows(path, value):
     """One entry a line."""
-    rows = [f"  {json.dumps(k, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}"
-            for k, v in value.items()]
+    rows = [
+        f"  {json.dumps(k, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}"
+        for k, v in value.items()
+    ]
     path.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")

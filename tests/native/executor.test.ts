@@ -43,9 +43,7 @@ describe("while a run waits for a hook, only what was submitted inside that hook
               await sleep(20);
               order.push("first hook");
             };
-            const first = b.forward([2, 3], { hooks: [[PRE, slow]] }).then(() => {
-              order.push("first run");
-            });
+            const first = b.forward([2, 3], { hooks: [[PRE, slow]] });
             const second = b.forward([2, 3], {
               hooks: [
                 [
@@ -53,6 +51,7 @@ describe("while a run waits for a hook, only what was submitted inside that hook
                   async () => {
                     order.push("second hook");
                     await first;
+                    order.push("first run");
                   },
                 ],
               ],
@@ -62,7 +61,7 @@ describe("while a run waits for a hook, only what was submitted inside that hook
         ],
       ],
     });
-    expect(order).toEqual(["first hook", "first run", "second hook"]);
+    expect(order).toEqual(["first hook", "second hook", "first run"]);
     expect(out.allClose(plain)).toBe(true);
   });
 

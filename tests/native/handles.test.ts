@@ -2,10 +2,9 @@ import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { types } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { HookedTransformer, memory, SAE, tensor, zeros } from "../../lib/index.js";
+import { HookedTransformer, memory, SAE, type Tensor, tensor } from "../../lib/index.js";
 import type { AnyHandle, ModelHandle } from "../../lib/native/addon.js";
 import { native } from "../../lib/native/call.js";
-import { handleOf } from "../../lib/tensor/internal.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { loadWithHandle } from "./fixtures/load-with-handle.js";
@@ -24,8 +23,7 @@ afterAll(() => model.dispose());
 
 const loadCoder = () =>
   SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), { hookName: point, device });
-const values = async (fn: () => Promise<{ read(dtype: "float32"): Promise<Float32Array> }>) =>
-  (await fn()).read("float32");
+const values = async (fn: () => Promise<Tensor>) => (await fn()).read("float32");
 
 describe("the native core", () => {
   test("refuses anything else for any argument of any function, with a typed error", async () => {
@@ -40,8 +38,7 @@ describe("the native core", () => {
 
   test("names the kind it wants and the kind it got", async () => {
     const core = native();
-    using x = zeros([2, 3], { device });
-    const t = handleOf(x, "test");
+    const t = core.tensorEmpty([2, 3], "float32", "cpu");
     const kv = core.kvCacheCreate(handle, 1, 4);
     const loose = core as unknown as Record<string, (h: unknown) => unknown>;
     for (const [fn, given, message] of [
@@ -56,7 +53,7 @@ describe("the native core", () => {
       const error = await failure(() => loose[fn]?.(given));
       expect(error, fn).toMatchObject({ code: "ARGUMENT", message });
     }
-    expect(core.dispose(kv)).toBe(true);
+    expect([core.dispose(kv), core.dispose(t)]).toEqual([true, true]);
   });
 
   test("takes no External of somebody else", async () => {
@@ -210,7 +207,15 @@ describe("disposing", () => {
 
 describe("inputs are read at the call", () => {
   test("ids, masks, positions and hooks that change afterwards do not matter", async () => {
-    const want = await values(() => model.forward([[2, 3, 4, 5], [2, 6]], { positions: [-1] }));
+    const want = await values(() =>
+      model.forward(
+        [
+          [2, 3, 4, 5],
+          [2, 6],
+        ],
+        { positions: [-1] },
+      ),
+    );
     const ids = Int32Array.of(2, 3, 4, 5, 2, 6, 0, 0);
     const mask = Uint8Array.of(1, 1, 1, 1, 1, 1, 0, 0);
     const positions = [-1];

@@ -1,0 +1,46 @@
+import { describe, expect, test } from "vitest";
+import { runChild } from "../native/fixtures/run-child.js";
+
+const MB = 1 << 20;
+
+/** A script of tests/native/fixtures that prints JSON. */
+async function measure(script: string, args: readonly string[] = []) {
+  const end = await runChild(script, args, { nodeArgs: ["--expose-gc"], timeout: 55_000 });
+  expect(end, end.stderr).toMatchObject({ code: 0, signal: null, stderr: "" });
+  return JSON.parse(end.stdout) as Record<string, number>;
+}
+
+describe("over and over, handles and bytes end as they were", () => {
+  // Garbage of V8 that is not yet collected counts in the resident set: room for that where results
+  // are left to it.
+  test.each([
+    ["load", 200, 24],
+    ["load coders", 200, 24],
+    ["forward", 2000, 24],
+    ["forward with hooks", 500, 24],
+    ["failing forward", 500, 24],
+    ["runWithCache", 300, 24],
+    ["encode", 2000, 24],
+    ["edit", 500, 24],
+    ["generate with break", 300, 24],
+    ["generations dropped", 300, 64],
+    ["results dropped", 800, 96],
+  ])("%s × %i", async (what, times, mostGrowth) => {
+    const { growth, ...rest } = await measure("leak.ts", [what]);
+    expect(rest).toEqual({ times, handles: 0, tensors: 0, cpuBytes: 0, allocatedBytes: 0 });
+    expect(growth).toBeLessThan(mostGrowth * MB);
+  });
+
+  test("20 workers that are terminated in the middle of their work", async () => {
+    const { growth, ...rest } = await measure("many-workers.ts");
+    expect(rest).toEqual({ handles: 0, cpuBytes: 0, allocatedBytes: 0, threads: 0 });
+    expect(growth).toBeLessThan(64 * MB);
+  });
+});
+
+test("10,000 tensors of 4 MB dropped in one synchronous loop stay under 1 GB", async () => {
+  const { peak } = await measure("drop.ts");
+  expect(peak).toBeLessThan(1e9);
+  // It did hold some: the number is not that of an idle process.
+  expect(peak).toBeGreaterThan(64 * MB);
+});

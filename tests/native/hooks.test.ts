@@ -1,0 +1,346 @@
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  type GeneratedToken,
+  type HookError,
+  HookedTransformer,
+  memory,
+  type Tensor,
+  tidy,
+  zeros,
+} from "../../lib/index.js";
+import { device, failure } from "../support/compare.js";
+import { fixture } from "../support/fixtures.js";
+
+const PRE = "blocks.0.hook_resid_pre";
+const POST = "blocks.2.hook_resid_post";
+const prompt = [2, 3, 4];
+
+let a: HookedTransformer;
+let b: HookedTransformer;
+let plain: Tensor;
+const unhandled: unknown[] = [];
+const remember = (error: unknown) => unhandled.push(error);
+beforeAll(async () => {
+  const load = () => HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
+  [a, b] = [await load(), await load()];
+  plain = await a.forward(prompt);
+  process.on("unhandledRejection", remember);
+});
+afterAll(async () => {
+  process.off("unhandledRejection", remember);
+  plain.dispose();
+  await Promise.all([a.dispose(), b.dispose()]);
+});
+
+// No test of this file may leave anything behind: no rejection that nobody handles, no handle.
+let start: number;
+beforeEach(() => {
+  start = memory().handles;
+});
+afterEach(async () => {
+  await sleep(2);
+  expect(unhandled.splice(0)).toEqual([]);
+  expect(memory().handles).toBe(start);
+});
+
+/** A run of `model` whose first hook does `fn`; true if its logits are the plain ones. */
+async function runAround(model: HookedTransformer, fn: () => unknown): Promise<boolean> {
+  const hook = async () => {
+    await fn();
+  };
+  using out = await model.forward(prompt, { hooks: [[PRE, hook]] });
+  return out.allClose(plain);
+}
+
+async function collect(tokens: AsyncIterable<GeneratedToken>): Promise<number[]> {
+  const out: number[] = [];
+  for await (const { token } of tokens) out.push(token);
+  return out;
+}
+
+describe("a model whose run waits for a hook", () => {
+  const runs: [string, (model: HookedTransformer) => Promise<unknown>][] = [
+    ["forward", (model) => model.forward(prompt)],
+    ["runWithCache", (model) => model.runWithCache(prompt, { names: [PRE] })],
+    ["loss", (model) => model.loss(prompt)],
+    ["generate", (model) => collect(model.generate(prompt))],
+  ];
+  test.each(runs)("is BUSY for %s in that hook, at once and later in it", async (_, run) => {
+    const errors: unknown[] = [];
+    const ok = await runAround(a, async () => {
+      errors.push(await failure(() => run(a)));
+      await sleep(2);
+      errors.push(await failure(() => tidy(() => run(a))));
+    });
+    expect(errors).toMatchObject([{ code: "BUSY" }, { code: "BUSY" }]);
+    expect(ok).toBe(true);
+  });
+
+  test.each(runs)(
+    "is BUSY for %s in a hook of another model's run in that hook",
+    async (_, run) => {
+      const errors: unknown[] = [];
+      let inner = false;
+      const ok = await runAround(a, async () => {
+        inner = await runAround(b, async () => {
+          errors.push(await failure(() => run(a)), await failure(() => run(b)));
+          await sleep(1);
+          errors.push(await failure(() => run(a)), await failure(() => run(b)));
+        });
+        // Back at depth one, b is free again and a is not.
+        errors.push(await failure(() => run(a)));
+        expect(await runAround(b, () => {})).toBe(true);
+      });
+      expect(errors).toHaveLength(5);
+      for (const error of errors) expect(error).toMatchObject({ code: "BUSY" });
+      expect([ok, inner]).toEqual([true, true]);
+    },
+  );
+
+  test("still embeds, norms and unembeds in it", async () => {
+    let shapes: unknown;
+    const ok = await runAround(a, async () => {
+      const embedded = await a.embed(prompt);
+      const logits = await a.unembed(await a.finalNorm(embedded));
+      shapes = [embedded.shape, logits.shape, a.weight("W_U").shape];
+    });
+    expect(shapes).toEqual([
+      [1, 3, 48],
+      [1, 3, 128],
+      [48, 128],
+    ]);
+    expect(ok).toBe(true);
+  });
+
+  test("that throws the BUSY error fails with it as the cause", async () => {
+    const error = await failure(() => runAround(a, () => runAround(a, () => {})));
+    expect(error).toMatchObject({ code: "HOOK", cause: { code: "BUSY" } });
+    const deep = await failure(() =>
+      runAround(a, () => runAround(b, () => runAround(a, () => {}))),
+    );
+    expect(deep).toMatchObject({ code: "HOOK", cause: { code: "HOOK", cause: { code: "BUSY" } } });
+    expect(((deep as HookError).cause as HookError).hook).toBe(PRE);
+  });
+
+  test("is free in a timer that was set before, and after the hook in what it left", async () => {
+    // The caller's context, not the moment, decides: this request is not the hook's.
+    let unrelated: Promise<boolean> | undefined;
+    const before = new Promise<void>((resolve) => {
+      setTimeout(() => {
+        unrelated = runAround(a, () => {});
+        resolve();
+      }, 2);
+    });
+    let left: Promise<boolean> | undefined;
+    const ok = await runAround(a, async () => {
+      await before;
+      left = sleep(5).then(() => runAround(a, () => {}));
+    });
+    expect(ok).toBe(true);
+    expect(await unrelated).toBe(true);
+    expect(await left).toBe(true);
+  });
+});
+
+describe("two requests at once, of which one has a slow hook", () => {
+  test.each([
+    ["the same model", () => a],
+    ["another model", () => b],
+  ])("on %s: the other queues, and neither sees the other's tensors", async (_, other) => {
+    const order: string[] = [];
+    let mine: Tensor | undefined;
+    let answer: Tensor | undefined;
+    const slow = async (act: Tensor) => {
+      const own = act.mul(2);
+      await sleep(30);
+      expect(own.isDisposed).toBe(false);
+      expect(mine?.isDisposed).toBe(false);
+      order.push("slow hook");
+      answer = own.mul(0.5);
+      return answer;
+    };
+    const first = a.forward(prompt, { hooks: [[PRE, slow]] }).then((out) => {
+      order.push("first");
+      return out;
+    });
+    const second = (async () => {
+      await sleep(5);
+      // Created while the other request's hook waits: not that hook's to dispose.
+      const x = zeros([4], { device });
+      mine = x;
+      const out = await other().forward(prompt, {
+        hooks: [
+          [
+            POST,
+            async (act) => {
+              order.push("second hook");
+              await turn();
+              expect(act.isDisposed).toBe(false);
+            },
+          ],
+        ],
+      });
+      order.push("second");
+      expect(x.isDisposed).toBe(false);
+      x.dispose();
+      return out;
+    })();
+    using one = await first;
+    using two = await second;
+    expect(order).toEqual(["slow hook", "first", "second hook", "second"]);
+    expect(one.allClose(plain) && two.allClose(plain)).toBe(true);
+    // What a hook returns stays its caller's.
+    expect(answer?.isDisposed).toBe(false);
+    answer?.dispose();
+  });
+
+  test("small operations on tensors go on meanwhile", async () => {
+    using x = zeros([3], { device });
+    let waits = true;
+    const running = runAround(a, () => sleep(20)).finally(() => {
+      waits = false;
+    });
+    let count = 0;
+    for (; waits; count++) {
+      x.add_(1);
+      await sleep(1);
+    }
+    expect(await running).toBe(true);
+    expect(count).toBeGreaterThan(3);
+    expect(x.readSync()[0]).toBe(count);
+  });
+});
+
+describe("work that a hook does not wait for", () => {
+  test("goes on after it, with its own result", async () => {
+    let left: Promise<Tensor> | undefined;
+    const ok = await runAround(a, () => {
+      left = b.forward(prompt);
+    });
+    expect(ok).toBe(true);
+    using out = await (left as Promise<Tensor>);
+    expect(out.allClose(plain)).toBe(true);
+  });
+
+  test("with a slow hook of its own holds the run up, and both end", async () => {
+    const order: string[] = [];
+    let left: Promise<Tensor> | undefined;
+    const ok = await runAround(a, async () => {
+      left = b.forward(prompt, {
+        hooks: [
+          [
+            PRE,
+            async () => {
+              order.push("its hook");
+              await sleep(10);
+            },
+          ],
+        ],
+      });
+      await sleep(2);
+      order.push("the hook");
+    });
+    order.push("the run");
+    using out = await (left as Promise<Tensor>);
+    expect(order).toEqual(["its hook", "the hook", "the run"]);
+    expect([ok, out.allClose(plain)]).toEqual([true, true]);
+  });
+
+  test("a hundred of them, of both models, from a hook at depth two", async () => {
+    const left: Promise<unknown>[] = [];
+    const ok = await runAround(a, () =>
+      runAround(b, () => {
+        for (let i = 0; i < 100; i++) {
+          const model = i % 2 === 0 ? a : b;
+          const run = sleep(i % 7).then(() => runAround(model, () => {}));
+          left.push(run.catch((error: { code?: string }) => error.code));
+        }
+      }),
+    );
+    expect(ok).toBe(true);
+    // While the hooks run both models are BUSY for them; afterwards they are free.
+    const results = await Promise.all(left);
+    expect(results.filter((result) => result !== true && result !== "BUSY")).toEqual([]);
+    expect(results).toContain(true);
+    expect(await runAround(a, () => {})).toBe(true);
+  });
+
+  test("and that fails, rejects where it is handled and nowhere else", async () => {
+    let left: Promise<Error & { code?: string }> | undefined;
+    const ok = await runAround(a, () => {
+      left = failure(() => runAround(b, () => Promise.reject(new Error("inner"))));
+    });
+    expect(ok).toBe(true);
+    expect(await left).toMatchObject({ code: "HOOK", cause: { message: "inner" } });
+  });
+});
+
+describe("no rejection is left unhandled", () => {
+  test("by hooks that fail late, twice, after an abort, or return odd things", async () => {
+    const reason = new Error("enough");
+    const late = async () => {
+      await sleep(3);
+      throw new Error("late");
+    };
+    using wrong = zeros([1], { device });
+    const odd = [() => ({}) as never, () => wrong, () => Promise.reject(undefined)];
+    for (const fn of [late, ...odd]) {
+      expect(
+        await failure(() =>
+          a.forward(prompt, {
+            hooks: [
+              [PRE, fn],
+              [POST, late],
+            ],
+          }),
+        ),
+      ).toMatchObject({ code: "HOOK", hook: PRE });
+    }
+    const controller = new AbortController();
+    const running = a.forward(prompt, {
+      signal: controller.signal,
+      hooks: [
+        [PRE, late],
+        [POST, late],
+      ],
+    });
+    await turn();
+    controller.abort(reason);
+    expect(await failure(() => running)).toBe(reason);
+    // The hook rejects only now, to nobody.
+    await sleep(6);
+  });
+
+  test("by an abort that comes again, too late, or before", async () => {
+    const controller = new AbortController();
+    using out = await a.forward(prompt, { signal: controller.signal });
+    controller.abort(new Error("too late"));
+    controller.abort();
+    expect(out.allClose(plain)).toBe(true);
+    const error = await failure(() => a.forward(prompt, { signal: controller.signal }));
+    expect(error.message).toBe("too late");
+    // Two aborts of one signal for many calls, one of which waits in a hook.
+    const shared = new AbortController();
+    const many = [1, 2, 3, 4].map(() =>
+      a.forward(prompt, { signal: shared.signal, hooks: [[PRE, () => sleep(5)]] }),
+    );
+    const settled = Promise.allSettled(many);
+    await turn();
+    shared.abort(new Error("all"));
+    for (const result of await settled) {
+      expect(result).toMatchObject({ status: "rejected", reason: { message: "all" } });
+    }
+    await sleep(10);
+  });
+
+  test("by a generation that is left while a hook is pending", async () => {
+    const tokens = a.generate(prompt, { stopAtEos: false, hooks: [[PRE, () => sleep(3)]] });
+    const iterator = tokens[Symbol.asyncIterator]();
+    expect((await iterator.next()).value?.step).toBe(0);
+    const pending = iterator.next();
+    await iterator.return();
+    expect((await pending).value?.step).toBe(1);
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+});
