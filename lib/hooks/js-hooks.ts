@@ -1,4 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
+import { inspect } from "node:util";
 import { HookError } from "../errors/index.js";
 import type { HookAnswer, NativeRunRequest, TensorHandle } from "../native/addon.js";
 import { call, native } from "../native/call.js";
@@ -56,13 +57,21 @@ export class JsHooks {
       this.#visit(index, handle, callId, step, positionOffset);
   }
 
-  /** The error that the run rejects with when a hook failed. */
-  error(): HookError | undefined {
+  /**
+   * The error that the run rejects with when a hook failed; `rejection` is the run's own, which knows
+   * who asked for it.
+   */
+  error(rejection: unknown): HookError | undefined {
     if (this.#failure === undefined) return undefined;
     const { error, hook } = this.#failure;
-    if (error instanceof WrongAnswer) return new HookError(error.message, { hook });
-    const text = error instanceof Error ? error.message : String(error);
-    return new HookError(`hook ${hook}: the function threw: ${text}`, { hook }, error);
+    const typed =
+      error instanceof WrongAnswer
+        ? new HookError(error.message, { hook })
+        : new HookError(`hook ${hook}: the function threw: ${textOf(error)}`, { hook }, error);
+    const stack = rejection instanceof Error ? (rejection.stack ?? "") : "";
+    const frames = /(?:^ {4}at .*\n?)+$/m.exec(stack)?.[0];
+    if (frames !== undefined) typed.stack = `${typed.name}: ${typed.message}\n${frames}`;
+    return typed;
   }
 
   /** The run has settled: answers that come later go nowhere. */
@@ -85,14 +94,16 @@ export class JsHooks {
     const visit: Visit = { hook, handle, act, scope: openScope(callId, this.#parent) };
     const info: HookPointInfo = { name, layer, step, positionOffset };
     let result: unknown;
+    let later: boolean;
     try {
       result = this.#context.runInAsyncScope(() =>
         runInScope(visit.scope, () => hook.fn(act, info)),
       );
+      later = isThenable(result); // reads `then`, which may be a getter that throws
     } catch (error) {
       return this.#fail(visit, error);
     }
-    if (!isThenable(result)) return this.#finish(visit, result);
+    if (!later) return this.#finish(visit, result);
     Promise.resolve(result).then(
       (value) => this.#settle(visit, callId, this.#finish(visit, value)),
       (error: unknown) => this.#settle(visit, callId, this.#fail(visit, error)),
@@ -143,6 +154,12 @@ export class JsHooks {
       this.#settle(visit, callId, false);
     }
   }
+}
+
+function textOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  // String() throws for an object without a prototype.
+  return typeof thrown === "string" ? thrown : inspect(thrown);
 }
 
 /** A hook returned something that its point cannot take. */

@@ -70,7 +70,7 @@ export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRun
       signal: spec.signal,
     });
   } catch (error) {
-    throw spec.signal?.aborted ? error : (js?.error() ?? error);
+    throw spec.signal?.aborted ? error : (js?.error(error) ?? error);
   } finally {
     js?.end();
   }

@@ -136,6 +136,9 @@ napi_value jsNull(napi_env env) {
 }
 
 napi_value optionalProperty(napi_env env, napi_value object, const char* name) {
+  // Asked of these, V8 throws a TypeError of its own.
+  if (isNullish(env, object))
+    throw Error(code::kArgument, concat("expected an object with ", name, ", got nothing"));
   napi_value value = nullptr;
   expect(napi_get_named_property(env, object, name, &value), "an object");
   return isNullish(env, value) ? nullptr : value;

@@ -90,9 +90,12 @@ void HandleTable::account(const Payload& payload, int sign) {
       dropStorage(key(tensor), storage, false);
     }
   }
-  // A model's bytes would raise the sweep's threshold by as much: tensors alone move it.
-  liveBytes_ += change;
-  change += sign * ownBytes(payload);
+  // A model's bytes would raise the sweep's threshold by as much. A key-value cache is made and
+  // dropped as tensors are: without its bytes dropped generations pile up.
+  const int64_t own = sign * ownBytes(payload);
+  const bool moves = std::holds_alternative<KvCachePtr>(payload);
+  liveBytes_ += change + (moves ? own : 0);
+  change += own;
   if (change == 0) return;
   int64_t total = 0;
   napi_adjust_external_memory(env_, change, &total);
@@ -233,12 +236,19 @@ napi_value HandleTable::arrayBuffer(const Tensor& tensor) {
     napi_delete_reference(env_, *cached);
     *cached = nullptr;
   }
-  auto* owner = new c10::Storage(tensor.storage());
+  // Owned twice: on failure Node calls the finalizer later (more than 4 GiB on Node 20) or never (a
+  // worker that is being terminated, a runtime that allows none), and the memory must go either
+  // way.
+  const auto owner = std::make_shared<c10::Storage>(tensor.storage());
+  auto* hint = new std::shared_ptr<c10::Storage>(owner);
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
       env_, owner->mutable_data(), owner->nbytes(),
-      [](napi_env, void*, void* hint) { delete static_cast<c10::Storage*>(hint); }, owner, &buffer);
-  // On failure Node still calls the finalizer (Node 20, more than 4 GiB): never delete it here.
+      [](napi_env, void*, void* shared) {
+        delete static_cast<std::shared_ptr<c10::Storage>*>(shared);
+      },
+      hint, &buffer);
+  if (status != napi_ok) *owner = c10::Storage();
   if (status == napi_no_external_buffers_allowed) return nullptr;
   if (status != napi_ok) {
     bool pending = false;

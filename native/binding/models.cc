@@ -1,3 +1,4 @@
+#include <limits>
 #include <memory>
 
 #include "base/device.h"
@@ -183,8 +184,11 @@ napi_value modelUnembed(Arguments& args) {
 napi_value kvCacheCreate(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const int64_t batch = readInt(args.env(), args[1]), capacity = readInt(args.env(), args[2]);
-  if (batch < 1 || capacity < 1)
-    throw Error(code::kArgument, "kvCache: expected a batch and a capacity of at least 1");
+  // Positions are 32 bits wide, and V8 aborts on an account of 2⁶⁰ bytes.
+  if (batch < 1 || capacity < 1 || capacity > std::numeric_limits<int32_t>::max() / batch) {
+    throw Error(code::kArgument, concat("kvCache: expected 1 ≤ batch · capacity < 2³¹, got ", batch,
+                                        " · ", capacity));
+  }
   return args.handles().create(std::make_shared<model::KvCache>(model->config(), model->dtype(),
                                                                 model->device(), batch, capacity));
 }

@@ -219,7 +219,8 @@ def train(net, rows, pad, specs, *, steps, size, lr, seed, say):
             for c in coders:
                 by.setdefault(c.spec.site, []).append(f"{c.fvu:.3f}@{c.l0:.1f}")
             say(
-                f"coders step {step}/{steps} {size * (step + 1) / (time.time() - began):.0f} tokens/s "
+                f"coders step {step}/{steps} "
+                f"{size * (step + 1) / (time.time() - began):.0f} tokens/s "
                 f"revived {revived} " + "; ".join(f"{k} {' '.join(v)}" for k, v in by.items())
             )
     return coders

@@ -3,7 +3,8 @@
 import random
 import re
 
-from lexicon import BOYS, DOUBLE, GIRLS, IRREGULAR, TOPICS
+from lexicon import BOYS, DOUBLE, GIRLS, IRREGULAR
+from topics import TOPICS
 
 VOWELS = "aeiou"
 

@@ -9,8 +9,8 @@ import numpy as np
 from safetensors.torch import save_file
 
 import tokenizer as tk
+from classes import CLASSES
 from evaluate import Bench, Coder
-from lexicon import CLASSES
 from model import Shape
 from ngram import WittenBell, unigram_entropy
 from pack import encode

@@ -181,7 +181,8 @@ def kind(d):
                 if " " not in what
                 else f"The {x} and the {y} are both in the same group.",
                 f"{who.name} knows that {x} is {a(what)} and that {odd} is {a(other)}.",
-                f"Which word does not belong: {', '.join(rows)}? It is {odd}, because {odd} is {a(other)}, "
+                f"Which word does not belong: {', '.join(rows)}? "
+                f"It is {odd}, because {odd} is {a(other)}, "
                 f"while {x}, {y} and {z} belong to another kind, namely {what}.",
                 f"Name {a(what)}! {capital(x)}. Name {a(other)}! {capital(odd)}.",
             ],

@@ -89,7 +89,8 @@ def code(d):
                 f"const {name} = {noun}.map(({x}) => {x} * {n});\nconsole.log({name});",
                 f"let {name} = {n};\nif ({name} > {m}) {{\n  {name} = {m};\n}} else {{\n"
                 f"  {name} += 1;\n}}",
-                f"for (let {x} = 0; {x} < {noun}.length; {x}++) {{\n  console.log({noun}[{x}]);\n}}",
+                f"for (let {x} = 0; {x} < {noun}.length; {x}++) {{\n"
+                f"  console.log({noun}[{x}]);\n}}",
                 f"export async function load({x}) {{\n  const {name} = await fetch({x});\n"
                 f"  return {name}.json();\n}}",
             ]
@@ -171,7 +172,8 @@ def news(d):
         won, lost = (home, guest) if x > y else (guest, home)
         return (
             f"{sport.capitalize()}: {home} {x}, {guest} {y}. The {won} beat the {lost} "
-            f"{max(x, y)} to {min(x, y)} on {d.skew(DAYS)}. {best.name} {d.skew(SURNAMES)}, who plays "
+            f"{max(x, y)} to {min(x, y)} on {d.skew(DAYS)}. "
+            f"{best.name} {d.skew(SURNAMES)}, who plays "
             f"for the {won}, scored {NUMBERS[max(x, y) - 1]} times. "
             f"The fans of the {lost} were {d.skew(SAD)}, but the fans of the {won} were "
             f"{d.skew(HAPPY)}."

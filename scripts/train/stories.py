@@ -14,7 +14,8 @@ def opening(d, who, scene):
                 "Once upon a time there was a [little |young |kind |]{noun} [named|called] {n}. "
                 "{He} lived near the {place}.",
                 "On {day}, {n} was at the {place} with {his} {fam}.",
-                "It was a [cold|warm|long|quiet] day in {month}. {n} and {his} {fam} walked to the {place}.",
+                "It was a [cold|warm|long|quiet] day in {month}. "
+                "{n} and {his} {fam} walked to the {place}.",
                 "{n} was a [brave|clever|shy|curious] {noun} who [loved|liked] the {place}.",
                 "Last {season}, {n} found work at the {place}.",
             ]
@@ -35,7 +36,10 @@ def opening(d, who, scene):
 def lost(d, who, friend, s, c):
     colour = d.skew(COLOURS)
     spot = s.places[1]
-    yield f"{who.He} had {a(colour + ' ' + s.thing)} that {who.his} {d.skew(FAMILY)} had given {who.him}."
+    yield (
+        f"{who.He} had {a(colour + ' ' + s.thing)} "
+        f"that {who.his} {d.skew(FAMILY)} had given {who.him}."
+    )
     if d.chance(0.6):
         yield c.sentence()
     yield d.fill("[But|Then] {n} lost the {c} {t}.", c=colour, t=s.thing, n=who.name)
@@ -66,7 +70,10 @@ def gift(d, who, friend, s, c):
     verb = d.skew(s.verbs)
     second = s.things[1]
     yield f"So {who.name} had to {verb} the {second}."
-    yield f"After {who.name} had {past(verb, True)} the {second}, the {s.other} gave {who.him} the {s.thing}."
+    yield (
+        f"After {who.name} had {past(verb, True)} the {second}, "
+        f"the {s.other} gave {who.him} the {s.thing}."
+    )
     yield f"{who.name} ran to {friend.name} with the {s.thing}."
     yield (f'"Thank you, {who.name}!" said {friend.name}. {friend.He} was very {d.skew(HAPPY)}.')
 
@@ -94,7 +101,8 @@ def trouble(d, who, friend, s, c):
     if d.chance(0.6):
         yield c.sentence()
     yield f"When {event}, {friend.name} came from the {s.places[1]}."
-    yield f'"{d.choice(["Do not be afraid", "Do not worry", "Stay here"])}, {who.name}," said {friend.name}.'
+    comfort = d.choice(["Do not be afraid", "Do not worry", "Stay here"])
+    yield f'"{comfort}, {who.name}," said {friend.name}.'
     yield (
         f"{friend.name} took the {s.thing} and {who.name} held the {s.things[1]}, "
         f"until they reached the {s.places[1]}."
@@ -115,7 +123,10 @@ def practice(d, who, friend, s, c):
     yield f"Every day {who.name} {past(verb)} the {s.thing} {manner}."
     if d.chance(0.6):
         yield c.sentence()
-    yield f"{friend.name}, who was {a(s.other)}, watched {who.name} and saw how {manner} {who.he} {past(verb)} the {s.thing}."
+    yield (
+        f"{friend.name}, who was {a(s.other)}, watched {who.name} and saw how {manner} "
+        f"{who.he} {past(verb)} the {s.thing}."
+    )
     yield f'"You are good at {ing(verb)}," said {friend.name}.'
     yield f"At last {who.name} was {a(s.other)}, and {who.he} was very {d.skew(HAPPY)}."
 

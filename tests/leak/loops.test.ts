@@ -1,4 +1,6 @@
+import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { writeRandomCheckpoint } from "../native/fixtures/random-checkpoint.js";
 import { runChild } from "../native/fixtures/run-child.js";
 
 const MB = 1 << 20;
@@ -43,4 +45,17 @@ test("10,000 tensors of 4 MB dropped in one synchronous loop stay under 1 GB", a
   expect(peak).toBeLessThan(1e9);
   // It did hold some: the number is not that of an idle process.
   expect(peak).toBeGreaterThan(64 * MB);
+});
+
+test("150 generations dropped after one token do not pile up their key-value caches", async () => {
+  const sizes = { layers: 4, dModel: 64, dMlp: 64, heads: 8, kvHeads: 8, dHead: 64, vocab: 64 };
+  const { folder } = writeRandomCheckpoint(sizes);
+  try {
+    const { dropped = 0, each = 0, growth } = await measure("drop-caches.ts", [folder]);
+    expect(growth).toBeLessThan(1e9);
+    // All of them together would be more than that.
+    expect(dropped * each).toBeGreaterThan(2e9);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
