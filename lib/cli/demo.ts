@@ -16,7 +16,7 @@ const sampling = { temperature: 0.7, seed: 3 };
 const shown = { named: 8, tokens: 4 };
 /** How many held-out documents tell what a feature does in other texts. */
 const documents = 160;
-const steering = { class: "colours", alphas: [1, 2], tokens: 30 };
+const steering = { class: "colours", alphas: [0.9, 1.2], tokens: 30 };
 const lineWidth = 96;
 const indent = "   ";
 

@@ -123,23 +123,35 @@ class Gemma2(nn.Module):
         ):
             self.register_buffer(name, value, persistent=False)
 
-    def hidden(self, ids, sites=None):
-        x = F.embedding(ids, self.embed) * self.s.hidden**0.5
+    def biases(self, ids):
+        """What is added to the scores of even (sliding) and odd (full) layers."""
         t = ids.shape[1]
-        cos, sin = self.cos[:t], self.sin[:t]
         # documents packed into one row do not see each other; rotary positions are relative, so
         # each is computed as if it stood alone
         doc = (ids == self.s.bos).cumsum(1)
         same = (doc[:, :, None] == doc[:, None, :])[:, None, None]
         near = torch.where(same & self.near[:t, :t], 0.0, -1e9)
-        full = torch.where(same & self.full[:t, :t], 0.0, -1e9)
-        for block in self.blocks:
-            x = block(x, cos, sin, near if block.sliding else full, sites)
+        return near, torch.where(same & self.full[:t, :t], 0.0, -1e9)
+
+    def run(self, x, ids, blocks, sites=None):
+        biases, t = self.biases(ids), ids.shape[1]
+        for block in blocks:
+            x = block(x, self.cos[:t], self.sin[:t], biases[0 if block.sliding else 1], sites)
         return x
 
-    def forward(self, ids):
-        logits = F.linear(self.final(self.hidden(ids)), self.embed)
+    def hidden(self, ids, sites=None):
+        return self.run(F.embedding(ids, self.embed) * self.s.hidden**0.5, ids, self.blocks, sites)
+
+    def head(self, x):
+        logits = F.linear(self.final(x), self.embed)
         return torch.tanh(logits / self.s.final_cap) * self.s.final_cap
+
+    def after(self, x, layer, ids):
+        """Logits from the residual stream behind this layer."""
+        return self.head(self.run(x, ids, self.blocks[layer + 1 :]))
+
+    def forward(self, ids):
+        return self.head(self.hidden(ids))
 
     def loss(self, ids, targets):
         logits = self(ids)
