@@ -40,7 +40,7 @@ def tune(net, rows, pad, spec, arrays, *, steps, batch, lr, seed, say):
         (fvu + KL_WEIGHT * kl).backward()
         opt.step()
         l0 = float(on[keep].sum(-1).float().mean())
-        p["threshold"] *= np.exp(0.03 * np.clip(l0 / spec.target - 1, -1, 1))
+        p["threshold"] *= np.exp(0.05 * (1 - step / steps) * np.clip(l0 / spec.target - 1, -1, 1))
         if step in (0, steps // 2, steps - 1):
             say(f"tune {spec.site} {spec.layer} step {step}: fvu {fvu:.4f} kl {kl:.4f} l0 {l0:.2f}")
     with torch.no_grad():
