@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { openCoderFile } from "../checkpoint/index.js";
+import { isTranscoder } from "../coder/coder-config.js";
 import {
   type ActiveFeature,
   type Coder,
@@ -121,14 +122,10 @@ async function loadCoder(
   path: string,
   { device, hook, hookOut }: FeaturesOptions,
 ): Promise<SAE | Transcoder> {
-  const { guess, dIn, dOut, params } = openCoderFile(path);
-  const transcodes =
-    hookOut !== undefined ||
-    guess.site === "transcoder" ||
-    dIn !== dOut ||
-    params.skip !== undefined;
+  const file = openCoderFile(path);
+  const transcodes = hookOut !== undefined || isTranscoder(file);
   const options = { device, ...(hook !== undefined && { hookName: hook }) };
-  if (!transcodes && hook === undefined && guess.hookName === undefined) {
+  if (!transcodes && hook === undefined && file.guess.hookName === undefined) {
     throw new GemlensError(
       "ARGUMENT",
       `features: expected --hook, the hook that the SAE reads, got none, and ${path} does not tell it`,

@@ -89,6 +89,11 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
   };
 }
 
+/** Whether a file is a transcoder as far as it and its path tell. */
+export function isTranscoder({ guess, dIn, dOut, params }: CoderFile): boolean {
+  return guess.site === "transcoder" || dIn !== dOut || params.skip !== undefined;
+}
+
 function checkKind(
   what: string,
   kind: Kind,
@@ -96,8 +101,8 @@ function checkKind(
   path: string,
   options: TranscoderFileOptions,
 ): void {
-  const { guess, dIn, dOut, params } = file;
-  const transcodes = guess.site === "transcoder" || dIn !== dOut || params.skip !== undefined;
+  const { guess } = file;
+  const transcodes = isTranscoder(file);
   if (kind === "SAE" && transcodes) {
     throw argument(
       what,
