@@ -12,6 +12,27 @@
  * - Errors are plain `Error`s with `code` and `fields`; `call.ts` turns them into the typed classes.
  */
 
+import type {
+  NativeGradientResult,
+  NativeGradients,
+  NativeReadout,
+  NativeRunRequest,
+  NativeRunResult,
+} from "./run-request.js";
+
+export type {
+  HookAnswer,
+  NativeGradientResult,
+  NativeGradients,
+  NativeIntervention,
+  NativeReadout,
+  NativeRunRequest,
+  NativeRunResult,
+  NativeSampling,
+  NativeSplice,
+  NativeTarget,
+} from "./run-request.js";
+
 declare const kind: unique symbol;
 export type TensorHandle = { readonly [kind]: "tensor" };
 export type FeaturesHandle = { readonly [kind]: "features" };
@@ -68,80 +89,6 @@ export interface NativeModelConfig {
   readonly ropeBases: readonly number[];
   /** Positions are divided by it. */
   readonly ropeScales: readonly number[];
-}
-
-/** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
-export type HookAnswer = TensorHandle | null | boolean;
-
-export interface NativeRunRequest {
-  readonly batch: number;
-  readonly pos: number;
-  /** [batch · pos] row-major; absent with `resid`. */
-  readonly tokens?: Int32Array;
-  /** [batch, pos, dModel], the residual stream that enters `startLayer`. */
-  readonly resid?: TensorHandle;
-  /** [batch · pos], 1 for a real token; absent: all are real. */
-  readonly mask?: Uint8Array;
-  readonly startLayer: number;
-  /** Blocks startLayer … stopLayer−1 run. */
-  readonly stopLayer: number;
-  /**
-   * "logits" [batch, columns, dVocab] after the soft cap; "residual" [batch, pos, dModel] that leaves
-   * the last block run; "loss" float32 [batch, pos−1], 0 where the token or its successor is padding;
-   * "none".
-   */
-  readonly output: "logits" | "residual" | "loss" | "none";
-  /** [batch · n] columns whose logits are wanted (same n for each row); absent: all. */
-  readonly columns?: Int32Array;
-  /** Point ids whose tensor is wanted; `RunResult.cache` has the same order. */
-  readonly cache: Int32Array;
-  /** Coders read at a point after all hooks there; padding has no features. */
-  readonly features: readonly { readonly coder: CoderHandle; readonly point: number }[];
-  /** One point id for each JS hook, in calling order. */
-  readonly hooks: Int32Array;
-  /**
-   * Called on the JS thread while the executor waits. `index` counts in `hooks`; `callId` names the
-   * wait for `ctx.call` and `hookSettle`; `positionOffset` is the column of the first position.
-   * The handle is lent: its owner ends the loan with `tensorDispose(handle, true)` when it settles.
-   */
-  readonly onHook?: (
-    index: number,
-    activation: TensorHandle,
-    callId: number,
-    step: number,
-    positionOffset: number,
-  ) => HookAnswer;
-  /** Keys and values of earlier positions; this run's are appended. */
-  readonly kv?: KvCacheHandle;
-  readonly step?: number;
-  /** Draw one token per row from the last column's logits (`output` must be "logits" or "none"). */
-  readonly sample?: NativeSampling;
-}
-
-export interface NativeSampling {
-  /** 0 is greedy. */
-  readonly temperature: number;
-  /** 0 is off. */
-  readonly topK: number;
-  /** 1 is off. */
-  readonly topP: number;
-  /** 1 is off; > 1 makes tokens of `history` less likely (CTRL, arXiv 1909.05858). */
-  readonly repetitionPenalty: number;
-  /** The draw depends on seed, row and step alone. */
-  readonly seed: number;
-  /** Row r's earlier tokens are history[historyPtr[r] … historyPtr[r+1]). Needed for the penalty only. */
-  readonly history?: Int32Array;
-  readonly historyPtr?: Int32Array;
-}
-
-export interface NativeRunResult {
-  readonly output?: TensorHandle;
-  readonly cache: TensorHandle[];
-  readonly features: FeaturesHandle[];
-  /** [batch], with `sample`. */
-  readonly tokens?: Int32Array;
-  /** [batch], natural logarithm of the drawn token's probability under the unmodified softmax. */
-  readonly logprobs?: Float32Array;
 }
 
 export interface NativeCoderConfig {
@@ -279,6 +226,14 @@ export interface Addon {
     ctx: TaskContext,
   ): Promise<TensorHandle>;
 
+  /** ⟨g[row], W_dec[feature]⟩ at each entry: g has one row of dOut for each row of the features. */
+  coderDots(
+    coder: CoderHandle,
+    features: FeaturesHandle,
+    g: TensorHandle,
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+
   // Features (CSR over batch · pos)
   featuresInfo(f: FeaturesHandle): { shape: number[]; nnz: number; dSae: number; device: string };
   featuresRead(
@@ -293,6 +248,23 @@ export interface Addon {
     edits: readonly NativeFeatureEdit[],
     ctx: TaskContext,
   ): Promise<FeaturesHandle>;
+
+  /** Rows begin … end−1 under another leading shape. */
+  featuresSlice(
+    f: FeaturesHandle,
+    begin: number,
+    end: number,
+    shape: readonly number[],
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+
+  // Gradients of the small vocabulary
+  /** Whether this thread's operations are recorded for gradients; returns what it was. Off at first. */
+  gradMode(on: boolean): boolean;
+  /** A tensor with the same values whose uses are recorded. */
+  gradTrack(t: TensorHandle): TensorHandle;
+  /** The gradient of `scalar` (one element) at a tracked tensor; ARGUMENT when it does not depend on it. */
+  gradOf(scalar: TensorHandle, tracked: TensorHandle): TensorHandle;
 
   // Model
   modelLoad(
@@ -309,6 +281,39 @@ export interface Addon {
     request: NativeRunRequest,
     ctx: TaskContext,
   ): Promise<NativeRunResult>;
+  /** As `modelRun`, with gradients of one number. */
+  modelGradients(
+    model: ModelHandle,
+    request: NativeRunRequest,
+    gradients: NativeGradients,
+    ctx: TaskContext,
+  ): Promise<NativeGradientResult>;
+  /**
+   * x [.., dModel] through the final norm (if asked), unembedding and soft cap (if asked), never more
+   * than some hundred rows of logits at once.
+   */
+  modelReadout(
+    model: ModelHandle,
+    x: TensorHandle,
+    options: {
+      readonly finalNorm: boolean;
+      readonly softCap: boolean;
+      readonly topK: number;
+      readonly targets: Int32Array;
+    },
+    ctx: TaskContext,
+  ): Promise<NativeReadout>;
+  /**
+   * Of normed residuals (`unembed.hook_in`) [.., dModel] of several runs over the same tokens: each
+   * one's loss per row, and KL(softmax first ‖ softmax it) per row. `targets` has the next token of
+   * each row, −1 for none (both numbers are 0 there). Results are [normed.length · rows].
+   */
+  modelCompare(
+    model: ModelHandle,
+    normed: readonly TensorHandle[],
+    targets: Int32Array,
+    ctx: TaskContext,
+  ): Promise<{ readonly loss: Float32Array; readonly kl: Float32Array }>;
   /** Token embeddings times √d_model: [batch, pos, dModel]. */
   modelEmbed(
     model: ModelHandle,
