@@ -15,4 +15,9 @@ const char* dtypeName(c10::ScalarType type);
 // CPU GEMM (0.3 GFLOP/s measured), so it is widened there.
 c10::ScalarType dtypeOnDevice(c10::ScalarType inFile, const std::string& wanted, bool isCpu);
 
+// What sums are made in: float64 for float64 (numerical checks), else float32.
+inline c10::ScalarType wideType(c10::ScalarType type) {
+  return type == c10::ScalarType::Double ? type : c10::ScalarType::Float;
+}
+
 }  // namespace gemlens

@@ -261,6 +261,37 @@ napi_value featuresEdit(Arguments& args) {
                 });
 }
 
+napi_value featuresSlice(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  const int64_t begin = readInt(args.env(), args[1]), end = readInt(args.env(), args[2]);
+  const std::vector<int64_t> shape = readInts(args.env(), args[3]);
+  int64_t rows = 1;
+  for (const int64_t size : shape) rows *= size;
+  if (begin < 0 || end < begin || end > features->rowCount() || rows != end - begin) {
+    throw Error(code::kShape, concat("slice: expected 0 ≤ begin ≤ end ≤ ", features->rowCount(),
+                                     " and a shape of end − begin rows, got ", begin, ", ", end,
+                                     ", ", formatShape(shape)));
+  }
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 4),
+                [features, begin, end, shape, &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment,
+                                        coder::sliceRows(*features, begin, end, shape));
+                });
+}
+
+napi_value coderDots(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const FeaturesPtr features = args.handles().features(args[1]);
+  const Tensor g = args.handles().tensor(args[2]);
+  Environment& environment = args.environment;
+  return submit(environment, coder->device(), readContext(args, 3),
+                [coder, features, g, &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment, coder->dots(*features, g));
+                },
+                {{g}, {}});
+}
+
 }  // namespace
 
 void exportCoders(Environment& environment, napi_value exports) {
@@ -270,6 +301,8 @@ void exportCoders(Environment& environment, napi_value exports) {
   define<coderDecode>(environment, exports, "coderDecode");
   define<coderForward>(environment, exports, "coderForward");
   define<coderApplyEdit>(environment, exports, "coderApplyEdit");
+  define<coderDots>(environment, exports, "coderDots");
+  define<featuresSlice>(environment, exports, "featuresSlice");
   define<featuresInfo>(environment, exports, "featuresInfo");
   define<featuresRead>(environment, exports, "featuresRead");
   define<featuresToDense>(environment, exports, "featuresToDense");

@@ -1,5 +1,7 @@
 #include "binding/js_hook.h"
 
+#include <c10/core/GradMode.h>
+
 #include "base/error.h"
 #include "binding/arguments.h"
 
@@ -36,8 +38,9 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
   return false;
 }
 
-void ask(Environment& environment, const HookTarget& target, const std::shared_ptr<HookCall>& call,
-         int index, const Tensor& activation, const hooks::Position& position) {
+void callHook(Environment& environment, const HookTarget& target,
+              const std::shared_ptr<HookCall>& call, int index, const Tensor& activation,
+              const hooks::Position& position) {
   if (call->abandoned.load(std::memory_order_acquire)) return;
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
@@ -89,6 +92,20 @@ napi_value JsFunction::value() const {
 }
 
 Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
+  if (!x.requires_grad()) return ask(x, position);
+  // Under gradients the hook gets a copy: its edits must not change what was recorded, and what it
+  // makes is a constant.
+  const Tensor lent = x.detach().clone();
+  const Tensor answer = ask(lent, position);
+  const bool observed =
+      answer.is_alias_of(lent) &&
+      answer.isclose(x.detach(), /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true).all().item<bool>();
+  return observed ? x : answer.detach();
+}
+
+Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
+  // Tasks that run nested while the hook is awaited record nothing.
+  const c10::AutoGradMode silent(false);
   auto call = std::make_shared<HookCall>();
   call->wait.id = target_->environment->nextCallId();
   call->executor = target_->executor;
@@ -97,7 +114,7 @@ Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
   call->uses = target_->uses;
   target_->executor->await(call->wait, token_, [&] {
     target_->environment->post([target = target_, call, index = index_, x, position](napi_env) {
-      ask(*target->environment, *target, call, index, x, position);
+      callHook(*target->environment, *target, call, index, x, position);
     });
   });
   if (token_.cancelled()) {

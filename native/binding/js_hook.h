@@ -39,6 +39,8 @@ class JsHookAction final : public hooks::Action {
   bool mayWrite() const override { return true; }
 
  private:
+  Tensor ask(const Tensor& x, const hooks::Position& position);
+
   hooks::HookPlan& plan_;
   std::shared_ptr<const HookTarget> target_;
   int index_;

@@ -3,6 +3,7 @@
 
 #include "base/device.h"
 #include "base/dtype.h"
+#include "binding/readout.h"
 #include "binding/run_request.h"
 #include "binding/sources.h"
 #include "binding/tasks.h"
@@ -114,13 +115,12 @@ napi_value modelParameter(Arguments& args) {
   return handle;
 }
 
-napi_value modelRun(Arguments& args) {
+napi_value submitRun(Arguments& args, napi_value gradients, const TaskContext& context) {
   const ModelPtr model = args.handles().model(args[0]);
-  const TaskContext context = readContext(args, 2);
   Environment& environment = args.environment;
-  auto run = std::make_shared<ModelRun>(environment, model, args[1], context);
+  auto run = std::make_shared<ModelRun>(environment, model, args[1], gradients, context);
   TaskOptions options;
-  if (run->input().defined()) options.uses.push_back(run->input());
+  options.uses = run->inputs();
   options.onSettled = [run] { run->settled(); };
   return submit(
       environment, model->device(), context,
@@ -129,6 +129,12 @@ napi_value modelRun(Arguments& args) {
         return [run](napi_env env) { return run->finish(env); };
       },
       std::move(options));
+}
+
+napi_value modelRun(Arguments& args) { return submitRun(args, nullptr, readContext(args, 2)); }
+
+napi_value modelGradients(Arguments& args) {
+  return submitRun(args, args[2], readContext(args, 3));
 }
 
 napi_value modelEmbed(Arguments& args) {
@@ -144,7 +150,8 @@ napi_value modelEmbed(Arguments& args) {
                 });
 }
 
-// [.., d_model] on the model's device, brought to its dtype; throws SHAPE and DEVICE.
+}  // namespace
+
 void checkResidual(const char* what, const ModelPtr& model, const Tensor& x) {
   if (x.dim() < 1 || x.size(-1) != model->config().dModel) {
     throw Error(code::kShape,
@@ -157,6 +164,8 @@ void checkResidual(const char* what, const ModelPtr& model, const Tensor& x) {
                                       ", got one on ", deviceName(x.device())));
   }
 }
+
+namespace {
 
 template <Tensor (model::Transformer::*method)(const Tensor&) const>
 napi_value applyToResidual(Arguments& args, const char* what) {
@@ -224,9 +233,11 @@ void exportModels(Environment& environment, napi_value exports) {
   define<modelInfo>(environment, exports, "modelInfo");
   define<modelParameter>(environment, exports, "modelParameter");
   define<modelRun>(environment, exports, "modelRun");
+  define<modelGradients>(environment, exports, "modelGradients");
   define<modelEmbed>(environment, exports, "modelEmbed");
   define<modelFinalNorm>(environment, exports, "modelFinalNorm");
   define<modelUnembed>(environment, exports, "modelUnembed");
+  exportReadout(environment, exports);
   define<kvCacheCreate>(environment, exports, "kvCacheCreate");
   define<kvCacheLength>(environment, exports, "kvCacheLength");
   define<drain>(environment, exports, "drain");

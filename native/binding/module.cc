@@ -74,6 +74,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   define<abortTask>(*environment, exports, "abort");
   exportTensors(*environment, exports);
   exportVocabulary(*environment, exports);
+  exportGradients(*environment, exports);
   exportCoders(*environment, exports);
   exportModels(*environment, exports);
   return exports;

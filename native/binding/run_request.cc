@@ -1,9 +1,8 @@
 #include "binding/run_request.h"
 
-#include <cstring>
-
 #include "base/device.h"
 #include "base/dtype.h"
+#include "binding/typed_array.h"
 
 namespace gemlens::binding {
 namespace {
@@ -17,20 +16,10 @@ model::Output readOutput(const std::string& name) {
               "forward: expected output logits, residual, loss or none, got " + name);
 }
 
-template <typename T>
-napi_value copyArray(napi_env env, const std::vector<T>& values, napi_typedarray_type type) {
-  void* data = nullptr;
-  napi_value buffer = nullptr, array = nullptr;
-  napi_create_arraybuffer(env, values.size() * sizeof(T), &data, &buffer);
-  if (!values.empty()) std::memcpy(data, values.data(), values.size() * sizeof(T));
-  napi_create_typedarray(env, type, values.size(), buffer, 0, &array);
-  return array;
-}
-
 }  // namespace
 
 ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
-                   const TaskContext& context)
+                   napi_value gradients, const TaskContext& context)
     : environment_(environment), model_(std::move(model)) {
   napi_env env = environment.env();
   environment_.checkNotInsideOwnHook(context.call, model_.get());
@@ -46,6 +35,8 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
   readPoints(request);
   readColumns(request);
   readSampling(request);
+  interventions_ = readInterventions(environment_, request, limits());
+  if (gradients != nullptr) readGradients(gradients);
   if (napi_value step = optionalProperty(env, request, "step")) request_.step = readInt(env, step);
   if (napi_value kv = optionalProperty(env, request, "kv")) {
     request_.kv = environment_.handles().kvCache(kv);
@@ -58,7 +49,9 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
                                        " rows for this key-value cache, got ", request_.batch));
     }
   }
-  if (!hookPoints_.empty()) {
+  const bool asks =
+      gradients_ && std::holds_alternative<attribute::MetricTarget>(gradients_->target);
+  if (!hookPoints_.empty() || asks) {
     hookTarget_ = std::make_shared<HookTarget>();
     hookTarget_->environment = &environment_;
     hookTarget_->executor = &environment_.executor(model_->device());
@@ -147,6 +140,25 @@ void ModelRun::readStages(napi_value request) {
   }
 }
 
+RunLimits ModelRun::limits() const {
+  return {hooks::pointCount(model_->config().layerCount()), request_.batch * request_.pos,
+          model_->device()};
+}
+
+std::vector<Tensor> ModelRun::inputs() const {
+  std::vector<Tensor> out;
+  if (request_.resid.defined()) out.push_back(request_.resid);
+  for (const auto& intervention : interventions_.list) {
+    if (const auto* steer = std::get_if<intervene::Steer>(&intervention))
+      out.push_back(steer->vector);
+    if (const auto* project = std::get_if<intervene::Project>(&intervention))
+      out.push_back(project->vector);
+    if (const auto* patch = std::get_if<intervene::Patch>(&intervention))
+      out.push_back(patch->source);
+  }
+  return out;
+}
+
 std::vector<int> ModelRun::readPointIds(napi_value array) const {
   const Int32View ids = readInt32Array(environment_.env(), array);
   const int count = hooks::pointCount(model_->config().layerCount());
@@ -171,10 +183,7 @@ void ModelRun::readPoints(napi_value request) {
     napi_get_element(env, list, i, &element);
     FeatureRead read;
     read.coder = environment_.handles().coder(property(env, element, "coder"));
-    read.point = static_cast<int>(readInt(env, property(env, element, "point")));
-    if (read.point < 0 || read.point >= hooks::pointCount(model_->config().layerCount())) {
-      throw Error(code::kArgument, "forward: expected a hook point id for features");
-    }
+    read.point = readPoint(environment_, element, "point", limits());
     featureReads_.push_back(std::move(read));
   }
 }
@@ -246,19 +255,33 @@ void ModelRun::execute(const CancelToken& token) {
   cached_.resize(cachePoints_.size());
   features_.resize(featureReads_.size());
   const Tensor rowReal = request_.mask.defined() ? request_.mask.reshape(-1) : Tensor();
-  // Order at one point (docs/architecture.md): hooks, then what is read.
+  // Order at one point (docs/architecture.md): coders, interventions, hooks, then what is read.
+  const intervene::Compiled compiled(interventions_, plan, rowReal, request_.batch * request_.pos,
+                                     device);
   for (size_t i = 0; i < hookPoints_.size(); ++i) {
     plan.add(hookPoints_[i],
              std::make_unique<JsHookAction>(plan, hookTarget_, static_cast<int>(i), token));
   }
   for (size_t i = 0; i < featureReads_.size(); ++i) {
-    plan.add(featureReads_[i].point,
-             std::make_unique<coder::EncodeAction>(featureReads_[i].coder, rowReal, features_[i]));
+    const FeatureRead& read = featureReads_[i];
+    if (intervene::Splice* splice = compiled.spliceOf(read.coder.get())) {
+      splice->keepFeatures(features_[i]);
+    } else {
+      plan.add(read.point,
+               std::make_unique<coder::EncodeAction>(read.coder, rowReal, features_[i]));
+    }
   }
-  for (size_t i = 0; i < cachePoints_.size(); ++i) {
-    plan.add(cachePoints_[i], std::make_unique<hooks::CacheAction>(plan, cached_[i]));
+  const auto addCache = [&] {
+    for (size_t i = 0; i < cachePoints_.size(); ++i) {
+      plan.add(cachePoints_[i], std::make_unique<hooks::CacheAction>(plan, cached_[i]));
+    }
+  };
+  if (gradients_) {
+    differentiate(plan, compiled, addCache, token);
+  } else {
+    addCache();
+    result_ = model_->run(request_, plan, token);
   }
-  result_ = model_->run(request_, plan, token);
   checkFired();
 }
 
@@ -296,11 +319,10 @@ napi_value ModelRun::finish(napi_env env) {
   napi_set_named_property(env, out, "features", features);
   if (result_.output.defined())
     napi_set_named_property(env, out, "output", handles.create(result_.output));
+  if (gradients_) finishGradients(env, out);
   if (result_.sample) {
-    napi_set_named_property(env, out, "tokens",
-                            copyArray(env, result_.sample->tokens, napi_int32_array));
-    napi_set_named_property(env, out, "logprobs",
-                            copyArray(env, result_.sample->logprobs, napi_float32_array));
+    napi_set_named_property(env, out, "tokens", copyArray(env, result_.sample->tokens));
+    napi_set_named_property(env, out, "logprobs", copyArray(env, result_.sample->logprobs));
   }
   return out;
 }

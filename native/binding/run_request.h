@@ -1,4 +1,5 @@
-// One `modelRun` call: read on the JS thread, run on the executor's, answered on the JS thread.
+// One `modelRun` or `modelGradients` call: read on the JS thread, run on the executor's, answered
+// on the JS thread.
 #pragma once
 
 #include <memory>
@@ -6,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "attribute/gradients.h"
 #include "binding/arguments.h"
+#include "binding/interventions.h"
 #include "binding/js_hook.h"
 #include "binding/tasks.h"
 #include "coder/encode_action.h"
@@ -17,8 +20,8 @@ namespace gemlens::binding {
 class ModelRun {
  public:
   // Throws before anything is queued: token ids, shapes, point ids, columns and layers are checked
-  // here.
-  ModelRun(Environment& environment, ModelPtr model, napi_value request,
+  // here. `gradients` is null for a run without.
+  ModelRun(Environment& environment, ModelPtr model, napi_value request, napi_value gradients,
            const TaskContext& context);
 
   // Executor's thread.
@@ -27,7 +30,8 @@ class ModelRun {
   napi_value finish(napi_env env);
   void settled();
 
-  const Tensor& input() const { return request_.resid; }
+  // Tensors of the caller that the run reads.
+  std::vector<Tensor> inputs() const;
 
  private:
   struct FeatureRead {
@@ -39,8 +43,14 @@ class ModelRun {
   void readPoints(napi_value request);
   void readColumns(napi_value request);
   void readSampling(napi_value request);
+  void readGradients(napi_value gradients);
+  attribute::Target readTarget(napi_value object);
+  RunLimits limits() const;
   std::vector<int> readPointIds(napi_value array) const;
   void checkFired() const;
+  void differentiate(hooks::HookPlan& plan, const intervene::Compiled& compiled,
+                     const std::function<void()>& addCache, const CancelToken& token);
+  void finishGradients(napi_env env, napi_value out);
 
   Environment& environment_;
   ModelPtr model_;
@@ -48,10 +58,14 @@ class ModelRun {
   std::vector<int> cachePoints_;
   std::vector<int> hookPoints_;
   std::vector<FeatureRead> featureReads_;
+  intervene::Interventions interventions_;
+  std::optional<attribute::GradientRequest> gradients_;
+  std::vector<int32_t> gradientSplices_;
   std::shared_ptr<HookTarget> hookTarget_;
   std::vector<Tensor> cached_;
   std::vector<coder::Features> features_;
   model::RunResult result_;
+  attribute::GradientResult gradientResult_;
 };
 
 }  // namespace gemlens::binding

@@ -7,6 +7,7 @@ namespace gemlens::binding {
 
 void exportTensors(Environment& environment, napi_value exports);
 void exportVocabulary(Environment& environment, napi_value exports);
+void exportGradients(Environment& environment, napi_value exports);
 void exportCoders(Environment& environment, napi_value exports);
 void exportModels(Environment& environment, napi_value exports);
 

@@ -13,7 +13,7 @@ class EncodeAction final : public hooks::Action {
   EncodeAction(std::shared_ptr<const JumpReluCoder> coder, Tensor rowReal, Features& slot)
       : coder_(std::move(coder)), rowReal_(std::move(rowReal)), slot_(slot) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override {
-    slot_ = coder_->encode(x, rowReal_);
+    slot_ = coder_->encode(x.detach(), rowReal_);
     return x;
   }
 

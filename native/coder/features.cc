@@ -60,9 +60,10 @@ void applyEdit(const FeatureEdit& edit, std::vector<Entry>& row) {
                              [](const Entry& entry, int32_t id) { return entry.id < id; });
   const bool present = at != row.end() && at->id == edit.feature;
   const float old = present ? at->value : 0;
-  const float next = edit.op == EditOp::Zero  ? 0
-                     : edit.op == EditOp::Set ? edit.value
-                                              : old + edit.value;
+  const float next = edit.op == EditOp::Zero    ? 0
+                     : edit.op == EditOp::Set   ? edit.value
+                     : edit.op == EditOp::Scale ? old * edit.value
+                                                : old + edit.value;
   if (next == 0) {
     if (present) row.erase(at);
   } else if (present) {
@@ -112,6 +113,16 @@ ops::SparseRows difference(const Features& before, const Features& after) {
     }
   }
   return pack(rows, before.rows.indptr.device());
+}
+
+Features sliceRows(const Features& features, int64_t begin, int64_t end,
+                   std::vector<int64_t> shape) {
+  const Tensor indptr = features.rows.indptr.narrow(0, begin, end - begin + 1);
+  const int64_t first = indptr[0].item<int32_t>(), last = indptr[end - begin].item<int32_t>();
+  return {std::move(shape),
+          features.dSae,
+          {indptr.sub(first), features.rows.indices.narrow(0, first, last - first).clone(),
+           features.rows.values.narrow(0, first, last - first).clone()}};
 }
 
 Tensor toDense(const Features& features) {

@@ -19,7 +19,7 @@ struct Features {
   int64_t nnz() const { return rows.indices.size(0); }
 };
 
-enum class EditOp { Set, Add, Zero };
+enum class EditOp { Set, Add, Zero, Scale };
 
 struct FeatureEdit {
   EditOp op = EditOp::Set;
@@ -35,6 +35,10 @@ Features editFeatures(const Features& features, const std::vector<FeatureEdit>& 
 
 // after − before, entries that are equal left out. Both must have the same rows.
 ops::SparseRows difference(const Features& before, const Features& after);
+
+// Rows begin … end−1 under another leading shape.
+Features sliceRows(const Features& features, int64_t begin, int64_t end,
+                   std::vector<int64_t> shape);
 
 // [shape.., dSae] float32.
 Tensor toDense(const Features& features);

@@ -3,7 +3,10 @@
 #include <utility>
 
 #include "base/device.h"
+#include "base/dtype.h"
 #include "base/error.h"
+#include "ops/jump_relu_grad.h"
+#include "ops/sparse_rows.h"
 
 namespace gemlens::coder {
 namespace {
@@ -97,19 +100,17 @@ Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& 
   return {std::move(shape), dSae(), std::move(rows)};
 }
 
-Tensor JumpReluCoder::rowSum(const ops::SparseRows& rows) const {
-  const int64_t count = rows.indptr.size(0) - 1;
-  if (rows.indices.size(0) == 0) return zeros({count, dOut()}, c10::kFloat, device());
-  return weightedRowSum(wDec_, rows.indices, rows.indptr, rows.values.to(wDec_.scalar_type()))
-      .to(c10::kFloat);
-}
-
 Tensor JumpReluCoder::decode(const Features& features, const Tensor& x) const {
   if (features.dSae != dSae()) {
     throw Error(code::kShape, concat("decode: expected features of a coder with ", dSae(), ", got ",
                                      features.dSae));
   }
-  Tensor out = rowSum(features.rows).add_(bDec_.to(c10::kFloat));
+  return finishDecode(ops::sparseDecode(features.rows, wDec_), features, x);
+}
+
+Tensor JumpReluCoder::finishDecode(const Tensor& sum, const Features& features,
+                                   const Tensor& x) const {
+  Tensor out = sum.add(bDec_.to(c10::kFloat));
   if (hasSkip()) {
     if (!x.defined()) {
       throw Error(code::kArgument, "decode: expected the input x too, for the skip connection x·A");
@@ -120,11 +121,48 @@ Tensor JumpReluCoder::decode(const Features& features, const Tensor& x) const {
       throw Error(code::kShape,
                   concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
     }
-    out.add_(rows.to(skip_.scalar_type()).matmul(skip_));
+    out = out.add(rows.to(skip_.scalar_type()).matmul(skip_));
   }
   std::vector<int64_t> shape = features.shape;
   shape.push_back(dOut());
   return out.view(shape);
+}
+
+Tensor JumpReluCoder::decodeTracked(const Tensor& values, const Features& features,
+                                    const Tensor& x) const {
+  return finishDecode(ops::decodeValues(values, features.rows, wDec_), features, x);
+}
+
+Tensor JumpReluCoder::track(const Features& features, const Tensor& x) const {
+  return ops::activeValues(asRows(x), features.rows, wEnc_);
+}
+
+Features JumpReluCoder::dots(const Features& features, const Tensor& g) const {
+  if (features.dSae != dSae() || g.numel() != features.rowCount() * dOut()) {
+    throw Error(code::kShape, concat("dots: expected ", features.rowCount(), " rows of ", dOut(),
+                                     " for the gradient, got ", formatShape(g.sizes())));
+  }
+  Features out = features;
+  out.rows.values = ops::sparseDots(features.rows, wDec_, g.reshape({features.rowCount(), dOut()}));
+  return out;
+}
+
+FeatureColumns JumpReluCoder::columns(const std::vector<int32_t>& ids) const {
+  if (columns_ && columns_->ids == ids) return *columns_;
+  Tensor index = empty({static_cast<int64_t>(ids.size())}, c10::kInt);
+  std::copy(ids.begin(), ids.end(), index.mutable_data_ptr<int32_t>());
+  index = index.to(device());
+  columns_ = FeatureColumns{ids, wEnc_.index_select(1, index), bEnc_.index_select(0, index),
+                            threshold_.index_select(0, index), wDec_.index_select(0, index)};
+  return *columns_;
+}
+
+Tensor JumpReluCoder::preActivations(const Tensor& x, const FeatureColumns& columns) const {
+  leadingShape(x);
+  const Tensor rows = asRows(x);
+  const auto type =
+      rows.scalar_type() == c10::ScalarType::Double ? c10::ScalarType::Double : wEnc_.scalar_type();
+  return addmm(columns.bEnc.to(type), rows.to(type), columns.wEnc.to(type)).to(wideType(type));
 }
 
 Tensor JumpReluCoder::forward(const Tensor& x) const {
@@ -148,7 +186,7 @@ Tensor JumpReluCoder::applyEdit(const Tensor& base, const Features& before,
   }
   return base.reshape({rows, dOut()})
       .to(c10::kFloat)
-      .add(rowSum(change))
+      .add(ops::sparseDecode(change, wDec_))
       .to(base.scalar_type())
       .view(base.sizes());
 }

@@ -12,6 +12,13 @@
 
 namespace gemlens::coder {
 
+// What a few features need: ascending ids, W_enc [d_in, k], b_enc and threshold [k], W_dec [k,
+// d_out].
+struct FeatureColumns {
+  std::vector<int32_t> ids;
+  Tensor wEnc, bEnc, threshold, wDec;
+};
+
 class JumpReluCoder {
  public:
   // Throws CHECKPOINT unless the shapes agree and thresholds are finite.
@@ -34,6 +41,17 @@ class JumpReluCoder {
                       const Tensor& rowReal = {}) const;
   // f·W_dec + b_dec (+ x·A): [shape.., d_out] float32. x is needed when there is a skip connection.
   Tensor decode(const Features& features, const Tensor& x) const;
+  // The same of values that a gradient goes to, at the features' entries.
+  Tensor decodeTracked(const Tensor& values, const Features& features, const Tensor& x) const;
+  // The features' values as a function of x, of which they were encoded.
+  Tensor track(const Features& features, const Tensor& x) const;
+  // ⟨g[row], W_dec[feature]⟩ at each entry; g has rows of d_out.
+  Features dots(const Features& features, const Tensor& g) const;
+  // Gathered once for as long as the same features are asked for: a step of generation asks for the
+  // same ones again. On the executor's thread only.
+  FeatureColumns columns(const std::vector<int32_t>& ids) const;
+  // x·W_enc + b_enc of these features: [rows, k] float32 (float64 of float64).
+  Tensor preActivations(const Tensor& x, const FeatureColumns& columns) const;
   // decode(encode(x)) in x's type; an SAE's output has x's very shape.
   Tensor forward(const Tensor& x) const;
   // base + (after − before)·W_dec in base's type and shape.
@@ -43,9 +61,11 @@ class JumpReluCoder {
   // The leading dimensions of x, and x as [rows, d_in].
   std::vector<int64_t> leadingShape(const Tensor& x) const;
   Tensor asRows(const Tensor& x) const;
-  Tensor rowSum(const ops::SparseRows& rows) const;
+  // The sum with b_dec and x·A.
+  Tensor finishDecode(const Tensor& sum, const Features& features, const Tensor& x) const;
 
   Tensor wEnc_, wDec_, bEnc_, bDec_, threshold_, skip_;
+  mutable std::optional<FeatureColumns> columns_;
 };
 
 }  // namespace gemlens::coder

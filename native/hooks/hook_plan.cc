@@ -33,7 +33,8 @@ Tensor HookPlan::fire(int id, Tensor x) {
 }
 
 Tensor CacheAction::apply(const Tensor& x, const Position&) {
-  slot_ = plan_.isHeld(x) ? x.clone(at::MemoryFormat::Contiguous) : x.contiguous();
+  slot_ =
+      plan_.isHeld(x) ? x.detach().clone(at::MemoryFormat::Contiguous) : x.detach().contiguous();
   plan_.protectEntry(slot_);
   return x;
 }

@@ -73,6 +73,11 @@ inline constexpr int pointId(GlobalPoint point) { return static_cast<int>(point)
 inline constexpr int pointId(BlockPoint point, int layer) {
   return kGlobalPoints + layer * kBlockPoints + static_cast<int>(point);
 }
+// Which of a block's points an id is; kCount for a global one.
+inline constexpr BlockPoint blockPointOf(int id) {
+  if (id < kGlobalPoints) return BlockPoint::kCount;
+  return static_cast<BlockPoint>((id - kGlobalPoints) % kBlockPoints);
+}
 inline constexpr int pointCount(int layers) { return kGlobalPoints + layers * kBlockPoints; }
 
 std::string pointName(int id);

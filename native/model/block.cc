@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "ops/attention.h"
+#include "ops/geglu.h"
 #include "ops/rms_norm.h"
 
 namespace gemlens::model {
@@ -109,7 +110,7 @@ Tensor Block::mlp(const Tensor& resid, Pass& pass) const {
   input = plan.at(BlockPoint::MlpIn, layer_, std::move(input));
   const Tensor gate = plan.at(BlockPoint::MlpPre, layer_, linear(input, weights_.gate));
   const Tensor up = plan.at(BlockPoint::MlpPreLinear, layer_, linear(input, weights_.up));
-  const Tensor post = plan.at(BlockPoint::MlpPost, layer_, geluTanh(gate).mul_(up));
+  const Tensor post = plan.at(BlockPoint::MlpPost, layer_, ops::geglu(gate, up));
   return plan.at(BlockPoint::MlpModuleOut, layer_, linear(post, weights_.down));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/dtype.h"
 #include "ops/cross_entropy.h"
 #include "ops/rms_norm.h"
 #include "ops/soft_cap.h"
@@ -122,8 +123,10 @@ Tensor Transformer::finalNorm(const Tensor& x) const {
 }
 
 Tensor Transformer::unembed(const Tensor& x) const {
-  return ops::softCap(linear(x, weights_.embedding()), config_.finalSoftcap);
+  return ops::softCap(unembedRaw(x), config_.finalSoftcap);
 }
+
+Tensor Transformer::unembedRaw(const Tensor& x) const { return linear(x, weights_.embedding()); }
 
 Tensor Transformer::normalizeLast(const Tensor& resid, hooks::HookPlan& plan) const {
   Tensor normed;
@@ -163,7 +166,7 @@ Tensor Transformer::loss(const RunRequest& request, const Tensor& normed,
   }
   const Tensor rows = normed.narrow(1, 0, targetsPerRow).reshape({-1, config_.dModel});
   const Tensor targets = request.tokens.narrow(1, 1, targetsPerRow).reshape(-1);
-  Tensor out = empty({batch * targetsPerRow}, c10::kFloat, device());
+  Tensor out = empty({batch * targetsPerRow}, wideType(normed.scalar_type()), device());
   for (int64_t begin = 0; begin < out.size(0); begin += kLossRows) {
     const int64_t count = std::min(kLossRows, out.size(0) - begin);
     const Tensor part =

@@ -61,6 +61,8 @@ class Transformer {
   Tensor finalNorm(const Tensor& x) const;
   // Normed [.., d] → logits [.., d_vocab] after the soft cap.
   Tensor unembed(const Tensor& x) const;
+  // The same before the soft cap.
+  Tensor unembedRaw(const Tensor& x) const;
 
  private:
   RunResult compute(const RunRequest& request, hooks::HookPlan& plan,

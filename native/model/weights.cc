@@ -9,7 +9,7 @@
 namespace gemlens::model {
 namespace {
 
-Tensor gain(const Tensor& w) { return w.to(c10::kFloat).add(1); }
+Tensor gain(const Tensor& w) { return w.to(wideType(w.scalar_type())).add(1); }
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/dtype.h"
 #include "ops/soft_cap.h"
 
 namespace gemlens::ops {
@@ -38,7 +39,7 @@ Tensor attentionScores(const Tensor& q, const Tensor& k, const AttentionShape& s
 }
 
 Tensor attentionPattern(const Tensor& scores) {
-  return scores.softmax(-1, c10::kFloat).to(scores.scalar_type());
+  return scores.softmax(-1, wideType(scores.scalar_type())).to(scores.scalar_type());
 }
 
 Tensor attentionZ(const Tensor& pattern, const Tensor& v) {

@@ -1,5 +1,7 @@
 #include "ops/rope.h"
 
+#include "base/dtype.h"
+
 namespace gemlens::ops {
 
 RopeTable ropeTable(const Tensor& positions, int64_t dHead, double base, double scale) {
@@ -13,7 +15,7 @@ RopeTable ropeTable(const Tensor& positions, int64_t dHead, double base, double 
 
 Tensor rope(const Tensor& x, const RopeTable& table) {
   const int64_t half = x.size(-1) / 2;
-  const Tensor wide = x.to(c10::kFloat);
+  const Tensor wide = x.to(wideType(x.scalar_type()));
   const Tensor a = wide.narrow(-1, 0, half);
   const Tensor b = wide.narrow(-1, half, half);
   return cat({a.mul(table.cos).sub_(b.mul(table.sin)), b.mul(table.cos).add_(a.mul(table.sin))}, -1)

@@ -1,12 +1,17 @@
 // c · tanh(x / c): Gemma 2's bound on attention scores (50) and logits (30). cap 0 is none.
 #pragma once
 
+#include <c10/core/GradMode.h>
+
 #include "base/aten.h"
 
 namespace gemlens::ops {
 
 inline Tensor softCap(const Tensor& x, double cap) {
-  return cap == 0 ? x : x.div(cap).tanh_().mul_(cap);
+  if (cap == 0) return x;
+  const Tensor bounded = x.div(cap).tanh_();
+  // tanh's derivative needs its result.
+  return c10::GradMode::is_enabled() ? bounded.mul(cap) : bounded.mul_(cap);
 }
 
 }  // namespace gemlens::ops

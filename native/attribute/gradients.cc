@@ -1,0 +1,131 @@
+#include "attribute/gradients.h"
+
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <limits>
+
+#include "base/dtype.h"
+#include "base/error.h"
+
+namespace gemlens::attribute {
+namespace {
+
+// Keeps the value that goes on, as the variable that the gradient is taken at.
+class TapAction final : public hooks::Action {
+ public:
+  explicit TapAction(Tensor& slot) : slot_(slot) {}
+  Tensor apply(const Tensor& x, const hooks::Position&) override {
+    slot_ = x.requires_grad() ? x : x.detach().requires_grad_(true);
+    return slot_;
+  }
+
+ private:
+  Tensor& slot_;
+};
+
+// Keeps a feature's pre-activation, summed over rows.
+class FeatureTargetAction final : public hooks::Action {
+ public:
+  FeatureTargetAction(const FeatureTarget& target, Tensor& slot) : target_(target), slot_(slot) {}
+  Tensor apply(const Tensor& x, const hooks::Position&) override {
+    const auto& coder = *target_.coder;
+    const Tensor rows = x.reshape({-1, coder.dIn()}).index_select(0, target_.rows.to(x.device()));
+    slot_ = coder.preActivations(rows, coder.columns({target_.feature})).sum();
+    return x;
+  }
+
+ private:
+  const FeatureTarget& target_;
+  Tensor& slot_;
+};
+
+// The number itself, from the run's output; undefined for a metric.
+struct Value {
+  const Tensor& output;
+  const model::RunRequest& request;
+  const Tensor& featureSlot;
+
+  Tensor operator()(const LogitTarget& target) const {
+    const auto device = output.device();
+    const Tensor at = target.rows.mul(output.size(-1)).add(target.tokens).to(device);
+    const Tensor picked = output.reshape(-1).index_select(0, at);
+    return picked.to(wideType(picked.scalar_type())).mul(target.weights.to(device)).sum();
+  }
+  Tensor operator()(const LossTarget&) const {
+    double count = static_cast<double>(output.numel());
+    if (request.mask.defined()) {
+      const Tensor& mask = request.mask;
+      count = mask.narrow(1, 0, mask.size(1) - 1)
+                  .logical_and(mask.narrow(1, 1, mask.size(1) - 1))
+                  .sum()
+                  .item<double>();
+    }
+    return output.sum().div(count);
+  }
+  Tensor operator()(const FeatureTarget& target) const {
+    if (featureSlot.defined()) return featureSlot;
+    const std::string name = hooks::pointName(target.point);
+    throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
+  }
+  Tensor operator()(const MetricTarget&) const { return {}; }
+};
+
+}  // namespace
+
+GradientResult runWithGradients(const model::Transformer& model, const model::RunRequest& request,
+                                hooks::HookPlan& plan, const GradientRequest& gradients,
+                                const std::function<void()>& addCache, model::RunResult& run,
+                                const CancelToken& token) {
+  const c10::AutoGradMode recording(true);
+  std::vector<Tensor> taps(gradients.points.size());
+  for (size_t i = 0; i < taps.size(); ++i)
+    plan.add(gradients.points[i], std::make_unique<TapAction>(taps[i]));
+  Tensor featureSlot;
+  if (const auto* target = std::get_if<FeatureTarget>(&gradients.target))
+    plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
+  for (intervene::Splice* splice : gradients.splices) splice->trackValues();
+  addCache();
+  run = model.run(request, plan, token);
+
+  std::vector<Tensor> inputs;
+  for (size_t i = 0; i < taps.size(); ++i) {
+    if (!taps[i].defined()) {
+      const std::string name = hooks::pointName(gradients.points[i]);
+      throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
+    }
+    inputs.push_back(taps[i]);
+  }
+  for (const intervene::Splice* splice : gradients.splices) inputs.push_back(splice->values());
+
+  Tensor output = std::visit(Value{run.output, request, featureSlot}, gradients.target);
+  std::vector<Tensor> seeds;
+  GradientResult result;
+  result.value =
+      output.defined() ? output.item<double>() : std::numeric_limits<double>::quiet_NaN();
+  if (const auto* metric = std::get_if<MetricTarget>(&gradients.target)) {
+    output = run.output;
+    seeds.push_back(metric->gradient(output.detach()));
+  }
+  token.check();
+  std::vector<Tensor> grads(inputs.size());
+  if (output.requires_grad() && !inputs.empty()) {
+    grads = torch::autograd::grad({output}, inputs, seeds, /*retain_graph=*/false,
+                                  /*create_graph=*/false, /*allow_unused=*/true);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!grads[i].defined())
+      grads[i] = full(inputs[i].sizes(), 0, inputs[i].scalar_type(), inputs[i].device());
+  }
+  for (size_t i = 0; i < taps.size(); ++i) result.grads.push_back(grads[i].contiguous());
+  for (size_t i = 0; i < gradients.splices.size(); ++i) {
+    const coder::Features& features = gradients.splices[i]->features();
+    SplicedGradients spliced{features, features};
+    spliced.grads.rows.values = grads[taps.size() + i].to(c10::kFloat).contiguous();
+    result.spliced.push_back(std::move(spliced));
+  }
+  if (run.output.defined()) run.output = run.output.detach();
+  return result;
+}
+
+}  // namespace gemlens::attribute

@@ -1,0 +1,58 @@
+// Gradients of one number at hook points and at the features of spliced coders: the forward is
+// recorded from the first point asked for on, then one backward pass.
+#pragma once
+
+#include <functional>
+#include <variant>
+#include <vector>
+
+#include "intervene/interventions.h"
+#include "model/transformer.h"
+
+namespace gemlens::attribute {
+
+// Σ weights[i] · logits[rows[i], tokens[i]]; rows count in batch · columns.
+struct LogitTarget {
+  Tensor rows, tokens;  // [n] int64
+  Tensor weights;       // [n] float32
+};
+// Mean next-token loss over the real tokens.
+struct LossTarget {};
+// Σ over rows of a feature's pre-activation.
+struct FeatureTarget {
+  std::shared_ptr<const coder::JumpReluCoder> coder;
+  int point = 0;
+  int32_t feature = 0;
+  Tensor rows;  // [n] int64
+};
+// Any number: given the logits, the gradient at them.
+struct MetricTarget {
+  std::function<Tensor(const Tensor& logits)> gradient;
+};
+using Target = std::variant<LogitTarget, LossTarget, FeatureTarget, MetricTarget>;
+
+struct GradientRequest {
+  std::vector<int> points;
+  std::vector<intervene::Splice*> splices;
+  Target target;
+};
+
+struct SplicedGradients {
+  coder::Features features;
+  coder::Features grads;
+};
+
+struct GradientResult {
+  double value = 0;           // NaN for a metric
+  std::vector<Tensor> grads;  // one per point
+  std::vector<SplicedGradients> spliced;
+};
+
+// `plan` holds all but the cache entries, which `addCache` adds behind the points; `run` gets the
+// run's own result. Throws HOOK for a point or splice that did not fire.
+GradientResult runWithGradients(const model::Transformer& model, const model::RunRequest& request,
+                                hooks::HookPlan& plan, const GradientRequest& gradients,
+                                const std::function<void()>& addCache, model::RunResult& run,
+                                const CancelToken& token);
+
+}  // namespace gemlens::attribute

@@ -1,0 +1,117 @@
+#include "intervene/interventions.h"
+
+#include <algorithm>
+
+#include "intervene/direction.h"
+#include "intervene/patch.h"
+
+namespace gemlens::intervene {
+namespace {
+
+// Reads at a coder's input.
+template <typename Step>
+class ReadAction final : public hooks::Action {
+ public:
+  explicit ReadAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
+  Tensor apply(const Tensor& x, const hooks::Position&) override {
+    step_->read(x);
+    return x;
+  }
+
+ private:
+  std::shared_ptr<Step> step_;
+};
+
+// Writes at its output.
+template <typename Step>
+class WriteAction final : public hooks::Action {
+ public:
+  explicit WriteAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
+  Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->apply(x); }
+
+ private:
+  std::shared_ptr<Step> step_;
+};
+
+template <typename Step>
+void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, int point, int pointOut) {
+  plan.add(point, std::make_unique<ReadAction<Step>>(step));
+  plan.add(pointOut, std::make_unique<WriteAction<Step>>(step));
+}
+
+Tensor indexTensor(const std::vector<int32_t>& values, c10::Device device) {
+  Tensor out = empty({static_cast<int64_t>(values.size())}, c10::kLong);
+  std::copy(values.begin(), values.end(), out.mutable_data_ptr<int64_t>());
+  return out.to(device);
+}
+
+Tensor indexTensor(const Rows& rows, c10::Device device) {
+  return rows ? indexTensor(*rows, device) : Tensor();
+}
+
+std::vector<FeatureChange> changesOf(const Interventions& interventions,
+                                     const coder::JumpReluCoder* coder) {
+  std::vector<FeatureChange> changes;
+  for (const Intervention& intervention : interventions.list) {
+    const auto* change = std::get_if<ChangeFeature>(&intervention);
+    if (change != nullptr && change->coder.get() == coder) changes.push_back(change->change);
+  }
+  return changes;
+}
+
+// Adds one intervention that is not a feature's.
+struct AddAction {
+  hooks::HookPlan& plan;
+  c10::Device device;
+
+  void operator()(const ChangeFeature&) const {}
+  void operator()(const Steer& steer) const {
+    plan.add(steer.point, std::make_unique<SteerAction>(steer.vector, steer.coefficient, steer.cap,
+                                                        indexTensor(steer.rows, device)));
+  }
+  void operator()(const Project& project) const {
+    plan.add(project.point,
+             std::make_unique<ProjectAction>(project.vector, indexTensor(project.rows, device)));
+  }
+  void operator()(const Patch& patch) const {
+    plan.add(patch.point,
+             std::make_unique<PatchAction>(patch.source, indexTensor(patch.rows, device),
+                                           indexTensor(patch.sourceRows, device),
+                                           indexTensor(patch.heads, device)));
+  }
+};
+
+}  // namespace
+
+Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
+                   int64_t rowCount, c10::Device device) {
+  std::vector<const coder::JumpReluCoder*> done;
+  for (const SpliceOptions& options : interventions.splices) {
+    const auto* coder = options.coder.get();
+    auto splice =
+        std::make_shared<Splice>(options, changesOf(interventions, coder), rowReal, rowCount);
+    addStep(plan, splice, options.point, options.pointOut);
+    splices_.push_back(std::move(splice));
+    done.push_back(coder);
+  }
+  for (const Intervention& intervention : interventions.list) {
+    std::visit(AddAction{plan, device}, intervention);
+    const auto* change = std::get_if<ChangeFeature>(&intervention);
+    if (change == nullptr) continue;
+    const auto* coder = change->coder.get();
+    if (std::find(done.begin(), done.end(), coder) != done.end()) continue;
+    done.push_back(coder);
+    addStep(plan,
+            std::make_shared<FeatureStep>(change->coder, changesOf(interventions, coder), rowCount),
+            change->point, change->pointOut);
+  }
+}
+
+Splice* Compiled::spliceOf(const coder::JumpReluCoder* coder) const {
+  for (const auto& splice : splices_) {
+    if (splice->options().coder.get() == coder) return splice.get();
+  }
+  return nullptr;
+}
+
+}  // namespace gemlens::intervene

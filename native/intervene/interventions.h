@@ -1,0 +1,67 @@
+// What is done to one run, as plain data, and its compilation to actions of the run's plan: splices
+// first, then interventions, each in the order given.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "hooks/hook_plan.h"
+#include "intervene/feature_step.h"
+#include "intervene/splice.h"
+
+namespace gemlens::intervene {
+
+// Row indices on the host; none given means all rows.
+using Rows = std::optional<std::vector<int32_t>>;
+
+// Those of one coder are one step, at the place of the first; of a spliced coder a part of its
+// splice.
+struct ChangeFeature {
+  std::shared_ptr<const coder::JumpReluCoder> coder;
+  int point = 0;
+  int pointOut = 0;
+  FeatureChange change;
+};
+struct Steer {
+  int point = 0;
+  Tensor vector;
+  double coefficient = 0;
+  std::optional<double> cap;
+  Rows rows;
+};
+struct Project {
+  int point = 0;
+  Tensor vector;
+  Rows rows;
+};
+struct Patch {
+  int point = 0;
+  Tensor source;
+  std::vector<int32_t> rows, sourceRows;
+  Rows heads;
+};
+using Intervention = std::variant<ChangeFeature, Steer, Project, Patch>;
+
+struct Interventions {
+  std::vector<SpliceOptions> splices;
+  std::vector<Intervention> list;
+};
+
+// One run's: the splices keep what they read.
+class Compiled {
+ public:
+  // `rowReal` [rows] bool or undefined, on the device.
+  Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
+           int64_t rowCount, c10::Device device);
+
+  // The splice of a coder, null where it is not spliced.
+  Splice* spliceOf(const coder::JumpReluCoder* coder) const;
+  Splice& splice(size_t i) const { return *splices_[i]; }
+
+ private:
+  std::vector<std::shared_ptr<Splice>> splices_;
+};
+
+}  // namespace gemlens::intervene

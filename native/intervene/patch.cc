@@ -1,0 +1,38 @@
+#include "intervene/patch.h"
+
+#include "base/error.h"
+
+namespace gemlens::intervene {
+namespace {
+
+// Whether queries lie behind heads.
+bool isAttention(int point) {
+  const auto block = hooks::blockPointOf(point);
+  return block == hooks::BlockPoint::AttnScores || block == hooks::BlockPoint::Pattern;
+}
+
+}  // namespace
+
+Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
+  const bool attention = isAttention(position.point);
+  const auto byRow = [&](const Tensor& tensor) {
+    const Tensor ordered = attention ? tensor.transpose(1, 2) : tensor;
+    return ordered.flatten(0, 1);
+  };
+  const Tensor target = byRow(x);
+  const Tensor from = byRow(source_.to(x.device(), x.scalar_type()));
+  if (from.dim() != target.dim() || from.sizes().slice(1) != target.sizes().slice(1)) {
+    throw Error(code::kShape, concat(hooks::pointName(position.point), ": expected a tensor like ",
+                                     formatShape(x.sizes()), " to patch from, got ",
+                                     formatShape(source_.sizes())));
+  }
+  Tensor taken = from.index_select(0, sourceRows_);
+  if (heads_.defined()) {
+    taken = target.index_select(0, rows_).index_copy(1, heads_, taken.index_select(1, heads_));
+  }
+  const Tensor out = target.index_copy(0, rows_, taken);
+  return attention ? out.view({x.size(0), x.size(2), x.size(1), x.size(3)}).transpose(1, 2)
+                   : out.view(x.sizes());
+}
+
+}  // namespace gemlens::intervene

@@ -1,0 +1,15 @@
+// Changing some rows of an activation. A row is one position of one row of the batch with all its
+// heads: [batch, pos, ..] as [batch · pos, width]. Nothing is done in place, so that a gradient can
+// go through and a cached entry stays.
+#pragma once
+
+#include "base/aten.h"
+
+namespace gemlens::intervene {
+
+// x as [rows, width] in the type that sums are made in, `rows` of them ([n] int64; undefined: all).
+Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows);
+// x with delta [n or 1, width] added to these rows, in x's shape and type; others bit for bit.
+Tensor addToRows(const Tensor& x, int64_t width, const Tensor& rows, const Tensor& delta);
+
+}  // namespace gemlens::intervene

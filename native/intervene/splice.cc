@@ -1,0 +1,61 @@
+#include "intervene/splice.h"
+
+#include <c10/core/GradMode.h>
+
+#include "base/error.h"
+
+namespace gemlens::intervene {
+
+Splice::Splice(SpliceOptions options, std::vector<FeatureChange> changes, const Tensor& rowReal,
+               int64_t rowCount)
+    : options_(std::move(options)), active_(rowReal) {
+  if (!options_.skipRows.empty()) {
+    Tensor active = rowReal.defined() ? rowReal.cpu().clone() : full({rowCount}, 1, c10::kBool);
+    bool* data = active.mutable_data_ptr<bool>();
+    for (const int32_t row : options_.skipRows) data[row] = false;
+    active_ = active.to(options_.coder->device());
+  }
+  if (changes.empty()) return;
+  step_ = std::make_unique<FeatureStep>(options_.coder, std::move(changes), rowCount);
+}
+
+void Splice::read(const Tensor& x) {
+  hasRead_ = true;
+  const bool differentiates = c10::GradMode::is_enabled();
+  if (!options_.errorTerm || differentiates || slot_ != nullptr) {
+    features_ = options_.coder->encode(x.detach(), active_);
+    x_ = x;
+  }
+  if (differentiates) {
+    values_ = x.requires_grad() ? options_.coder->track(features_, x) : features_.rows.values;
+    if (tracked_ && !values_.requires_grad()) values_ = values_.detach().requires_grad_(true);
+  }
+  if (step_) step_->read(x);
+  if (slot_ != nullptr) *slot_ = step_ ? step_->changed(features_) : features_;
+}
+
+Tensor Splice::apply(const Tensor& base) {
+  if (!hasRead_) {
+    throw Error(code::kHook, "splice: the coder's input hook did not fire before its output");
+  }
+  hasRead_ = false;
+  const bool differentiates = c10::GradMode::is_enabled();
+  Tensor out = base;
+  if (!options_.errorTerm || differentiates) {
+    const auto& coder = *options_.coder;
+    const Tensor rebuilt =
+        (differentiates ? coder.decodeTracked(values_, features_, x_) : coder.decode(features_, x_))
+            .reshape(base.sizes());
+    const auto type = base.scalar_type();
+    out = options_.errorTerm ? rebuilt.add(base.detach().sub(rebuilt.detach())) : rebuilt;
+    out = out.to(type);
+  }
+  x_ = Tensor();
+  if (step_) out = step_->apply(out);
+  if (!active_.defined() || (options_.errorTerm && !differentiates)) return out;
+  const Tensor rows = active_.reshape({-1, 1});
+  const int64_t count = active_.numel();
+  return where(rows, out.reshape({count, -1}), base.reshape({count, -1})).view(base.sizes());
+}
+
+}  // namespace gemlens::intervene

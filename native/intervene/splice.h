@@ -1,0 +1,49 @@
+// A coder in the place of what it rebuilds. With the error term base + decode(f′) − decode(f), so
+// without changes base itself; without it decode(f′). Under gradients the error term is a constant:
+// the gradient goes through the features alone (arXiv 2403.19647).
+#pragma once
+
+#include <memory>
+
+#include "intervene/feature_step.h"
+
+namespace gemlens::intervene {
+
+struct SpliceOptions {
+  std::shared_ptr<const coder::JumpReluCoder> coder;
+  int point = 0;
+  int pointOut = 0;
+  bool errorTerm = true;
+  std::vector<int32_t> skipRows;  // pass untouched
+};
+
+class Splice {
+ public:
+  // `rowReal` [rows] bool or undefined; `changes` may be empty.
+  Splice(SpliceOptions options, std::vector<FeatureChange> changes, const Tensor& rowReal,
+         int64_t rowCount);
+
+  const SpliceOptions& options() const { return options_; }
+  // Where the changed features go, for who reads them.
+  void keepFeatures(coder::Features& slot) { slot_ = &slot; }
+  // The gradient at the features is asked for.
+  void trackValues() { tracked_ = true; }
+  const coder::Features& features() const { return features_; }
+  const Tensor& values() const { return values_; }
+
+  void read(const Tensor& x);
+  Tensor apply(const Tensor& base);
+
+ private:
+  SpliceOptions options_;
+  std::unique_ptr<FeatureStep> step_;
+  Tensor active_;  // [rows] bool: those that the coder takes part in; undefined: all
+  coder::Features* slot_ = nullptr;
+  bool tracked_ = false;
+  bool hasRead_ = false;
+  coder::Features features_;
+  Tensor values_;  // of the features, under gradients
+  Tensor x_;
+};
+
+}  // namespace gemlens::intervene

@@ -1,0 +1,40 @@
+// What residual vectors say about tokens, some hundred rows of logits at a time.
+#pragma once
+
+#include <vector>
+
+#include "model/transformer.h"
+
+namespace gemlens::model {
+
+struct ReadoutOptions {
+  bool finalNorm = false;
+  bool softCap = false;
+  int64_t topK = 0;
+  std::vector<int32_t> targets;
+};
+
+// Row after row: topK of each, then the targets of each.
+struct Readout {
+  std::vector<int32_t> tokens;
+  std::vector<float> logits, logprobs;
+  std::vector<float> targetLogits, targetLogprobs;
+  std::vector<int32_t> targetRanks;  // 0: the highest logit
+};
+
+// x [rows, d_model]. Throws ARGUMENT for a NaN.
+Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
+                const CancelToken& token);
+
+// [runs · rows]; 0 where there is no target.
+struct Comparison {
+  std::vector<float> loss;
+  std::vector<float> kl;  // KL(softmax of the first ‖ softmax of this one), nats
+};
+
+// Normed residuals [rows, d_model] of several runs over the same tokens, and each row's next token
+// (−1: none).
+Comparison compare(const Transformer& model, const std::vector<Tensor>& normed,
+                   const std::vector<int32_t>& targets, const CancelToken& token);
+
+}  // namespace gemlens::model
