@@ -2,7 +2,7 @@
 
     pip install -r scripts/requirements-goldens.txt
     python scripts/goldens.py                # everything, about a minute on one core
-    python scripts/goldens.py --only coders  # one part: models, checkpoints, coders, tokenizer
+    python scripts/goldens.py --only coders  # one part; --help lists them
     python scripts/goldens.py --check        # makes everything elsewhere and compares
 
 Nothing here runs gemlens: these are the numbers that gemlens is compared with. The two small
@@ -24,12 +24,34 @@ sys.dont_write_bytecode = True
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from goldens import checkpoints, coders, models, tokenizer  # noqa: E402
+from goldens import (  # noqa: E402
+    attribution,
+    checkpoints,
+    coders,
+    evaluation,
+    gradients,
+    interventions,
+    models,
+    reading,
+    splices,
+    tokenizer,
+)
 from goldens.common import distance, load, setup  # noqa: E402
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
-PARTS = {"models": models, "checkpoints": checkpoints, "coders": coders, "tokenizer": tokenizer}
-LIMIT = 7 * 2**20
+PARTS = {
+    "models": models,
+    "checkpoints": checkpoints,
+    "coders": coders,
+    "tokenizer": tokenizer,
+    "interventions": interventions,
+    "splices": splices,
+    "gradients": gradients,
+    "reading": reading,
+    "evaluation": evaluation,
+    "attribution": attribution,
+}
+LIMIT = 8 * 2**20
 
 
 def make(fixtures: Path, parts: list[str]) -> None:

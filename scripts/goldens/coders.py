@@ -228,6 +228,23 @@ def make_transcoders(gs1: Path, hooks: Tensors) -> None:
     save(gs1 / "expected_transcoders_s24.safetensors", expected)
 
 
+def make_skip(gs1: Path, layer: int) -> None:
+    """A skip transcoder of the circuit fixtures in one file: its .npz and .npy as safetensors."""
+    w = read_npz(gs1 / "transcoder" / f"skip_layer_{layer}.npz")
+    a = np.load(gs1 / "transcoder" / f"skip_affine_layer_{layer}.npy")
+    save(
+        gs1 / "transcoder_skip" / f"layer_{layer}" / "params.safetensors",
+        {
+            "w_enc": w["W_enc"],
+            "w_dec": w["W_dec"],
+            "b_enc": w["b_enc"],
+            "b_dec": w["b_dec"],
+            "threshold": w["threshold"],
+            "affine_skip_connection": torch.from_numpy(a).float(),
+        },
+    )
+
+
 def check_saelens(gs1: Path, hooks: Tensors) -> None:
     """The committed SAELens expectations, recomputed by the formula."""
     known = load(gs1 / "expected_saelens.safetensors")
@@ -293,6 +310,7 @@ def make(fixtures: Path) -> None:
     check_saelens(gemma2 / "gs1", hooks2)
     make_embedding(gemma2 / "gs1", hooks2["hook_embed"])
     make_transcoders(gemma2 / "gs1", hooks2)
+    make_skip(gemma2 / "gs1", layer=1)
     make_npz_variants(gemma2 / "gs1")
     make_scope2(fixtures / "gs2", load(gemma3 / "expected_hooks_s24.safetensors"))
     make_boundary(fixtures / "coder-boundary" / "layer_0" / "width_16k" / "average_l0_2")
