@@ -40,6 +40,12 @@ class FeatureTargetAction final : public hooks::Action {
   Tensor& slot_;
 };
 
+void checkFired(const Tensor& kept, int point) {
+  if (kept.defined()) return;
+  const std::string name = hooks::pointName(point);
+  throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
+}
+
 // The number itself, from the run's output; undefined for a metric.
 struct Value {
   const Tensor& output;
@@ -64,9 +70,8 @@ struct Value {
     return output.sum().div(count);
   }
   Tensor operator()(const FeatureTarget& target) const {
-    if (featureSlot.defined()) return featureSlot;
-    const std::string name = hooks::pointName(target.point);
-    throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
+    checkFired(featureSlot, target.point);
+    return featureSlot;
   }
   Tensor operator()(const MetricTarget&) const { return {}; }
 };
@@ -84,19 +89,19 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
   Tensor featureSlot;
   if (const auto* target = std::get_if<FeatureTarget>(&gradients.target))
     plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
-  for (intervene::Splice* splice : gradients.splices) splice->trackValues();
+  for (intervene::Splice* splice : gradients.splices) splice->trackOutput();
   addCache();
   run = model.run(request, plan, token);
 
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < taps.size(); ++i) {
-    if (!taps[i].defined()) {
-      const std::string name = hooks::pointName(gradients.points[i]);
-      throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
-    }
+    checkFired(taps[i], gradients.points[i]);
     inputs.push_back(taps[i]);
   }
-  for (const intervene::Splice* splice : gradients.splices) inputs.push_back(splice->values());
+  for (const intervene::Splice* splice : gradients.splices) {
+    checkFired(splice->output(), splice->options().pointOut);
+    inputs.push_back(splice->output());
+  }
 
   Tensor output = std::visit(Value{run.output, request, featureSlot}, gradients.target);
   std::vector<Tensor> seeds;
@@ -119,10 +124,10 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
   }
   for (size_t i = 0; i < taps.size(); ++i) result.grads.push_back(grads[i].contiguous());
   for (size_t i = 0; i < gradients.splices.size(); ++i) {
-    const coder::Features& features = gradients.splices[i]->features();
-    SplicedGradients spliced{features, features};
-    spliced.grads.rows.values = grads[taps.size() + i].to(c10::kFloat).contiguous();
-    result.spliced.push_back(std::move(spliced));
+    const intervene::Splice& splice = *gradients.splices[i];
+    const Tensor& grad = grads[taps.size() + i];
+    result.spliced.push_back(
+        {splice.features(), splice.options().coder->dots(splice.features(), grad)});
   }
   if (run.output.defined()) run.output = run.output.detach();
   return result;

@@ -26,12 +26,12 @@ void Splice::read(const Tensor& x) {
     features_ = options_.coder->encode(x.detach(), active_);
     x_ = x;
   }
-  if (differentiates) {
+  if (differentiates)
     values_ = x.requires_grad() ? options_.coder->track(features_, x) : features_.rows.values;
-    if (tracked_ && !values_.requires_grad()) values_ = values_.detach().requires_grad_(true);
-  }
   if (step_) step_->read(x);
-  if (slot_ != nullptr) *slot_ = step_ ? step_->changed(features_) : features_;
+  if (slot_ == nullptr && !tracked_) return;
+  changed_ = step_ ? step_->changed(features_) : features_;
+  if (slot_ != nullptr) *slot_ = changed_;
 }
 
 Tensor Splice::apply(const Tensor& base) {
@@ -50,9 +50,10 @@ Tensor Splice::apply(const Tensor& base) {
     out = options_.errorTerm ? rebuilt.add(base.detach().sub(rebuilt.detach())) : rebuilt;
     out = out.to(type);
   }
-  x_ = Tensor();
+  x_ = values_ = Tensor();
   if (step_) out = step_->apply(out);
-  if (!active_.defined() || (options_.errorTerm && !differentiates)) return out;
+  if (tracked_) output_ = out = out.requires_grad() ? out : out.detach().requires_grad_(true);
+  if (!active_.defined() || out.is_same(base)) return out;
   const Tensor rows = active_.reshape({-1, 1});
   const int64_t count = active_.numel();
   return where(rows, out.reshape({count, -1}), base.reshape({count, -1})).view(base.sizes());

@@ -26,10 +26,11 @@ class Splice {
   const SpliceOptions& options() const { return options_; }
   // Where the changed features go, for who reads them.
   void keepFeatures(coder::Features& slot) { slot_ = &slot; }
-  // The gradient at the features is asked for.
-  void trackValues() { tracked_ = true; }
-  const coder::Features& features() const { return features_; }
-  const Tensor& values() const { return values_; }
+  // The gradient at the features is asked for: it is ⟨gradient at `output`, W_dec⟩.
+  void trackOutput() { tracked_ = true; }
+  const Tensor& output() const { return output_; }
+  // With the changes made.
+  const coder::Features& features() const { return changed_; }
 
   void read(const Tensor& x);
   Tensor apply(const Tensor& base);
@@ -41,9 +42,9 @@ class Splice {
   coder::Features* slot_ = nullptr;
   bool tracked_ = false;
   bool hasRead_ = false;
-  coder::Features features_;
+  coder::Features features_, changed_;
   Tensor values_;  // of the features, under gradients
-  Tensor x_;
+  Tensor x_, output_;
 };
 
 }  // namespace gemlens::intervene
