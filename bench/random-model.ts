@@ -31,7 +31,10 @@ export const gemma2b: ModelShape = {
 export async function randomModel(shape: ModelShape): Promise<{ folder: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), "gemlens-bench-"));
   writeFileSync(join(folder, "config.json"), JSON.stringify(config(shape)));
-  await writeWeights(join(folder, "model.safetensors"), tensorShapes(shape));
+  const tensors = tensorShapes(shape).map(
+    ([name, sizes]): TensorPlan => [name, sizes, () => randomTensor(sizes)],
+  );
+  await writeSafetensors(join(folder, "model.safetensors"), tensors);
   return { folder, remove: () => rmSync(folder, { recursive: true }) };
 }
 
@@ -85,7 +88,14 @@ function tensorShapes(s: ModelShape): [string, number[]][] {
   return out;
 }
 
-async function writeWeights(path: string, tensors: readonly [string, number[]][]): Promise<void> {
+/** Name, shape, and what makes the values: one tensor is in memory at a time. */
+export type TensorPlan = readonly [name: string, shape: readonly number[], () => Float32Array];
+
+/** Writes a float32 safetensors file. */
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly TensorPlan[],
+): Promise<void> {
   let offset = 0;
   const entries = tensors.map(([name, shape]) => {
     const begin = offset;
@@ -100,9 +110,7 @@ async function writeWeights(path: string, tensors: readonly [string, number[]][]
   try {
     await file.write(size);
     await file.write(header);
-    for (const [, shape] of tensors) {
-      await file.write(Buffer.from(values(shape).buffer));
-    }
+    for (const [, , values] of tensors) await file.write(Buffer.from(values().buffer));
   } finally {
     await file.close();
   }
@@ -111,7 +119,7 @@ async function writeWeights(path: string, tensors: readonly [string, number[]][]
 let state = 1;
 
 /** Uniform with standard deviation 1/√fan-in; a repeated block of random numbers is random enough. */
-function values(shape: readonly number[]): Float32Array {
+export function randomTensor(shape: readonly number[]): Float32Array {
   const scale = Math.sqrt(3 / (shape.at(-1) as number));
   const block = Float32Array.from({ length: 65537 }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

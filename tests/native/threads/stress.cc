@@ -1,0 +1,179 @@
+// The executor and the hook rendezvous without Node, for ThreadSanitizer: one thread plays
+// JavaScript's (it submits, answers hooks at once or later, submits from inside them, aborts), the
+// executor runs. Prints the seed, which repeats the choices; exits 1 where a task was lost.
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <vector>
+
+#include "base/executor.h"
+
+namespace {
+
+using gemlens::CancelToken;
+using gemlens::Executor;
+using gemlens::Wait;
+
+// What crosses to the JavaScript thread, as Environment::post does it.
+class Mailbox {
+ public:
+  void post(std::function<void()> work) {
+    std::lock_guard lock(mutex_);
+    work_.push_back(std::move(work));
+    changed_.notify_one();
+  }
+  // False when nothing came in time.
+  bool runOne() {
+    std::function<void()> work;
+    {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait_for(lock, std::chrono::milliseconds(2), [&] { return !work_.empty(); }))
+        return false;
+      work = std::move(work_.front());
+      work_.pop_front();
+    }
+    work();
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> work_;
+};
+
+struct HookCall {
+  Wait wait;
+};
+
+// Everything but the executor's own work happens on one thread.
+class Script {
+ public:
+  explicit Script(unsigned seed) : random_(seed) {}
+
+  int run(int tasks) {
+    for (int i = 0; i < tasks; ++i) {
+      submitRun(0, 0);
+      while (open_ > 8) step();
+    }
+    while (open_ > 0) step();
+    std::printf("%d tasks settled, %d of them aborted, %d hook calls\n", settled_, aborted_, hooks_);
+    return settled_ == submitted_ ? 0 : 1;
+  }
+
+ private:
+  int draw(int below) { return static_cast<int>(random_() % static_cast<unsigned>(below)); }
+
+  void step() {
+    if (mailbox_.runOne()) return;
+    // Everybody waits: the hooks that were put off are answered.
+    while (!later_.empty()) answer(draw(static_cast<int>(later_.size())));
+  }
+
+  // A run with up to three hooks, as modelRun submits it.
+  void submitRun(int64_t parentCall, int depth) {
+    auto token = std::make_shared<CancelToken>();
+    const int hookCount = draw(4);
+    gemlens::Task task;
+    task.parentWait = parentCall;
+    task.token = token;
+    task.run = [this, token, hookCount, depth] {
+      for (int i = 0; i < hookCount && !token->cancelled(); ++i) askHook(*token, depth);
+      const bool aborted = token->cancelled();
+      mailbox_.post([this, token, aborted] {
+        ++settled_;
+        --open_;
+        aborted_ += aborted ? 1 : 0;
+        live_.erase(std::remove(live_.begin(), live_.end(), token), live_.end());
+      });
+    };
+    live_.push_back(token);
+    ++open_;
+    ++submitted_;
+    executor_.submit(std::move(task));
+    if (draw(12) == 0) abort();
+  }
+
+  // Executor's thread.
+  void askHook(const CancelToken& token, int depth) {
+    auto call = std::make_shared<HookCall>();
+    call->wait.id = ++lastCall_;
+    executor_.await(call->wait, token, [&] {
+      mailbox_.post([this, call, depth] { onHook(call, depth); });
+    });
+  }
+
+  void onHook(const std::shared_ptr<HookCall>& call, int depth) {
+    ++hooks_;
+    if (depth < 2 && draw(4) == 0) submitRun(call->wait.id, depth + 1);
+    if (draw(3) == 0) {
+      later_.push_back(call);
+    } else {
+      settle(*call);
+    }
+    if (!later_.empty() && draw(2) == 0) answer(draw(static_cast<int>(later_.size())));
+  }
+
+  void answer(int which) {
+    const auto call = later_[static_cast<size_t>(which)];
+    later_.erase(later_.begin() + which);
+    settle(*call);
+  }
+
+  void settle(HookCall& call) {
+    call.wait.answered.store(true, std::memory_order_release);
+    executor_.wake();
+  }
+
+  void abort() {
+    live_[static_cast<size_t>(draw(static_cast<int>(live_.size())))]->cancel();
+    executor_.wake();
+    executor_.dropCancelled();
+  }
+
+  std::mt19937 random_;
+  Mailbox mailbox_;
+  std::atomic<int64_t> lastCall_{0};
+  std::vector<std::shared_ptr<HookCall>> later_;
+  std::vector<std::shared_ptr<CancelToken>> live_;
+  int open_ = 0, submitted_ = 0, settled_ = 0, aborted_ = 0, hooks_ = 0;
+  Executor executor_{[] {}};
+};
+
+// An executor that is stopped while its tasks wait for hooks that nobody answers.
+void stopMidHook() {
+  Executor executor([] {});
+  std::atomic<int> asked{0};
+  const auto never = std::make_shared<Wait>();
+  never->id = 1;
+  for (int i = 0; i < 4; ++i) {
+    auto token = std::make_shared<CancelToken>();
+    gemlens::Task task;
+    task.token = token;
+    task.run = [&executor, &asked, never, token] {
+      executor.await(*never, *token, [&] { ++asked; });
+    };
+    executor.submit(std::move(task));
+  }
+  while (asked == 0) std::this_thread::yield();
+  executor.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const unsigned seed =
+      argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : std::random_device{}();
+  const int tasks = argc > 2 ? std::atoi(argv[2]) : 20000;
+  std::printf("seed %u\n", seed);
+  for (int i = 0; i < 200; ++i) stopMidHook();
+  return Script(seed).run(tasks);
+}
