@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface ModelShape {
+  readonly type: "gemma2" | "gemma3_text";
   readonly layers: number;
   readonly dModel: number;
   readonly heads: number;
@@ -15,6 +16,7 @@ export interface ModelShape {
 
 /** gemma-2-2b's layers, few of them and a small vocabulary. */
 export const gemma2b: ModelShape = {
+  type: "gemma2",
   layers: 4,
   dModel: 2304,
   heads: 8,
@@ -25,22 +27,21 @@ export const gemma2b: ModelShape = {
 };
 
 /**
- * A folder with a random Gemma 2 checkpoint in float32, written once per process and removed at
- * `remove()`. Weights have the size of trained ones (1/√fan-in), so that nothing overflows.
+ * A folder with a random checkpoint under `parent`, removed at `remove()`. Weights have the size of trained ones (1/√fan-in), so that nothing overflows.
  */
-export async function randomModel(shape: ModelShape): Promise<{ folder: string; remove(): void }> {
-  const folder = mkdtempSync(join(tmpdir(), "gemlens-bench-"));
+export async function randomModel(
+  shape: ModelShape,
+  { dtype = "F32", parent = tmpdir() }: { dtype?: RandomDtype; parent?: string } = {},
+): Promise<{ folder: string; remove(): void }> {
+  const folder = mkdtempSync(join(parent, "gemlens-bench-"));
   writeFileSync(join(folder, "config.json"), JSON.stringify(config(shape)));
-  const tensors = tensorShapes(shape).map(
-    ([name, sizes]): TensorPlan => [name, sizes, () => randomTensor(sizes)],
-  );
-  await writeSafetensors(join(folder, "model.safetensors"), tensors);
+  await writeSafetensors(join(folder, "model.safetensors"), tensorShapes(shape), dtype);
   return { folder, remove: () => rmSync(folder, { recursive: true }) };
 }
 
 function config(shape: ModelShape): Record<string, unknown> {
-  return {
-    model_type: "gemma2",
+  const common = {
+    model_type: shape.type,
     num_hidden_layers: shape.layers,
     hidden_size: shape.dModel,
     num_attention_heads: shape.heads,
@@ -50,20 +51,22 @@ function config(shape: ModelShape): Record<string, unknown> {
     vocab_size: shape.dVocab,
     max_position_embeddings: 8192,
     rms_norm_eps: 1e-6,
-    rope_theta: 10000,
     query_pre_attn_scalar: 256,
-    sliding_window: 4096,
-    attn_logit_softcapping: 50,
-    final_logit_softcapping: 30,
     hidden_activation: "gelu_pytorch_tanh",
     bos_token_id: 2,
     eos_token_id: 1,
     pad_token_id: 0,
   };
+  if (shape.type === "gemma2") {
+    const caps = { attn_logit_softcapping: 50, final_logit_softcapping: 30 };
+    return { ...common, ...caps, rope_theta: 10000, sliding_window: 4096 };
+  }
+  const local = { rope_local_base_freq: 10000, sliding_window: 512, sliding_window_pattern: 6 };
+  return { ...common, ...local, rope_theta: 1000000 };
 }
 
-function tensorShapes(s: ModelShape): [string, number[]][] {
-  const out: [string, number[]][] = [
+function tensorShapes(s: ModelShape): TensorPlan[] {
+  const out: TensorPlan[] = [
     ["model.embed_tokens.weight", [s.dVocab, s.dModel]],
     ["model.norm.weight", [s.dModel]],
   ];
@@ -76,6 +79,10 @@ function tensorShapes(s: ModelShape): [string, number[]][] {
     out.push([`${at}mlp.gate_proj.weight`, [s.dMlp, s.dModel]]);
     out.push([`${at}mlp.up_proj.weight`, [s.dMlp, s.dModel]]);
     out.push([`${at}mlp.down_proj.weight`, [s.dModel, s.dMlp]]);
+    if (s.type === "gemma3_text") {
+      out.push([`${at}self_attn.q_norm.weight`, [s.dHead]]);
+      out.push([`${at}self_attn.k_norm.weight`, [s.dHead]]);
+    }
     for (const norm of [
       "input_layernorm",
       "post_attention_layernorm",
@@ -88,19 +95,26 @@ function tensorShapes(s: ModelShape): [string, number[]][] {
   return out;
 }
 
-/** Name, shape, and what makes the values: one tensor is in memory at a time. */
-export type TensorPlan = readonly [name: string, shape: readonly number[], () => Float32Array];
+/** Name, shape, and what every element is; random where it is left out. */
+export type TensorPlan = readonly [name: string, shape: readonly number[], value?: number];
 
-/** Writes a float32 safetensors file. */
+export type RandomDtype = "F32" | "BF16";
+
+// Values are written in pieces: the embedding of the largest vocabulary is 2.4 GB of float32.
+const piece = 1 << 20;
+
+/** Writes a safetensors file of random values, piece by piece. */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorPlan[],
+  dtype: RandomDtype = "F32",
 ): Promise<void> {
+  const bytes = dtype === "F32" ? 4 : 2;
   let offset = 0;
   const entries = tensors.map(([name, shape]) => {
     const begin = offset;
-    offset += 4 * shape.reduce((a, b) => a * b, 1);
-    return [name, { dtype: "F32", shape, data_offsets: [begin, offset] }] as const;
+    offset += bytes * sizeOf(shape);
+    return [name, { dtype, shape, data_offsets: [begin, offset] }] as const;
   });
   const text = JSON.stringify(Object.fromEntries(entries));
   const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
@@ -110,24 +124,40 @@ export async function writeSafetensors(
   try {
     await file.write(size);
     await file.write(header);
-    for (const [, , values] of tensors) await file.write(Buffer.from(values().buffer));
+    for (const [, shape, value] of tensors) {
+      const count = sizeOf(shape);
+      const values = Math.min(count, piece);
+      // 1/√fan-in; a repeated block of random numbers is random enough.
+      const block =
+        value === undefined
+          ? randomValues(values, 1 / Math.sqrt(shape.at(-1) as number))
+          : new Float32Array(values).fill(value);
+      const stored = dtype === "F32" ? block : toBfloat16(block);
+      for (let left = count; left > 0; left -= values) {
+        await file.write(Buffer.from(stored.buffer, 0, bytes * Math.min(left, values)));
+      }
+    }
   } finally {
     await file.close();
   }
 }
 
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
 let state = 1;
 
-/** Uniform with standard deviation 1/√fan-in; a repeated block of random numbers is random enough. */
-export function randomTensor(shape: readonly number[]): Float32Array {
-  const scale = Math.sqrt(3 / (shape.at(-1) as number));
-  const block = Float32Array.from({ length: 65537 }, () => {
+/** Uniform with this standard deviation. */
+function randomValues(count: number, deviation: number): Float32Array {
+  const scale = Math.sqrt(3) * deviation;
+  return Float32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return (state / 2 ** 31 - 1) * scale;
   });
-  const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  for (let at = 0; at < out.length; at += block.length) {
-    out.set(block.subarray(0, Math.min(block.length, out.length - at)), at);
-  }
-  return out;
+}
+
+/** The upper halves: cut off, not rounded. */
+function toBfloat16(values: Float32Array): Uint16Array {
+  return Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16);
 }

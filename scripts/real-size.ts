@@ -1,0 +1,124 @@
+// Opens models of the published sizes, with random weights, and writes what that takes to
+// docs/limits.md. Needs 12 GB of disk; nothing is downloaded.
+//
+//     npx tsx scripts/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { randomSae } from "../bench/random-coder.js";
+import { gemma2b, type ModelShape, randomModel } from "../bench/random-model.js";
+import type { Sizes } from "./real-size-case.js";
+
+interface Case {
+  readonly name: string;
+  readonly what: string;
+  readonly shape: ModelShape;
+  readonly file: "F32" | "BF16";
+  readonly layer: number;
+}
+
+const twoB: ModelShape = { ...gemma2b, layers: 26, dVocab: 256000 };
+const oneB: ModelShape = {
+  type: "gemma3_text",
+  layers: 26,
+  dModel: 1152,
+  heads: 4,
+  kvHeads: 1,
+  dHead: 256,
+  dMlp: 6912,
+  dVocab: 262144,
+};
+const cases: readonly Case[] = [
+  { name: "2b-bfloat16", what: "Gemma 2 2B, bfloat16 file", shape: twoB, file: "BF16", layer: 20 },
+  { name: "2b-float32", what: "Gemma 2 2B, float32 file", shape: twoB, file: "F32", layer: 20 },
+  { name: "1b-bfloat16", what: "Gemma 3 1B, bfloat16 file", shape: oneB, file: "BF16", layer: 17 },
+];
+const page = join(dirname(import.meta.dirname), "docs/limits.md");
+
+async function measure(item: Case, parent: string): Promise<Sizes> {
+  console.error(`real-size: writing ${item.what}`);
+  const { folder, remove } = await randomModel(item.shape, { dtype: item.file, parent });
+  try {
+    const coder = join(folder, "params.npz");
+    const sae = await randomSae(item.layer, item.shape.dModel, 16384);
+    await sae.save(coder);
+    sae.dispose();
+    console.error(`real-size: measuring ${item.what}`);
+    const script = join(import.meta.dirname, "real-size-case.ts");
+    const args = ["--import", "tsx", script, folder, coder, `${item.layer}`];
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    if (status !== 0) throw new Error(`real-size: ${item.what} ended with ${status}`);
+    return JSON.parse(stdout) as Sizes;
+  } finally {
+    remove();
+  }
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
+
+const lines: readonly [string, (sizes: Sizes) => string][] = [
+  ["checkpoint on disk", (s) => gigabytes(s.fileBytes)],
+  ["open the model", (s) => seconds(s.openMs)],
+  ["first token after a prompt of 32", (s) => seconds(s.firstTokenMs)],
+  ["tokens per second after that", (s) => s.tokensPerSecond.toFixed(1)],
+  ["open the 16k SAE (float32)", (s) => seconds(s.openCoderMs)],
+  ["features of a 512-token prompt", (s) => `${seconds(s.featuresMs)} (L0 ${s.l0.toFixed(0)})`],
+  ["anonymous memory after opening the model", (s) => gigabytes(s.openedAnonymous)],
+  ["most anonymous memory while opening it", (s) => gigabytes(s.openingAnonymous)],
+  ["most anonymous memory in all", (s) => gigabytes(s.peakAnonymous)],
+  ["most resident memory, mapped files included", (s) => gigabytes(s.peakResident)],
+];
+
+function render(measured: readonly (readonly [Case, Sizes])[]): string {
+  const head = `| | ${measured.map(([{ what }]) => what).join(" | ")} |`;
+  const rule = `| --- |${" ---: |".repeat(measured.length)}`;
+  const rows = lines.map(
+    ([label, show]) => `| ${label} | ${measured.map(([, sizes]) => show(sizes)).join(" | ")} |`,
+  );
+  return `# Limits
+
+What models of the published sizes take, measured with random weights by \`npx tsx
+scripts/real-size.ts\`: all layers, the whole vocabulary, everything run in bfloat16 on the CPU, and a
+residual SAE of 16,384 features in float32. On ${cpus()[0]?.model}, ${cpus().length} cores,
+${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}; the files were in the page cache.
+
+${[head, rule, ...rows].join("\n")}
+
+Weights in the file's own type are mapped and used in place: they are resident where they were
+touched, but the kernel may drop them, and several processes share them. A float32 file loaded
+as bfloat16 is converted tensor by tensor into anonymous memory.
+
+Fixed limits: 2³¹ active features in one call (split the batch), and what one ArrayBuffer may hold for
+\`tensor.data\` (take a \`slice\`).
+`;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { dir: { type: "string" }, only: { type: "string" } },
+  });
+  const wanted = values.only?.split(",") ?? cases.map(({ name }) => name);
+  const parent = mkdtempSync(join(values.dir ?? tmpdir(), "gemlens-real-size-"));
+  const known: Record<string, Sizes> = {};
+  try {
+    for (const item of cases) {
+      if (wanted.includes(item.name)) known[item.name] = await measure(item, parent);
+    }
+  } finally {
+    rmSync(parent, { recursive: true });
+  }
+  console.log(JSON.stringify(known, null, 2));
+  const all = cases.flatMap((item): [Case, Sizes][] =>
+    known[item.name] === undefined ? [] : [[item, known[item.name] as Sizes]],
+  );
+  writeFileSync(`${page}.part`, render(all));
+  renameSync(`${page}.part`, page);
+}
+
+main();
