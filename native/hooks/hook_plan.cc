@@ -13,6 +13,14 @@ void HookPlan::add(int point, std::unique_ptr<Action> action) {
   actions_[point].push_back(std::move(action));
 }
 
+bool HookPlan::differentiates(BlockPoint point, int layer) const {
+  if (!live(point, layer)) return false;
+  for (const auto& action : actions_.at(pointId(point, layer))) {
+    if (action->differentiates()) return true;
+  }
+  return false;
+}
+
 bool HookPlan::sharesMemory(const std::vector<Tensor>& held, const Tensor& x) {
   for (const Tensor& other : held) {
     if (other.is_alias_of(x)) return true;

@@ -30,6 +30,8 @@ class Action {
   // Whether `apply` hands memory to someone who may write to it: such an action gets a copy when
   // anyone else holds that memory.
   virtual bool mayWrite() const { return false; }
+  // Whether what goes on is a function of `x` that a gradient goes through.
+  virtual bool differentiates() const { return false; }
 };
 
 class HookPlan {
@@ -42,6 +44,9 @@ class HookPlan {
   bool live(int id) const { return (bits_[static_cast<size_t>(id) >> 6] >> (id & 63)) & 1; }
   bool live(GlobalPoint point) const { return live(pointId(point)); }
   bool live(BlockPoint point, int layer) const { return live(pointId(point, layer)); }
+
+  // Whether some action there differentiates.
+  bool differentiates(BlockPoint point, int layer) const;
 
   Tensor at(GlobalPoint point, Tensor x) {
     return live(point) ? fire(pointId(point), std::move(x)) : x;

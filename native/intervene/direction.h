@@ -15,6 +15,7 @@ class SteerAction final : public hooks::Action {
   SteerAction(Tensor vector, double coefficient, std::optional<double> cap, Tensor rows)
       : vector_(std::move(vector)), coefficient_(coefficient), cap_(cap), rows_(std::move(rows)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool differentiates() const override { return true; }
 
  private:
   Tensor vector_;
@@ -28,6 +29,7 @@ class ProjectAction final : public hooks::Action {
  public:
   ProjectAction(Tensor vector, Tensor rows) : vector_(std::move(vector)), rows_(std::move(rows)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool differentiates() const override { return true; }
 
  private:
   Tensor vector_;

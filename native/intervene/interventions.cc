@@ -28,6 +28,7 @@ class WriteAction final : public hooks::Action {
  public:
   explicit WriteAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->apply(x); }
+  bool differentiates() const override { return true; }
 
  private:
   std::shared_ptr<Step> step_;

@@ -15,6 +15,7 @@ class PatchAction final : public hooks::Action {
         sourceRows_(std::move(sourceRows)),
         heads_(std::move(heads)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool differentiates() const override { return true; }
 
  private:
   Tensor source_, rows_, sourceRows_, heads_;

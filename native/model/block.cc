@@ -1,5 +1,10 @@
 #include "model/block.h"
 
+#include <c10/core/GradMode.h>
+
+#include <initializer_list>
+#include <utility>
+
 #include "base/error.h"
 #include "ops/attention.h"
 #include "ops/geglu.h"
@@ -121,37 +126,40 @@ bool Block::splitsInput(const Pass& pass) const {
 }
 
 void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, Tensor& v) const {
+  using Projected = std::pair<const Tensor&, Tensor&>;
   auto& plan = pass.plan;
-  const auto repeat = [&](int64_t heads) {
-    return resid.unsqueeze(2).expand({-1, -1, heads, -1}).clone(at::MemoryFormat::Contiguous);
-  };
-  if (plan.live(BlockPoint::AttnInput, layer_)) {
-    const Tensor whole = repeat(config_.heads);
-    const Tensor input = plan.at(BlockPoint::AttnInput, layer_, whole.clone());
-    if (!unchanged(input, whole)) {
-      // With shared key heads one copy per query head does not say what a key head reads.
-      if (config_.kvHeads != config_.heads) {
-        throw Error(code::kUnsupported,
-                    concat("blocks.", layer_, ".hook_attn_in: changing it is not defined with ",
-                           config_.kvHeads, " key heads for ", config_.heads,
-                           " heads; use hook_q_input, hook_k_input, hook_v_input"),
-                    {{"hook", concat("blocks.", layer_, ".hook_attn_in")}});
-      }
-      q = projectHeads(input, weights_.q);
-      k = projectHeads(input, weights_.k);
-      v = projectHeads(input, weights_.v);
-    }
-  }
-  const auto split = [&](BlockPoint point, int64_t heads, const Tensor& weight, Tensor& out) {
+  const bool recording = c10::GradMode::is_enabled();
+  const auto split = [&](BlockPoint point, int64_t heads,
+                         std::initializer_list<Projected> outputs) {
     if (!plan.live(point, layer_)) return;
-    const Tensor whole = repeat(heads);
-    const Tensor input = plan.at(point, layer_, whole.clone());
+    const Tensor whole =
+        resid.unsqueeze(2).expand({-1, -1, heads, -1}).clone(at::MemoryFormat::Contiguous);
+    // A gradient asked for here must not reach the residual stream a second time, beside ln1.
+    const bool apart = recording && !plan.differentiates(point, layer_);
+    const Tensor input = plan.at(point, layer_, (apart ? whole.detach() : whole).clone());
     // Where it was only looked at, what was done at ln1 and attn.hook_in stays.
-    if (!unchanged(input, whole)) out = projectHeads(input, weight);
+    const bool observed = unchanged(input, whole);
+    if (observed && !input.requires_grad()) return;
+    checkSplit(point);
+    for (const auto& [weight, out] : outputs) {
+      const Tensor projected = projectHeads(input, weight);
+      out = observed && apart ? out.add(projected.sub(projected.detach())) : projected;
+    }
   };
-  split(BlockPoint::QInput, config_.heads, weights_.q, q);
-  split(BlockPoint::KInput, config_.kvHeads, weights_.k, k);
-  split(BlockPoint::VInput, config_.kvHeads, weights_.v, v);
+  split(BlockPoint::AttnInput, config_.heads, {{weights_.q, q}, {weights_.k, k}, {weights_.v, v}});
+  split(BlockPoint::QInput, config_.heads, {{weights_.q, q}});
+  split(BlockPoint::KInput, config_.kvHeads, {{weights_.k, k}});
+  split(BlockPoint::VInput, config_.kvHeads, {{weights_.v, v}});
+}
+
+void Block::checkSplit(BlockPoint point) const {
+  // With shared key heads one copy per query head does not say what a key head reads.
+  if (point != BlockPoint::AttnInput || config_.kvHeads == config_.heads) return;
+  throw Error(code::kUnsupported,
+              concat("blocks.", layer_, ".hook_attn_in: changing it is not defined with ",
+                     config_.kvHeads, " key heads for ", config_.heads,
+                     " heads; use hook_q_input, hook_k_input, hook_v_input"),
+              {{"hook", concat("blocks.", layer_, ".hook_attn_in")}});
 }
 
 Tensor Block::projectHeads(const Tensor& input, const Tensor& weight) const {

@@ -37,6 +37,7 @@ class Block {
   // TransformerLens' split inputs: each head reads its own copy of the residual.
   bool splitsInput(const Pass& pass) const;
   void projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, Tensor& v) const;
+  void checkSplit(hooks::BlockPoint point) const;
   Tensor projectHeads(const Tensor& input, const Tensor& weight) const;
 
   const ModelConfig& config_;
