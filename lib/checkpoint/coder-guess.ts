@@ -87,3 +87,42 @@ function hooksOf({ site, layer }: CoderGuess): { hookName?: string; hookNameOut?
       return {};
   }
 }
+
+/** A coder by the names that SAELens' catalogue has for it. */
+export interface PublishedCoder {
+  /** Such as `gemma-scope-2b-pt-res`. */
+  readonly release: string;
+  /** Such as `layer_20/width_16k/average_l0_71`. */
+  readonly saeId: string;
+}
+
+/** Gemma Scope 2's folders → the release's suffix. */
+const releaseSuffixes: Readonly<Record<string, string>> = {
+  resid_post: "res",
+  mlp_out: "mlp",
+  attn_out: "att",
+  transcoder: "transcoders",
+};
+
+/**
+ * The release and id of a coder whose file lies in the Hugging Face cache as published:
+ * `…/models--google--{repository}/snapshots/{revision}/{path}`; undefined for any other place.
+ */
+export function publishedAs(path: string): PublishedCoder | undefined {
+  const [, name = "", inside = ""] =
+    /\/models--google--(gemma-scope-[\w-]+)\/snapshots\/[^/]+\/(.+?)(?:\/params\.(?:npz|safetensors))?$/.exec(
+      resolve(path),
+    ) ?? [];
+  if (/^gemma-scope-2-\w+-(?:pt|it)$/.test(name)) {
+    const [, folder = "", all = "", leaf = ""] =
+      /^(\w+?)(_all)?\/(layer_\d+_width_\w+)$/.exec(inside) ?? [];
+    const suffix = Object.hasOwn(releaseSuffixes, folder) ? releaseSuffixes[folder] : undefined;
+    if (suffix === undefined) return undefined;
+    // Of these alone the ids keep their folder.
+    const saeId = folder === "transcoder" && all === "" ? `${folder}/${leaf}` : leaf;
+    return { release: `${name}-${suffix}${all.replace("_", "-")}`, saeId };
+  }
+  const known = repository.test(`--${name}`) && !name.endsWith("-canonical");
+  const valid = /^(?:layer_\d+|embedding)\/width_\w+\/average_l0_[\d.]+$/.test(inside);
+  return known && valid ? { release: name, saeId: inside } : undefined;
+}

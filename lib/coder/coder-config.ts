@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { publishedAs } from "../checkpoint/coder-guess.js";
 import { type CoderFile, openCoderFile } from "../checkpoint/index.js";
 import { argument } from "../errors/check-options.js";
 import type { DtypeName } from "../native/addon.js";
@@ -19,6 +20,10 @@ export interface CoderConfig {
   readonly hookNameOut: string;
   /** `model/source` on Neuronpedia, where one is known. */
   readonly neuronpediaId: string | undefined;
+  /** The published release, such as `gemma-scope-2b-pt-res`, where the file lies in a cache of it. */
+  readonly release: string | undefined;
+  /** The coder's id in its release, such as `layer_20/width_16k/average_l0_71`. */
+  readonly saeId: string | undefined;
   /** Mean number of active features, as published. */
   readonly l0: number | undefined;
   readonly layer: number | undefined;
@@ -71,6 +76,7 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
         guess.hookNameOut ??
         needHook(what, "hookNameOut", "rebuilds", path));
   const hookNameOut = canonicalHook(what, output);
+  const published = publishedAs(path);
   return {
     architecture: "jumprelu",
     dIn,
@@ -79,6 +85,8 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
     hookName,
     hookNameOut,
     neuronpediaId: undefined,
+    release: published?.release,
+    saeId: published?.saeId,
     l0: guess.l0,
     layer: layerOf(hookName) ?? guess.layer,
     width: guess.width,

@@ -3,11 +3,15 @@ import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { Hook } from "../hooks/index.js";
 import { JsHooks, type ResolvedHook } from "../hooks/js-hooks.js";
+import type { NativeEdits } from "../intervene/edits.js";
 import type {
+  Addon,
   KvCacheHandle,
+  ModelHandle,
   NativeRunRequest,
   NativeRunResult,
   NativeSampling,
+  TaskContext,
 } from "../native/addon.js";
 import { task } from "../native/call.js";
 import { handleOf } from "../tensor/internal.js";
@@ -24,6 +28,8 @@ export interface RunSpec {
   readonly columns?: Int32Array | undefined;
   readonly cache?: readonly ResolvedPoint[];
   readonly features?: readonly { readonly coder: Coder; readonly point: ResolvedPoint }[];
+  /** Coders put in and interventions, compiled for this run. */
+  readonly edits?: NativeEdits | undefined;
   /** The call's hooks; those of `addHook` come before them. */
   readonly hooks: readonly ResolvedHook[];
   readonly signal?: AbortSignal | undefined;
@@ -32,9 +38,17 @@ export interface RunSpec {
   readonly sample?: NativeSampling;
 }
 
-/** Submits a run; inputs are retained before this returns. */
-export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRunResult> {
-  const { what, start, range } = spec;
+/** A request that is ready for the native core. */
+export interface BuiltRun {
+  readonly model: ModelHandle;
+  readonly request: NativeRunRequest;
+  /** The JavaScript hooks that the request calls; `submit` ends them. */
+  readonly js: JsHooks | undefined;
+}
+
+/** The native form of a run. */
+export function buildRequest(core: ModelCore, spec: RunSpec): BuiltRun {
+  const { what, start, range, edits } = spec;
   const model = core.handle(what);
   const persistent = resolveHooks(
     what,
@@ -55,6 +69,9 @@ export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRun
     output: spec.output,
     ...(spec.columns !== undefined && { columns: spec.columns }),
     cache: Int32Array.from(spec.cache ?? [], ({ id }) => id),
+    ...(edits !== undefined && edits.coders.length > 0 && { coders: edits.coders }),
+    ...(edits !== undefined &&
+      edits.interventions.length > 0 && { interventions: edits.interventions }),
     features: (spec.features ?? []).map(({ coder, point }) => ({
       coder: coderHandle(coder, what),
       point: point.id,
@@ -65,15 +82,31 @@ export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRun
     ...(spec.step !== undefined && { step: spec.step }),
     ...(spec.sample !== undefined && { sample: spec.sample }),
   };
+  return { model, request, js };
+}
+
+/**
+ * Submits what was built; inputs are retained before this returns. Rejects with the hook's own error
+ * where one failed.
+ */
+export async function submit<T>(
+  { what, signal }: Pick<RunSpec, "what" | "signal">,
+  js: JsHooks | undefined,
+  run: (addon: Addon, ctx: TaskContext) => Promise<T>,
+): Promise<T> {
   try {
-    return await task(what, (addon, ctx) => addon.modelRun(model, request, ctx), {
-      signal: spec.signal,
-    });
+    return await task(what, run, { signal });
   } catch (error) {
-    throw spec.signal?.aborted ? error : (js?.error(error) ?? error);
+    throw signal?.aborted ? error : (js?.error(error) ?? error);
   } finally {
     js?.end();
   }
+}
+
+/** Runs the model; inputs are retained before this returns. */
+export async function execute(core: ModelCore, spec: RunSpec): Promise<NativeRunResult> {
+  const { model, request, js } = buildRequest(core, spec);
+  return submit(spec, js, (addon, ctx) => addon.modelRun(model, request, ctx));
 }
 
 /** Finds the points of hooks. NOT_FOUND for an unknown name, ARGUMENT for what is no hook. */

@@ -1,75 +1,34 @@
-import { RowLayout } from "../coder/row-layout.js";
-import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
-import type { Hook } from "../hooks/index.js";
-import type { ResolvedHook } from "../hooks/js-hooks.js";
-import type { KvCacheHandle, NativeSampling } from "../native/addon.js";
+import { argument } from "../errors/check-options.js";
+import { stepOf } from "../intervene/run-rows.js";
+import type { KvCacheHandle, NativeRunResult } from "../native/addon.js";
 import { call } from "../native/call.js";
-import { execute, resolveHooks } from "./execute.js";
-import type { LayerRange } from "./layer-range.js";
+import { execute } from "./execute.js";
+import type { GeneratedToken, GenerateOptions } from "./generate-options.js";
+import { type GeneratePlan, planGeneration, promptStart } from "./generate-plan.js";
+import { GeneratedRow, historyOf, withText } from "./generated-row.js";
 import type { ModelCore } from "./model-core.js";
-import {
-  alignRight,
-  type CheckedTokens,
-  readTokens,
-  type TokenInput,
-  tokenRows,
-} from "./model-input.js";
-import { RowText } from "./row-text.js";
-import type { RunStart } from "./run-start.js";
-import { checkSampling, type SamplingOptions } from "./sampling.js";
-
-export interface GenerateOptions extends SamplingOptions {
-  /** Default 20. Generation also ends where the model's context is full. */
-  readonly maxNewTokens?: number | undefined;
-  /** End a row at the model's end tokens. Default true. */
-  readonly stopAtEos?: boolean | undefined;
-  /** End a row before any of these strings. */
-  readonly stop?: readonly string[] | undefined;
-  /** Put a BOS before texts that do not begin with one. Default true. */
-  readonly prependBos?: boolean | undefined;
-  /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
-  readonly hooks?: readonly Hook[] | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** One new token of one row. */
-export interface GeneratedToken {
-  readonly row: number;
-  readonly token: number;
-  /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
-  readonly text: string;
-  /** Natural logarithm of its probability under the unmodified softmax. */
-  readonly logprob: number;
-  /** 0 for the first new token. */
-  readonly step: number;
-}
-
-/** Everything about a generation that is settled before it begins. */
-interface Plan {
-  readonly prompt: CheckedTokens;
-  readonly hooks: readonly ResolvedHook[];
-  readonly steps: number;
-  readonly sampling: Omit<NativeSampling, "history" | "historyPtr">;
-  readonly ends: ReadonlySet<number>;
-  readonly stops: readonly string[];
-  readonly signal: AbortSignal | undefined;
-}
+import { type TokenInput, tokenRows } from "./model-input.js";
+import { needed } from "./recorded.js";
+import { RecordedToken } from "./recorded-token.js";
+import { StepRecord } from "./recording.js";
+import { nextStart, type RunStart } from "./run-start.js";
 
 const what = "generate";
 
 /**
  * New tokens as they are drawn: iterate it, or await `text()`. Can be consumed once; leaving the
- * loop early frees its key-value cache.
+ * loop early frees its key-value cache and what was recorded and not handed out yet.
  *
  * @example
  * for await (const { text } of model.generate("The sea", { maxNewTokens: 30 })) process.stdout.write(text);
  */
-export class Generation implements AsyncIterable<GeneratedToken> {
+export class Generation<Item extends GeneratedToken = GeneratedToken>
+  implements AsyncIterable<Item>
+{
   /** What reproduces the draws; undefined when the options were refused. */
   readonly seed: number | undefined;
   readonly #core: ModelCore;
-  readonly #plan: Plan | undefined;
+  readonly #plan: GeneratePlan | undefined;
   readonly #failure: unknown;
   #consumed = false;
 
@@ -77,7 +36,7 @@ export class Generation implements AsyncIterable<GeneratedToken> {
   constructor(core: ModelCore, input: TokenInput, options: GenerateOptions) {
     this.#core = core;
     try {
-      this.#plan = makePlan(core, input, options);
+      this.#plan = planGeneration(what, core, input, options);
     } catch (error) {
       this.#failure = error;
     }
@@ -94,15 +53,21 @@ export class Generation implements AsyncIterable<GeneratedToken> {
   /** Runs to the end: the new text of each prompt. */
   async texts(): Promise<string[]> {
     const texts = new Array<string>(this.#ready().prompt.rows.batch).fill("");
-    for await (const { row, text } of this) texts[row] += text;
+    for await (const item of this) {
+      try {
+        texts[item.row] += item.text;
+      } finally {
+        if (item instanceof RecordedToken) item.dispose();
+      }
+    }
     return texts;
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<GeneratedToken, void, undefined> {
-    return this.#generate();
+  [Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
+    return this.#generate() as AsyncGenerator<Item, void, undefined>;
   }
 
-  #ready(): Plan {
+  #ready(): GeneratePlan {
     if (this.#plan === undefined) throw this.#failure;
     return this.#plan;
   }
@@ -115,173 +80,65 @@ export class Generation implements AsyncIterable<GeneratedToken> {
     this.#consumed = true;
     if (plan.steps === 0) return;
     const core = this.#core;
-    const { prompt } = plan;
+    const { prompt, recording } = plan;
     const { batch } = prompt.rows;
     const capacity = prompt.rows.pos + plan.steps;
     const kv = call(what, (addon) => addon.kvCacheCreate(core.handle(what), batch, capacity));
     try {
-      const rows = tokenRows(prompt).map((ids) => new Row(core, [...ids], plan));
-      let start = startOf(prompt);
+      const rows = tokenRows(prompt).map((ids) => new GeneratedRow(core, ids, plan));
+      let start = promptStart(prompt);
       for (let step = 0; step < plan.steps; step++) {
-        const drawn = await draw(core, plan, start, kv, step, rows);
-        const last = step + 1 === plan.steps;
-        for (const [row, state] of rows.entries()) {
-          if (state.ended) continue;
-          const token = drawn.tokens[row] as number;
-          const text = state.push(token, last);
-          const logprob = drawn.logprobs[row] as number;
-          yield withText({ row, token, logprob, step }, text);
+        const result = await draw(core, plan, start, kv, step, rows);
+        const record =
+          recording && new StepRecord(what, core, recording, result, prompt.rows, step);
+        try {
+          const tokens = needed(what, result.tokens);
+          const logprobs = needed(what, result.logprobs);
+          const last = step + 1 === plan.steps;
+          for (const [row, state] of rows.entries()) {
+            if (state.ended) continue;
+            const token = tokens[row] as number;
+            const text = state.push(token, last);
+            const drawn = { row, token, logprob: logprobs[row] as number, step };
+            yield record === undefined ? withText(drawn, text) : await record.token(drawn, text);
+          }
+          if (rows.every(({ ended }) => ended)) return;
+          start = nextStart(tokens);
+        } finally {
+          record?.dispose();
         }
-        if (rows.every(({ ended }) => ended)) return;
-        start = nextStart(drawn.tokens);
       }
     } finally {
+      plan.edits?.dispose();
       call(what, (addon) => addon.dispose(kv));
     }
   }
 }
 
-/** One row's tokens so far, and its text. */
-class Row {
-  readonly history: number[];
-  readonly #plan: Plan;
-  // A folder without tokenizer.json still generates from ids; only the text is missing.
-  readonly #text: RowText | { readonly missing: unknown };
-  ended = false;
-
-  constructor(core: ModelCore, prompt: number[], plan: Plan) {
-    this.history = prompt;
-    this.#plan = plan;
-    this.#text = rowText(core, plan.stops);
-  }
-
-  /** Adds a token; a text, or why there is none. */
-  push(token: number, last: boolean): string | { readonly missing: unknown } {
-    this.history.push(token);
-    const ends = this.#plan.ends.has(token);
-    this.ended = ends || last;
-    if (!(this.#text instanceof RowText)) return this.#text;
-    const text = ends ? "" : this.#text.push(token);
-    this.ended ||= this.#text.stopped;
-    return this.ended ? text + this.#text.end() : text;
-  }
-}
-
-function rowText(core: ModelCore, stops: readonly string[]): RowText | { missing: unknown } {
-  try {
-    return new RowText(core.tokenizer.stream({ skipSpecialTokens: true }), stops);
-  } catch (error) {
-    if (stops.length > 0 || !GemlensError.is(error)) throw error;
-    return { missing: error };
-  }
-}
-
-function withText(
-  token: Omit<GeneratedToken, "text">,
-  text: string | { readonly missing: unknown },
-): GeneratedToken {
-  if (typeof text === "string") return { ...token, text };
-  return {
-    ...token,
-    get text(): string {
-      throw text.missing;
-    },
-  };
-}
-
-async function draw(
+/** One step: the run over the prompt, or over the tokens drawn last, and the draw. */
+function draw(
   core: ModelCore,
-  plan: Plan,
+  plan: GeneratePlan,
   start: RunStart,
   kv: KvCacheHandle,
   step: number,
-  rows: readonly Row[],
-): Promise<{ tokens: Int32Array; logprobs: Float32Array }> {
-  const range: LayerRange = { start: 0, stop: core.cfg.nLayers, embeds: true, completes: true };
-  const { tokens, logprobs } = await execute(core, {
+  rows: readonly GeneratedRow[],
+): Promise<NativeRunResult> {
+  const { prompt, steps, sampling, recording } = plan;
+  const penalized = sampling.repetitionPenalty !== 1;
+  return execute(core, {
     what,
     start,
-    range,
-    output: "none",
+    range: plan.range,
+    output: recording?.logits ? "logits" : "none",
     columns: new Int32Array(start.batch).fill(start.pos - 1),
+    cache: recording?.points ?? [],
+    features: recording?.coders ?? [],
+    edits: plan.edits?.at(stepOf(prompt.rows, step, steps), start.tokens),
     hooks: plan.hooks,
     signal: plan.signal,
     kv,
     step,
-    sample: plan.sampling.repetitionPenalty === 1 ? plan.sampling : withHistory(plan, rows),
+    sample: penalized ? { ...sampling, ...historyOf(rows) } : sampling,
   });
-  if (tokens === undefined || logprobs === undefined) {
-    throw new GemlensError("INTERNAL", `${what}: the native core drew no token`);
-  }
-  return { tokens, logprobs };
-}
-
-function withHistory({ sampling }: Plan, rows: readonly Row[]): NativeSampling {
-  const historyPtr = new Int32Array(rows.length + 1);
-  for (const [i, { history }] of rows.entries()) {
-    historyPtr[i + 1] = (historyPtr[i] as number) + history.length;
-  }
-  return {
-    ...sampling,
-    history: Int32Array.from(rows.flatMap(({ history }) => history)),
-    historyPtr,
-  };
-}
-
-function startOf({ ids, padding, rows }: CheckedTokens): RunStart {
-  const { batch, pos } = rows;
-  return { batch, pos, tokens: ids, resid: undefined, padding, rows, layer: 0 };
-}
-
-/** The drawn tokens as the next column; rows that have ended go along unread. */
-function nextStart(tokens: Int32Array): RunStart {
-  const rows = new RowLayout(tokens.length, 1);
-  return {
-    batch: tokens.length,
-    pos: 1,
-    tokens,
-    resid: undefined,
-    padding: undefined,
-    rows,
-    layer: 0,
-  };
-}
-
-function makePlan(core: ModelCore, input: TokenInput, options: GenerateOptions): Plan {
-  core.handle(what);
-  checkOptions(what, options, [
-    "maxNewTokens",
-    "temperature",
-    "topK",
-    "topP",
-    "repetitionPenalty",
-    "seed",
-    "stopAtEos",
-    "stop",
-    "prependBos",
-    "hooks",
-    "signal",
-  ]);
-  const { maxNewTokens = 20, stopAtEos = true, stop = [], prependBos } = options;
-  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
-    throw argument(what, "an integer ≥ 0", "maxNewTokens", maxNewTokens);
-  }
-  if (!Array.isArray(stop) || stop.some((text) => typeof text !== "string" || text === "")) {
-    throw argument(what, "a list of strings that are not empty", "stop", JSON.stringify(stop));
-  }
-  const sampling = checkSampling(what, options);
-  const read = readTokens(what, input, core, { prependBos, paddingSide: "left" });
-  const prompt = alignRight(read, core.cfg);
-  const { rows } = prompt;
-  const longest = Math.max(...Array.from({ length: rows.batch }, (_, row) => rows.length(row)));
-  return {
-    prompt,
-    hooks: resolveHooks(what, core, options.hooks),
-    // The last token drawn is never read, so it needs no place in the context.
-    steps: Math.min(maxNewTokens, core.cfg.nCtx - longest + 1),
-    sampling,
-    ends: new Set(stopAtEos ? core.cfg.eosTokenIds : []),
-    stops: stop,
-    signal: options.signal,
-  };
 }

@@ -6,7 +6,14 @@ import { call, task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
 import type { ChatMessage, TokenIds, Tokenizer } from "../tokenizer/index.js";
-import { type GenerateOptions, Generation } from "./generation.js";
+import type {
+  GenerateOptions,
+  GenerateSettings,
+  RecordOptions,
+  RecordWithLogits,
+} from "./generate-options.js";
+import { Generation } from "./generation.js";
+import type { Gradients } from "./gradients.js";
 import { HookHandle } from "./hook-handle.js";
 import { type LoadOptions, loadModel } from "./load-model.js";
 import type { LoadedModelConfig, ModelCore } from "./model-core.js";
@@ -19,11 +26,15 @@ import {
   type Tokens,
   tokenRows,
 } from "./model-input.js";
+import type { RecordedToken } from "./recorded-token.js";
 import type { Run } from "./run.js";
 import { forward, loss, runWithCache } from "./run-model.js";
 import type { CacheOptions, ForwardOptions, LossOptions } from "./run-options.js";
+import { type GradientOptions, runWithGradients } from "./run-with-gradients.js";
 import type { RunWithLogits } from "./run-with-logits.js";
 import { weight } from "./weights.js";
+
+let coreOfModel: (model: HookedTransformer, what: string) => ModelCore;
 
 /**
  * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
@@ -35,6 +46,13 @@ import { weight } from "./weights.js";
  */
 export class HookedTransformer implements AsyncDisposable {
   readonly #core: ModelCore;
+
+  static {
+    coreOfModel = (model, what) => {
+      if (typeof model === "object" && model !== null && #core in model) return model.#core;
+      throw argument(what, "a HookedTransformer", "model", typeof model);
+    };
+  }
 
   private constructor(core: ModelCore) {
     this.#core = core;
@@ -162,6 +180,28 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
+   * Runs and differentiates one number: a logit after the soft cap, a difference of two, the loss,
+   * a coder's feature before its threshold, or a `metric` of the logits. Gradients are those of the
+   * values that go on at the hooks in `names`, and of the features of the coders in `coders`, whose
+   * error terms are constants to it, as are replacements by JavaScript hooks.
+   *
+   * @example
+   * using g = await model.runWithGradients(text, {
+   *   names: ["blocks.2.hook_resid_post"], coders: [sae], target: { logit: " Paris" } });
+   * g.value;   g.grad("blocks.2.hook_resid_post");   await g.grad(sae).topK(10);
+   *
+   * @throws as `forward`; ARGUMENT for a target that is none, or a metric whose result is no tensor
+   *   of one element; HOOK when the metric throws
+   */
+  runWithGradients<const Names extends string>(
+    input: Input,
+    options: GradientOptions<Names>,
+  ): Promise<Gradients<Names>>;
+  runWithGradients(input: Input, options: GradientOptions<string>): Promise<Gradients> {
+    return runWithGradients(this.#core, input, options);
+  }
+
+  /**
    * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
    * float32 [batch, pos − 1], 0 where padding is concerned.
    */
@@ -179,8 +219,21 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * New tokens as they are drawn, or `await model.generate(…).text()`. Prompts of different
-   * lengths are padded on the left. Bad arguments reject where it is consumed.
+   * lengths are padded on the left. With `record` each token holds activations, features or logits
+   * of its step, and is to be disposed. Bad arguments reject where it is consumed.
    */
+  generate<const Names extends string>(
+    input: TokenInput,
+    options: GenerateSettings & { readonly record: RecordWithLogits<Names> },
+  ): Generation<RecordedToken<Names> & { readonly logits: Tensor<["d_vocab"]> }>;
+  generate<const Names extends string>(
+    input: TokenInput,
+    options: GenerateSettings & { readonly record: RecordOptions<Names> },
+  ): Generation<RecordedToken<Names>>;
+  generate<const Names extends string>(
+    input: TokenInput,
+    options?: GenerateOptions<Names>,
+  ): Generation;
   generate(input: TokenInput, options: GenerateOptions = {}): Generation {
     return new Generation(this.#core, input, options);
   }
@@ -317,4 +370,9 @@ export class HookedTransformer implements AsyncDisposable {
       );
     }
   }
+}
+
+/** @internal What the parts of a model share. ARGUMENT for what is no model. */
+export function coreOf(model: HookedTransformer, what: string): ModelCore {
+  return coreOfModel(model, what);
 }

@@ -19,8 +19,11 @@ export interface LoadProgress {
 export interface LoadOptions extends HubOptions {
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined;
-  /** "auto" (default) is the file's own; another converts tensor by tensor while loading. */
-  readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | undefined;
+  /**
+   * "auto" (default) is the file's own; another converts tensor by tensor while loading. "float64"
+   * is for numerical checks: everything but coders is then computed in it.
+   */
+  readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | "float64" | undefined;
   /** Not supported yet: UNSUPPORTED. */
   readonly quantize?: string | undefined;
   /** No effect while nothing is fetched: names are looked up in the Hugging Face cache. */
@@ -32,7 +35,7 @@ export interface LoadOptions extends HubOptions {
 }
 
 const what = "fromPretrained";
-const dtypes = ["auto", "float32", "bfloat16", "float16"] as const;
+const dtypes = ["auto", "float32", "bfloat16", "float16", "float64"] as const;
 
 /** Finds, checks and loads a model. */
 export async function loadModel(nameOrPath: string, options: LoadOptions): Promise<ModelCore> {

@@ -1,16 +1,19 @@
 import type { Coder } from "../coder/coder.js";
 import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
-import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { ActivationCache, type CanonicalHookName } from "../hooks/index.js";
+import { ActivationCache } from "../hooks/index.js";
+import type { Edits } from "../intervene/edits.js";
+import { wholeRun } from "../intervene/run-rows.js";
+import type { NativeRunResult } from "../native/addon.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, setOrigin } from "../tensor/internal.js";
-import { execute, resolveHooks } from "./execute.js";
-import { checkFires, fires, type LayerRange, rangeFor, stopLayer } from "./layer-range.js";
+import { adopt } from "../tensor/internal.js";
+import { execute, type RunSpec, resolveHooks } from "./execute.js";
+import { type LayerRange, rangeFor, stopLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
+import { namedPoints, needed, readCoders, remember } from "./recorded.js";
 import { Run } from "./run.js";
+import { resolveEdits } from "./run-edits.js";
 import {
   type CacheOptions,
   type ForwardOptions,
@@ -34,15 +37,12 @@ export async function forward(
   if (!range.completes && options.positions !== undefined) {
     throw argument(what, "none (stopAtLayer gives the whole residual stream)", "positions", "some");
   }
-  const result = await execute(core, {
-    what,
-    start,
-    range,
-    output: range.completes ? "logits" : "residual",
-    columns: columnsOf(what, start.rows, options.positions),
-    hooks: resolveHooks(what, core, options.hooks, range),
-    signal: options.signal,
-  });
+  const columns = columnsOf(what, start.rows, options.positions);
+  const hooks = resolveHooks(what, core, options.hooks, range);
+  const edits = resolveEdits(what, core, options, range, start);
+  const output = range.completes ? "logits" : "residual";
+  const { signal } = options;
+  const result = await run(core, { what, start, range, output, columns, hooks, signal }, edits);
   const out = adopt(needed(what, result.output));
   if (!range.completes) {
     const last = range.stop - 1;
@@ -69,14 +69,10 @@ export async function loss(
     throw argument(what, "at least two tokens in a row", "input", "none to predict");
   }
   const range = rangeOf(what, core, start, undefined);
-  const result = await execute(core, {
-    what,
-    start,
-    range,
-    output: "loss",
-    hooks: resolveHooks(what, core, options.hooks, range),
-    signal: options.signal,
-  });
+  const hooks = resolveHooks(what, core, options.hooks, range);
+  const edits = resolveEdits(what, core, options, range, start);
+  const { signal } = options;
+  const result = await run(core, { what, start, range, output: "loss", hooks, signal }, edits);
   const perToken = adopt(needed(what, result.output));
   if (options.perToken === true) return perToken;
   try {
@@ -106,6 +102,7 @@ export async function runWithCache(
   const points = namedPoints(what, core, options.names, range);
   const read = readCoders(what, core, coders, range);
   const hooks = resolveHooks(what, core, options.hooks, range);
+  const edits = resolveEdits(what, core, options, range, start);
   if (logits === false) {
     const persistent = resolveHooks(
       what,
@@ -113,10 +110,11 @@ export async function runWithCache(
       [...core.hooks].map(({ hook }) => hook),
     );
     const heard = [...hooks, ...persistent].map(({ point }) => point);
-    range = rangeFor([...points, ...read.map(({ point }) => point), ...heard], range);
+    const changed = edits?.points ?? [];
+    range = rangeFor([...points, ...read.map(({ point }) => point), ...heard, ...changed], range);
   }
   const wantsLogits = logits !== false && range.completes;
-  const result = await execute(core, {
+  const spec: RunSpec = {
     what,
     start,
     range,
@@ -126,7 +124,8 @@ export async function runWithCache(
     features: read,
     hooks,
     signal: options.signal,
-  });
+  };
+  const result = await run(core, spec, edits);
   const cache = new ActivationCache(
     core.table,
     points.map(({ name }, i) => {
@@ -146,6 +145,21 @@ export async function runWithCache(
   return new RunWithLogits(cache, features, out);
 }
 
+/** Runs with coders and interventions, and frees what they needed. */
+async function run(
+  core: ModelCore,
+  spec: RunSpec,
+  edits: Edits | undefined,
+): Promise<NativeRunResult> {
+  if (edits === undefined) return execute(core, spec);
+  const { start } = spec;
+  try {
+    return await execute(core, { ...spec, edits: edits.at(wholeRun(start.rows), start.tokens) });
+  } finally {
+    edits.dispose();
+  }
+}
+
 function rangeOf(
   what: string,
   core: ModelCore,
@@ -158,82 +172,4 @@ function rangeOf(
   }
   const embeds = start.tokens !== undefined;
   return { start: start.layer, stop, embeds, completes: stopAtLayer === undefined };
-}
-
-function namedPoints(
-  what: string,
-  core: ModelCore,
-  names: CacheOptions<string>["names"] | undefined,
-  range: LayerRange,
-): ResolvedPoint[] {
-  if (typeof names === "function") {
-    return core.table.allNames
-      .filter((name) => names(name as CanonicalHookName))
-      .map((name) => core.table.resolve(name, what))
-      .filter((point) => fires(point, range));
-  }
-  if (!Array.isArray(names)) {
-    const expected = "the hook names to keep (an array, [] for none, or a predicate)";
-    throw argument(what, expected, "names", names === undefined ? "nothing" : typeof names);
-  }
-  // Two names of one place are one entry.
-  const points = new Map<number, ResolvedPoint>();
-  for (const [i, name] of names.entries()) {
-    const point = core.table.resolve(name, what);
-    checkFires(what, `names[${i}]`, point, range);
-    points.set(point.id, point);
-  }
-  return [...points.values()];
-}
-
-function readCoders(what: string, core: ModelCore, coders: readonly Coder[], range: LayerRange) {
-  if (!Array.isArray(coders)) throw argument(what, "an array of coders", "features", typeof coders);
-  return [...new Set(coders as readonly Coder[])].map((coder, i) => {
-    const { hookName, dIn, device } = coder.cfg;
-    const point = core.table.resolve(hookName, what);
-    checkFires(what, `features[${i}]`, point, range);
-    const width = widthOf(point, core);
-    if (width !== dIn) {
-      throw new GemlensError(
-        "SHAPE",
-        `${what}: expected a coder of width ${width} for ${point.name}, got one of ${dIn}`,
-        { expected: width, got: dIn, hook: point.name },
-      );
-    }
-    if (device !== core.cfg.device) {
-      throw new GemlensError(
-        "DEVICE",
-        `${what}: expected a coder on ${core.cfg.device} for features, got one on ${device}`,
-        { expected: core.cfg.device, got: device },
-      );
-    }
-    return { coder, point };
-  });
-}
-
-/** What a coder at a point reads per token, heads flattened. */
-function widthOf(point: ResolvedPoint, { cfg }: ModelCore): number | undefined {
-  const last = point.axes.at(-1);
-  const widths: Record<string, number> = {
-    d_model: cfg.dModel,
-    d_mlp: cfg.dMlp,
-    d_vocab: cfg.dVocab,
-    d_head: cfg.dHead,
-    one: 1,
-  };
-  const width = last === undefined ? undefined : widths[last];
-  if (width === undefined || !point.axes.includes("head_index")) return width;
-  const shared = /\.(?:hook_k|hook_v|hook_rot_k|k_norm\.hook_out|hook_[kv]_input)$/.test(
-    point.name,
-  );
-  return width * (shared ? cfg.nKeyValueHeads : cfg.nHeads);
-}
-
-function remember(tensor: Tensor, hook: string, core: ModelCore, start: RunStart): void {
-  setOrigin(tensor, { hook, model: core.cfg.modelName, mask: start.padding });
-}
-
-function needed<T>(what: string, value: T | undefined): T {
-  if (value !== undefined) return value;
-  throw new GemlensError("INTERNAL", `${what}: the native core returned less than was asked for`);
 }

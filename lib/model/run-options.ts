@@ -1,9 +1,11 @@
 import type { Coder } from "../coder/coder.js";
 import type { CanonicalHookName, CheckedName, Hook } from "../hooks/index.js";
+import type { RunEditOptions } from "../intervene/index.js";
+import { editKeys } from "./run-edits.js";
 import type { StartOptions } from "./run-start.js";
 
-/** What every run takes. */
-export interface RunOptions extends StartOptions {
+/** What every run takes. At each hook: coders, interventions, JavaScript hooks, then the cache. */
+export interface RunOptions extends StartOptions, RunEditOptions {
   /** Called in order at their points: `hook(name, fn)` or `[name, fn]`. */
   readonly hooks?: readonly Hook[] | undefined;
   /** Stops between two layers; the promise rejects with `signal.reason`. */
@@ -28,7 +30,10 @@ export interface LossOptions extends RunOptions {
 export interface CacheOptions<Names extends string> extends RunOptions {
   /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
   readonly names: readonly CheckedName<Names>[] | ((name: CanonicalHookName) => boolean);
-  /** Coders that are read inside the run; `run.features(coder)` has what fired. */
+  /**
+   * Coders that are read inside the run; `run.features(coder)` has what fired. Of one that is in
+   * `coders` they are the features that it goes on with: as edited.
+   */
   readonly features?: readonly Coder[] | undefined;
   /** "all" (default), "last" (of each row's last token), or false: stop after the last layer needed. */
   readonly logits?: "all" | "last" | false | undefined;
@@ -36,6 +41,7 @@ export interface CacheOptions<Names extends string> extends RunOptions {
 }
 
 export const runKeys = [
+  ...editKeys,
   "hooks",
   "signal",
   "startAtLayer",

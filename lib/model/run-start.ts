@@ -79,6 +79,20 @@ function fromResidual(
   return { batch, pos, tokens: undefined, resid, padding, rows, layer };
 }
 
+/** The drawn tokens of a generation as its next column; rows that have ended go along unread. */
+export function nextStart(tokens: Int32Array): RunStart {
+  const rows = new RowLayout(tokens.length, 1);
+  return {
+    batch: tokens.length,
+    pos: 1,
+    tokens,
+    resid: undefined,
+    padding: undefined,
+    rows,
+    layer: 0,
+  };
+}
+
 /** The columns of positions in every row, row after row: what native runs take. */
 export function columnsOf(
   what: string,

@@ -1,0 +1,47 @@
+import { ablate } from "../intervene/features.js";
+import type { AttributionJob } from "./attribute.js";
+import type { Attribution } from "./attributions.js";
+import { type Effects, located } from "./gradient-effects.js";
+import { blockOf } from "./prompt.js";
+
+/** The target without one feature at one position, for each that is active: a row of a batch each. */
+export async function ablationEffects(job: AttributionJob): Promise<Effects> {
+  const { prompt, target, through, batchSize, onProgress } = job;
+  const starts = through.map(({ cfg }) => prompt.startFor(blockOf(cfg.hookName)));
+  await prompt.prepare(starts);
+  const active = await activeFeatures(job);
+  const total = active.reduce((sum, entries) => sum + entries.length, 0);
+  const effects: Attribution[] = [];
+  using whole = prompt.rows(undefined, 1);
+  const [value = Number.NaN] = await target.of(whole);
+  for (const [i, entries] of active.entries()) {
+    for (let at = 0; at < entries.length; at += batchSize) {
+      const chunk = entries.slice(at, at + batchSize);
+      using rows = prompt.rows(starts[i], chunk.length);
+      const without = await target.of(
+        rows,
+        chunk.map(({ coder, feature, position }, batch) =>
+          ablate({ coder, feature }, { positions: position, batch }),
+        ),
+      );
+      effects.push(
+        ...chunk.map((entry, row) => ({ ...entry, effect: value - (without[row] as number) })),
+      );
+      onProgress?.({ done: effects.length, total });
+    }
+  }
+  return { effects, value };
+}
+
+/** The active features of each coder. */
+async function activeFeatures({ model, prompt, through }: AttributionJob) {
+  using run = await model.runWithCache(prompt.ids, {
+    ...prompt.runOptions,
+    names: [],
+    features: through,
+    logits: false,
+  });
+  const active: Omit<Attribution, "effect">[][] = [];
+  for (const coder of through) active.push(located(coder, await run.features(coder).read()));
+  return active;
+}

@@ -1,0 +1,41 @@
+import type { Coder } from "../coder/coder.js";
+
+/** What one active feature at one position does to a target. */
+export interface Attribution {
+  readonly coder: Coder;
+  readonly feature: number;
+  /** Counted in the prompt's tokens. */
+  readonly position: number;
+  readonly activation: number;
+  readonly effect: number;
+}
+
+/** How far integrated gradients account for what one coder's features do together. */
+export interface Completeness {
+  readonly coder: Coder;
+  /** Points at which the gradient was taken. */
+  readonly steps: number;
+  /** The target as it is, minus the target with all of the coder's features at 0. */
+  readonly change: number;
+  /** |sum of effects − change| / |change|. */
+  readonly gap: number;
+}
+
+/** Effects, the largest by absolute value first, and what they were measured on. */
+export interface Attributions extends ReadonlyArray<Attribution> {
+  /** The target on the prompt as it is. */
+  readonly value: number;
+  /** One for each coder with integrated gradients, else none. */
+  readonly completeness: readonly Completeness[];
+}
+
+/** Sorts and cuts. */
+export function sortedAttributions(
+  effects: readonly Attribution[],
+  topK: number | undefined,
+  value: number,
+  completeness: readonly Completeness[] = [],
+): Attributions {
+  const sorted = [...effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
+  return Object.assign(sorted.slice(0, topK), { value, completeness });
+}

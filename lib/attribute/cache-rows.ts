@@ -1,0 +1,50 @@
+import { RowLayout, rowMaskOf } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { CacheKey } from "../hooks/index.js";
+import type { ModelCore } from "../model/model-core.js";
+import type { Tensor } from "../tensor/index.js";
+
+/** The cache of a run, whatever names it was made for. */
+export interface AnyCache {
+  readonly names: readonly string[];
+  has(key: CacheKey): boolean;
+  get(key: never): Tensor;
+}
+
+/** A cached activation by full name; NOT_FOUND says how to get it. */
+export function cached(what: string, cache: AnyCache, name: string): Tensor {
+  if (typeof cache?.has !== "function") {
+    throw argument(what, "the cache of a run", "cache", typeof cache);
+  }
+  if (cache.has(name)) return cache.get(name as never);
+  throw new GemlensError(
+    "NOT_FOUND",
+    `${what}: expected "${name}" in the cache, got ${cache.names.length} others; name it in the \`names\` of runWithCache`,
+    { name, names: cache.names },
+  );
+}
+
+/** Where the real tokens of a cached activation [batch, pos, ..] lie. */
+export function layoutOf(activation: Tensor): RowLayout {
+  const [batch = 0, pos = 0] = activation.shape;
+  return new RowLayout(batch, pos, rowMaskOf(activation));
+}
+
+/** Layers counted from 0; `limit` is one past the last. */
+export function checkLayers(
+  what: string,
+  layers: readonly number[] | undefined,
+  core: ModelCore,
+): number[] {
+  const { nLayers } = core.cfg;
+  if (layers === undefined) return Array.from({ length: nLayers }, (_, layer) => layer);
+  if (!Array.isArray(layers) || layers.length === 0) {
+    throw argument(what, "a list of at least one layer", "layers", String(layers));
+  }
+  return layers.map((layer: number) => {
+    const index = layer < 0 ? layer + nLayers : layer;
+    if (Number.isInteger(index) && index >= 0 && index < nLayers) return index;
+    throw argument(what, `an integer in [-${nLayers}, ${nLayers})`, "a layer", layer, { nLayers });
+  });
+}

@@ -1,0 +1,99 @@
+import { setImmediate } from "node:timers/promises";
+import type { SparseFeatures } from "../coder/feature-acts.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+
+/** Rows that are compared at once: the event loop turns in between. */
+const rowsAtOnce = 512;
+
+/** Sums over tokens from which a coder's figures follow, in float64. */
+export class CoderStatistics {
+  tokens = 0;
+  /** How often each feature fired. */
+  readonly fired: Float64Array;
+  #active = 0;
+  #error = 0;
+  #square = 0;
+  #cosine = 0;
+  #ratio = 0;
+  #sum: Float64Array;
+
+  constructor(dSae: number, dOut: number) {
+    this.fired = new Float64Array(dSae);
+    this.#sum = new Float64Array(dOut);
+  }
+
+  /** Mean number of active features. */
+  get l0(): number {
+    return this.#active / this.tokens;
+  }
+
+  /** Mean over tokens of Σ_d (x − x̂)². */
+  get mse(): number {
+    return this.#error / this.tokens;
+  }
+
+  /** Σ|x − x̂|² / Σ|x − mean x|². */
+  get fvu(): number {
+    let mean = 0;
+    for (const sum of this.#sum) mean += sum * sum;
+    return this.#error / (this.#square - mean / this.tokens);
+  }
+
+  /** Mean over tokens of x·x̂ / (|x|·|x̂|). */
+  get cosine(): number {
+    return this.#cosine / this.tokens;
+  }
+
+  /** Mean over tokens of |x̂| / |x|. */
+  get l2Ratio(): number {
+    return this.#ratio / this.tokens;
+  }
+
+  /** The share of tokens that each feature fires on. */
+  get density(): Float32Array {
+    return Float32Array.from(this.fired, (count) => count / this.tokens);
+  }
+
+  /** The features of the counted rows of a run. */
+  addFeatures({ indptr, indices }: SparseFeatures, counted: Int32Array): void {
+    for (const row of counted) {
+      const active = indices.subarray(indptr[row], indptr[row + 1]);
+      this.#active += active.length;
+      for (const feature of active) {
+        this.fired[feature] = (this.fired[feature] as number) + 1;
+      }
+    }
+  }
+
+  /** What the coder rebuilds and what it makes of it, [tokens, dOut] both. */
+  async addRebuilt(x: Tensor, rebuilt: Tensor): Promise<void> {
+    const rows = x.shape[0] ?? 0;
+    for (let at = 0; at < rows; at += rowsAtOnce) {
+      const end = Math.min(at + rowsAtOnce, rows);
+      tidy(() =>
+        this.#add(x.slice(0, at, end).to("float64"), rebuilt.slice(0, at, end).to("float64")),
+      );
+      await setImmediate();
+    }
+    this.tokens += rows;
+  }
+
+  #add(x: Tensor, rebuilt: Tensor): void {
+    const rowSums = (t: Tensor) => t.sum({ dim: 1 }).readSync("float64");
+    const errors = rowSums(x.sub(rebuilt).pow(2));
+    const own = rowSums(x.pow(2));
+    const made = rowSums(rebuilt.pow(2));
+    const both = rowSums(x.mul(rebuilt));
+    const sums = x.sum({ dim: 0 }).readSync("float64");
+    for (const [d, sum] of sums.entries()) this.#sum[d] = (this.#sum[d] as number) + sum;
+    for (const [row, square] of own.entries()) {
+      const length = Math.sqrt(square);
+      const lengthMade = Math.sqrt(made[row] as number);
+      this.#error += errors[row] as number;
+      this.#square += square;
+      this.#ratio += lengthMade / length;
+      // A reconstruction of 0 points nowhere.
+      this.#cosine += lengthMade === 0 ? 0 : (both[row] as number) / (length * lengthMade);
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import { setImmediate } from "node:timers/promises";
+import type { RowLayout } from "../coder/row-layout.js";
+import { checkOptions } from "../errors/check-options.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { columnsOf } from "../model/run-start.js";
+import { tidy } from "../native/scope.js";
+import { cat, type Tensor } from "../tensor/index.js";
+import { type AnyCache, cached, layoutOf } from "./cache-rows.js";
+import {
+  type Component,
+  type ComponentGroup,
+  checkBy,
+  checkEnd,
+  type DecomposeBy,
+  groupsOf,
+} from "./components.js";
+
+export interface DecomposeOptions {
+  /** The block whose input is taken apart, negative from the end. Default: the final residual stream. */
+  readonly layer?: number | undefined;
+  /** Default "component": the embedding, and each layer's attention and MLP output. */
+  readonly by?: DecomposeBy | undefined;
+  /** Counted in each row's real tokens, negative from its end. Default: every column. */
+  readonly positions?: readonly number[] | undefined;
+}
+
+export interface ResidualParts {
+  readonly components: readonly Component[];
+  /**
+   * [component, batch, pos, d_model] (with `positions` [component, batch, n, d_model]), float32 (of
+   * a float64 model float64). Yours to dispose.
+   */
+  readonly stack: Tensor<["component", "batch", "pos", "d_model"]>;
+}
+
+/**
+ * Takes the residual stream apart: the parts add up to `blocks.{layer}.hook_resid_pre`, or at the
+ * end to the last block's `hook_resid_post`. Heads and neurons carry the scale (frozen, from the
+ * cache) and the gain of the norm behind their sublayer, so that they add up to `hook_attn_out` and
+ * `hook_mlp_out`. The cache must hold `decompositionNames(model, by, layer)`.
+ *
+ * The stack takes components · batch · pos · d_model · 4 bytes; by "neuron" that is large: give
+ * `positions`.
+ *
+ * @throws NOT_FOUND naming the hook that the cache lacks; ARGUMENT
+ */
+export async function decomposeResidual(
+  model: HookedTransformer,
+  cache: AnyCache,
+  options: DecomposeOptions = {},
+): Promise<ResidualParts> {
+  const what = "decomposeResidual";
+  const core = coreOf(model, what);
+  checkOptions(what, options, ["layer", "by", "positions"]);
+  const by = checkBy(what, options.by ?? "component");
+  const groups = groupsOf(core, by, checkEnd(what, core, options.layer));
+  const layout = layoutOf(cached(what, cache, "hook_embed"));
+  const cells = cellsOf(what, layout, options.positions);
+  const parts: Tensor[] = [];
+  try {
+    for (const group of groups) {
+      const read = (name: string) => pick(cached(what, cache, name), layout, cells);
+      parts.push(tidy(() => partsOf(model, group, read)));
+      await setImmediate();
+    }
+    const stack = cat(parts, 0) as ResidualParts["stack"];
+    return { components: groups.flatMap(({ components }) => components), stack };
+  } finally {
+    for (const part of parts) part.dispose();
+  }
+}
+
+/** [components, batch, n, d_model] of one group. */
+function partsOf(
+  model: HookedTransformer,
+  { kind, layer }: ComponentGroup,
+  read: (name: string) => Tensor,
+): Tensor {
+  const dtype = workType(model);
+  const block = `blocks.${layer}`;
+  if (kind === "embed") return read("hook_embed").to(dtype).unsqueeze(0).clone();
+  if (kind === "attn_out" || kind === "mlp_out") {
+    return read(`${block}.hook_${kind}`).to(dtype).unsqueeze(0).clone();
+  }
+  const norm = kind === "heads" ? "ln1_post" : "ln2_post";
+  const gain = model.weight(`${block}.${norm}.w`).to(dtype);
+  const factor = gain.div(read(`${block}.${norm}.hook_scale`).to(dtype));
+  if (kind === "heads") {
+    // [h, batch · n, d_head] · [h, d_head, d_model]
+    const z = read(`${block}.attn.hook_z`).to(dtype);
+    const [batch = 0, n = 0, heads = 0, dHead = 0] = z.shape;
+    const byHead = z.reshape([batch * n, heads, dHead]).transpose(0, 1);
+    const written = byHead.matmul(model.weight(`${block}.attn.W_O`).to(dtype));
+    return written.reshape([heads, batch, n, -1]).mul(factor);
+  }
+  const post = read(`${block}.mlp.hook_post`).to(dtype).permute([2, 0, 1]);
+  const writes = model.weight(`${block}.mlp.W_out`).to(dtype).unsqueeze(1).unsqueeze(1);
+  return post.unsqueeze(-1).mul(writes).mul(factor);
+}
+
+/** The type that parts are added in. */
+export function workType(model: HookedTransformer): "float32" | "float64" {
+  return model.cfg.dtype === "float64" ? "float64" : "float32";
+}
+
+/** The rows (row · pos + column) of positions in every row of the batch; undefined: all. */
+function cellsOf(
+  what: string,
+  layout: RowLayout,
+  positions: readonly number[] | undefined,
+): number[] | undefined {
+  const columns = columnsOf(what, layout, positions);
+  if (columns === undefined) return undefined;
+  const n = columns.length / layout.batch;
+  return Array.from(columns, (column, i) => Math.floor(i / n) * layout.pos + column);
+}
+
+/** Of an activation [batch, pos, ..] the chosen cells, as [batch, n, ..]. */
+function pick(activation: Tensor, layout: RowLayout, cells: number[] | undefined): Tensor {
+  if (cells === undefined) return activation;
+  const [batch = 0, pos = 0, ...rest] = activation.shape;
+  const rows = activation.reshape([batch * pos, ...rest]).index(0, cells);
+  return rows.reshape([layout.batch, cells.length / layout.batch, ...rest]);
+}

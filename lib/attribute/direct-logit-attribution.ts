@@ -1,0 +1,114 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { signedTokens, type TokenRef } from "../model/gradient-target.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { tidy } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { type AnyCache, cached, layoutOf } from "./cache-rows.js";
+import {
+  type Component,
+  type ComponentGroup,
+  checkBy,
+  type DecomposeBy,
+  groupsOf,
+} from "./components.js";
+import { workType } from "./decompose.js";
+
+export interface DirectLogitOptions {
+  /** The token whose logit is taken apart … */
+  readonly token?: TokenRef | undefined;
+  /** … or two, whose logits' difference is. */
+  readonly tokens?: readonly [more: TokenRef, less: TokenRef] | undefined;
+  /** Counted in the row's real tokens, negative from its end. Default −1. */
+  readonly position?: number | undefined;
+  /** The row of the batch; needed where there is more than one. */
+  readonly batch?: number | undefined;
+  /** Default "component". */
+  readonly by?: DecomposeBy | undefined;
+}
+
+/** What one part of the residual stream adds to a logit by itself. */
+export interface DirectLogitEffect extends Component {
+  readonly effect: number;
+}
+
+/**
+ * Direct logit attribution (Elhage et al. 2021, "A Mathematical Framework for Transformer
+ * Circuits"): what each part of the final residual stream adds to a logit, with the scale of the
+ * final norm frozen. The effects add up to the logit before the soft cap (`unembed.hook_out`).
+ * Post norms are carried as in `decomposeResidual`. The cache must hold
+ * `decompositionNames(model, by)`.
+ *
+ * @returns one effect for each part, in order of the forward pass
+ * @throws NOT_FOUND naming the hook that the cache lacks; ARGUMENT
+ */
+export async function directLogitAttribution(
+  model: HookedTransformer,
+  cache: AnyCache,
+  options: DirectLogitOptions,
+): Promise<DirectLogitEffect[]> {
+  const what = "directLogitAttribution";
+  const core = coreOf(model, what);
+  checkOptions(what, options, ["token", "tokens", "position", "batch", "by"]);
+  const { token, tokens, position = -1 } = options ?? {};
+  if ((token === undefined) === (tokens === undefined)) {
+    throw argument(
+      what,
+      "one of token and tokens",
+      "options",
+      token === undefined ? "none" : "both",
+    );
+  }
+  const by = checkBy(what, options.by ?? "component");
+  const target = tokens === undefined ? { logit: token ?? 0 } : { logitDiff: tokens };
+  const signed = signedTokens(what, core, target);
+  const scale = cached(what, cache, "ln_final.hook_scale");
+  const layout = layoutOf(scale);
+  if (options.batch === undefined && layout.batch > 1) {
+    throw argument(what, `a row in [0, ${layout.batch})`, "batch", "none");
+  }
+  const row = layout.row(what, options.batch ?? 0);
+  const column = layout.column(what, row, position);
+  const read = (name: string) => cached(what, cache, name).select(0, row).select(0, column);
+  return tidy(() => {
+    const dtype = workType(model);
+    const unembedding = model.weight("W_U");
+    const columns = signed.map(({ token: id, sign }) =>
+      unembedding.select(1, id).to(dtype).mul(sign),
+    );
+    const direction = columns
+      .reduce((sum, next) => sum.add(next))
+      .mul(model.weight("ln_final.w").to(dtype))
+      .div(read("ln_final.hook_scale").to(dtype));
+    return groupsOf(core, by, core.cfg.nLayers).flatMap((group) => {
+      const effects = tidy(() => effectsOf(model, group, read, direction).readSync("float64"));
+      return group.components.map((component, i) => ({
+        ...component,
+        effect: effects[i] as number,
+      }));
+    });
+  });
+}
+
+/** ⟨part, direction⟩ of each part of a group; the parts themselves are never built. */
+function effectsOf(
+  model: HookedTransformer,
+  { kind, layer }: ComponentGroup,
+  read: (name: string) => Tensor,
+  direction: Tensor,
+): Tensor {
+  const dtype = workType(model);
+  const block = `blocks.${layer}`;
+  if (kind === "embed") return read("hook_embed").to(dtype).mul(direction).sum();
+  if (kind === "attn_out" || kind === "mlp_out") {
+    return read(`${block}.hook_${kind}`).to(dtype).mul(direction).sum();
+  }
+  const norm = kind === "heads" ? "ln1_post" : "ln2_post";
+  const gain = model.weight(`${block}.${norm}.w`).to(dtype);
+  const behind = direction.mul(gain).div(read(`${block}.${norm}.hook_scale`).to(dtype));
+  if (kind === "heads") {
+    const reads = model.weight(`${block}.attn.W_O`).to(dtype).matmul(behind);
+    return read(`${block}.attn.hook_z`).to(dtype).mul(reads).sum({ dim: -1 });
+  }
+  const reads = model.weight(`${block}.mlp.W_out`).to(dtype).matmul(behind);
+  return read(`${block}.mlp.hook_post`).to(dtype).mul(reads);
+}

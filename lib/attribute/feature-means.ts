@@ -1,0 +1,59 @@
+import type { Coder } from "../coder/coder.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { editPlace } from "../model/run-edits.js";
+import { type Corpus, type CorpusOptions, corpusKeys, readCorpus } from "./corpus.js";
+
+export interface FeatureMeansOptions extends CorpusOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Counted tokens done. */
+  readonly onProgress?: ((progress: { tokens: number }) => void) | undefined;
+}
+
+/**
+ * Each feature's mean activation over a corpus, [dSae], zeros included: for mean ablation. Special
+ * tokens (BOS) do not count unless `excludeSpecialTokens` is false.
+ *
+ * @example
+ * const means = await featureMeans(model, sae, texts);
+ * const off = ablate(sae.feature(77), { to: means[77] });
+ *
+ * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
+ */
+export async function featureMeans(
+  model: HookedTransformer,
+  coder: Coder,
+  corpus: Corpus,
+  options: FeatureMeansOptions = {},
+): Promise<Float32Array> {
+  const what = "featureMeans";
+  const core = coreOf(model, what);
+  core.handle(what);
+  checkOptions(what, options, [...corpusKeys, "signal", "onProgress"]);
+  const { signal, onProgress } = options;
+  const place = editPlace(what, core);
+  inputOf(place, "coder", checkCoder(place, "coder", coder));
+  const sums = new Float64Array(coder.cfg.dSae);
+  let tokens = 0;
+  for await (const batch of readCorpus(what, model, corpus, options)) {
+    if (batch.counted.length === 0) continue;
+    using run = await model.runWithCache(batch.tokens, {
+      names: [],
+      features: [coder],
+      logits: false,
+      signal,
+    });
+    const { indptr, indices, values } = await run.features(coder).read();
+    for (const row of batch.counted) {
+      for (let i = indptr[row] as number; i < (indptr[row + 1] as number); i++) {
+        const feature = indices[i] as number;
+        sums[feature] = (sums[feature] as number) + (values[i] as number);
+      }
+    }
+    tokens += batch.counted.length;
+    onProgress?.({ tokens });
+  }
+  if (tokens === 0) throw argument(what, "at least one token to count", "corpus", "none");
+  return Float32Array.from(sums, (sum) => sum / tokens);
+}

@@ -1,0 +1,88 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { TokenRef } from "../model/gradient-target.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { type AnyCache, cached, checkLayers, layoutOf } from "./cache-rows.js";
+import { checkTokens, checkTopK, type ScoredRow, scoreTokens } from "./token-scores.js";
+
+export interface LogitLensOptions {
+  /** How many of the highest tokens. Default 5. */
+  readonly topK?: number | undefined;
+  /** Default: every layer whose `hook_resid_post` the cache holds. Negative from the end. */
+  readonly layers?: readonly number[] | undefined;
+  /** Counted in each row's real tokens, negative from its end. Default: every real token. */
+  readonly positions?: readonly number[] | undefined;
+  /** Tokens whose logit and rank are wanted besides: ids, or texts that are one token. */
+  readonly tokens?: readonly TokenRef[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the residual stream behind one layer says about the next token at one position. */
+export interface LensEntry extends ScoredRow {
+  readonly layer: number;
+  /** Row of the batch. */
+  readonly batch: number;
+  /** Counted in the row's real tokens. */
+  readonly position: number;
+}
+
+/**
+ * The logit lens (nostalgebraist 2020): each layer's residual stream through the final norm, the
+ * unembedding and the final soft cap, as if the model ended there. Behind the last layer these are
+ * the model's own logits. Entries come layer by layer, then row by row, then by position.
+ *
+ * @example
+ * using run = await model.runWithCache(text, {
+ *   names: (name) => name.endsWith("hook_resid_post"), logits: false });
+ * const lens = await logitLens(model, run.cache, { positions: [-1] });
+ *
+ * @throws NOT_FOUND when the cache lacks a layer asked for, or holds none at all
+ */
+export async function logitLens(
+  model: HookedTransformer,
+  cache: AnyCache,
+  options: LogitLensOptions = {},
+): Promise<LensEntry[]> {
+  const what = "logitLens";
+  const core = coreOf(model, what);
+  checkOptions(what, options, ["topK", "layers", "positions", "tokens", "signal"]);
+  const { positions, signal } = options;
+  const topK = checkTopK(what, options.topK ?? 5, core);
+  const targets = checkTokens(what, core, options.tokens);
+  if (positions !== undefined && !Array.isArray(positions)) {
+    throw argument(what, "a list of positions", "positions", typeof positions);
+  }
+  const name = (layer: number) => `blocks.${layer}.hook_resid_post`;
+  const layers = checkLayers(what, options.layers, core).filter(
+    (layer) => options.layers !== undefined || cache?.has?.(name(layer)),
+  );
+  if (layers.length === 0) {
+    throw new GemlensError(
+      "NOT_FOUND",
+      `${what}: expected "blocks.L.hook_resid_post" of at least one layer in the cache, got none`,
+      { names: cache?.names },
+    );
+  }
+  const entries: LensEntry[] = [];
+  for (const layer of layers) {
+    const residual = cached(what, cache, name(layer));
+    const layout = layoutOf(residual);
+    const cells = layout.cells(what, positions, undefined);
+    using rows = residual.reshape([layout.batch * layout.pos, core.cfg.dModel]);
+    using wanted = rows.index(0, [...cells]);
+    const scored = await scoreTokens(what, core, wanted, {
+      finalNorm: true,
+      softCap: true,
+      topK,
+      targets,
+      signal,
+    });
+    for (const [i, row] of scored.entries()) {
+      const cell = cells[i] as number;
+      const batch = Math.floor(cell / layout.pos);
+      const position = layout.position(batch, cell % layout.pos) as number;
+      entries.push({ layer, batch, position, ...row });
+    }
+  }
+  return entries;
+}

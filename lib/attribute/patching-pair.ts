@@ -1,0 +1,107 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { Metric } from "../model/gradient-target.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import type { TokenInput } from "../model/model-input.js";
+import { checkCount } from "./attribute.js";
+import { type PatchingOver, type PatchingPlan, planPatching } from "./patching-plan.js";
+import { Prompt, type PromptOptions } from "./prompt.js";
+import { type AttributionTarget, TargetValues } from "./target-values.js";
+import { tokenText } from "./token-scores.js";
+
+export interface PatchingOptions extends PromptOptions {
+  /** The prompt that does what is asked about … */
+  readonly clean: TokenInput;
+  /** … and one of as many tokens that does not. */
+  readonly corrupt: TokenInput;
+  /** What is measured: this … */
+  readonly target?: AttributionTarget | undefined;
+  /** … or this, short for `target: {metric}`. */
+  readonly metric?: Metric | undefined;
+  readonly over: PatchingOver;
+  /**
+   * "denoising" (default): the corrupt run with clean activations, which shows what is enough to
+   * restore the target. "noising": the clean run with corrupt ones, which shows what is needed.
+   */
+  readonly direction?: "denoising" | "noising" | undefined;
+  /** Rows of one run. Default 32. */
+  readonly batchSize?: number | undefined;
+  readonly prependBos?: boolean | undefined;
+  /** Cells done, of all. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
+}
+
+/** Two prompts, checked against each other: `base` is run with activations of `source`. */
+export class PatchingPair implements Disposable {
+  readonly base: Prompt;
+  readonly source: Prompt;
+  readonly target: TargetValues;
+  readonly plan: PatchingPlan;
+  readonly direction: "denoising" | "noising";
+  readonly batchSize: number;
+  readonly tokens: { readonly clean: readonly string[]; readonly corrupt: readonly string[] };
+
+  constructor(what: string, model: HookedTransformer, options: PatchingOptions) {
+    const core = coreOf(model, what);
+    core.handle(what);
+    if (options === undefined) {
+      throw argument(what, "options with clean, corrupt, target and over", "options", "none");
+    }
+    checkOptions(what, options, [
+      "clean",
+      "corrupt",
+      "target",
+      "metric",
+      "over",
+      "direction",
+      "batchSize",
+      "prependBos",
+      "coders",
+      "signal",
+      "onProgress",
+    ]);
+    const { direction = "denoising", batchSize = 32, metric } = options;
+    if (direction !== "denoising" && direction !== "noising") {
+      throw argument(what, '"denoising" or "noising"', "direction", JSON.stringify(direction));
+    }
+    checkCount(what, "batchSize", batchSize);
+    if ((metric === undefined) === (options.target === undefined)) {
+      const got = metric === undefined ? "none" : "both";
+      throw argument(what, "one of target and metric", "options", got);
+    }
+    const clean = new Prompt(what, model, options.clean, options);
+    const corrupt = new Prompt(what, model, options.corrupt, options);
+    if (clean.length !== corrupt.length) {
+      const got = `${clean.length} and ${corrupt.length}`;
+      throw argument(what, "as many tokens in both", "clean and corrupt", got, {
+        clean: clean.length,
+        corrupt: corrupt.length,
+      });
+    }
+    this.direction = direction;
+    this.batchSize = batchSize;
+    [this.base, this.source] = direction === "denoising" ? [corrupt, clean] : [clean, corrupt];
+    const target = options.target ?? { metric: metric as Metric };
+    this.target = new TargetValues(what, model, this.base, target, "target");
+    this.plan = planPatching(what, core, options.over, this.base);
+    const texts = ({ ids }: Prompt) => Array.from(ids, (id) => tokenText(core, id));
+    this.tokens = { clean: texts(clean), corrupt: texts(corrupt) };
+  }
+
+  /** The target of both prompts as they are. */
+  async ends(): Promise<{ readonly clean: number; readonly corrupt: number }> {
+    const of = async (prompt: Prompt) => {
+      using rows = prompt.rows(undefined, 1);
+      const [value = Number.NaN] = await this.target.of(rows);
+      return value;
+    };
+    const [base, source] = [await of(this.base), await of(this.source)];
+    return this.direction === "denoising"
+      ? { clean: source, corrupt: base }
+      : { clean: base, corrupt: source };
+  }
+
+  [Symbol.dispose](): void {
+    this.base[Symbol.dispose]();
+    this.source[Symbol.dispose]();
+  }
+}

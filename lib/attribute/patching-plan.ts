@@ -1,0 +1,139 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { CacheShortName } from "../hooks/index.js";
+import { type blockPoints, shortNames } from "../hooks/points.js";
+import { sizesAt } from "../intervene/point-shape.js";
+import type { ModelCore } from "../model/model-core.js";
+import { checkLayers } from "./cache-rows.js";
+import type { Prompt } from "./prompt.js";
+
+/** A point of a block: TransformerLens' short name, or the name behind "blocks.L.". */
+export type PatchPoint = CacheShortName | keyof typeof blockPoints;
+
+/** Which activations are exchanged, one by one. */
+export interface PatchingOver {
+  /** "resid_pre", "attn_out", "mlp_out", "z", "pattern", "ln1.hook_scale", … */
+  readonly points: PatchPoint | readonly PatchPoint[];
+  /** Default: all. Negative from the end. */
+  readonly layers?: readonly number[] | undefined;
+  /**
+   * Default: each position by itself; "all": every position of a cell at once. Of attention patterns
+   * these are queries.
+   */
+  readonly positions?: readonly number[] | "all" | undefined;
+  /** Each head by itself (all of them, or these). Default: all heads at once. */
+  readonly heads?: true | readonly number[] | undefined;
+}
+
+/** One activation that is exchanged. */
+export interface PatchCell {
+  readonly name: string;
+  readonly layer: number;
+  /** Undefined: every position. */
+  readonly position: number | undefined;
+  /** Undefined: every head. */
+  readonly head: number | undefined;
+  /** Its place in the grid, flattened. */
+  readonly index: number;
+}
+
+/** The axes of a grid, and its cells in order. */
+export interface PatchingPlan {
+  readonly points: readonly string[];
+  readonly layers: readonly number[];
+  readonly positions: readonly number[] | "all";
+  readonly heads: readonly number[] | undefined;
+  readonly cells: readonly PatchCell[];
+  /** Every hook that is exchanged. */
+  readonly names: readonly string[];
+}
+
+/** Checks what is exchanged against the model and the prompts. */
+export function planPatching(
+  what: string,
+  core: ModelCore,
+  over: PatchingOver,
+  prompt: Prompt,
+): PatchingPlan {
+  if (typeof over !== "object" || over === null) {
+    throw argument(what, "{points, layers, positions, heads}", "over", typeof over);
+  }
+  checkOptions(what, over, ["points", "layers", "positions", "heads"]);
+  const points = [over.points].flat();
+  if (points.length === 0) throw argument(what, "at least one point", "over.points", "none");
+  const layers = checkLayers(what, over.layers, core);
+  const suffixes = points.map((point) => suffixOf(what, point));
+  const resolved = suffixes.map((suffix) =>
+    core.table.resolve(`blocks.${layers[0]}.${suffix}`, what),
+  );
+  const heads = checkHeads(what, core, over.heads, resolved);
+  const positions = checkPositions(what, over.positions, prompt);
+  const cells: PatchCell[] = [];
+  for (const suffix of suffixes) {
+    for (const layer of layers) {
+      for (const position of positions === "all" ? [undefined] : positions) {
+        for (const head of heads ?? [undefined]) {
+          const name = `blocks.${layer}.${suffix}`;
+          cells.push({ name, layer, position, head, index: cells.length });
+        }
+      }
+    }
+  }
+  const names = [...new Set(cells.map(({ name }) => name))];
+  return { points: suffixes, layers, positions, heads, cells, names };
+}
+
+function suffixOf(what: string, point: string): string {
+  if (typeof point !== "string") {
+    throw argument(what, 'names such as "resid_pre"', "over.points", typeof point);
+  }
+  if (Object.hasOwn(shortNames, point)) return shortNames[point as CacheShortName];
+  if (!/^(blocks\.|hook_embed|ln_final|unembed)/.test(point)) return point;
+  throw new GemlensError(
+    "NOT_FOUND",
+    `${what}: expected the name of a point of every block, such as "resid_pre" or "hook_attn_out", for over.points, got ${JSON.stringify(point)}`,
+    { name: point },
+  );
+}
+
+function checkHeads(
+  what: string,
+  core: ModelCore,
+  heads: PatchingOver["heads"],
+  points: readonly ResolvedPoint[],
+): number[] | undefined {
+  if (heads === undefined) return undefined;
+  const counts = points.map((point) => {
+    const axis = point.axes.indexOf("head_index");
+    const count = axis < 0 ? undefined : sizesAt(point, core.cfg)[axis];
+    if (count !== undefined) return count;
+    throw argument(what, "points with heads (or no over.heads)", "over.points", point.name);
+  });
+  const count = Math.min(...counts);
+  if (counts.some((other) => other !== count)) {
+    throw argument(what, "points with the same number of heads", "over.points", counts.join(", "));
+  }
+  if (heads === true) return Array.from({ length: count }, (_, head) => head);
+  if (!Array.isArray(heads) || heads.length === 0) {
+    throw argument(what, "true or a list of heads", "over.heads", String(heads));
+  }
+  for (const head of heads as readonly number[]) {
+    if (Number.isInteger(head) && head >= 0 && head < count) continue;
+    throw argument(what, `integers in [0, ${count})`, "over.heads", head);
+  }
+  return [...new Set(heads as readonly number[])];
+}
+
+function checkPositions(
+  what: string,
+  positions: PatchingOver["positions"],
+  prompt: Prompt,
+): number[] | "all" {
+  if (positions === "all") return "all";
+  if (positions === undefined) return Array.from({ length: prompt.length }, (_, i) => i);
+  if (!Array.isArray(positions) || positions.length === 0) {
+    throw argument(what, '"all" or a list of positions', "over.positions", String(positions));
+  }
+  return [...new Set(positions.map((position: number) => prompt.position(what, position)))];
+}

@@ -1,0 +1,148 @@
+import { checkFeature } from "../coder/feature-acts.js";
+import { argument } from "../errors/check-options.js";
+import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import type { AnyIntervention } from "../intervene/types.js";
+import {
+  type FeatureTarget,
+  type GradientTarget,
+  kindOf,
+  type LogitDiffTarget,
+  type LogitTarget,
+  type Metric,
+  type MetricTarget,
+  signedTokens,
+} from "../model/gradient-target.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { callMetric } from "../model/metric-call.js";
+import { editPlace } from "../model/run-edits.js";
+import { tidy } from "../native/scope.js";
+import { stack, type Tensor } from "../tensor/index.js";
+import type { Prompt, PromptRows } from "./prompt.js";
+
+/** What an effect is measured on, for one prompt: {batch} has no meaning here. */
+export type AttributionTarget =
+  | Omit<LogitTarget, "batch">
+  | Omit<LogitDiffTarget, "batch">
+  | Omit<FeatureTarget, "batch">
+  | (MetricTarget & {
+      /** The positions whose logits the metric sees. Default: all. */
+      readonly positions?: readonly number[] | undefined;
+    });
+
+const kinds = ["logit", "logitDiff", "feature", "metric"] as const;
+
+/** A checked target of one prompt: its value in many changed rows of it, and their gradient. */
+export class TargetValues {
+  readonly #what: string;
+  readonly #model: HookedTransformer;
+  readonly #target: AttributionTarget;
+  readonly #terms: readonly { readonly token: number; readonly sign: number }[];
+  /** Columns whose logits are needed. */
+  readonly #positions: readonly number[] | undefined;
+
+  constructor(
+    what: string,
+    model: HookedTransformer,
+    prompt: Prompt,
+    target: AttributionTarget,
+    name: string,
+  ) {
+    const core = coreOf(model, what);
+    kindOf(what, target, kinds, name, ["positions"]);
+    if ("batch" in target) throw argument(what, "no batch (there is one prompt)", name, "one");
+    if ("metric" in target) {
+      if (typeof target.metric !== "function") {
+        throw argument(what, "a function of the logits", `${name}.metric`, typeof target.metric);
+      }
+      this.#positions = target.positions?.map((position) => prompt.position(what, position));
+    } else this.#positions = [prompt.position(what, target.position ?? -1)];
+    if ("feature" in target) {
+      const { coder, feature } = target.feature ?? {};
+      const place = editPlace(what, core);
+      inputOf(place, `${name}.feature`, checkCoder(place, `${name}.feature`, coder));
+      checkFeature(what, feature, coder.cfg.dSae);
+    }
+    const isLogit = "logit" in target || "logitDiff" in target;
+    this.#terms = isLogit ? signedTokens(what, core, target) : [];
+    this.#what = what;
+    this.#model = model;
+    this.#target = target;
+  }
+
+  /** The target's value in each row. */
+  async of(
+    rows: PromptRows,
+    interventions: readonly AnyIntervention[] = [],
+  ): Promise<Float64Array> {
+    const options = { ...given(rows), interventions };
+    const target = this.#target;
+    if ("feature" in target) return this.#featureValues(target, rows, options);
+    const positions = this.#positions;
+    using logits = await this.#model.forward(rows.input, {
+      ...options,
+      ...(positions !== undefined && { positions }),
+    });
+    if ("metric" in target) {
+      const values = perRow(this.#what, logits, target.metric);
+      return tidy(() => values(logits).readSync("float64"));
+    }
+    const terms = this.#terms;
+    using chosen = logits.index(
+      2,
+      terms.map(({ token }) => token),
+    );
+    const read = await chosen.read("float64");
+    return Float64Array.from({ length: read.length / terms.length }, (_, row) =>
+      terms.reduce((sum, { sign }, i) => sum + sign * (read[row * terms.length + i] as number), 0),
+    );
+  }
+
+  /** As `runWithGradients` takes it: the sum over all rows. */
+  get summed(): { readonly target: GradientTarget; readonly positions?: readonly number[] } {
+    const target = this.#target;
+    if (!("metric" in target)) return { target };
+    const { metric } = target;
+    const summed: Metric = (logits) => perRow(this.#what, logits, metric)(logits).sum();
+    return {
+      target: { metric: summed },
+      ...(this.#positions !== undefined && { positions: this.#positions }),
+    };
+  }
+
+  async #featureValues(
+    { feature: { coder, feature } }: Omit<FeatureTarget, "batch">,
+    rows: PromptRows,
+    options: object,
+  ): Promise<Float64Array> {
+    const { hookName, dIn } = coder.cfg;
+    using run = await this.#model.runWithCache(rows.input, {
+      ...options,
+      names: [hookName],
+      logits: false,
+    });
+    return tidy(() => {
+      const act: Tensor = run.cache.get(hookName);
+      const [batch = 0, pos = 0] = act.shape;
+      const type = act.dtype === "float64" ? "float64" : "float32";
+      const at = act.reshape([batch, pos, dIn]).select(1, this.#positions?.[0] ?? pos - 1);
+      const direction = coder.direction(feature, "encoder").to(type);
+      const bias = coder.b_enc.select(0, feature).to(type);
+      return at.to(type).matmul(direction).add(bias).readSync("float64");
+    });
+  }
+}
+
+function given({ startAtLayer, coders, signal }: PromptRows) {
+  return { ...(startAtLayer !== undefined && { startAtLayer }), coders, signal };
+}
+
+/** A metric of each row by itself, [rows]: users write theirs for one prompt. */
+function perRow(what: string, { shape }: Tensor, metric: Metric) {
+  return (logits: Parameters<Metric>[0]): Tensor =>
+    stack(
+      Array.from({ length: shape[0] ?? 0 }, (_, row) => {
+        const one = logits.slice(0, row, row + 1) as typeof logits;
+        return callMetric(what, metric, one).reshape([]);
+      }),
+    );
+}

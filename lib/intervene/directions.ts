@@ -1,0 +1,102 @@
+import type { FeatureRef } from "../coder/coder.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { CheckedName } from "../hooks/index.js";
+import { shortly } from "../tensor/arguments.js";
+import {
+  checkFinite,
+  checkHook,
+  checkLength,
+  checkRef,
+  checkWhere,
+  copyVector,
+  isObject,
+} from "./checks.js";
+import type { Direction, InterventionOptions, Projection, Steering, Vector } from "./types.js";
+
+const where = ["positions", "batch"];
+
+export interface SteerOptions extends InterventionOptions {
+  /**
+   * Moves along the direction v̂ only until the projection x·v̂ is this, and not at all where it is
+   * reached: by min(α‖v‖, max(0, cap − x·v̂)), for α < 0 by max(α‖v‖, min(0, cap − x·v̂)). With
+   * α = ±Infinity that makes `cap` a floor or a ceiling of the projection.
+   */
+  readonly cap?: number | undefined;
+}
+
+/**
+ * Adds a direction: x + α·v. A feature's is its decoder row, at its coder's `hookNameOut`; nothing
+ * is encoded for it.
+ *
+ * @param target a feature, or a vector with as many numbers as the hook has for each position
+ *   (heads flattened); a Tensor is read at once
+ * @throws ARGUMENT, NOT_FOUND (the hook)
+ *
+ * @example
+ * const calm = steer(sae.feature(7), 40, { positions: { from: -1 } });
+ * await model.generate(text, { interventions: [calm] }).text();
+ */
+export function steer<const Name extends string = string>(
+  target: FeatureRef | { readonly hook: CheckedName<Name>; readonly vector: Vector },
+  coefficient: number,
+  options: SteerOptions = {},
+): Steering {
+  const what = "steer";
+  checkOptions(what, options, ["cap", ...where]);
+  const { cap } = options;
+  checkCoefficient(what, coefficient, cap);
+  const to = checkTarget(what, target);
+  if (cap !== undefined) {
+    checkFinite(what, "cap", cap);
+    if ("vector" in to) checkLength(what, to.vector);
+  }
+  return Object.freeze({
+    type: "steer",
+    target: to,
+    coefficient,
+    ...(cap !== undefined && { cap }),
+    ...checkWhere(what, options),
+  });
+}
+
+/**
+ * Takes a direction out: x − (x·v̂)v̂.
+ *
+ * @throws ARGUMENT, NOT_FOUND (the hook)
+ */
+export function project<const Name extends string>(
+  hook: CheckedName<Name>,
+  vector: Vector,
+  options: InterventionOptions = {},
+): Projection {
+  checkOptions("project", options, where);
+  const name = checkHook("project", hook);
+  const direction = copyVector("project", vector);
+  checkLength("project", direction);
+  return Object.freeze({
+    type: "project",
+    hook: name,
+    vector: direction,
+    ...checkWhere("project", options),
+  });
+}
+
+export function checkCoefficient(what: string, value: unknown, cap: number | undefined): void {
+  if (typeof value === "number" && !Number.isNaN(value)) {
+    if (Number.isFinite(value) || cap !== undefined) return;
+    const expected = "a finite number (an infinite one needs a cap to stop at)";
+    throw argument(what, expected, "coefficient", value);
+  }
+  throw argument(what, "a number", "coefficient", shortly(value));
+}
+
+function checkTarget(what: string, target: unknown): FeatureRef | Direction {
+  if (!isObject(target) || !("vector" in target)) {
+    if (isObject(target) && "coder" in target) return checkRef(what, target);
+    const expected = "a coder's feature, such as sae.feature(7), or {hook, vector}";
+    throw argument(what, expected, "target", shortly(target));
+  }
+  checkOptions(what, target, ["hook", "vector"]);
+  const { hook, vector } = target as { hook?: unknown; vector: Vector };
+  return Object.freeze({ hook: checkHook(what, hook), vector: copyVector(what, vector) });
+}

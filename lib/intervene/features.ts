@@ -1,0 +1,69 @@
+import type { FeatureRef } from "../coder/coder.js";
+import { checkOptions } from "../errors/check-options.js";
+import { checkFinite, checkRef, checkWhere } from "./checks.js";
+import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.js";
+
+const where = ["positions", "batch"];
+
+export interface AblateOptions extends InterventionOptions {
+  /** What the feature becomes: 0 (default), or its mean over a corpus. */
+  readonly to?: number | undefined;
+}
+
+/**
+ * Takes a feature out: x + (f′ − f)·W_dec with f′ = `to` (0 by default), at every chosen position,
+ * also where the feature is inactive. The coder's error stays; of a transcoder the change is added
+ * at `hookNameOut`. All edits of one coder's features are one step, at the place of the first.
+ *
+ * @throws ARGUMENT
+ *
+ * @example
+ * await model.forward(text, { interventions: [ablate(sae.feature(7))] });
+ */
+export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablation {
+  checkOptions("ablate", options, ["to", ...where]);
+  return Object.freeze({
+    type: "ablate",
+    target: checkRef("ablate", feature),
+    to: checkFinite("ablate", "to", options.to ?? 0),
+    ...checkWhere("ablate", options),
+  });
+}
+
+/**
+ * Holds a feature at a value, also where it is inactive: x + (f′ − f)·W_dec with f′ = `value`.
+ *
+ * @throws ARGUMENT
+ */
+export function clamp(
+  feature: FeatureRef,
+  value: number,
+  options: InterventionOptions = {},
+): Clamping {
+  checkOptions("clamp", options, where);
+  return Object.freeze({
+    type: "clamp",
+    target: checkRef("clamp", feature),
+    value: checkFinite("clamp", "value", value),
+    ...checkWhere("clamp", options),
+  });
+}
+
+/**
+ * Multiplies a feature where it is active: x + (f′ − f)·W_dec with f′ = `factor` · f.
+ *
+ * @throws ARGUMENT
+ */
+export function scale(
+  feature: FeatureRef,
+  factor: number,
+  options: InterventionOptions = {},
+): Scaling {
+  checkOptions("scale", options, where);
+  return Object.freeze({
+    type: "scale",
+    target: checkRef("scale", feature),
+    factor: checkFinite("scale", "factor", factor),
+    ...checkWhere("scale", options),
+  });
+}

@@ -1,0 +1,111 @@
+import { Coder, type FeatureRef } from "../coder/coder.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import { shortly } from "../tensor/arguments.js";
+import { findCoder } from "./coder-identity.js";
+import { project, steer } from "./directions.js";
+import { ablate, clamp, scale } from "./features.js";
+import {
+  type FeatureJson,
+  type InterventionJson,
+  parseInterventions,
+  pathOf,
+  type VectorJson,
+} from "./json-form.js";
+import type { AnyIntervention, InterventionOptions } from "./types.js";
+
+const what = "Intervention.fromJSON";
+
+/**
+ * Interventions from what `toJSON` made of them.
+ *
+ * @param options.coders where the coders of features are looked for, by release and id or by hook
+ *   and file
+ * @throws ARGUMENT naming the place of what is wrong; NOT_FOUND for a coder that is not among
+ *   `coders`
+ */
+export async function fromJSON(
+  json: unknown,
+  options: { readonly coders?: readonly Coder[] | undefined } = {},
+): Promise<AnyIntervention[]> {
+  checkOptions(what, options, ["coders"]);
+  const { coders = [] } = options;
+  if (!Array.isArray(coders) || !coders.every((coder) => coder instanceof Coder)) {
+    throw argument(what, "an array of coders", "coders", shortly(coders));
+  }
+  const { interventions } = parseInterventions(what, json);
+  const list: AnyIntervention[] = [];
+  for (const [i, entry] of interventions.entries()) {
+    const path = ["interventions", i];
+    try {
+      list.push(await read(entry, path, coders));
+    } catch (error) {
+      throw placed(path, error);
+    }
+  }
+  return list;
+}
+
+async function read(
+  entry: InterventionJson,
+  path: readonly PropertyKey[],
+  coders: readonly Coder[],
+): Promise<AnyIntervention> {
+  const where: InterventionOptions = {
+    ...(entry.positions !== undefined && { positions: entry.positions }),
+    ...(entry.batch !== undefined && { batch: entry.batch }),
+  };
+  const feature = (target: FeatureJson) => refOf(target, [...path, "target", "coder"], coders);
+  switch (entry.type) {
+    case "ablate":
+      return ablate(await feature(entry.target), { to: entry.to, ...where });
+    case "clamp":
+      return clamp(await feature(entry.target), entry.value, where);
+    case "scale":
+      return scale(await feature(entry.target), entry.factor, where);
+    case "steer": {
+      const { target, cap } = entry;
+      const to =
+        "vector" in target
+          ? { hook: target.hook, vector: vectorOf(target.vector, [...path, "target", "vector"]) }
+          : await feature(target);
+      return steer(to, Number(entry.coefficient), { ...(cap !== undefined && { cap }), ...where });
+    }
+    case "project":
+      return project(entry.hook, vectorOf(entry.vector, [...path, "vector"]), where);
+  }
+}
+
+async function refOf(
+  { coder: wanted, feature }: FeatureJson,
+  path: readonly PropertyKey[],
+  coders: readonly Coder[],
+): Promise<FeatureRef> {
+  const coder = await findCoder(what, wanted, coders);
+  if (coder !== undefined) return { coder, feature };
+  const got = coders.map(({ cfg }) => cfg.saeId ?? cfg.hookName).join(", ") || "none";
+  throw new GemlensError(
+    "NOT_FOUND",
+    `${what}: expected the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders, got ${got}`,
+    { path: pathOf(path), coder: wanted },
+  );
+}
+
+function vectorOf({ length, base64 }: VectorJson, path: readonly PropertyKey[]): Float32Array {
+  const bytes = Buffer.from(base64, "base64");
+  if (bytes.length !== length * 4) {
+    const got = `${bytes.length} of them`;
+    throw argument(what, `${length * 4} bytes`, `${pathOf(path)}.base64`, got, {
+      path: pathOf(path),
+    });
+  }
+  return Float32Array.from({ length }, (_, i) => bytes.readFloatLE(i * 4));
+}
+
+/** An error of the intervention itself, with the place that it came from. */
+function placed(path: readonly PropertyKey[], error: unknown): unknown {
+  if (!GemlensError.is(error) || error.message.startsWith(what)) return error;
+  const place = pathOf(path);
+  const message = `${what}: ${place}: ${error.message}`;
+  return new GemlensError(error.code, message, { ...error.fields, path: place }, error);
+}

@@ -1,0 +1,152 @@
+import { RowLayout } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { handleOf, isTensor, originOf } from "../tensor/internal.js";
+import type { EditPlace } from "./edit-place.js";
+import { sizesAt } from "./point-shape.js";
+import { cellOf, chosen, type RunRows, stretchOf } from "./run-rows.js";
+import type { Patching, Positions } from "./types.js";
+
+/** Where the rows of a patch's source lie. */
+export interface PatchSource {
+  readonly layout: RowLayout;
+  /** The point has one row of keys for each query. */
+  readonly isPattern: boolean;
+}
+
+/** Checks a patch's source and heads against the point where it goes. */
+export function resolveSource(
+  place: EditPlace,
+  use: string,
+  patch: Patching,
+  point: ResolvedPoint,
+): PatchSource {
+  const { what, cfg } = place;
+  const { source, heads } = patch;
+  if (!isTensor(source)) throw argument(what, "a Tensor", `${use}.source`, typeof source);
+  handleOf(source, what, `${use}.source`);
+  const isPattern = point.axes.includes("key_pos");
+  const sizes = sizesAt(point, cfg);
+  const { shape, device } = source;
+  const fits =
+    shape.length === sizes.length && sizes.every((n, i) => n === undefined || n === shape[i]);
+  if (!fits) {
+    const wanted = sizes.map((size, i) => size ?? point.axes[i]).join(", ");
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected [${wanted}] for the source of ${use} (${point.name}), got [${shape.join(", ")}]`,
+      { expected: wanted, got: shape, hook: point.name },
+    );
+  }
+  if (device !== cfg.device) {
+    throw new GemlensError(
+      "DEVICE",
+      `${what}: expected a source on ${cfg.device} for ${use}, got one on ${device}`,
+      { expected: cfg.device, got: device },
+    );
+  }
+  const axis = point.axes.indexOf("head_index");
+  const most = axis < 0 ? 0 : (sizes[axis] as number);
+  const wrong = heads?.find((head) => head >= most);
+  if (wrong !== undefined) {
+    const expected = axis < 0 ? `none (${point.name} has no heads)` : `heads in [0, ${most})`;
+    throw argument(what, expected, `${use}.heads`, wrong);
+  }
+  const [batch = 0, pos = 0] = [shape[0], shape[isPattern ? 2 : 1]];
+  const mask = originOf(source)?.mask;
+  const layout = new RowLayout(batch, pos, mask?.length === batch * pos ? mask : undefined);
+  return { layout, isPattern };
+}
+
+/** Refuses rows and positions that the source does not have, before anything runs. */
+export function checkSource(
+  what: string,
+  use: string,
+  { layout, isPattern }: PatchSource,
+  positions: Positions | undefined,
+  among: readonly number[],
+  rows: RunRows,
+): void {
+  const { batch } = rows.layout;
+  if (layout.batch !== 1 && layout.batch !== batch) {
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected a source of ${batch === 1 ? "1 row" : `1 or ${batch} rows`} for ${use}, got ${layout.batch}`,
+      { expected: batch, got: layout.batch },
+    );
+  }
+  for (const row of among) {
+    const prompt = rows.layout.length(row);
+    const length = layout.length(sourceRow(layout, row));
+    const wanted = chosen(positions, 0, prompt + rows.more, prompt);
+    const lacks = wanted.find((position) => position >= length);
+    if (lacks !== undefined) {
+      const places = rows.step === undefined ? prompt : `${prompt} and ${rows.more} generated`;
+      throw argument(
+        what,
+        `positions that the source has (${length} of row ${row})`,
+        `${use}.positions`,
+        `position ${lacks} of ${places}: say which with {positions}`,
+        { row, length: prompt, sourceLength: length },
+      );
+    }
+    if (isPattern) checkPattern(what, use, layout, row, wanted, rows);
+  }
+}
+
+/** Keys are columns: they must mean the same tokens in both runs. */
+function checkPattern(
+  what: string,
+  use: string,
+  layout: RowLayout,
+  row: number,
+  wanted: readonly number[],
+  rows: RunRows,
+): void {
+  const prompt = rows.layout;
+  const from = sourceRow(layout, row);
+  const same =
+    layout.pos === prompt.pos &&
+    layout.length(from) === prompt.length(row) &&
+    layout.column(what, from, 0) === prompt.column(what, row, 0);
+  if (!same) {
+    const describe = (rows: RowLayout, r: number) =>
+      `${rows.length(r)} of ${rows.pos} columns from ${rows.column(what, r, 0)}`;
+    throw argument(
+      what,
+      `the run's own padding (${describe(prompt, row)}) for attention patterns`,
+      `the source of ${use}`,
+      describe(layout, from),
+    );
+  }
+  const behind = wanted.find((position) => position >= prompt.length(row));
+  if (behind === undefined) return;
+  throw argument(what, "positions of the prompt", `${use}.positions`, behind);
+}
+
+/** The native rows that are patched, and those of the source that go there. */
+export function patchRows(
+  { layout }: PatchSource,
+  positions: Positions | undefined,
+  among: readonly number[],
+  rows: RunRows,
+): { rows: Int32Array; sourceRows: Int32Array } {
+  const cells: number[] = [];
+  const sources: number[] = [];
+  for (const row of among) {
+    const from = sourceRow(layout, row);
+    const [first, count] = stretchOf(rows, row);
+    const prompt = rows.layout.length(row);
+    const start = from * layout.pos + layout.column("patch", from, 0);
+    for (const position of chosen(positions, first, first + count, prompt)) {
+      cells.push(cellOf(rows, row, position));
+      sources.push(start + position);
+    }
+  }
+  return { rows: Int32Array.from(cells), sourceRows: Int32Array.from(sources) };
+}
+
+function sourceRow(layout: RowLayout, row: number): number {
+  return layout.batch === 1 ? 0 : row;
+}

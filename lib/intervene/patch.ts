@@ -1,0 +1,100 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { ActivationCache, type AxesOf, type CheckedKey, type CheckedName } from "../hooks/index.js";
+import { keepBeyond } from "../native/scope.js";
+import { shortly } from "../tensor/arguments.js";
+import type { Tensor } from "../tensor/index.js";
+import { isTensor, originOf, setOrigin } from "../tensor/internal.js";
+import { checkHook, checkWhere } from "./checks.js";
+import type { InterventionOptions, Patching } from "./types.js";
+
+export interface PatchOptions extends InterventionOptions {
+  /** Heads that are patched, at a hook that has some. Default: all. */
+  readonly heads?: number | readonly number[] | undefined;
+}
+
+/** A hook's name that a cache of `Names` has or may have. */
+type NameIn<Name extends string, Names extends string> =
+  CheckedKey<Name, Names> extends Name ? CheckedName<Name> : Names;
+
+/**
+ * Puts in what another run had at a hook, at the same positions: the third token of the run's row
+ * gets what the third of the source's row had, whatever the padding. Default: every real token of
+ * the run's row, which the source must have. A source of one row serves all rows, else row goes by
+ * row. Positions of attention patterns and scores are queries; there both runs must have the same
+ * padding.
+ *
+ * The intervention holds the activation's memory (disposing the cache is fine) until it is garbage;
+ * `intervention.source.dispose()` gives it back at once.
+ *
+ * @throws ARGUMENT; NOT_FOUND for a hook that the cache does not have
+ *
+ * @example
+ * using clean = await model.runWithCache(a, { names: ["blocks.2.attn.hook_z"], logits: false });
+ * await model.forward(b, { interventions: [patch("blocks.2.attn.hook_z", clean.cache, { heads: 3 })] });
+ */
+export function patch<const Name extends string, Names extends string>(
+  hook: NameIn<Name, Names>,
+  source: ActivationCache<Names>,
+  options?: PatchOptions,
+): Patching;
+export function patch<const Name extends string>(
+  hook: CheckedName<Name>,
+  source: Tensor<AxesOf<Name>>,
+  options?: PatchOptions,
+): Patching;
+export function patch(
+  hook: string,
+  source: ActivationCache | Tensor,
+  options: PatchOptions = {},
+): Patching {
+  checkOptions("patch", options, ["heads", "positions", "batch"]);
+  const name = checkHook("patch", hook);
+  const { heads } = options;
+  const where = {
+    ...(heads !== undefined && { heads: checkHeads(heads) }),
+    ...checkWhere("patch", options),
+  };
+  return Object.freeze({ type: "patch", hook: name, source: held(name, source), ...where });
+}
+
+/**
+ * Holds hooks at what they were in another run: a {@link patch} of each at every position. Attention
+ * patterns, norm scales, MLP outputs.
+ *
+ * @param points the hooks' names, or a predicate over those that the cache has
+ */
+export function freeze<const Name extends string, Names extends string>(
+  points: readonly NameIn<Name, Names>[] | ((name: string) => boolean),
+  cache: ActivationCache<Names>,
+): Patching[] {
+  if (!(cache instanceof ActivationCache)) {
+    throw argument("freeze", "the cache of a run", "cache", shortly(cache));
+  }
+  if (typeof points !== "function" && !Array.isArray(points)) {
+    throw argument("freeze", "names of hooks, or a predicate", "points", shortly(points));
+  }
+  const names: readonly string[] =
+    typeof points === "function" ? cache.names.filter(points) : points;
+  return names.map((name) => patch(name, cache as unknown as ActivationCache));
+}
+
+/** The tensor under a handle of our own, remembering the padding of the run it comes from. */
+function held(hook: string, source: ActivationCache | Tensor): Tensor {
+  const tensor = source instanceof ActivationCache ? source.get(hook) : source;
+  if (!isTensor(tensor)) {
+    throw argument("patch", "the cache of a run, or a Tensor", "source", shortly(source));
+  }
+  const own = tensor.reshape(tensor.shape);
+  keepBeyond(own);
+  setOrigin(own, originOf(tensor));
+  return own;
+}
+
+function checkHeads(heads: number | readonly number[]): readonly number[] {
+  const list: readonly unknown[] = Array.isArray(heads) ? heads : [heads];
+  const wrong = list.find((head) => !Number.isSafeInteger(head) || (head as number) < 0);
+  if (list.length === 0 || wrong !== undefined || list.includes(undefined)) {
+    throw argument("patch", "heads, counted from 0", "heads", shortly(heads));
+  }
+  return Object.freeze([...new Set(list as readonly number[])].sort((a, b) => a - b));
+}

@@ -1,0 +1,220 @@
+import { coderHandle, type FeatureRef } from "../coder/coder.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { NativeIntervention, TensorHandle } from "../native/addon.js";
+import { call } from "../native/call.js";
+import { disown, tidy } from "../native/scope.js";
+import { shortly } from "../tensor/arguments.js";
+import { handleOf } from "../tensor/internal.js";
+import { checkFinite, checkLength, checkRef, checkWhere, isObject } from "./checks.js";
+import { checkCoefficient } from "./directions.js";
+import { checkCoder, type EditPlace, outputOf, pointsOf } from "./edit-place.js";
+import { checkSource, type PatchSource, resolveSource } from "./patch-source.js";
+import { widthAt } from "./point-shape.js";
+import { batchOf, checkListed, type RunRows } from "./run-rows.js";
+import type {
+  Ablation,
+  AnyIntervention,
+  Clamping,
+  Direction,
+  InterventionOptions,
+  Patching,
+  Projection,
+  Scaling,
+  Steering,
+} from "./types.js";
+
+/** Makes native handles that live as long as the edits. */
+type Keep = (vector: TensorHandle) => TensorHandle;
+
+/** An intervention that was checked against a model. */
+export interface ResolvedAction {
+  /** How messages name it. */
+  readonly use: string;
+  readonly point: ResolvedPoint;
+  /** Where the value changes; another than `point` for a transcoder's features. */
+  readonly pointOut: ResolvedPoint;
+  readonly where: InterventionOptions;
+  /** Its native form without rows. */
+  readonly native: (keep: Keep) => NativeIntervention;
+  readonly source?: PatchSource;
+}
+
+type Parts = Omit<ResolvedAction, "use" | "where">;
+
+export function resolveActions(
+  place: EditPlace,
+  interventions: readonly AnyIntervention[] | undefined,
+): ResolvedAction[] {
+  const { what } = place;
+  if (interventions === undefined) return [];
+  if (!Array.isArray(interventions)) {
+    throw argument(what, "an array of interventions", "interventions", shortly(interventions));
+  }
+  return interventions.map((entry: AnyIntervention, i) => {
+    const use = `interventions[${i}]`;
+    const where = checkWhere(`${what}: ${use}`, isObject(entry) ? entry : {});
+    return { use, where, ...partsOf(place, use, entry) };
+  });
+}
+
+/** Checks an intervention's rows and positions against those of a run. */
+export function checkAction(what: string, action: ResolvedAction, rows: RunRows): void {
+  const { use, where, source } = action;
+  const among = batchOf(what, use, where.batch, rows.layout);
+  checkListed(what, use, where.positions, among, rows);
+  if (source !== undefined) checkSource(what, use, source, where.positions, among, rows);
+}
+
+// Interventions may also be written by hand, or spread from others: all is checked again.
+function partsOf(place: EditPlace, use: string, entry: AnyIntervention): Parts {
+  switch (isObject(entry) ? entry.type : undefined) {
+    case "ablate": {
+      const { target, to } = entry as Ablation;
+      return featureEdit(place, use, target, "set", { to });
+    }
+    case "clamp": {
+      const { target, value } = entry as Clamping;
+      return featureEdit(place, use, target, "set", { value });
+    }
+    case "scale": {
+      const { target, factor } = entry as Scaling;
+      return featureEdit(place, use, target, "scale", { factor });
+    }
+    case "steer":
+      return steering(place, use, entry as Steering);
+    case "project":
+      return projection(place, use, entry as Projection);
+    case "patch":
+      return patching(place, use, entry as Patching);
+    default: {
+      const types = "one with the type ablate, clamp, scale, steer, project or patch";
+      const type = isObject(entry) ? (entry as { type?: unknown }).type : entry;
+      throw argument(place.what, types, use, shortly(type));
+    }
+  }
+}
+
+function featureEdit(
+  place: EditPlace,
+  use: string,
+  target: FeatureRef,
+  op: "set" | "scale",
+  amount: Readonly<Record<string, number>>,
+): Parts {
+  const what = `${place.what}: ${use}`;
+  const { coder, feature } = checkRef(what, target);
+  const [[name, given] = ["value", undefined]] = Object.entries(amount);
+  const value = checkFinite(what, name, given);
+  const { point, pointOut } = pointsOf(place, use, checkCoder(place, use, coder));
+  const native = () => ({
+    kind: "feature" as const,
+    coder: coderHandle(coder, place.what),
+    point: point.id,
+    pointOut: pointOut.id,
+    op,
+    feature,
+    value,
+  });
+  return { point, pointOut, native };
+}
+
+function steering(place: EditPlace, use: string, entry: Steering): Parts {
+  const what = `${place.what}: ${use}`;
+  const { target, coefficient, cap } = entry;
+  if (cap !== undefined) checkFinite(what, "cap", cap);
+  checkCoefficient(what, coefficient, cap);
+  const isDirection = isObject(target) && "vector" in target;
+  const at = isDirection ? directionAt(place, use, target) : decoderRow(place, use, target);
+  if (cap !== undefined) {
+    if (isDirection) checkLength(what, target.vector);
+    else checkWrites(what, target);
+  }
+  const native = (keep: Keep) => ({
+    kind: "steer" as const,
+    point: at.point.id,
+    vector: keep(at.vector()),
+    coefficient,
+    ...(cap !== undefined && { cap }),
+  });
+  return { point: at.point, pointOut: at.point, native };
+}
+
+/** A cap is a projection on the decoder row, which must have a length. */
+function checkWrites(what: string, { coder, feature }: FeatureRef): void {
+  const length = tidy(() => coder.direction(feature).norm().item());
+  if (length !== 0) return;
+  throw argument(what, "a feature that writes something", "target", `${feature} (zeros)`);
+}
+
+function projection(place: EditPlace, use: string, entry: Projection): Parts {
+  const { point, vector } = directionAt(place, use, entry);
+  checkLength(`${place.what}: ${use}`, entry.vector);
+  const native = (keep: Keep) => ({
+    kind: "project" as const,
+    point: point.id,
+    vector: keep(vector()),
+  });
+  return { point, pointOut: point, native };
+}
+
+function patching(place: EditPlace, use: string, entry: Patching): Parts {
+  const point = place.table.resolve(entry.hook, `${place.what}: ${use}`);
+  place.reach(use, point);
+  const source = resolveSource(place, use, entry, point);
+  const { heads } = entry;
+  const native = () => ({
+    kind: "patch" as const,
+    point: point.id,
+    source: handleOf(entry.source, place.what, `the source of ${use}`),
+    rows: new Int32Array(0),
+    sourceRows: new Int32Array(0),
+    ...(heads !== undefined && { heads: Int32Array.from(heads) }),
+  });
+  return { point, pointOut: point, native, source };
+}
+
+interface VectorAt {
+  readonly point: ResolvedPoint;
+  /** A new handle. */
+  readonly vector: () => TensorHandle;
+}
+
+function directionAt(place: EditPlace, use: string, { hook, vector }: Direction): VectorAt {
+  const { what, table, cfg } = place;
+  const point = table.resolve(hook, `${what}: ${use}`);
+  place.reach(use, point);
+  const width = widthAt(point, cfg);
+  if (!(vector instanceof Float32Array)) {
+    throw argument(what, "a Float32Array", `${use}.vector`, shortly(vector));
+  }
+  if (width === undefined) {
+    throw argument(what, "a point with a vector at each position", use, point.name);
+  }
+  if (vector.length !== width) {
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected ${width} numbers for the vector of ${use} (${point.name}), got ${vector.length}`,
+      { expected: width, got: vector.length, hook: point.name },
+    );
+  }
+  return {
+    point,
+    vector: () => call(what, (addon) => addon.tensorFrom(vector, [width], "float32", cfg.device)),
+  };
+}
+
+function decoderRow(place: EditPlace, use: string, target: FeatureRef): VectorAt {
+  const { what } = place;
+  const { coder, feature } = checkRef(`${what}: ${use}`, target);
+  const point = outputOf(place, use, checkCoder(place, use, coder));
+  return {
+    point,
+    vector: () => {
+      const row = coder.direction(feature);
+      disown(row);
+      return handleOf(row, what);
+    },
+  };
+}

@@ -1,0 +1,135 @@
+import type { RowLayout } from "../coder/row-layout.js";
+import { argument } from "../errors/check-options.js";
+import type { InterventionOptions, Positions } from "./types.js";
+
+/** Which positions of its rows one native run computes: all of them, or those of one step. */
+export interface RunRows {
+  /** The rows that positions count in: of a generation, its prompts. */
+  readonly layout: RowLayout;
+  /** Columns of the native run. */
+  readonly pos: number;
+  /** In a generation 0 for the prompts, then 1, 2 …; undefined for a run by itself. */
+  readonly step: number | undefined;
+  /** Positions that a generation computes in each row after its prompt, all steps together. */
+  readonly more: number;
+}
+
+/** A run by itself. */
+export function wholeRun(layout: RowLayout): RunRows {
+  return { layout, pos: layout.pos, step: undefined, more: 0 };
+}
+
+/** One step of a generation of `steps` tokens; the last of them is drawn, but never computed on. */
+export function stepOf(layout: RowLayout, step: number, steps: number): RunRows {
+  return { layout, pos: step === 0 ? layout.pos : 1, step, more: Math.max(steps - 1, 0) };
+}
+
+/** The first position of a row that this run computes, and how many. */
+export function stretchOf({ layout, step = 0 }: RunRows, row: number): readonly [number, number] {
+  const prompt = layout.length(row);
+  return step === 0 ? [0, prompt] : [prompt + step - 1, 1];
+}
+
+/** The flattened row that a native run has for a position of a row. */
+export function cellOf(rows: RunRows, row: number, position: number): number {
+  const { layout, pos, step = 0 } = rows;
+  return step === 0 ? row * pos + layout.column("positions", row, 0) + position : row;
+}
+
+/** The rows of the batch that are chosen, ascending. ARGUMENT for one that is not there. */
+export function batchOf(
+  what: string,
+  use: string,
+  batch: InterventionOptions["batch"],
+  layout: RowLayout,
+): readonly number[] {
+  if (batch === undefined) return Array.from({ length: layout.batch }, (_, row) => row);
+  const rows = typeof batch === "number" ? [batch] : [...new Set(batch)].sort((a, b) => a - b);
+  for (const row of rows) {
+    if (row < layout.batch) continue;
+    throw argument(what, `rows in [0, ${layout.batch})`, `${use}.batch`, row);
+  }
+  return rows;
+}
+
+/** The positions in [low, high) that are chosen, ascending; negative ones count from `end`. */
+export function chosen(
+  positions: Positions | undefined,
+  low: number,
+  high: number,
+  end: number,
+): number[] {
+  const inside = (position: number) => position >= low && position < high;
+  const fromStart = (position: number) => (position < 0 ? position + end : position);
+  if (typeof positions === "number") return [fromStart(positions)].filter(inside);
+  if (isList(positions)) {
+    return [...new Set(positions.map(fromStart))].filter(inside).sort((a, b) => a - b);
+  }
+  const first = Math.max(low, positions === undefined ? low : fromStart(positions.from));
+  const last = Math.min(high, positions?.to === undefined ? high : fromStart(positions.to));
+  return Array.from({ length: Math.max(last - first, 0) }, (_, i) => first + i);
+}
+
+/** Refuses listed positions that a row does not have; a generation's rows have no end. */
+export function checkListed(
+  what: string,
+  use: string,
+  positions: Positions | undefined,
+  rows: readonly number[],
+  { layout, step }: RunRows,
+): void {
+  if (typeof positions !== "number" && !isList(positions)) return;
+  for (const row of rows) {
+    const length = layout.length(row);
+    const wrong = [positions]
+      .flat()
+      .find((position) => position < -length || (step === undefined && position >= length));
+    if (wrong === undefined) continue;
+    const range = step === undefined ? `[-${length}, ${length})` : `[-${length}, …)`;
+    throw argument(what, `positions in ${range} (row ${row})`, `${use}.positions`, wrong, {
+      row,
+      length,
+    });
+  }
+}
+
+/** The native run's rows that are chosen, ascending; undefined for all. */
+export function cellsOf(
+  { positions, batch }: InterventionOptions,
+  among: readonly number[],
+  rows: RunRows,
+): Int32Array | undefined {
+  if (positions === undefined && batch === undefined) return undefined;
+  const cells: number[] = [];
+  let all = among.length === rows.layout.batch;
+  for (const row of among) {
+    const [first, count] = stretchOf(rows, row);
+    const here = chosen(positions, first, first + count, rows.layout.length(row));
+    all &&= here.length === count;
+    for (const position of here) cells.push(cellOf(rows, row, position));
+  }
+  return all ? undefined : Int32Array.from(cells);
+}
+
+/** Whether every later step of a generation chooses in these rows what `rows`' step does. */
+export function isSettled(
+  positions: Positions | undefined,
+  among: readonly number[],
+  rows: RunRows,
+): boolean {
+  if (rows.step === undefined || rows.step === 0) return false;
+  return among.every((row) => {
+    const [now] = stretchOf(rows, row);
+    const end = rows.layout.length(row);
+    if (typeof positions === "number" || isList(positions)) {
+      return [positions].flat().every((position) => position < now);
+    }
+    const { from = 0, to } = positions ?? {};
+    const reached = (position: number) => (position < 0 ? position + end : position) <= now;
+    return to === undefined ? reached(from) : reached(to);
+  });
+}
+
+function isList(positions: Positions | undefined): positions is readonly number[] {
+  return Array.isArray(positions);
+}

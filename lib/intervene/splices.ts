@@ -1,0 +1,71 @@
+import { Coder, coderHandle } from "../coder/coder.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { NativeSplice } from "../native/addon.js";
+import { shortly } from "../tensor/arguments.js";
+import { isObject } from "./checks.js";
+import { checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
+import type { CoderSplice } from "./types.js";
+
+/** A splice that was checked against a model. */
+export interface ResolvedSplice {
+  readonly coder: Coder;
+  readonly point: ResolvedPoint;
+  readonly pointOut: ResolvedPoint;
+  readonly errorTerm: boolean;
+  readonly excludeSpecialTokens: boolean;
+}
+
+export function resolveSplices(
+  place: EditPlace,
+  coders: readonly CoderSplice[] | undefined,
+): ResolvedSplice[] {
+  const { what } = place;
+  if (coders === undefined) return [];
+  if (!Array.isArray(coders)) throw argument(what, "an array of coders", "coders", shortly(coders));
+  const splices = coders.map((entry, i) => resolveSplice(place, `coders[${i}]`, entry));
+  for (const [i, { coder }] of splices.entries()) {
+    if (splices.findIndex((other) => other.coder === coder) === i) continue;
+    throw argument(what, "each coder once", `coders[${i}]`, "one that is there already");
+  }
+  return splices;
+}
+
+function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedSplice {
+  const { what } = place;
+  const bare = entry instanceof Coder;
+  if (!bare && isObject(entry) && "coder" in entry) {
+    checkOptions(`${what}: ${use}`, entry, ["coder", "errorTerm", "excludeSpecialTokens"]);
+  }
+  const splice = bare || !isObject(entry) ? { coder: entry } : (entry as Record<string, unknown>);
+  const coder = checkCoder(place, use, splice["coder"]);
+  const flag = (name: string, fallback: boolean): boolean => {
+    const value = splice[name] ?? fallback;
+    if (typeof value === "boolean") return value;
+    throw argument(what, "true or false", `${use}.${name}`, shortly(value));
+  };
+  return {
+    coder,
+    ...pointsOf(place, use, coder),
+    errorTerm: flag("errorTerm", true),
+    excludeSpecialTokens: flag("excludeSpecialTokens", false),
+  };
+}
+
+export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice {
+  return {
+    coder: coderHandle(splice.coder, what),
+    point: splice.point.id,
+    pointOut: splice.pointOut.id,
+    errorTerm: splice.errorTerm,
+  };
+}
+
+/** Flattened rows of a run whose token is special, ascending. */
+export function specialCells(tokens: Int32Array, special: ReadonlySet<number>): Int32Array {
+  const cells: number[] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    if (special.has(tokens[i] as number)) cells.push(i);
+  }
+  return Int32Array.from(cells);
+}

@@ -1,0 +1,106 @@
+import type { FeatureRef } from "../coder/coder.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import { shortly } from "../tensor/arguments.js";
+import { isObject } from "./checks.js";
+import { identityOf } from "./coder-identity.js";
+import type { FeatureJson, InterventionJson, InterventionsJson, VectorJson } from "./json-form.js";
+import type {
+  Ablation,
+  AnyIntervention,
+  Clamping,
+  Direction,
+  InterventionOptions,
+  Projection,
+  Scaling,
+  Steering,
+} from "./types.js";
+
+const what = "Intervention.toJSON";
+
+type WhereJson = Pick<InterventionJson, "positions" | "batch">;
+
+/**
+ * Interventions as plain data for `JSON.stringify`. A feature's coder is named by release and id
+ * where it is a published one in the Hugging Face cache, else by its hook and the SHA-256 of its
+ * file.
+ *
+ * @throws UNSUPPORTED for `patch`, which has a tensor of another run; NOT_FOUND for a coder whose
+ *   file is gone
+ */
+export async function toJSON(list: readonly AnyIntervention[]): Promise<InterventionsJson> {
+  if (!Array.isArray(list)) {
+    throw argument(what, "an array of interventions", "interventions", shortly(list));
+  }
+  const interventions: InterventionJson[] = [];
+  for (const [i, entry] of (list as readonly AnyIntervention[]).entries()) {
+    interventions.push(await entryToJSON(`interventions[${i}]`, entry));
+  }
+  return { version: 1, interventions };
+}
+
+async function entryToJSON(use: string, entry: AnyIntervention): Promise<InterventionJson> {
+  switch (isObject(entry) ? entry.type : undefined) {
+    case "ablate": {
+      const { target, to, ...rest } = entry as Ablation;
+      return { type: "ablate", target: await featureToJSON(target), to, ...whereToJSON(rest) };
+    }
+    case "clamp": {
+      const { target, value, ...rest } = entry as Clamping;
+      return { type: "clamp", target: await featureToJSON(target), value, ...whereToJSON(rest) };
+    }
+    case "scale": {
+      const { target, factor, ...rest } = entry as Scaling;
+      return { type: "scale", target: await featureToJSON(target), factor, ...whereToJSON(rest) };
+    }
+    case "steer":
+      return steeringToJSON(entry as Steering);
+    case "project":
+      return {
+        type: "project",
+        ...directionToJSON(entry as Projection),
+        ...whereToJSON(entry as Projection),
+      };
+    case "patch":
+      throw new GemlensError(
+        "UNSUPPORTED",
+        `${what}: ${use} is a patch: the tensor of another run is not written`,
+        { use },
+      );
+    default:
+      throw argument(what, "an intervention", use, shortly(entry));
+  }
+}
+
+async function steeringToJSON(entry: Steering): Promise<InterventionJson> {
+  const { target, coefficient, cap } = entry;
+  return {
+    type: "steer",
+    target: "vector" in target ? directionToJSON(target) : await featureToJSON(target),
+    // JSON has no infinity.
+    coefficient: Number.isFinite(coefficient)
+      ? coefficient
+      : coefficient > 0
+        ? "Infinity"
+        : "-Infinity",
+    ...(cap !== undefined && { cap }),
+    ...whereToJSON(entry),
+  };
+}
+
+function whereToJSON({ positions, batch }: InterventionOptions): WhereJson {
+  return {
+    ...(positions !== undefined && { positions: structuredClone(positions) }),
+    ...(batch !== undefined && { batch: structuredClone(batch) }),
+  };
+}
+
+async function featureToJSON({ coder, feature }: FeatureRef): Promise<FeatureJson> {
+  return { coder: await identityOf(what, coder), feature };
+}
+
+function directionToJSON({ hook, vector }: Direction): { hook: string; vector: VectorJson } {
+  const bytes = Buffer.alloc(vector.length * 4);
+  for (const [i, value] of vector.entries()) bytes.writeFloatLE(value, i * 4);
+  return { hook, vector: { length: vector.length, base64: bytes.toString("base64") } };
+}

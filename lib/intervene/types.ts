@@ -1,0 +1,98 @@
+import type { Coder, FeatureRef } from "../coder/coder.js";
+import type { Tensor } from "../tensor/index.js";
+
+/**
+ * Which positions of a row something acts on; left out: every real token. Positions count a row's
+ * real tokens, negative ones from its end; a stretch ends before `to`, without one at the row's
+ * end. In `generate` they count in the prompt, and go on into the generated tokens: those that a
+ * list names, and those that a stretch without `to` (or none given) reaches.
+ */
+export type Positions =
+  | number
+  | readonly number[]
+  | { readonly from: number; readonly to?: number | undefined };
+
+export interface InterventionOptions {
+  readonly positions?: Positions | undefined;
+  /** Rows of the batch. Default: all. */
+  readonly batch?: number | readonly number[] | undefined;
+}
+
+/** Numbers that make a direction: they are copied. */
+export type Vector = Tensor | Float32Array | readonly number[];
+
+/** A direction at a hook point. */
+export interface Direction {
+  readonly hook: string;
+  /** As many numbers as the point has for each position, heads flattened. */
+  readonly vector: Float32Array;
+}
+
+/** A feature becomes `to` wherever it is chosen. */
+export interface Ablation extends InterventionOptions {
+  readonly type: "ablate";
+  readonly target: FeatureRef;
+  readonly to: number;
+}
+
+/** A feature becomes `value`, also where it is inactive. */
+export interface Clamping extends InterventionOptions {
+  readonly type: "clamp";
+  readonly target: FeatureRef;
+  readonly value: number;
+}
+
+/** A feature becomes `factor` times what it is. */
+export interface Scaling extends InterventionOptions {
+  readonly type: "scale";
+  readonly target: FeatureRef;
+  readonly factor: number;
+}
+
+/** A direction is added. */
+export interface Steering extends InterventionOptions {
+  readonly type: "steer";
+  /** A feature stands for its decoder row at its coder's `hookNameOut`. */
+  readonly target: FeatureRef | Direction;
+  readonly coefficient: number;
+  readonly cap?: number;
+}
+
+/** A direction is taken out. */
+export interface Projection extends InterventionOptions, Direction {
+  readonly type: "project";
+}
+
+/** An activation is put in from another run. */
+export interface Patching extends InterventionOptions {
+  readonly type: "patch";
+  readonly hook: string;
+  /** Shares the memory of what was given; it stays until the intervention is garbage, or disposed. */
+  readonly source: Tensor;
+  readonly heads?: readonly number[];
+}
+
+export type AnyIntervention = Ablation | Clamping | Scaling | Steering | Projection | Patching;
+
+/** A coder put in the place of what it rebuilds. */
+export interface Splice {
+  readonly coder: Coder;
+  /**
+   * Whether what the coder does not rebuild is added, so that only changes of its features show.
+   * Default true; without, the bare reconstruction goes on (a transcoder's skip included).
+   */
+  readonly errorTerm?: boolean | undefined;
+  /** Special tokens (BOS, padding, turns …) pass untouched, also by edits of this coder. */
+  readonly excludeSpecialTokens?: boolean | undefined;
+}
+
+/** What `coders` takes: a coder stands for itself with its error term. */
+export type CoderSplice = Coder | Splice;
+
+/** What runs take to change what they compute. */
+export interface RunEditOptions {
+  /** Coders put in at their hooks, in this order: before interventions and hooks. */
+  readonly coders?: readonly CoderSplice[] | undefined;
+  /** In this order at each hook, after coders and before JavaScript hooks. */
+  readonly interventions?: readonly AnyIntervention[] | undefined;
+}

@@ -1,0 +1,54 @@
+import type { Coder } from "../coder/coder.js";
+import type { CanonicalHookName, CheckedName, Hook } from "../hooks/index.js";
+import type { RunEditOptions } from "../intervene/index.js";
+import type { SamplingOptions } from "./sampling.js";
+
+/** What each token keeps of the run that drew it. */
+export interface RecordOptions<Names extends string = string> {
+  /** Activations: names, or a predicate over all of the model's. They are those that went on. */
+  readonly names?:
+    | readonly CheckedName<Names>[]
+    | ((name: CanonicalHookName) => boolean)
+    | undefined;
+  /** Coders that are read; of one in `coders`, the features as edited. */
+  readonly features?: readonly Coder[] | undefined;
+  /** The logits that the token was drawn from, before temperature and the like. */
+  readonly logits?: boolean | undefined;
+}
+
+/** {@link RecordOptions} with the logits among them. */
+export interface RecordWithLogits<Names extends string> extends RecordOptions<Names> {
+  readonly logits: true;
+}
+
+/** What `generate` takes, whether something is recorded or not. */
+export interface GenerateSettings extends SamplingOptions, RunEditOptions {
+  /** Default 20. Generation also ends where the model's context is full. */
+  readonly maxNewTokens?: number | undefined;
+  /** End a row at the model's end tokens. Default true. */
+  readonly stopAtEos?: boolean | undefined;
+  /** End a row before any of these strings. */
+  readonly stop?: readonly string[] | undefined;
+  /** Put a BOS before texts that do not begin with one. Default true. */
+  readonly prependBos?: boolean | undefined;
+  /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
+  readonly hooks?: readonly Hook[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GenerateOptions<Names extends string = string> extends GenerateSettings {
+  /** The tokens become {@link RecordedToken}s, which hold this and are to be disposed. */
+  readonly record?: RecordOptions<Names> | undefined;
+}
+
+/** One new token of one row. */
+export interface GeneratedToken {
+  readonly row: number;
+  readonly token: number;
+  /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
+  readonly text: string;
+  /** Natural logarithm of its probability under the unmodified softmax. */
+  readonly logprob: number;
+  /** 0 for the first new token. */
+  readonly step: number;
+}

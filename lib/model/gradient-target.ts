@@ -1,0 +1,212 @@
+import { coderHandle, type FeatureRef } from "../coder/coder.js";
+import { checkFeature } from "../coder/feature-acts.js";
+import { argument } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import type { NativeRunRequest, NativeTarget } from "../native/addon.js";
+import type { Tensor } from "../tensor/index.js";
+import type { LayerRange } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import { editPlace } from "./run-edits.js";
+import { columnsOf, type RunStart } from "./run-start.js";
+
+/** A token: its id, or a text that is exactly one token (" Paris"). */
+export type TokenRef = number | string;
+
+/** Where a number is taken from a run. */
+export interface TargetPlace {
+  /** Counted in each row's real tokens, negative from its end. Default −1. */
+  readonly position?: number | undefined;
+  /** Only these rows of the batch. Default: the sum over all rows. */
+  readonly batch?: number | readonly number[] | undefined;
+}
+
+/** A token's logit after the soft cap. */
+export interface LogitTarget extends TargetPlace {
+  readonly logit: TokenRef;
+}
+
+/** The first token's logit minus the second's. */
+export interface LogitDiffTarget extends TargetPlace {
+  readonly logitDiff: readonly [more: TokenRef, less: TokenRef];
+}
+
+/** The mean next-token cross-entropy over the real tokens, in nats. */
+export interface LossTarget {
+  readonly loss: true;
+}
+
+/**
+ * A coder's feature before its threshold: x·W_enc[:, i] + b_enc[i], which equals the activation
+ * where the feature is active.
+ */
+export interface FeatureTarget extends TargetPlace {
+  readonly feature: FeatureRef;
+}
+
+/**
+ * One number made of logits [batch, pos, d_vocab] with tensor operations: a tensor of one element,
+ * at once (no promise).
+ */
+export type Metric = (logits: Tensor<["batch", "pos", "d_vocab"]>) => Tensor;
+
+export interface MetricTarget {
+  readonly metric: Metric;
+}
+
+/** The number whose gradient is taken. */
+export type GradientTarget =
+  | LogitTarget
+  | LogitDiffTarget
+  | LossTarget
+  | FeatureTarget
+  | MetricTarget;
+
+/** A target in its native form, and what the run must do for it. */
+export interface CompiledTarget {
+  readonly native: NativeTarget;
+  readonly output: NativeRunRequest["output"];
+  /** The columns whose logits are needed; absent: all, or none. */
+  readonly columns?: Int32Array | undefined;
+  /** Where a feature is read: the run may stop behind it. */
+  readonly point?: ResolvedPoint;
+  readonly metric?: Metric;
+}
+
+export const targetKinds = ["logit", "logitDiff", "loss", "feature", "metric"] as const;
+export type TargetKind = (typeof targetKinds)[number];
+
+/** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
+export function kindOf(
+  what: string,
+  target: unknown,
+  allowed: readonly TargetKind[] = targetKinds,
+  subject = "target",
+  metricKeys: readonly string[] = [],
+): TargetKind {
+  const expected = `one of ${allowed.map((kind) => `{${kind}}`).join(", ")}`;
+  if (typeof target !== "object" || target === null) {
+    throw argument(what, expected, subject, target === null ? "null" : typeof target);
+  }
+  const [kind, ...more] = allowed.filter((key) => key in target);
+  if (kind === undefined || more.length > 0) {
+    throw argument(what, expected, subject, `{${Object.keys(target).join(", ")}}`);
+  }
+  const known: string[] = [kind];
+  if (kind === "metric") known.push(...metricKeys);
+  else if (kind !== "loss") known.push("position", "batch");
+  const unknown = Object.keys(target).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw argument(what, `one of ${known.join(", ")}`, `a key of ${subject}`, unknown);
+  }
+  return kind;
+}
+
+/** The id of a token given as id or text, checked on the host. */
+export function tokenOf(what: string, core: ModelCore, token: TokenRef): number {
+  const { dVocab } = core.cfg;
+  const id = typeof token === "string" ? core.tokenizer.toSingleToken(token) : token;
+  if (Number.isInteger(id) && id >= 0 && id < dVocab) return id;
+  throw argument(what, `a token's text, or an id in [0, ${dVocab})`, "a token", String(token), {
+    dVocab,
+  });
+}
+
+/** The tokens of a logit or a logit difference, with their signs. */
+export function signedTokens(
+  what: string,
+  core: ModelCore,
+  target: LogitTarget | LogitDiffTarget,
+): { readonly token: number; readonly sign: number }[] {
+  if ("logit" in target) return [{ token: tokenOf(what, core, target.logit), sign: 1 }];
+  const pair = target.logitDiff as readonly TokenRef[];
+  const [more, less] = pair;
+  if (!Array.isArray(pair) || pair.length !== 2 || more === undefined || less === undefined) {
+    throw argument(what, "two tokens [more, less]", "logitDiff", JSON.stringify(pair));
+  }
+  return [
+    { token: tokenOf(what, core, more), sign: 1 },
+    { token: tokenOf(what, core, less), sign: -1 },
+  ];
+}
+
+/** Checks a target against a run and puts it in native form. */
+export function compileTarget(
+  what: string,
+  core: ModelCore,
+  target: GradientTarget,
+  start: RunStart,
+  range: LayerRange,
+  positions: readonly number[] | undefined,
+): CompiledTarget {
+  const kind = kindOf(what, target);
+  if (positions !== undefined && kind !== "metric") {
+    throw argument(what, `none with {${kind}} (they are the metric's)`, "positions", "some");
+  }
+  if ("loss" in target) return lossTarget(what, target, start);
+  if ("metric" in target) {
+    const { metric } = target;
+    if (typeof metric !== "function") {
+      throw argument(what, "a function of the logits", "metric", typeof metric);
+    }
+    const columns = columnsOf(what, start.rows, positions);
+    return { native: { kind: "metric" }, output: "logits", columns, metric };
+  }
+  const rows = wantedRows(what, start, target.batch);
+  const position = target.position ?? -1;
+  const column = (row: number) => start.rows.column(what, row, position);
+  if ("feature" in target) {
+    const place = editPlace(what, core, range);
+    const { coder, feature } = target.feature ?? {};
+    const point = inputOf(place, "target.feature", checkCoder(place, "target.feature", coder));
+    checkFeature(what, feature, coder.cfg.dSae);
+    const handle = coderHandle(coder, what);
+    const cells = Int32Array.from(rows, (row) => row * start.pos + column(row));
+    return {
+      native: { kind: "feature", coder: handle, point: point.id, feature, rows: cells },
+      output: "none",
+      point,
+    };
+  }
+  const tokens = signedTokens(what, core, target);
+  // One column of each row; of rows that do not count, any.
+  const columns = Int32Array.from({ length: start.batch }, (_, row) =>
+    rows.includes(row) ? column(row) : start.rows.column(what, row, -1),
+  );
+  const terms = rows.flatMap((row) => tokens.map((term) => ({ row, ...term })));
+  return {
+    native: {
+      kind: "logits",
+      rows: Int32Array.from(terms, ({ row }) => row),
+      tokens: Int32Array.from(terms, ({ token }) => token),
+      weights: Float32Array.from(terms, ({ sign }) => sign),
+    },
+    output: "logits",
+    columns,
+  };
+}
+
+function lossTarget(what: string, target: LossTarget, start: RunStart): CompiledTarget {
+  if (target.loss !== true) throw argument(what, "true", "loss", String(target.loss));
+  if (start.tokens === undefined) {
+    throw argument(what, "tokens (a loss needs to know them)", "input", "a residual stream");
+  }
+  const longest = Math.max(
+    ...Array.from({ length: start.batch }, (_, row) => start.rows.length(row)),
+  );
+  if (longest < 2) {
+    throw argument(what, "at least two tokens in a row", "input", "none to predict");
+  }
+  return { native: { kind: "loss" }, output: "loss" };
+}
+
+function wantedRows(
+  what: string,
+  start: RunStart,
+  batch: number | readonly number[] | undefined,
+): number[] {
+  if (batch === undefined) return Array.from({ length: start.batch }, (_, row) => row);
+  const rows = [batch].flat();
+  if (rows.length === 0) throw argument(what, "at least one row", "batch", "none");
+  return [...new Set(rows.map((row) => start.rows.row(what, row)))];
+}

@@ -1,0 +1,78 @@
+import { inspect } from "node:util";
+import { Coder } from "../coder/coder.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
+import { GemlensError } from "../errors/index.js";
+import type { ActivationCache, AxesOf, CacheKey, CheckedKey, NameOfKey } from "../hooks/index.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { Run } from "./run.js";
+
+interface Parts<Names extends string> {
+  readonly value: number;
+  readonly cache: ActivationCache<Names>;
+  readonly grads: ActivationCache<Names>;
+  readonly features: ReadonlyMap<Coder, FeatureActs>;
+  readonly featureGrads: ReadonlyMap<Coder, FeatureActs>;
+}
+
+/**
+ * What `runWithGradients` gives: the target's value, its gradients at the hooks asked for and at the
+ * features of spliced coders, with the activations at both. It owns them: `dispose()` (or `using`)
+ * frees them all.
+ */
+export class Gradients<Names extends string = string> extends Run<Names> {
+  /** The number whose gradient this is; with several rows, their sum (for a loss, the mean). */
+  readonly value: number;
+  readonly #grads: ActivationCache<Names>;
+  readonly #featureGrads: ReadonlyMap<Coder, FeatureActs>;
+
+  /** @internal */
+  constructor({ value, cache, grads, features, featureGrads }: Parts<Names>) {
+    super(cache, features);
+    this.value = value;
+    this.#grads = grads;
+    this.#featureGrads = featureGrads;
+    disown(grads);
+    for (const acts of featureGrads.values()) disown(acts);
+  }
+
+  /**
+   * The gradient at a spliced coder's features: one number for each active feature, at the places
+   * of `features(coder)`. The splice's error term is a constant to it.
+   *
+   * @throws NOT_FOUND for a coder that was not spliced
+   */
+  grad(coder: Coder): FeatureActs;
+  /**
+   * The gradient at a hook, in the shape and type of its activation: of the value that goes on,
+   * after all hooks there. Zero where the target does not depend on it.
+   *
+   * @throws NOT_FOUND when the hook was not among `names`; DISPOSED
+   */
+  grad<const Key extends CacheKey>(key: CheckedKey<Key, Names>): Tensor<AxesOf<NameOfKey<Key>>>;
+  grad(key: Coder | CacheKey): FeatureActs | Tensor {
+    if (!(key instanceof Coder)) return this.#grads.get(key as never);
+    const acts = this.#featureGrads.get(key);
+    if (acts !== undefined) return acts;
+    const known = [...this.#featureGrads.keys()].map(({ cfg }) => cfg.hookName);
+    throw new GemlensError(
+      "NOT_FOUND",
+      `grad: expected a coder that the run was given in \`coders\` (of ${known.join(", ") || "none"}), got another`,
+      { known },
+    );
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#grads.dispose();
+    for (const acts of this.#featureGrads.values()) acts.dispose();
+  }
+
+  protected override described(): string[] {
+    const spliced = [...this.#featureGrads].map(
+      ([coder, acts]) => `  gradients of ${coder.cfg.hookName}: ${inspect(acts)}`,
+    );
+    const lines = [`  value: ${this.value}`, `  gradients: ${this.#grads}`, ...spliced];
+    return [...lines, ...super.described()];
+  }
+}

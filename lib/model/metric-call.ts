@@ -1,0 +1,118 @@
+import { AsyncResource } from "node:async_hooks";
+import { argument } from "../errors/check-options.js";
+import { GemlensError, HookError } from "../errors/index.js";
+import type { TensorHandle } from "../native/addon.js";
+import { call } from "../native/call.js";
+import { closeScope, currentScope, isThenable, openScope, runInScope } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, handleOf, isTensor } from "../tensor/internal.js";
+import type { Metric } from "./gradient-target.js";
+
+/**
+ * One call of a metric inside a run: hands it the logits with their uses recorded, and answers with
+ * the gradient at them.
+ */
+export class MetricCall {
+  /** The metric's value, NaN before the call. */
+  value = Number.NaN;
+  /** What went wrong in it: what the run must reject with. */
+  failure: unknown;
+  readonly #what: string;
+  readonly #metric: Metric;
+  // Called from native code: restore whose scope and whose request this run belongs to.
+  readonly #parent = currentScope();
+  readonly #context = new AsyncResource("gemlens.metric");
+  #gradient: TensorHandle | undefined;
+
+  constructor(what: string, metric: Metric) {
+    this.#what = what;
+    this.#metric = metric;
+  }
+
+  /** The gradient at the lent logits; `false` when the metric failed. */
+  readonly visit = (logits: TensorHandle, callId: number): TensorHandle | false => {
+    const scope = openScope(callId, this.#parent);
+    try {
+      this.#gradient = this.#context.runInAsyncScope(() =>
+        runInScope(scope, () => this.#differentiate(logits)),
+      );
+      return this.#gradient;
+    } catch (error) {
+      this.failure = error;
+      return false;
+    } finally {
+      closeScope(scope, undefined);
+      call(this.#what, (addon) => addon.dispose(logits, true));
+    }
+  };
+
+  /** Frees the gradient; the run has taken it. */
+  dispose(): void {
+    const gradient = this.#gradient;
+    this.#gradient = undefined;
+    if (gradient !== undefined) call(this.#what, (addon) => addon.dispose(gradient));
+  }
+
+  #differentiate(logits: TensorHandle): TensorHandle {
+    const what = this.#what;
+    const before = call(what, (addon) => addon.gradMode(true));
+    try {
+      const tracked = call(what, (addon) => addon.gradTrack(logits));
+      const given = adopt<["batch", "pos", "d_vocab"]>(tracked);
+      const result = callMetric(what, this.#metric, given);
+      this.value = Number(result.item());
+      const scalar = handleOf(result, what);
+      return call(what, (addon) => addon.gradOf(scalar, tracked));
+    } finally {
+      call(what, (addon) => addon.gradMode(before));
+    }
+  }
+}
+
+/** Errors of `callMetric`: a metric made of metrics passes them on as they are. */
+const told = new WeakSet<object>();
+
+/**
+ * A metric's value as a tensor of one element. HOOK with the cause when it throws, ARGUMENT when it
+ * returns something else.
+ */
+export function callMetric(what: string, metric: Metric, logits: Parameters<Metric>[0]): Tensor {
+  try {
+    return checkResult(what, run(what, metric, logits));
+  } catch (error) {
+    told.add(error as GemlensError);
+    throw error;
+  }
+}
+
+function run(what: string, metric: Metric, logits: Parameters<Metric>[0]): unknown {
+  try {
+    return metric(logits);
+  } catch (error) {
+    if (typeof error === "object" && error !== null && told.has(error)) throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    throw new HookError(`${what}: the metric threw: ${text}`, { hook: "metric" }, error);
+  }
+}
+
+function checkResult(what: string, result: unknown): Tensor {
+  const expected = "a tensor of one element (the tensor itself, not its item())";
+  if (isTensor(result)) {
+    if (result.isDisposed) {
+      throw new GemlensError(
+        "ARGUMENT",
+        `${what}: expected a tensor of one element for the metric's result, got a disposed one; declare it with const instead of using`,
+      );
+    }
+    if (result.size === 1) return result;
+    throw argument(what, expected, "the metric's result", `one of [${result.shape.join(", ")}]`);
+  }
+  if (isThenable(result)) {
+    // What it rejects with later has nobody to hear it.
+    Promise.resolve(result).catch(() => {});
+    const got = "a promise (gradients are recorded on this thread, at once)";
+    throw argument(what, expected, "the metric's result", got);
+  }
+  const got = result === null ? "null" : typeof result;
+  throw argument(what, expected, "the metric's result", got);
+}

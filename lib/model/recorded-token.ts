@@ -1,0 +1,76 @@
+import type { Coder } from "../coder/coder.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
+import type { ActivationCache } from "../hooks/index.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import type { GeneratedToken } from "./generate-options.js";
+import { Run } from "./run.js";
+
+/** A token without its text, which a model without tokenizer does not have. */
+export type DrawnToken = Omit<GeneratedToken, "text">;
+
+/** A text, or why there is none. */
+export type TextOrError = string | { readonly missing: unknown };
+
+/**
+ * A generated token with what `record` asked for: of step 0 the prompt's activations [1, n, ..]
+ * with the row's real tokens only, afterwards those of the position before the token. It owns
+ * them: `dispose()` (or `using`) frees them.
+ *
+ * @example
+ * for await (const t of model.generate(text, { record: { names: ["blocks.2.hook_resid_post"] } })) {
+ *   using token = t;
+ *   console.log(token.text, token.cache.get("blocks.2.hook_resid_post"));
+ * }
+ */
+export class RecordedToken<Names extends string = string>
+  extends Run<Names>
+  implements GeneratedToken
+{
+  readonly row: number;
+  readonly token: number;
+  readonly logprob: number;
+  readonly step: number;
+  /** [d_vocab] after the soft cap, before temperature, penalty and the like; with `logits: true`. */
+  readonly logits: Tensor<["d_vocab"]> | undefined;
+  readonly #text: TextOrError;
+
+  /** @internal */
+  constructor(
+    drawn: DrawnToken,
+    text: TextOrError,
+    cache: ActivationCache<Names>,
+    features: ReadonlyMap<Coder, FeatureActs>,
+    logits: Tensor<["d_vocab"]> | undefined,
+  ) {
+    super(cache, features);
+    this.row = drawn.row;
+    this.token = drawn.token;
+    this.logprob = drawn.logprob;
+    this.step = drawn.step;
+    this.#text = text;
+    this.logits = logits;
+    if (logits !== undefined) disown(logits);
+  }
+
+  /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
+  get text(): string {
+    if (typeof this.#text === "string") return this.#text;
+    throw this.#text.missing;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.logits?.dispose();
+  }
+
+  protected override described(): string[] {
+    const { row, step, token, logprob } = this;
+    const text = typeof this.#text === "string" ? ` ${JSON.stringify(this.#text)}` : "";
+    return [
+      `  row ${row}, step ${step}: ${token}${text} (logprob ${logprob.toFixed(3)})`,
+      ...(this.logits === undefined ? [] : [`  logits: ${this.logits}`]),
+      ...super.described(),
+    ];
+  }
+}

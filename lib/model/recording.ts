@@ -1,0 +1,204 @@
+import type { Coder } from "../coder/coder.js";
+import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import type { RowLayout } from "../coder/row-layout.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { ActivationCache } from "../hooks/index.js";
+import type { FeaturesHandle, NativeRunResult } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, setOrigin } from "../tensor/internal.js";
+import type { RecordOptions } from "./generate-options.js";
+import type { LayerRange } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import { namedPoints, needed, type ReadCoder, readCoders } from "./recorded.js";
+import { type DrawnToken, RecordedToken, type TextOrError } from "./recorded-token.js";
+
+/** What `record` asks for, checked. */
+export interface Recording {
+  readonly points: readonly ResolvedPoint[];
+  readonly coders: readonly ReadCoder[];
+  readonly logits: boolean;
+}
+
+export function resolveRecording(
+  what: string,
+  core: ModelCore,
+  record: RecordOptions | undefined,
+  range: LayerRange,
+): Recording | undefined {
+  if (record === undefined) return undefined;
+  checkOptions(`${what}: record`, record, ["names", "features", "logits"]);
+  const { names = [], features = [], logits = false } = record;
+  if (typeof logits !== "boolean") {
+    throw argument(what, "true or false", "record.logits", typeof logits);
+  }
+  return {
+    points: namedPoints(what, core, names, range),
+    coders: readCoders(what, core, features, range),
+    logits,
+  };
+}
+
+/** Half-open stretches of a tensor's axes. */
+type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
+
+/**
+ * What one step recorded of all rows, until each row's part has been handed out; `dispose()` frees
+ * the rest.
+ */
+export class StepRecord implements Disposable {
+  readonly #what: string;
+  readonly #core: ModelCore;
+  readonly #recording: Recording;
+  readonly #prompt: RowLayout;
+  readonly #step: number;
+  // Whole tensors pass to the only row as they are.
+  readonly #whole: boolean;
+  #tensors: Tensor[];
+  #features: FeaturesHandle[];
+  #logits: Tensor | undefined;
+
+  constructor(
+    what: string,
+    core: ModelCore,
+    recording: Recording,
+    result: NativeRunResult,
+    prompt: RowLayout,
+    step: number,
+  ) {
+    this.#what = what;
+    this.#core = core;
+    this.#recording = recording;
+    this.#prompt = prompt;
+    this.#step = step;
+    this.#whole = prompt.batch === 1 && prompt.length(0) === prompt.pos;
+    this.#tensors = result.cache.map((handle) => unowned(adopt(handle)));
+    this.#features = [...result.features];
+    if (recording.logits) this.#logits = unowned(adopt(needed(what, result.output)));
+  }
+
+  /** One row's token with the row's part, which is the token's from now on. */
+  async token(drawn: DrawnToken, text: TextOrError): Promise<RecordedToken> {
+    const { points, coders } = this.#recording;
+    const parts: Disposable[] = [];
+    try {
+      const entries = points.map((point, i) => {
+        const part = this.#rowOf(this.#tensors[i] as Tensor, drawn.row, point);
+        parts.push(part);
+        setOrigin(part, { hook: point.name, model: this.#core.cfg.modelName });
+        return [point.name, part] as const;
+      });
+      const features = new Map<Coder, FeatureActs>();
+      for (const [i, { coder }] of coders.entries()) {
+        const acts = await this.#featuresOf(this.#features[i] as FeaturesHandle, drawn.row);
+        parts.push(acts);
+        features.set(coder, acts);
+      }
+      const logits = this.#logitsOf(drawn.row);
+      if (logits !== undefined) parts.push(logits);
+      if (this.#whole) this.#handOver(entries.map(([, part]) => part));
+      const cache = new ActivationCache(this.#core.table, entries);
+      return new RecordedToken(drawn, text, cache, features, logits);
+    } catch (error) {
+      for (const part of parts) part[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Frees what was not handed out. */
+  dispose(): void {
+    for (const tensor of this.#tensors) tensor.dispose();
+    for (const handle of this.#features) call(this.#what, (addon) => addon.dispose(handle));
+    this.#logits?.dispose();
+    this.#forget();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The only row has taken the whole tensors, but for those that it copied a part of. */
+  #handOver(parts: readonly Tensor[]): void {
+    for (const tensor of this.#tensors) if (!parts.includes(tensor)) tensor.dispose();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#tensors = [];
+    this.#features = [];
+    this.#logits = undefined;
+  }
+
+  /** The row's real positions: [1, n, ..], of attention patterns [1, head, n, key]. */
+  #rowOf(tensor: Tensor, row: number, point: ResolvedPoint): Tensor {
+    const isPattern = point.axes.includes("key_pos");
+    const [first, count] = this.#columns(row);
+    const keys = tensor.shape[3] ?? 0;
+    const firstKey = isPattern ? this.#firstKey(row, point, keys) : 0;
+    if (this.#whole && firstKey === 0) return tensor;
+    const cut: Cut = [
+      [0, row, row + 1],
+      [isPattern ? 2 : 1, first, first + count],
+    ];
+    return copyOf(tensor, isPattern ? [...cut, [3, firstKey, keys]] : cut);
+  }
+
+  /** The first column of keys that is the row's own and in the layer's window. */
+  #firstKey(row: number, { layer }: ResolvedPoint, keys: number): number {
+    // Padding is on the left. A layer with a window drops keys when it makes room, not each step.
+    const dropped = this.#prompt.pos + this.#step - keys;
+    const own = Math.max(this.#padding(row) - dropped, 0);
+    const window = this.#core.cfg.layers[layer ?? -1]?.window ?? keys;
+    return this.#step === 0 ? own : Math.max(own, keys - window);
+  }
+
+  async #featuresOf(handle: FeaturesHandle, row: number): Promise<FeatureActs> {
+    if (this.#whole) return adoptFeatures(handle);
+    const [first, count] = this.#columns(row);
+    const begin = row * (this.#step === 0 ? this.#prompt.pos : 1) + first;
+    const part = await task(this.#what, (addon, ctx) =>
+      addon.featuresSlice(handle, begin, begin + count, [1, count], ctx),
+    );
+    return adoptFeatures(part);
+  }
+
+  #logitsOf(row: number): Tensor<["d_vocab"]> | undefined {
+    if (this.#logits === undefined) return undefined;
+    const rows = this.#whole ? this.#logits : copyOf(this.#logits, [[0, row, row + 1]]);
+    try {
+      return rows.reshape([-1]) as unknown as Tensor<["d_vocab"]>;
+    } finally {
+      rows.dispose();
+    }
+  }
+
+  #padding(row: number): number {
+    return this.#prompt.pos - this.#prompt.length(row);
+  }
+
+  #columns(row: number): readonly [first: number, count: number] {
+    return this.#step === 0 ? [this.#padding(row), this.#prompt.length(row)] : [0, 1];
+  }
+}
+
+/** A part of a tensor in memory of its own. */
+function copyOf(tensor: Tensor, cut: Cut): Tensor {
+  let part = tensor;
+  for (const [axis, begin, end] of cut) {
+    const next = part.slice(axis, begin, end);
+    if (part !== tensor) part.dispose();
+    part = next;
+  }
+  try {
+    return part.clone();
+  } finally {
+    part.dispose();
+  }
+}
+
+function unowned(tensor: Tensor): Tensor {
+  disown(tensor);
+  return tensor;
+}
