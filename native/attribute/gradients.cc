@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "intervene/rows.h"
 
 namespace gemlens::attribute {
 namespace {
@@ -30,7 +31,7 @@ class FeatureTargetAction final : public hooks::Action {
   FeatureTargetAction(const FeatureTarget& target, Tensor& slot) : target_(target), slot_(slot) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override {
     const auto& coder = *target_.coder;
-    const Tensor rows = x.reshape({-1, coder.dIn()}).index_select(0, target_.rows.to(x.device()));
+    const Tensor rows = intervene::takeRows(x, coder.dIn(), target_.rows.to(x.device()));
     slot_ = coder.preActivations(rows, coder.columns({target_.feature})).sum();
     return x;
   }

@@ -20,6 +20,9 @@ napi_value gradTrack(Arguments& args) {
 napi_value gradOf(Arguments& args) {
   const Tensor scalar = args.handles().tensor(args[0]);
   const Tensor tracked = args.handles().tensor(args[1]);
+  if (!tracked.requires_grad()) {
+    throw Error(code::kArgument, "metric: expected a tracked tensor, got one that is not");
+  }
   if (scalar.numel() != 1) {
     throw Error(
         code::kArgument,

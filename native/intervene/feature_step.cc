@@ -1,6 +1,7 @@
 #include "intervene/feature_step.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "intervene/rows.h"
@@ -68,9 +69,8 @@ FeatureStep::Affine FeatureStep::affine(c10::Device device) const {
 void FeatureStep::read(const Tensor& x) {
   columns_ = coder_->columns(ids_);
   if (!allRows_ && rows_.empty()) return;
-  // What the coder reads has one row per position, heads flattened.
-  const Tensor taken =
-      rowIndex_.defined() ? x.reshape({-1, coder_->dIn()}).index_select(0, rowIndex_) : x;
+  const Tensor rows = asRows(x, coder_->dIn());
+  const Tensor taken = rowIndex_.defined() ? rows.index_select(0, rowIndex_) : rows;
   const Tensor pre = coder_->preActivations(taken, columns_);
   const Tensor fires = pre.gt(columns_.threshold).logical_and(pre.gt(0));
   const Tensor f = pre.mul(fires);
@@ -88,11 +88,24 @@ Tensor FeatureStep::apply(const Tensor& base) {
   return addToRows(base, coder_->dOut(), rowIndex_, change);
 }
 
-coder::Features FeatureStep::changed(const coder::Features& features) const {
+coder::Features FeatureStep::changed(const coder::Features& features, const Tensor& active) const {
+  const Tensor mask = active.defined() ? active.cpu() : Tensor();
+  const auto isActive = [&](int32_t row) {
+    return !mask.defined() || mask.const_data_ptr<bool>()[row];
+  };
   std::vector<coder::FeatureEdit> edits;
   for (const FeatureChange& change : changes_) {
     const auto op = change.op == FeatureChange::Op::Set ? coder::EditOp::Set : coder::EditOp::Scale;
-    edits.push_back({op, change.feature, change.value, change.allRows, change.rows});
+    coder::FeatureEdit edit{
+        op, change.feature, change.value, change.allRows && !mask.defined(), {}};
+    if (change.allRows && mask.defined()) {
+      for (int32_t row = 0; row < rowCount_; ++row) {
+        if (isActive(row)) edit.rows.push_back(row);
+      }
+    } else if (!change.allRows) {
+      std::copy_if(change.rows.begin(), change.rows.end(), std::back_inserter(edit.rows), isActive);
+    }
+    edits.push_back(std::move(edit));
   }
   return coder::editFeatures(features, edits);
 }

@@ -29,8 +29,8 @@ class FeatureStep {
   void read(const Tensor& x);
   // base, what the coder writes to.
   Tensor apply(const Tensor& base);
-  // All of a coder's features with the changes made.
-  coder::Features changed(const coder::Features& features) const;
+  // All of a coder's features with the changes made, in these rows ([rows] bool; undefined: all).
+  coder::Features changed(const coder::Features& features, const Tensor& active) const;
 
  private:
   // f′ = f·factor + offset, each [1 or rows, k]: the changes in order.

@@ -5,17 +5,23 @@
 
 namespace gemlens::intervene {
 
-Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows) {
-  if (x.numel() % width != 0) {
+Tensor asRows(const Tensor& x, int64_t width) {
+  if (x.dim() < 3 || x.size(0) * x.size(1) * width != x.numel()) {
     throw Error(code::kShape,
-                concat("intervention: expected rows of ", width, ", got ", formatShape(x.sizes())));
+                concat("intervention: expected positions of ", width, " numbers, got ",
+                       formatShape(x.sizes())),
+                {{"expected", static_cast<double>(width)}, {"got", x.sizes().vec()}});
   }
-  const Tensor all = x.reshape({-1, width});
+  return x.reshape({-1, width});
+}
+
+Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows) {
+  const Tensor all = asRows(x, width);
   return (rows.defined() ? all.index_select(0, rows) : all).to(wideType(x.scalar_type()));
 }
 
 Tensor addToRows(const Tensor& x, int64_t width, const Tensor& rows, const Tensor& delta) {
-  const Tensor all = x.reshape({-1, width});
+  const Tensor all = asRows(x, width);
   const auto type = wideType(x.scalar_type());
   if (!rows.defined()) return all.to(type).add(delta).to(x.scalar_type()).view(x.sizes());
   const Tensor changed = all.index_select(0, rows).to(type).add(delta).to(x.scalar_type());

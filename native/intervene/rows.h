@@ -7,7 +7,9 @@
 
 namespace gemlens::intervene {
 
-// x as [rows, width] in the type that sums are made in, `rows` of them ([n] int64; undefined: all).
+// x as [batch · pos, width]. Throws SHAPE where its positions are not that wide.
+Tensor asRows(const Tensor& x, int64_t width);
+// `rows` of that ([n] int64; undefined: all), in the type that sums are made in.
 Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows);
 // x with delta [n or 1, width] added to these rows, in x's shape and type; others bit for bit.
 Tensor addToRows(const Tensor& x, int64_t width, const Tensor& rows, const Tensor& delta);

@@ -3,6 +3,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/error.h"
+#include "intervene/rows.h"
 
 namespace gemlens::intervene {
 
@@ -30,7 +31,7 @@ void Splice::read(const Tensor& x) {
     values_ = x.requires_grad() ? options_.coder->track(features_, x) : features_.rows.values;
   if (step_) step_->read(x);
   if (slot_ == nullptr && !tracked_) return;
-  changed_ = step_ ? step_->changed(features_) : features_;
+  changed_ = step_ ? step_->changed(features_, active_) : features_;
   if (slot_ != nullptr) *slot_ = changed_;
 }
 
@@ -39,6 +40,7 @@ Tensor Splice::apply(const Tensor& base) {
     throw Error(code::kHook, "splice: the coder's input hook did not fire before its output");
   }
   hasRead_ = false;
+  asRows(base, options_.coder->dOut());
   const bool differentiates = c10::GradMode::is_enabled();
   Tensor out = base;
   if (!options_.errorTerm || differentiates) {
