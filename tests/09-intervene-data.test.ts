@@ -168,6 +168,22 @@ describe("an intervention", () => {
   });
 });
 
+describe("a splice", () => {
+  it("lets the tokens of given ids pass untouched", async () => {
+    const coders = [{ coder: sae, errorTerm: false, excludeSpecialTokens: [122, 55] }];
+    const run = (options: object) => model.runWithCache(prompt, { names: [at], ...options });
+    using spared = await run({ coders });
+    using bare = await run({ coders: [{ coder: sae, errorTerm: false }] });
+    using plain = await run({});
+    const row = ({ cache }: typeof plain, i: number) =>
+      tidy(() => cache.get(at).select(1, i).tolist());
+    for (const i of prompt.keys()) {
+      const excluded = [122, 55].includes(prompt[i] as number);
+      expect(row(spared, i), `${i}`).toEqual(row(excluded ? plain : bare, i));
+    }
+  });
+});
+
 describe("where it acts", () => {
   /** Which cells of [batch, pos] a steering moved. */
   async function moved(

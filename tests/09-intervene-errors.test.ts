@@ -322,6 +322,15 @@ describe("running one", () => {
     expect(error.message).toContain("coders[0].excludeSpecialTokens");
   });
 
+  it("excludes what are no token ids", async () => {
+    for (const excludeSpecialTokens of [[1.5], [-1], [model.cfg.dVocab], "bos", ["2"]] as never[]) {
+      const coders = [{ coder: sae, excludeSpecialTokens }];
+      const error = await failure(() => model.forward(prompt, { coders }));
+      expect(error.code).toBe("ARGUMENT");
+      expect(error.message).toContain("coders[0].excludeSpecialTokens");
+    }
+  });
+
   it("steers by a transcoder whose input it does not reach", async () => {
     using coder = await Transcoder.fromFile(
       fixture("tiny-gemma2/gs1/transcoder/plain_layer_2.npz"),

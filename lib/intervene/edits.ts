@@ -6,7 +6,7 @@ import type { EditPlace } from "./edit-place.js";
 import { patchRows } from "./patch-source.js";
 import { checkAction, type ResolvedAction, resolveActions } from "./resolve.js";
 import { batchOf, cellsOf, isSettled, type RunRows } from "./run-rows.js";
-import { nativeSplice, type ResolvedSplice, resolveSplices, specialCells } from "./splices.js";
+import { cellsOfTokens, nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
 import type { RunEditOptions } from "./types.js";
 
 /** What happens natively at the hooks of one run, in the native core's terms. */
@@ -61,7 +61,7 @@ export class Edits implements Disposable {
   check(rows: RunRows, hasTokens: boolean): void {
     const { what } = this.#place;
     for (const action of this.#actions) checkAction(what, action, rows);
-    const excluding = this.#splices.findIndex((splice) => splice.excludeSpecialTokens);
+    const excluding = this.#splices.findIndex(({ excluded }) => excluded !== undefined);
     if (excluding < 0 || hasTokens) return;
     const use = `coders[${excluding}].excludeSpecialTokens`;
     throw argument(what, "false (a residual stream has no tokens)", use, true);
@@ -105,15 +105,14 @@ export class Edits implements Disposable {
 
   #splicesFor(tokens: Int32Array | undefined): readonly NativeSplice[] {
     this.#coders ??= this.#splices.map((splice) => nativeSplice(this.#place.what, splice));
-    if (tokens === undefined || !this.#splices.some((splice) => splice.excludeSpecialTokens)) {
-      return this.#coders;
-    }
-    this.#special ??= this.#place.specialTokens();
-    const skipRows = specialCells(tokens, this.#special);
-    if (skipRows.length === 0) return this.#coders;
-    return this.#coders.map((native, i) =>
-      this.#splices[i]?.excludeSpecialTokens ? { ...native, skipRows } : native,
-    );
+    if (tokens === undefined) return this.#coders;
+    return this.#coders.map((native, i) => {
+      const excluded = this.#splices[i]?.excluded;
+      if (excluded === undefined) return native;
+      const special = () => (this.#special ??= this.#place.specialTokens());
+      const skipRows = cellsOfTokens(tokens, excluded === "special" ? special() : excluded);
+      return skipRows.length === 0 ? native : { ...native, skipRows };
+    });
   }
 }
 

@@ -13,7 +13,8 @@ export interface ResolvedSplice {
   readonly point: ResolvedPoint;
   readonly pointOut: ResolvedPoint;
   readonly errorTerm: boolean;
-  readonly excludeSpecialTokens: boolean;
+  /** Tokens whose positions pass untouched: those that are special, or these. */
+  readonly excluded: "special" | ReadonlySet<number> | undefined;
 }
 
 export function resolveSplices(
@@ -48,8 +49,21 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
     coder,
     ...pointsOf(place, use, coder),
     errorTerm: flag("errorTerm", true),
-    excludeSpecialTokens: flag("excludeSpecialTokens", false),
+    excluded: excludedTokens(place, use, splice["excludeSpecialTokens"]),
   };
+}
+
+function excludedTokens(
+  { what, cfg }: EditPlace,
+  use: string,
+  value: unknown,
+): ResolvedSplice["excluded"] {
+  if (value === undefined || value === false) return undefined;
+  if (value === true) return "special";
+  const isId = (id: unknown) => Number.isInteger(id) && Number(id) >= 0 && Number(id) < cfg.dVocab;
+  if (Array.isArray(value) && value.every(isId)) return new Set(value as number[]);
+  const expected = `true, false or token ids in [0, ${cfg.dVocab})`;
+  throw argument(what, expected, `${use}.excludeSpecialTokens`, shortly(value));
 }
 
 export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice {
@@ -61,11 +75,11 @@ export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice
   };
 }
 
-/** Flattened rows of a run whose token is special, ascending. */
-export function specialCells(tokens: Int32Array, special: ReadonlySet<number>): Int32Array {
+/** Flattened rows of a run that hold one of these tokens, ascending. */
+export function cellsOfTokens(tokens: Int32Array, wanted: ReadonlySet<number>): Int32Array {
   const cells: number[] = [];
   for (let i = 0; i < tokens.length; i++) {
-    if (special.has(tokens[i] as number)) cells.push(i);
+    if (wanted.has(tokens[i] as number)) cells.push(i);
   }
   return Int32Array.from(cells);
 }

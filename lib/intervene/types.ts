@@ -82,8 +82,8 @@ export interface Splice {
    * Default true; without, the bare reconstruction goes on (a transcoder's skip included).
    */
   readonly errorTerm?: boolean | undefined;
-  /** Special tokens (BOS, padding, turns …) pass untouched, also by edits of this coder. */
-  readonly excludeSpecialTokens?: boolean | undefined;
+  /** Special tokens (BOS, turns …), or those of these ids, pass untouched, also by edits of this coder. */
+  readonly excludeSpecialTokens?: boolean | readonly number[] | undefined;
 }
 
 /** What `coders` takes: a coder stands for itself with its error term. */
