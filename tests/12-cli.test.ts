@@ -1,20 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HookedTransformer, SAE } from "../lib/index.js";
-import { gemlens, root } from "./support/cli.js";
+import { assets, bundled } from "./support/bundled.js";
+import { gemlens } from "./support/cli.js";
 import { device } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
 const text = "One sunny day, Lily saw a red bird.";
-const assets = join(root, "assets/tiny-gemma2");
-
-/** A layer's bundled residual SAE. */
-function bundled(layer: number): string {
-  let path = join(assets, `gemma-scope/res/layer_${layer}`);
-  while (!path.endsWith(".npz")) path = join(path, readdirSync(path)[0] as string);
-  return path;
-}
 
 interface Listed {
   readonly position: number;
@@ -126,9 +119,7 @@ describe("features", () => {
   });
 
   it("reads another coder with --sae, a transcoder too", async () => {
-    let path = join(assets, "gemma-scope/transcoders/layer_0");
-    while (!path.endsWith(".npz")) path = join(path, readdirSync(path)[0] as string);
-    const out = await gemlens(["features", "--sae", path, text]);
+    const out = await gemlens(["features", "--sae", bundled(0, "transcoders"), text]);
     expect(out.code).toBe(0);
     expect(out.stderr).toContain("blocks.0.ln2.hook_normalized");
     expect(out.stdout.trimEnd().split("\n").length).toBe(model.toStrTokens(text).length);
@@ -188,7 +179,7 @@ describe("the command line", () => {
     [
       ["features", "--layer", "9", "x"],
       1,
-      "gemlens: NOT_FOUND: features: expected one of 0, 1, 2, 3",
+      "gemlens: NOT_FOUND: coders: expected one of 0, 1, 2, 3",
     ],
     [["features", "--sae", "none.npz", "x"], 1, "gemlens: NOT_FOUND: "],
     [["tokens", "--model", "elsewhere", "x"], 1, "gemlens: NOT_FOUND: "],

@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import { z } from "zod";
 import { GemlensError } from "../errors/index.js";
 import { resolveModel } from "../model/resolve-model.js";
+import type { Site } from "./feature-spec.js";
 
 const row = z.object({
   /** Of words, in the bundled classes.json. */
@@ -31,32 +32,36 @@ export function bundledFolder(): string {
   return resolveModel("tiny");
 }
 
-/** The files of the bundled residual coders, layer by layer. */
-export function bundledCoders(): string[] {
-  const site = join(bundledFolder(), "gemma-scope", "res");
-  return readdirSync(site).map((_, layer) => bundledCoder(layer));
+/** The files of the bundled coders of a site (residual ones by default), layer by layer. */
+export function bundledCoders(site: Site = "res"): string[] {
+  return readdirSync(folderOf(site)).map((_, layer) => bundledCoder(layer, site));
 }
 
-/** The file of a layer's bundled residual coder. NOT_FOUND naming the layers there are. */
-export function bundledCoder(layer: number): string {
-  const site = join(bundledFolder(), "gemma-scope", "res");
-  const layers = existsSync(site) ? readdirSync(site) : [];
+function folderOf(site: Site): string {
+  const folder = site === "transcoder" ? "transcoders" : site;
+  return join(bundledFolder(), "gemma-scope", folder);
+}
+
+/** The file of a layer's bundled coder. NOT_FOUND naming the layers there are. */
+export function bundledCoder(layer: number, site: Site = "res"): string {
+  const folder = folderOf(site);
+  const layers = existsSync(folder) ? readdirSync(folder) : [];
   if (!layers.includes(`layer_${layer}`)) {
     const known = layers.map((name) => name.replace("layer_", "")).sort();
     throw new GemlensError(
       "NOT_FOUND",
-      `features: expected one of ${known.join(", ") || "none"} for layer, got ${layer}`,
+      `coders: expected one of ${known.join(", ") || "none"} for layer, got ${layer}`,
       { layer, known },
     );
   }
-  return onlyFile(join(site, `layer_${layer}`));
+  return onlyFile(join(folder, `layer_${layer}`));
 }
 
 /** Down width_W and average_l0_X, of which the bundled folder has one each. */
 function onlyFile(path: string): string {
   if (path.endsWith(".npz")) return path;
   const [entry] = readdirSync(path).sort();
-  if (entry === undefined) throw new GemlensError("NOT_FOUND", `features: ${path} is empty`);
+  if (entry === undefined) throw new GemlensError("NOT_FOUND", `coders: ${path} is empty`);
   return onlyFile(join(path, entry));
 }
 

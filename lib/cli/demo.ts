@@ -206,14 +206,22 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
 
 function showNext({ paint, say }: Stage): void {
   say(`\n${paint.bold("Next")}`);
+  const { layer, index } = steeringFeature();
   const rows = [
-    ['npx gemlens generate --temperature 0 "Leo lives in Osaka. He speaks"', "let it go on"],
+    [`npx gemlens steer ${layer}:${index} "${prompt}"`, "the same feature at other strengths"],
+    [
+      'npx gemlens attribute "Leo lives in Osaka. He speaks" --to " Japanese"',
+      "which features a prediction comes from; gemlens ablate takes one out",
+    ],
     [
       'npx gemlens features --layer 0 "The red car was fast."',
       "see which features read which word",
     ],
     ['npx gemlens tokens "Hello" --model google/gemma-2-2b', "a Gemma from the Hugging Face cache"],
-    ["README.md, docs/hooks.md", "the same from TypeScript, every hook by name"],
+    [
+      "README.md, docs/recipes.md, docs/hooks.md",
+      "the same from TypeScript, as scripts to start from",
+    ],
   ];
   for (const [command = "", what = ""] of rows)
     say(`${indent}${command}\n      ${paint.dim(what)}`);

@@ -1,19 +1,11 @@
 import type { Command } from "commander";
-import { openCoderFile } from "../checkpoint/index.js";
-import { isTranscoder } from "../coder/coder-config.js";
-import {
-  type ActiveFeature,
-  type Coder,
-  SAE,
-  type SparseFeatures,
-  Transcoder,
-} from "../coder/index.js";
-import { GemlensError } from "../errors/index.js";
+import type { ActiveFeature, Coder, SparseFeatures } from "../coder/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, textTable } from "../report/index.js";
 import { activeAt } from "./active.js";
 import { integer, readText } from "./arguments.js";
 import { bundledCoder, isBundled, namesOf } from "./bundled.js";
+import { loadCoder } from "./load-coder.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { note } from "./terminal.js";
 
@@ -60,7 +52,7 @@ async function features(
   const text = await readText(words, command);
   await using model = await loadModel(options);
   const layer = options.layer ?? Math.floor(model.cfg.nLayers / 2);
-  using coder = await loadCoder(options.sae ?? bundledCoder(layer), options);
+  using coder = await loadCoder("features", options.sae ?? bundledCoder(layer), options);
   using run = await model.runWithCache(text, { names: [], features: [coder], logits: false });
   const acts = await run.features(coder).read();
   const tokens = readTokens(model, text, acts, coder, options.top);
@@ -115,27 +107,4 @@ function readTokens(
 function describe({ feature, value, name }: ActiveFeature & { name?: string }): string {
   const label = name === undefined ? `${feature}` : `${feature} (${name})`;
   return `${label} ${value.toFixed(1)}`;
-}
-
-/** Loads an SAE or a transcoder, whichever the file is. */
-async function loadCoder(
-  path: string,
-  { device, hook, hookOut }: FeaturesOptions,
-): Promise<SAE | Transcoder> {
-  const file = openCoderFile(path);
-  const transcodes = hookOut !== undefined || isTranscoder(file);
-  const options = { device, ...(hook !== undefined && { hookName: hook }) };
-  if (!transcodes && hook === undefined && file.guess.hookName === undefined) {
-    throw new GemlensError(
-      "ARGUMENT",
-      `features: expected --hook, the hook that the SAE reads, got none, and ${path} does not tell it`,
-      { path },
-    );
-  }
-  return transcodes
-    ? Transcoder.fromFile(path, {
-        ...options,
-        ...(hookOut !== undefined && { hookNameOut: hookOut }),
-      })
-    : SAE.fromFile(path, options);
 }

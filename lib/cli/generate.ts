@@ -1,15 +1,19 @@
 import type { Command } from "commander";
-import { integer, number, readText } from "./arguments.js";
+import { collect, number, readText } from "./arguments.js";
+import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
+import {
+  chosenInterventions,
+  firstPosition,
+  type InterventionOptions,
+  intervenes,
+  withInterventions,
+} from "./interventions.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
 import { note, paintFor } from "./terminal.js";
 
-interface GenerateOptions extends ModelOptions {
-  readonly maxNewTokens: number;
-  readonly temperature: number;
-  readonly topK?: number;
-  readonly topP?: number;
+interface GenerateOptions extends ModelOptions, SamplingFlags, CoderOptions, InterventionOptions {
   readonly repetitionPenalty?: number;
-  readonly seed?: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
 }
@@ -20,50 +24,37 @@ export function register(program: Command): void {
   const command = program
     .command("generate")
     .description("continue a prompt, token by token as they are drawn")
-    .argument("[prompt...]", "the prompt; standard input where it is left out")
-    .option("--max-new-tokens <n>", "at most this many tokens", integer(0), 40)
-    .option(
-      "--temperature <t>",
-      "0 takes the most probable token",
-      number((t) => t >= 0, "a number of at least 0"),
-      1,
-    )
-    .option("--top-k <k>", "draw among the k most probable tokens", integer(1))
-    .option(
-      "--top-p <p>",
-      "draw among the most probable tokens that add up to p",
-      number((p) => p > 0 && p <= 1, "a number above 0, at most 1"),
-    )
+    .argument("[prompt...]", "the prompt; standard input where it is left out");
+  withSampling(command, 40)
     .option(
       "--repetition-penalty <r>",
       "more than 1 makes tokens that occurred less probable",
       positive,
     )
-    .option("--seed <n>", "repeats a draw (default: a new one, told on stderr)", integer(0))
     .option("--stop <text>", "end before this text; may be given again", collect);
-  withModel(command)
+  withInterventions(command);
+  withModel(withCoders(command))
     .option("--json", "print one JSON line per token, then one with text, seed and timing")
-    .action(generate);
+    .action(generate)
+    .addHelpText("after", `\n--ablate, --clamp and --steer may be given again.${specHelp}`);
 }
-
-const collect = (text: string, before: readonly string[] = []) => [...before, text];
 
 async function generate(
   words: string[],
   options: GenerateOptions,
   command: Command,
 ): Promise<void> {
+  if (intervenes(options)) checkCoders(command, options);
   const prompt = await readText(words, command);
   await using model = await loadModel(options);
-  const { maxNewTokens, temperature, topK, topP, repetitionPenalty, stop, json } = options;
+  using coders = new CoderSet("generate", options);
+  const chosen = await chosenInterventions(options, coders, firstPosition(model, prompt));
+  const { repetitionPenalty, stop, json } = options;
   const generation = model.generate(prompt, {
-    maxNewTokens,
-    temperature,
-    topK,
-    topP,
+    ...samplingOf(options),
     repetitionPenalty,
     stop,
-    seed: options.seed,
+    interventions: chosen.map(({ intervention }) => intervention),
   });
   // Where both go to one terminal the prompt is shown for reading; it is not part of the data.
   const atTerminal = process.stdout.isTTY && process.stderr.isTTY && !json;
@@ -82,8 +73,10 @@ async function generate(
   }
   const seconds = (performance.now() - started) / 1000;
   const { seed } = generation;
-  if (json) console.log(JSON.stringify({ prompt, text, seed, tokens: count, seconds }));
-  else process.stdout.write("\n");
+  const interventions = chosen.map(({ told }) => told);
+  if (json) {
+    console.log(JSON.stringify({ prompt, text, seed, interventions, tokens: count, seconds }));
+  } else process.stdout.write("\n");
   const speed = seconds === 0 ? 0 : count / seconds;
   note(`${count} tokens in ${seconds.toFixed(2)} s (${speed.toFixed(0)} a second), seed ${seed}`);
 }

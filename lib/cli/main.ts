@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { register as registerAblate } from "./ablate.js";
+import { register as registerAttribute } from "./attribute.js";
 import { register as registerDemo } from "./demo.js";
 import { register as registerDoctor } from "./doctor.js";
+import { register as registerEvaluate } from "./evaluate.js";
 import { register as registerFeatures } from "./features.js";
 import { register as registerGenerate } from "./generate.js";
+import { register as registerLens } from "./lens.js";
 import { reportError } from "./report-error.js";
 import { register as registerSetup } from "./setup.js";
+import { register as registerSteer } from "./steer.js";
 import { endWithReader } from "./terminal.js";
 import { register as registerTokens } from "./tokens.js";
 
@@ -18,6 +23,11 @@ const commands = [
   registerTokens,
   registerFeatures,
   registerGenerate,
+  registerSteer,
+  registerAblate,
+  registerAttribute,
+  registerLens,
+  registerEvaluate,
 ];
 
 function createProgram(): Command {

@@ -28,3 +28,21 @@ export function endWithReader(): void {
 export function note(text: string): void {
   process.stderr.write(`gemlens: ${text}\n`);
 }
+
+/** The width that tables and columns may have: the terminal's, 100 where there is none. */
+export function lineWidth(): number {
+  return Math.min(Math.max(process.stdout.columns ?? 100, 60), 120);
+}
+
+/** A line on stderr that is written over as work goes on; nothing where stderr is no terminal. */
+export function progressLine(): { show(text: string): void; end(): void } {
+  const on = process.stderr.isTTY === true;
+  return {
+    show: (text) => {
+      if (on) process.stderr.write(`\r\x1b[Kgemlens: ${text}`);
+    },
+    end: () => {
+      if (on) process.stderr.write("\r\x1b[K");
+    },
+  };
+}

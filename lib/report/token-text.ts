@@ -5,12 +5,13 @@ export function quoteToken(text: string): string {
 
 /** Tokens in a row with a bar between them; line ends as ⏎, other control characters escaped. */
 export function showTokens(tokens: readonly string[], bar = "|"): string {
-  return tokens.map(showControls).join(bar);
+  return tokens.map((token) => printable(token.replaceAll("\n", "⏎"))).join(bar);
 }
 
-// What a model emits must not steer the terminal that shows it.
-function showControls(text: string): string {
-  return text
-    .replaceAll("\n", "⏎")
-    .replace(/\p{Control}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+/** Text with its control characters escaped: what a model emits must not steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    /\p{Control}/gu,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -1,0 +1,36 @@
+// Taking a feature out of a text, with the coder's error kept, and what that error is worth.
+import { ablate, featureMeans, HookedTransformer, type RunOptions, SAE } from "gemlens";
+
+const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
+await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
+using sae = await SAE.fromFile(`${scope}/params.npz`);
+const text = "Leo lives in Osaka. He speaks";
+const japanese = model.toSingleToken(" Japanese");
+
+async function show(what: string, options: RunOptions = {}) {
+  using logits = await model.forward(text, { ...options, positions: [-1] });
+  using p = logits.softmax(-1);
+  const best = model.decode(Number(p.argmax().item()));
+  const share = (p.select(-1, japanese).item() as number).toFixed(3);
+  console.log(`${what.padEnd(33)} " Japanese" ${share}   best ${JSON.stringify(best)}`);
+}
+
+using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
+const [strongest] = await run.features(sae).at({ pos: -1 });
+if (strongest === undefined) throw new Error("no feature fires on the last token");
+const feature = sae.feature(strongest.feature);
+const corpus = ["Ben lives in Paris. He speaks French.", "On Monday, Lily saw a red bird."];
+const to = (await featureMeans(model, sae, corpus))[feature.feature] ?? 0;
+const positions = { from: 1 }; // the begin-of-text token is left alone
+
+await show("as it is");
+await show(`without feature ${feature.feature}`, {
+  interventions: [ablate(feature, { positions })],
+});
+await show(`at its mean, ${to.toFixed(2)}`, {
+  interventions: [ablate(feature, { to, positions })],
+});
+await show("spliced, its error kept", { coders: [sae] });
+await show("spliced, bare reconstruction", {
+  coders: [{ coder: sae, errorTerm: false, excludeSpecialTokens: true }],
+});

@@ -1,0 +1,27 @@
+// Which features make a prediction: gradient times activation, checked by taking each one out.
+import { attribute, HookedTransformer, readout, SAE } from "gemlens";
+
+const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
+await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
+using sae = await SAE.fromFile(`${scope}/params.npz`);
+const text = "Leo lives in Osaka. He speaks";
+const tokens = model.toStrTokens(text);
+
+const options = { to: { logitDiff: [" Japanese", " German"] as const }, through: [sae] };
+const found = await attribute(model, text, options);
+const exact = await attribute(model, text, { ...options, method: "ablation" });
+console.log(`logit of " Japanese" minus " German": ${found.value.toFixed(2)}`);
+
+for (const { feature, position, activation, effect } of found.slice(0, 6)) {
+  const without = exact.find((one) => one.feature === feature && one.position === position);
+  const { top } = await readout(model, sae.feature(feature), { topK: 3 });
+  const row = [
+    `feature ${feature}`.padEnd(12),
+    `on ${JSON.stringify(tokens[position])}`.padEnd(13),
+    `active ${activation.toFixed(1)}`.padEnd(12),
+    `estimated ${effect.toFixed(2)}`.padEnd(16),
+    `exact ${without?.effect.toFixed(2)}`.padEnd(12),
+    `speaks for ${top.map((token) => JSON.stringify(token.text)).join(" ")}`,
+  ];
+  console.log(row.join(" "));
+}

@@ -1,0 +1,28 @@
+// Which features fire on a text: encoded inside the run, sparse, with what the coder leaves over.
+import { HookedTransformer, SAE } from "gemlens";
+
+const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
+await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
+using sae = await SAE.fromFile(`${scope}/params.npz`);
+const text = "On Monday, Lily saw a red bird in the garden.";
+
+const { hookName } = sae.cfg;
+using run = await model.runWithCache(text, { names: [hookName], features: [sae], logits: false });
+const acts = run.features(sae);
+console.log(`${hookName}: ${acts.shape.join(" x ")}, ${acts.nnz} of them active`);
+
+// Token by token; the first is the begin-of-text token, on which coders are not trained.
+for (const [pos, token] of model.toStrTokens(text).entries()) {
+  if (pos === 0) continue;
+  const strongest = (await acts.at({ pos })).slice(0, 3);
+  const shown = strongest.map(({ feature, value }) => `${feature} (${value.toFixed(1)})`);
+  console.log(JSON.stringify(token).padEnd(12), shown.join("  "));
+}
+
+// The same features from the cached activation, and how much of it they rebuild.
+const resid = run.cache.get(hookName);
+using encoded = await sae.encode(resid);
+using error = await sae.error(resid);
+const size = (x: typeof error) => x.slice(1, 1).pow(2).sum().item() as number;
+console.log(`encoded from the cache: ${encoded.nnz} active`);
+console.log(`left over: ${((100 * size(error)) / size(resid)).toFixed(1)} % of the squared length`);

@@ -1,0 +1,140 @@
+import type { HookedTransformer } from "../model/index.js";
+import { activeAt } from "./active.js";
+import type { CoderSet } from "./coder-set.js";
+import type { FeatureSpec } from "./feature-spec.js";
+import { type Chosen, chosenInterventions, firstPosition } from "./interventions.js";
+import { type NextToken, nextTokens, strongest } from "./next-tokens.js";
+
+/** Where a feature fires in the text. */
+export interface Fired {
+  readonly position: number;
+  readonly value: number;
+}
+
+/** How probable a next token is, with the features and without. */
+export interface Change {
+  readonly id: number;
+  readonly text: string;
+  readonly before: number;
+  readonly after: number;
+  /** Of the logit. */
+  readonly logitChange: number;
+}
+
+/** The loss of one token of the text. */
+export interface TokenLoss {
+  readonly position: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** A text with features and without them. */
+export interface Ablated {
+  readonly features: readonly (Chosen & { readonly fires: readonly Fired[] })[];
+  readonly tokens: readonly { readonly position: number; readonly text: string }[];
+  readonly loss: { readonly before: number; readonly after: number } | null;
+  readonly rose: readonly Change[];
+  readonly fell: readonly Change[];
+  readonly perToken: readonly TokenLoss[];
+}
+
+/** What is shown of it. */
+interface Shown {
+  readonly position: number;
+  /** Of the tokens that rose, and of those that fell, so many. */
+  readonly top: number;
+}
+
+/** Runs the text as it is and with the features taken out. */
+export async function ablated(
+  model: HookedTransformer,
+  text: string,
+  specs: readonly FeatureSpec[],
+  coders: CoderSet,
+  options: Shown,
+): Promise<Ablated> {
+  const chosen = await chosenInterventions({ ablate: specs }, coders, firstPosition(model, text));
+  const { ids } = model.toTokens(text);
+  const features = [];
+  for (const one of chosen) features.push({ ...one, fires: await firesAt(model, one, ids) });
+  const perToken = ids.length < 2 ? [] : await losses(model, text, chosen);
+  const mean = (of: "before" | "after") =>
+    perToken.reduce((sum, token) => sum + token[of], 0) / perToken.length;
+  return {
+    features,
+    tokens: model.toStrTokens(ids).map((text, i) => ({ position: i, id: ids[i], text })),
+    loss: perToken.length === 0 ? null : { before: mean("before"), after: mean("after") },
+    ...(await changes(model, text, chosen, options)),
+    perToken,
+  };
+}
+
+/** Where the feature is active by itself, the strongest first; the begin-of-text token aside. */
+async function firesAt(
+  model: HookedTransformer,
+  { ref: { coder, feature: wanted }, told: { from } }: Chosen,
+  ids: Int32Array,
+): Promise<Fired[]> {
+  using run = await model.runWithCache(ids, { names: [], features: [coder], logits: false });
+  const acts = await run.features(coder).read();
+  const first = from < 0 ? from + ids.length : from;
+  return [...ids.keys()]
+    .flatMap((position) =>
+      activeAt(acts, position)
+        .filter(({ feature }) => feature === wanted && position >= first)
+        .map(({ value }) => ({ position, value })),
+    )
+    .sort((a, b) => b.value - a.value);
+}
+
+/** The next tokens whose probability rose and fell most: the text with and without, in one batch. */
+async function changes(
+  model: HookedTransformer,
+  text: string,
+  chosen: readonly Chosen[],
+  { position, top }: Shown,
+): Promise<{ rose: Change[]; fell: Change[] }> {
+  const interventions = chosen.map(({ intervention }) => ({ ...intervention, batch: 1 }));
+  using logits = await model.forward([text, text], { interventions, positions: [position] });
+  using wide = logits.to("float32");
+  using p = wide.softmax(-1);
+  const values = await p.read("float32");
+  const { dVocab } = model.cfg;
+  const change = Float32Array.from({ length: dVocab }, (_, id) => {
+    return (values[dVocab + id] as number) - (values[id] as number);
+  });
+  const up = strongest(change, top);
+  const down = strongest(
+    change.map((value) => -value),
+    top,
+  );
+  const [before, after] = await nextTokens(model, logits, 0, [...up, ...down]);
+  const all = (before?.asked ?? []).map((token, i) =>
+    changeOf(token, after?.asked[i] as NextToken),
+  );
+  return {
+    rose: all.slice(0, up.length).filter(({ before, after }) => after > before),
+    fell: all.slice(up.length).filter(({ before, after }) => after < before),
+  };
+}
+
+function changeOf({ id, text, probability: before, logit }: NextToken, other: NextToken): Change {
+  return { id, text, before, after: other.probability, logitChange: other.logit - logit };
+}
+
+/** Each token's own loss, given those before it. */
+async function losses(
+  model: HookedTransformer,
+  text: string,
+  chosen: readonly Chosen[],
+): Promise<TokenLoss[]> {
+  const interventions = chosen.map(({ intervention }) => ({ ...intervention, batch: 1 }));
+  using perToken = await model.loss([text, text], { interventions, perToken: true });
+  const values = await perToken.read("float32");
+  const length = values.length / 2;
+  return Array.from({ length }, (_, i) => ({
+    position: i + 1,
+    before: values[i] as number,
+    after: values[length + i] as number,
+  }));
+}

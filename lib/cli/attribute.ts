@@ -1,0 +1,135 @@
+import { type Command, Option } from "commander";
+import { type AttributionMethod, type Attributions, attribute } from "../attribute/index.js";
+import type { HookedTransformer } from "../model/index.js";
+import { quoteToken, signed, textTable } from "../report/index.js";
+import { integer, position, readText, several } from "./arguments.js";
+import { bundledCoders } from "./bundled.js";
+import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
+import { type Site, showFeature, sites } from "./feature-spec.js";
+import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { note, paintFor, progressLine } from "./terminal.js";
+
+interface AttributeFlags extends ModelOptions, CoderOptions {
+  readonly to?: string;
+  readonly minus?: string;
+  readonly position: number;
+  readonly method: AttributionMethod;
+  readonly layer?: readonly number[];
+  readonly site: Site;
+  readonly top: number;
+  readonly json?: boolean;
+}
+
+/** `gemlens attribute`: which features a prediction comes from. */
+export function register(program: Command): void {
+  const command = program
+    .command("attribute")
+    .description("show the features that a next token's logit comes from")
+    .argument("[text...]", "the text; standard input where it is left out")
+    .option("--to <token>", 'whose logit, as in " Paris" (default: the most probable next token)')
+    .option("--minus <token>", "the difference to this token's logit instead")
+    .option("--position <n>", "the token behind which it is, negative from the end", position, -1)
+    .addOption(
+      new Option("--method <name>", "gradient times activation, its integral, or exact ablation")
+        .choices(["gradient", "integrated-gradients", "ablation"])
+        .default("gradient"),
+    )
+    .option("--top <n>", "rows of the table", integer(1), 10)
+    .option(
+      "--layer <n>",
+      "of the bundled model: only this one; may be given again",
+      several(integer(0)),
+    )
+    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"));
+  withModel(withCoders(command))
+    .option("--json", "print {model, to, position, value, method, features, completeness}")
+    .action(run)
+    .addHelpText(
+      "after",
+      "\nThe begin-of-text token's features are left out: coders are not trained on it.",
+    );
+}
+
+async function run(words: string[], options: AttributeFlags, command: Command): Promise<void> {
+  checkCoders(command, options);
+  if (options.minus !== undefined && options.to === undefined) {
+    command.error("error: --minus goes with --to");
+  }
+  const text = await readText(words, command);
+  await using model = await loadModel(options);
+  using coders = new CoderSet("attribute", options);
+  const layers = options.layer ?? (options.sae ? [] : bundledCoders(options.site).map((_, i) => i));
+  const through = await coders.all(layers, options.site);
+  const { position: at, method } = options;
+  const to = await targetToken(model, text, options);
+  const progress = progressLine();
+  const all = await attribute(model, text, {
+    to:
+      options.minus === undefined
+        ? { logit: to.id, position: at }
+        : { logitDiff: [to.id, options.minus], position: at },
+    through,
+    method,
+    onProgress: ({ done, total }) => progress.show(`${done} of ${total} runs`),
+  });
+  progress.end();
+  const tokens = model.toStrTokens(text);
+  const { ids } = model.toTokens(text);
+  const found = all
+    .filter(({ position }) => ids[position] !== model.tokenizer.bosTokenId)
+    .slice(0, options.top)
+    .map((one) => ({ ...one, token: tokens[one.position] ?? "", name: coders.name(one) }));
+  if (options.json) {
+    const features = found.map(({ coder, name, ...rest }) => {
+      return { hook: coder.cfg.hookName, ...rest, ...(name && { name }) };
+    });
+    const { model: of, minus } = options;
+    const target = { ...to, ...(minus !== undefined && { minus }) };
+    const completeness = all.completeness.map(({ coder, ...rest }) => {
+      return { hook: coder.cfg.hookName, ...rest };
+    });
+    const out = { model: of, to: target, position: at, value: all.value, method };
+    console.log(JSON.stringify({ ...out, features, completeness }));
+    return;
+  }
+  const minus = options.minus === undefined ? "" : ` minus ${quoteToken(options.minus)}`;
+  const hooks = [...new Set(through.map(({ cfg }) => cfg.hookName))];
+  note(`${all.length} active features of ${hooks.join(", ")}; ${method}`);
+  console.log(`logit of ${quoteToken(to.text)}${minus}: ${all.value.toFixed(3)}`);
+  const rows = found.map(({ coder, feature, position, token, activation, effect, name }) => [
+    showFeature(coder.cfg, feature),
+    `${position}`,
+    quoteToken(token),
+    activation.toFixed(1),
+    signed(effect),
+    name ?? "-",
+  ]);
+  const head = ["feature", "position", "on", "activation", "effect", "name"];
+  const align = ["left", "right", "left", "right", "right"] as const;
+  const [first = "", ...lines] = textTable([head, ...rows], align);
+  console.log(paintFor().dim(first));
+  for (const line of lines) console.log(line);
+  showCompleteness(all);
+}
+
+function showCompleteness({ completeness }: Attributions): void {
+  for (const { coder, steps, change, gap } of completeness) {
+    const share = `${(100 * gap).toFixed(2)} %`;
+    note(
+      `${coder.cfg.hookName}: all its features together ${signed(change)}; ` +
+        `the effects miss ${share} of it (${steps} steps)`,
+    );
+  }
+}
+
+/** The token of --to, else the most probable next one. */
+async function targetToken(
+  model: HookedTransformer,
+  text: string,
+  { to, position }: AttributeFlags,
+): Promise<{ id: number; text: string }> {
+  if (to !== undefined) return { id: model.toSingleToken(to), text: to };
+  using logits = await model.forward(text, { positions: [position] });
+  const id = Number(logits.argmax().item());
+  return { id, text: model.decode(id) };
+}

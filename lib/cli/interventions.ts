@@ -1,0 +1,72 @@
+import type { Command } from "commander";
+import type { FeatureRef } from "../coder/index.js";
+import { ablate, clamp, type Intervention, steer } from "../intervene/index.js";
+import type { HookedTransformer } from "../model/index.js";
+import type { CoderSet } from "./coder-set.js";
+import { type FeatureSpec, featureSpecs } from "./feature-spec.js";
+
+export interface InterventionOptions {
+  readonly ablate?: readonly FeatureSpec[];
+  readonly clamp?: readonly FeatureSpec[];
+  readonly steer?: readonly FeatureSpec[];
+}
+
+/** Adds --ablate, --clamp and --steer. */
+export function withInterventions(command: Command): Command {
+  return command
+    .option("--ablate <feature>", "make a feature 0, or the value given", featureSpecs("optional"))
+    .option("--clamp <feature>", "hold a feature at a value", featureSpecs("needed"))
+    .option("--steer <feature>", "add value times its direction", featureSpecs("needed"));
+}
+
+/** One intervention of the command line, and what it says for `--json`. */
+export interface Chosen {
+  readonly ref: FeatureRef;
+  readonly intervention: Intervention;
+  readonly told: {
+    readonly type: "ablate" | "clamp" | "steer";
+    readonly hook: string;
+    readonly feature: number;
+    readonly name?: string;
+    readonly value: number;
+    readonly from: number;
+  };
+}
+
+/** Whether any intervention was asked for. */
+export function intervenes({ ablate = [], clamp = [], steer = [] }: InterventionOptions): boolean {
+  return ablate.length + clamp.length + steer.length > 0;
+}
+
+/** Ablations, then clamps, then steering, each in the order given. */
+export async function chosenInterventions(
+  options: InterventionOptions,
+  coders: CoderSet,
+  firstPosition: number,
+): Promise<Chosen[]> {
+  const chosen: Chosen[] = [];
+  for (const type of ["ablate", "clamp", "steer"] as const) {
+    for (const spec of options[type] ?? []) {
+      const ref = await coders.find(spec);
+      const { value = 0, from = firstPosition } = spec;
+      const name = coders.name(ref);
+      const hook = type === "steer" ? ref.coder.cfg.hookNameOut : ref.coder.cfg.hookName;
+      const told = { type, hook, feature: ref.feature, ...(name && { name }), value, from };
+      chosen.push({ ref, intervention: make[type](ref, value, from), told });
+    }
+  }
+  return chosen;
+}
+
+const make = {
+  ablate: (ref: FeatureRef, to: number, from: number) => ablate(ref, { to, positions: { from } }),
+  clamp: (ref: FeatureRef, value: number, from: number) =>
+    clamp(ref, value, { positions: { from } }),
+  steer: (ref: FeatureRef, value: number, from: number) =>
+    steer(ref, value, { positions: { from } }),
+};
+
+/** The first position that coders are trained on: behind the begin-of-text token. */
+export function firstPosition(model: HookedTransformer, prompt: string): number {
+  return model.toTokens(prompt).ids[0] === model.tokenizer.bosTokenId ? 1 : 0;
+}

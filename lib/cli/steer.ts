@@ -1,0 +1,169 @@
+import type { Command } from "commander";
+import type { TokenScore } from "../attribute/index.js";
+import type { FeatureRef } from "../coder/index.js";
+import { steer as steering } from "../intervene/index.js";
+import type { HookedTransformer } from "../model/index.js";
+import { probability, quoteToken, textColumns, textTable } from "../report/index.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+import { integer, numbers, readText } from "./arguments.js";
+import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
+import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
+import { featureTokens } from "./feature-tokens.js";
+import { firstPosition } from "./interventions.js";
+import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { type NextToken, nextTokens } from "./next-tokens.js";
+import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
+import { lineWidth, note, paintFor } from "./terminal.js";
+
+interface SteerOptions extends ModelOptions, SamplingFlags, CoderOptions {
+  readonly strengths?: readonly number[];
+  readonly top: number;
+  readonly json?: boolean;
+}
+
+/** Strengths where none is given, in lengths of what the direction is added to. */
+const lengths = [0.25, 0.5, 1];
+/** Of the most probable next tokens, so many are shown. */
+const shown = 3;
+
+/** `gemlens steer`: the same draw with and without a feature's direction, at several strengths. */
+export function register(program: Command): void {
+  const command = program
+    .command("steer")
+    .description("continue a prompt with and without a feature's direction, side by side")
+    .argument("<feature>", "layer:feature[:strength[:from]]", featureSpec("optional"))
+    .argument("[prompt...]", "the prompt; standard input where it is left out")
+    .option("--strengths <list>", "several, as in 10,20,40 (default: see below)", numbers);
+  withSampling(command, 30).option(
+    "--top <n>",
+    "of the tokens that the feature speaks for, so many are watched",
+    integer(1),
+    5,
+  );
+  withModel(withCoders(command))
+    .option("--json", "print {model, feature, prompt, seed, tokens, runs}")
+    .action(steer)
+    .addHelpText(
+      "after",
+      `
+Strength s adds s times the feature's decoder row. By default 1/4, 1/2 and 1 times the mean length of
+what it is added to, over the prompt. Every continuation has the same seed.${specHelp}`,
+    );
+}
+
+/** The prompt at one strength. */
+interface SteeredRun {
+  readonly strength: number;
+  /** Of the watched tokens, as the next one. */
+  readonly probability: number;
+  readonly next: readonly NextToken[];
+  readonly text: string;
+}
+
+async function steer(
+  spec: FeatureSpec,
+  words: string[],
+  options: SteerOptions,
+  command: Command,
+): Promise<void> {
+  checkCoders(command, options);
+  if (spec.value !== undefined && options.strengths !== undefined) {
+    command.error("error: the strength is given twice, with the feature and by --strengths");
+  }
+  const prompt = await readText(words, command);
+  await using model = await loadModel(options);
+  using coders = new CoderSet("steer", options);
+  const ref = await coders.find(spec);
+  const from = spec.from ?? firstPosition(model, prompt);
+  const given = spec.value === undefined ? options.strengths : [spec.value];
+  const strengths = given ?? (await usualStrengths(model, ref, prompt, from));
+  const { top } = await featureTokens(model, ref, options.top);
+  const tries = [0, ...strengths];
+  const next = await steeredNext(model, ref, prompt, tries, from, top);
+  const runs: SteeredRun[] = [];
+  let { seed } = options;
+  for (const [i, strength] of tries.entries()) {
+    const interventions = [steering(ref, strength, { positions: { from } })];
+    const generation = model.generate(prompt, { ...samplingOf(options), seed, interventions });
+    seed = generation.seed;
+    const row = next[i] as (typeof next)[number];
+    runs.push({ strength, ...row, text: await generation.text() });
+  }
+  const { hookNameOut: hook } = ref.coder.cfg;
+  const name = coders.name(ref);
+  if (options.json) {
+    const feature = { hook, feature: ref.feature, ...(name && { name }), from };
+    const tokens = top.map(({ token: id, text, logit }) => ({ id, text, logit }));
+    console.log(JSON.stringify({ model: options.model, feature, prompt, seed, tokens, runs }));
+    return;
+  }
+  const title = showFeature(ref.coder.cfg, ref.feature);
+  note(`${title}${name ? ` (${name})` : ""}, added to ${hook} from position ${from}, seed ${seed}`);
+  print(prompt, top, runs);
+}
+
+function print(prompt: string, top: readonly TokenScore[], runs: readonly SteeredRun[]): void {
+  const { bold, dim } = paintFor();
+  const tokens = top.map(({ text }) => quoteToken(text)).join(" ");
+  console.log(`It speaks for ${tokens}`);
+  const rows = runs.map(({ strength, probability: p, next }) => [
+    `${strength}`,
+    probability(p),
+    next.map(({ text, probability: p }) => `${quoteToken(text)} ${probability(p)}`).join("  "),
+  ]);
+  const head = ["strength", "probability of these next", "the most probable next"];
+  const [first = "", ...lines] = textTable([head, ...rows], ["right", "right"]);
+  console.log(`\n${dim(first)}`);
+  for (const line of lines) console.log(line);
+  console.log(`\n${bold(prompt)}${dim(" …")}`);
+  const columns = runs.map(({ strength, text }) => ({
+    head: strength === 0 ? "without" : `strength ${strength}`,
+    text,
+  }));
+  for (const line of textColumns(columns, lineWidth())) console.log(line);
+}
+
+/** `lengths` of the mean row that the direction is added to, in two digits. */
+async function usualStrengths(
+  model: HookedTransformer,
+  { coder, feature }: FeatureRef,
+  prompt: string,
+  from: number,
+): Promise<number[]> {
+  const { hookNameOut, dOut } = coder.cfg;
+  using run = await model.runWithCache(prompt, { names: [hookNameOut], logits: false });
+  const ratio = tidy(() => {
+    const all: Tensor = run.cache.get(hookNameOut);
+    const rows = all.to("float32").reshape([-1, dOut]);
+    const count = rows.shape[0] ?? 1;
+    const first = Math.min(from < 0 ? count + from : from, count - 1);
+    const row = coder.direction(feature).to("float32");
+    const size = rows.slice(0, Math.max(0, first)).norm({ dim: 1 }).mean().item() as number;
+    return size / (row.norm().item() as number);
+  });
+  return lengths.map((length) => Number((length * ratio).toPrecision(2)));
+}
+
+/** What comes next at each strength: all in one batch. */
+async function steeredNext(
+  model: HookedTransformer,
+  ref: FeatureRef,
+  prompt: string,
+  strengths: readonly number[],
+  from: number,
+  top: readonly TokenScore[],
+) {
+  const rows = strengths.map(() => prompt);
+  using logits = await model.forward(rows, {
+    positions: [-1],
+    interventions: strengths.map((strength, batch) =>
+      steering(ref, strength, { positions: { from }, batch }),
+    ),
+  });
+  const watched = top.map(({ token }) => token);
+  const all = await nextTokens(model, logits, shown, watched);
+  return all.map(({ best, asked }) => ({
+    probability: asked.reduce((sum, { probability }) => sum + probability, 0),
+    next: best,
+  }));
+}
