@@ -5,12 +5,12 @@
 //     npm run evaluate:tiny [-- FOLDER]
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Hook, HookedTransformer } from "../lib/index.js";
+import { evaluateCoder, HookedTransformer } from "../lib/index.js";
 import { type Loaded, loadCoders, type Site } from "./tiny/coders.js";
-import { type Batch, batches, heldOut, sample } from "./tiny/corpus.js";
+import { type Batch, batches, heldOut, rowsOf, sample } from "./tiny/corpus.js";
 import { ClassCounter, classTokens, type NamedFeature, promoting } from "./tiny/name-features.js";
-import { meanLoss, spliceHooks, zeroHooks } from "./tiny/splice.js";
-import { gather, type Statistics, targetHook } from "./tiny/statistics.js";
+import { meanLoss, zeroHook } from "./tiny/splice.js";
+import { type Firing, gather } from "./tiny/statistics.js";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../assets/tiny-gemma2");
 const limits: Record<Site, { fvu: number; l0: number; recovered: number }> = {
@@ -46,46 +46,56 @@ async function languageModel(model: HookedTransformer, all: readonly Batch[]): P
   check("loss / trigram cross-entropy", loss / ngram.trigramCrossEntropy, 0.6);
 }
 
-async function splices(
+/** Each coder's figures: its reconstruction over all text, losses over a part of it. */
+async function figures(
   model: HookedTransformer,
   coders: readonly Loaded[],
-  statistics: ReadonlyMap<Loaded, Statistics>,
-  part: readonly Batch[],
+  all: readonly Batch[],
 ): Promise<void> {
-  const clean = await meanLoss(model, part);
-  const zeroed = new Map<string, number>();
+  const part = sample(all, spliceTokens);
+  // The turns' markers are words of this corpus like others.
+  const excludeSpecialTokens = [model.tokenizer.bosTokenId as number];
+  const options = { batchSize: 32, contextSize: model.cfg.nCtx, excludeSpecialTokens };
   console.log("site         layer width     L0    FVU  dead%  recovered  zeroing costs");
-  for (const entry of coders) {
-    const place = targetHook(entry);
-    let zero = zeroed.get(place);
-    if (zero === undefined) {
-      zero = await meanLoss(model, part, (batch) => zeroHooks(place, batch));
-      zeroed.set(place, zero);
-    }
-    const spliced = await meanLoss(model, part, (batch) => spliceHooks(entry, batch));
-    const recovered = (zero - spliced) / (zero - clean);
-    const { l0, fvu, dead } = statistics.get(entry) as Statistics;
-    const { site, layer, coder } = entry;
+  for (const { site, layer, coder } of coders) {
+    const { l0, fvu, deadShare } = await evaluateCoder(model, coder, rowsOf(all), {
+      ...options,
+      lossTokens: 0,
+    });
+    const { loss, lossRecovered } = await evaluateCoder(model, coder, rowsOf(part), options);
+    const recovered = lossRecovered.zero;
+    const cost = loss.zero - loss.original;
     console.log(
       `${site.padEnd(12)} ${String(layer).padStart(5)} ${String(coder.cfg.dSae).padStart(5)} ` +
-        `${l0.toFixed(2).padStart(6)} ${fvu.toFixed(4)} ${(100 * dead).toFixed(2).padStart(6)} ` +
-        `${recovered.toFixed(4).padStart(10)} ${(zero - clean).toFixed(3).padStart(14)}`,
+        `${l0.toFixed(2).padStart(6)} ${fvu.toFixed(4)} ${(100 * deadShare).toFixed(2).padStart(6)} ` +
+        `${recovered.toFixed(4).padStart(10)} ${cost.toFixed(3).padStart(14)}`,
     );
     const limit = limits[site];
     const name = `${site} layer ${layer}`;
     if (fvu > limit.fvu) missed.push(`${name}: FVU ${fvu.toFixed(4)}`);
     if (l0 > limit.l0) missed.push(`${name}: L0 ${l0.toFixed(2)}`);
-    if (dead >= 0.04) missed.push(`${name}: dead ${dead.toFixed(4)}`);
+    if (deadShare >= 0.04) missed.push(`${name}: dead ${deadShare.toFixed(4)}`);
     // Where zeroing the site costs next to nothing, the ratio says nothing.
-    const counts = site !== "att" || zero - clean >= 0.1;
+    const counts = site !== "att" || cost >= 0.1;
     if (counts && recovered < limit.recovered)
       missed.push(`${name}: recovered ${recovered.toFixed(4)}`);
   }
-  const transcoders = coders.filter(({ site }) => site === "transcoders");
-  const together = (hooks: (entry: Loaded, batch: Batch) => Hook[]) =>
-    meanLoss(model, part, (batch) => transcoders.flatMap((entry) => hooks(entry, batch)));
-  const zero = await together((entry, batch) => zeroHooks(targetHook(entry), batch));
-  const spliced = await together(spliceHooks);
+  await transcodersTogether(model, coders, part);
+}
+
+async function transcodersTogether(
+  model: HookedTransformer,
+  all: readonly Loaded[],
+  part: readonly Batch[],
+): Promise<void> {
+  const transcoders = all.filter(({ site }) => site === "transcoders");
+  const bare = { errorTerm: false, excludeSpecialTokens: true };
+  const coders = transcoders.map(({ coder }) => ({ coder, ...bare }));
+  const clean = await meanLoss(model, part);
+  const zero = await meanLoss(model, part, (batch) => ({
+    hooks: transcoders.map(({ coder }) => zeroHook(coder.cfg.hookNameOut, batch)),
+  }));
+  const spliced = await meanLoss(model, part, () => ({ coders }));
   check("all transcoders at once: recovered", (zero - spliced) / (zero - clean), 0.95, false);
 }
 
@@ -116,16 +126,16 @@ async function main(): Promise<void> {
   const coders = await loadCoders(folder);
   const classes = classTokens(model, folder);
   const counter = new ClassCounter(classes);
-  const statistics = await gather(model, coders, all, (batch, loaded, acts) => {
+  const firing = await gather(model, coders, all, (batch, loaded, acts) => {
     if (loaded.site === "res") counter.add(batch, loaded, acts);
   });
-  await splices(model, coders, statistics, sample(all, spliceTokens));
+  await figures(model, coders, all);
 
-  const named = counter.named(statistics);
+  const named = counter.named(firing);
   // In the first layers the direct logits mostly repeat the token: embeddings are tied.
   const late = (entry: Loaded) => entry.site === "res" && entry.layer >= model.cfg.nLayers / 2;
   for (const entry of coders.filter(late)) {
-    const found = await promoting(model, entry, statistics.get(entry) as Statistics, classes);
+    const found = await promoting(model, entry, firing.get(entry) as Firing, classes);
     for (const row of found) {
       const known = named.findIndex((x) => x.relation === "promotes" && x.class === row.class);
       if (known < 0) named.push(row);

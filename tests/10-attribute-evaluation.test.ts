@@ -91,6 +91,35 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     },
   );
 
+  test("measures losses on the first tokens alone where that is asked for", async () => {
+    const coder = oracle.coder("res");
+    const whole = await evaluateCoder(model, coder, corpus, { batchSize: 1 });
+    const none = await evaluateCoder(model, coder, corpus, { batchSize: 1, lossTokens: 0 });
+    const first = await evaluateCoder(model, coder, corpus, { batchSize: 1, lossTokens: 4 });
+    // Rows are sorted by length: the shortest has four tokens besides its BOS.
+    const row = await evaluateCoder(model, coder, [corpus[0] as number[]], { meanTokens: 1 });
+    for (const got of [none, first]) {
+      for (const key of ["tokens", "l0", "fvu", "cosine", "dead"] as const) {
+        close(got[key], whole[key], key, 1e-9);
+      }
+    }
+    expect([none.loss.original, none.kl.zero, none.lossRecovered.zero]).toEqual([NaN, NaN, NaN]);
+    for (const key of ["original", "spliced", "zero"] as const) {
+      close(first.loss[key], row.loss[key], key);
+    }
+    expect(first.loss.original).not.toBeCloseTo(whole.loss.original, 3);
+  });
+
+  test("leaves out the special tokens it is told of", async () => {
+    const coder = oracle.coder("res");
+    const all = await evaluateCoder(model, coder, corpus, { excludeSpecialTokens: [] });
+    const some = await evaluateCoder(model, coder, corpus, { excludeSpecialTokens: [2] });
+    expect(all.tokens).toBe(corpus.flat().length);
+    expect(some.tokens).toBe(corpus.flat().filter((id) => id !== 2).length);
+    const special = await evaluateCoder(model, coder, corpus, { excludeSpecialTokens: [0, 1, 2] });
+    expect(special).toEqual(await evaluateCoder(model, coder, corpus));
+  });
+
   test("replaces as a splice without error term does", async () => {
     for (const key of ["res", "att", "skip"]) {
       const coder = oracle.coder(key);
@@ -171,6 +200,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
         [corpus, { contextSize: 1 }, "ARGUMENT"],
         [corpus, { contextSize: 1e9 }, "ARGUMENT"],
         [corpus, { maxTokens: -1 }, "ARGUMENT"],
+        [corpus, { lossTokens: -1 }, "ARGUMENT"],
         [corpus, { meanTokens: 0 }, "ARGUMENT"],
         [corpus, { excludeSpecialTokens: "yes" }, "ARGUMENT"],
         [corpus, { tokens: 3 }, "ARGUMENT"],
@@ -212,7 +242,7 @@ describe("on the bundled model", () => {
   const texts = readFileSync(join(folder, "heldout.jsonl"), "utf8")
     .trim()
     .split("\n")
-    .slice(0, 30)
+    .slice(0, 12)
     .map((line) => (JSON.parse(line) as { text: string }).text);
   let model: HookedTransformer;
   beforeAll(async () => {

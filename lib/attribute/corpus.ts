@@ -16,8 +16,8 @@ export interface CorpusOptions {
   readonly contextSize?: number | undefined;
   /** Stop behind the row that brings so many counted tokens. Default: the whole corpus. */
   readonly maxTokens?: number | undefined;
-  /** Leave BOS and other special tokens out of what is counted. Default true. */
-  readonly excludeSpecialTokens?: boolean | undefined;
+  /** Leave BOS and other special tokens out of what is counted, or just these ids. Default true. */
+  readonly excludeSpecialTokens?: boolean | readonly number[] | undefined;
   readonly prependBos?: boolean | undefined;
 }
 
@@ -52,7 +52,9 @@ export async function* readCorpus(
 ): AsyncGenerator<CorpusBatch, void, undefined> {
   const core = coreOf(model, what);
   const { batchSize, excludeSpecialTokens, maxTokens } = checked(what, core, corpus, options);
-  const special = excludeSpecialTokens ? specialTokens(core) : new Set<number>();
+  const special = new Set(
+    excludeSpecialTokens === true ? specialTokens(core) : excludeSpecialTokens || [],
+  );
   const isCounted = (id: number) => !special.has(id);
   let left = maxTokens;
   let pool: Int32Array[] = [];
@@ -89,8 +91,9 @@ function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusO
   if (counts.contextSize > core.cfg.nCtx) {
     throw argument(what, `at most ${core.cfg.nCtx}`, "contextSize", counts.contextSize);
   }
-  if (typeof excludeSpecialTokens !== "boolean") {
-    throw argument(what, "true or false", "excludeSpecialTokens", String(excludeSpecialTokens));
+  if (typeof excludeSpecialTokens !== "boolean" && !Array.isArray(excludeSpecialTokens)) {
+    const expected = "true, false or a list of ids";
+    throw argument(what, expected, "excludeSpecialTokens", String(excludeSpecialTokens));
   }
   return { batchSize, maxTokens, excludeSpecialTokens };
 }

@@ -3,9 +3,7 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import { checkCoder, pointsOf } from "../intervene/edit-place.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { editPlace } from "../model/run-edits.js";
-import { task } from "../native/call.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";
-import { handleOf } from "../tensor/internal.js";
 import { checkCount } from "./attribute.js";
 import { CoderStatistics } from "./coder-statistics.js";
 import {
@@ -15,9 +13,15 @@ import {
   corpusKeys,
   readCorpus,
 } from "./corpus.js";
+import { ReplacedLosses } from "./replaced-losses.js";
 import { Replaced } from "./replaced-runs.js";
 
 export interface EvaluateOptions extends CorpusOptions {
+  /**
+   * Losses and KL are measured until so many tokens have been counted; the four runs that they take
+   * are most of the work. Default: on all. With 0 they are NaN.
+   */
+  readonly lossTokens?: number | undefined;
   /**
    * The mean for mean ablation is that of the first so many counted tokens, whose rows are run once
    * more for it. Default 8192.
@@ -87,60 +91,41 @@ export async function evaluateCoder(
   const what = "evaluateCoder";
   const core = coreOf(model, what);
   core.handle(what);
-  checkOptions(what, options, [...corpusKeys, "meanTokens", "signal", "onProgress"]);
-  const { meanTokens = 8192, signal, onProgress } = options;
+  checkOptions(what, options, [...corpusKeys, "lossTokens", "meanTokens", "signal", "onProgress"]);
+  const { meanTokens = 8192, lossTokens = Number.MAX_SAFE_INTEGER, signal, onProgress } = options;
   checkCount(what, "meanTokens", meanTokens);
+  if (lossTokens !== 0) checkCount(what, "lossTokens", lossTokens);
   const place = editPlace(what, core);
   pointsOf(place, "coder", checkCoder(place, "coder", coder));
   const statistics = new CoderStatistics(coder.cfg.dSae, coder.cfg.dOut);
-  const losses = new Float64Array(4);
-  const kls = new Float64Array(4);
-  let predicted = 0;
+  const losses = new ReplacedLosses(what, core);
   const batches = readCorpus(what, model, corpus, options);
-  const first = await take(batches, meanTokens);
-  using average = await meanOf(model, coder, first, signal);
-  using runs = new Replaced(model, coder, average, signal);
-
-  const measure = async (batch: CorpusBatch) => {
-    const { acts, normed } = await runs.of(batch, (x, rebuilt) =>
-      statistics.addRebuilt(x, rebuilt),
-    );
-    try {
-      statistics.addFeatures(acts, batch.counted);
-      const compared = await task(
-        what,
-        (addon, ctx) =>
-          addon.modelCompare(
-            core.handle(what),
-            normed.map((run) => handleOf(run, what)),
-            batch.next,
-            ctx,
-          ),
-        { signal },
+  try {
+    const first = await take(batches, lossTokens === 0 ? 0 : meanTokens);
+    using average = await meanOf(model, coder, first, signal);
+    using runs = new Replaced(model, coder, average, signal);
+    const measure = async (batch: CorpusBatch) => {
+      const replaces = statistics.tokens < lossTokens;
+      const { acts, normed } = await runs.of(batch, replaces, (x, rebuilt) =>
+        statistics.addRebuilt(x, rebuilt),
       );
-      const { counted, predicting } = batch;
-      for (let run = 0; run < normed.length; run++) {
-        const first = run * batch.next.length;
-        for (const cell of predicting) {
-          losses[run] = (losses[run] as number) + (compared.loss[first + cell] as number);
-        }
-        for (const cell of counted) {
-          kls[run] = (kls[run] as number) + (compared.kl[first + cell] as number);
-        }
+      try {
+        statistics.addFeatures(acts, batch.counted);
+        if (replaces) await losses.add(batch, normed, signal);
+      } finally {
+        for (const run of normed) run.dispose();
       }
-      predicted += predicting.length;
-    } finally {
-      for (const run of normed) run.dispose();
-    }
-    onProgress?.({ tokens: statistics.tokens });
-  };
-  for (const batch of first.splice(0)) await measure(batch);
-  for await (const batch of batches) await measure(batch);
-  if (statistics.tokens === 0 || predicted === 0) {
+      onProgress?.({ tokens: statistics.tokens });
+    };
+    for (const batch of first.splice(0)) await measure(batch);
+    for await (const batch of batches) await measure(batch);
+  } finally {
+    await batches.return();
+  }
+  if (statistics.tokens === 0 || (lossTokens > 0 && losses.predicted === 0)) {
     throw argument(what, "at least one token to count and to predict", "corpus", "none");
   }
-  const mean = (sums: Float64Array, count: number) => sums.map((sum) => sum / count);
-  return summary(statistics, mean(losses, predicted), mean(kls, statistics.tokens));
+  return summary(statistics, losses);
 }
 
 /** The first batches, as many as bring `tokens` counted tokens. */
@@ -186,11 +171,9 @@ async function meanOf(
 
 function summary(
   statistics: CoderStatistics,
-  losses: Float64Array,
-  kls: Float64Array,
+  { losses, divergences }: ReplacedLosses,
 ): CoderEvaluation {
-  const [original, spliced, zero, mean] = losses as unknown as [number, number, number, number];
-  const [, klSpliced, klZero, klMean] = kls as unknown as [number, number, number, number];
+  const { original, spliced, zero, mean } = losses;
   const { tokens, l0, mse, fvu, cosine, l2Ratio, density, fired } = statistics;
   const dead = fired.filter((count) => count === 0).length;
   return {
@@ -206,8 +189,11 @@ function summary(
       zero: (zero - spliced) / (zero - original),
       mean: (mean - spliced) / (mean - original),
     },
-    kl: { spliced: klSpliced, zero: klZero, mean: klMean },
-    klRecovered: { zero: (klZero - klSpliced) / klZero, mean: (klMean - klSpliced) / klMean },
+    kl: divergences,
+    klRecovered: {
+      zero: (divergences.zero - divergences.spliced) / divergences.zero,
+      mean: (divergences.mean - divergences.spliced) / divergences.mean,
+    },
     density,
     dead,
     deadShare: dead / fired.length,

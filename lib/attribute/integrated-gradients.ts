@@ -98,10 +98,9 @@ async function meanGradient(
   advance: (rows: number) => void,
 ): Promise<Tensor> {
   const name = path.coder.cfg.hookNameOut;
-  const sum: Tensor = zeros([1, ...path.from.shape.slice(1)], {
-    dtype: path.from.dtype,
-    device: path.from.device,
-  });
+  const { shape, dtype, device } = path.from;
+  // Wide enough to add up many small pieces.
+  const sum = zeros(shape, { dtype: dtype === "float64" ? dtype : "float32", device });
   try {
     for (let at = 0; at < steps; at += batchSize) {
       const count = Math.min(batchSize, steps - at);
@@ -117,7 +116,7 @@ async function meanGradient(
         interventions: [change.patching],
       });
       const gradient: Tensor = run.grad(name);
-      using here = gradient.sum({ dim: 0, keepdim: true });
+      using here = tidy(() => gradient.to(sum.dtype).sum({ dim: 0, keepdim: true }));
       sum.add_(here);
       advance(count);
     }

@@ -13,7 +13,10 @@ const last = "unembed.hook_in";
 export interface ReplacedBatch {
   /** The coder's features. */
   readonly acts: SparseFeatures;
-  /** `unembed.hook_in` of the model, and with reconstruction, zeros and mean. Yours to dispose. */
+  /**
+   * `unembed.hook_in` of the model, and with reconstruction, zeros and mean; none where nothing was
+   * replaced. Yours to dispose.
+   */
   readonly normed: readonly Tensor[];
 }
 
@@ -40,22 +43,27 @@ export class Replaced implements Disposable {
     this.#signal = signal;
   }
 
-  /** `see` gets the counted tokens' x and x̂, [tokens, dOut]. */
+  /**
+   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing
+   * behind the coder is run.
+   */
   async of(
     batch: CorpusBatch,
+    replaces: boolean,
     see: (x: Tensor, rebuilt: Tensor) => Promise<void>,
   ): Promise<ReplacedBatch> {
     const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
     const { tokens, counted } = batch;
     const block = blockOf(hookNameOut) ?? 0;
     const entering = block === 0 ? undefined : `blocks.${block}.hook_resid_pre`;
+    const behind = replaces ? [...(entering ? [entering] : []), last] : [];
     using run = await this.#model.runWithCache(tokens, {
-      names: [hookNameOut, ...(skip ? [hookName] : []), ...(entering ? [entering] : []), last],
+      names: [hookNameOut, ...(skip ? [hookName] : []), ...behind],
       features: [this.#coder],
       logits: false,
       signal: this.#signal,
     });
-    const normed: Tensor[] = [run.cache.get(last).clone().keep()];
+    const normed: Tensor[] = replaces ? [run.cache.get(last).clone().keep()] : [];
     try {
       const x: Tensor = run.cache.get(hookNameOut);
       const features = run.features(this.#coder);
@@ -65,6 +73,8 @@ export class Replaced implements Disposable {
       using own = rows(x);
       using made = rows(rebuilt);
       await see(own, made);
+      const acts = await features.read();
+      if (!replaces) return { acts, normed };
       using nothing = zeros(x.shape, { dtype: x.dtype, device: x.device });
       using everywhere = tidy(() => nothing.reshape([-1, dOut]).add(this.#mean).reshape(x.shape));
       using shaped = tidy(() => rebuilt.to(x.dtype).reshape(x.shape));
@@ -72,7 +82,7 @@ export class Replaced implements Disposable {
       for (const value of [shaped, nothing, everywhere]) {
         normed.push(await this.#replace(batch, value, from, block));
       }
-      return { acts: await features.read(), normed };
+      return { acts, normed };
     } catch (error) {
       for (const tensor of normed) tensor.dispose();
       throw error;

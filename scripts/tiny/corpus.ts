@@ -45,6 +45,17 @@ function batch(tokens: TokenBatch): Batch {
   return { tokens, kept, keep, predicted: kept.length };
 }
 
+/** The rows of batches without their padding. */
+export function* rowsOf(all: readonly Batch[]): Generator<Int32Array> {
+  for (const { tokens } of all) {
+    const [rows, pos] = tokens.shape;
+    for (let row = 0; row < rows; row++) {
+      const mask = tokens.mask.subarray(row * pos, (row + 1) * pos);
+      yield tokens.ids.slice(row * pos, (row + 1) * pos).filter((_, i) => mask[i] === 1);
+    }
+  }
+}
+
 /** Every n-th batch, so that about `tokens` remain. */
 export function sample(all: readonly Batch[], tokens: number): Batch[] {
   const total = all.reduce((sum, { kept }) => sum + kept.length, 0);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { HookedTransformer } from "../../lib/index.js";
 import type { Loaded } from "./coders.js";
 import type { Batch } from "./corpus.js";
-import type { Statistics } from "./statistics.js";
+import type { Firing } from "./statistics.js";
 
 /**
  * How a feature belongs to a class of words: it fires on the class's tokens ("token") or just before
@@ -96,10 +96,10 @@ export class ClassCounter {
   }
 
   /** Best feature of each class and relation, over all coders counted. */
-  named(statistics: ReadonlyMap<Loaded, Statistics>): NamedFeature[] {
+  named(firing: ReadonlyMap<Loaded, Firing>): NamedFeature[] {
     const best = new Map<string, NamedFeature>();
     for (const [loaded, hits] of this.#hits) {
-      const { fired, largest } = statistics.get(loaded) as Statistics;
+      const { fired, largest } = firing.get(loaded) as Firing;
       for (const relation of ["token", "next"] as const) {
         this.#classes.forEach(([name], c) => {
           const total = this.#totals[relation][c] as number;
@@ -126,7 +126,7 @@ function increment(counts: Uint32Array, index: number): void {
 export async function promoting(
   model: HookedTransformer,
   loaded: Loaded,
-  statistics: Statistics,
+  { fired, largest }: Firing,
   classes: ReadonlyMap<string, Set<number>>,
 ): Promise<NamedFeature[]> {
   using wide = loaded.coder.W_dec.to("float32");
@@ -138,15 +138,15 @@ export async function promoting(
   indices.dispose();
   const best = new Map<string, NamedFeature & { readonly strength: number }>();
   for (let index = 0; index < loaded.coder.cfg.dSae; index++) {
-    if ((statistics.fired[index] as number) === 0) continue;
+    if ((fired[index] as number) === 0) continue;
     const top = Array.from(tokens.subarray(index * 10, index * 10 + 10), Number);
-    const strength = Number(strengths[index * 10]) * (statistics.largest[index] as number);
+    const strength = Number(strengths[index * 10]) * (largest[index] as number);
     for (const [name, ids] of classes) {
       const score = top.filter((id) => ids.has(id)).length / 10;
       const known = best.get(name);
       if (score < leastScore.promotes || score < (known?.score ?? 0)) continue;
       if (score === known?.score && strength <= known.strength) continue;
-      const maxActivation = statistics.largest[index] as number;
+      const maxActivation = largest[index] as number;
       const { layer, path: coder } = loaded;
       const row = { class: name, layer, index, score, maxActivation, coder, strength };
       best.set(name, { ...row, relation: "promotes" });
