@@ -1,3 +1,8 @@
+/**
+ * Everything that `import { … } from "gemlens"` offers.
+ *
+ * @module gemlens
+ */
 export * from "./attribute/index.js";
 export * from "./checkpoint/index.js";
 export * from "./coder/index.js";

@@ -15,6 +15,7 @@ import {
   tidy,
   zeros,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure } from "./support/compare.js";
 
 // What design calls ownership: what a hook is lent, what it creates, returns and keeps.
@@ -33,8 +34,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await model.dispose();
 });
-beforeEach(() => {
-  start = memory().tensors;
+beforeEach(async () => {
+  start = (await settledMemory()).tensors;
 });
 const live = () => memory().tensors - start;
 

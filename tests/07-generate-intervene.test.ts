@@ -17,6 +17,7 @@ import {
   steer,
 } from "../lib/index.js";
 import { Cases } from "./support/cases.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
@@ -237,7 +238,7 @@ describe("a generation with interventions", () => {
       ablate(sae.feature(2), { positions: { from: 6 } }),
     ];
     const options = { interventions, coders: [sae], stopAtEos: false };
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     model.generate(prompt, options);
     for await (const { step } of model.generate(prompt, options)) if (step === 3) break;
     expect(memory().handles).toBe(before);
@@ -296,7 +297,7 @@ describe("a generation with interventions", () => {
       expect(error.message).toContain(message);
     }
     using run = await model.runWithCache(prompt, { names: [at], logits: false });
-    const all = patch(at, run.cache);
+    const all = patch(at, run.cache, { positions: { from: 0 } });
     const short = await failure(() => collect(model.generate(prompt, { interventions: [all] })));
     expect(short.code).toBe("ARGUMENT");
     expect(short.message).toContain("4 and 19 generated");

@@ -15,6 +15,7 @@ import {
   tensor,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
@@ -36,8 +37,8 @@ afterAll(async () => {
 });
 
 let start: number;
-beforeEach(() => {
-  start = memory().handles;
+beforeEach(async () => {
+  start = (await settledMemory()).handles;
 });
 afterEach(() => expect(memory().handles).toBe(start));
 

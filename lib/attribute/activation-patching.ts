@@ -13,15 +13,16 @@ import type { PatchCell } from "./patching-plan.js";
  *
  * @example
  * const grid = await activationPatching(model, {
- *   clean: "When Mary and John went out, John gave a drink to",
- *   corrupt: "When Mary and John went out, Mary gave a drink to",
- *   target: { logitDiff: [" Mary", " John"] },
- *   over: { points: "resid_pre" },
+ *   clean: "Leo lives in Osaka. He speaks",
+ *   corrupt: "Leo lives in Berlin. He speaks",
+ *   target: { logitDiff: [" Japanese", " German"] },
+ *   over: { points: "resid_pre", layers: [1], positions: [-1] },
  * });
- * grid.at({ layer: 3, position: -2 + grid.tokens.clean.length }).share;
+ * console.log(grid.at({ layer: 1, position: 7 }).share);
  *
- * @throws ARGUMENT for prompts of different length or batches; NOT_FOUND for a point; HOOK when the
- *   metric throws; `signal.reason`
+ * @throws ARGUMENT for prompts of different length or batches
+ * @throws NOT_FOUND for a point that is none
+ * @throws HOOK when the metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function activationPatching(
   model: HookedTransformer,

@@ -11,12 +11,14 @@ import { integratedEffects } from "./integrated-gradients.js";
 import { Prompt, type PromptOptions } from "./prompt.js";
 import { type AttributionTarget, TargetValues } from "./target-values.js";
 
+/** How effects are found; {@link attribute} says what each does. */
 export type AttributionMethod = "gradient" | "integrated-gradients" | "ablation";
 
+/** What `attribute` takes. */
 export interface AttributeOptions extends PromptOptions {
   /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
   readonly to: AttributionTarget;
-  /** The coders whose active features are asked about. */
+  /** The coders whose active features are asked about; that of a target feature is left out. */
   readonly through: readonly Coder[];
   /** Default "gradient". */
   readonly method?: AttributionMethod | undefined;
@@ -24,6 +26,7 @@ export interface AttributeOptions extends PromptOptions {
   readonly topK?: number | undefined;
   /** Rows of one run, for the methods that make many. Default 32. */
   readonly batchSize?: number | undefined;
+  /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
   /** Rows done, and how many there are so far. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
@@ -54,11 +57,15 @@ export interface AttributionJob {
  *   coder's error term kept: one row of a batch for each active feature, from the coder's own
  *   block on.
  *
+ * Effects are in units of the target: logits, unless it is a feature or a metric of one's own.
+ *
  * @example
- * const found = await attribute(model, "The capital of France is", {
- *   to: { logitDiff: [" Paris", " London"] }, through: [sae], topK: 10 });
+ * const to = { logitDiff: [" Japanese", " German"] } as const;
+ * const found = await attribute(model, text, { to, through: [sae], topK: 5 });
+ * for (const { feature, position, effect } of found) console.log(feature, position, effect);
  *
  * @throws ARGUMENT for a batch of prompts, a coder that does not fit the model, an unknown token
+ * @throws HOOK when a metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function attribute(
   model: HookedTransformer,
@@ -98,7 +105,10 @@ export async function attribute(
   }
   using prompt = new Prompt(what, model, input, options);
   const target = new TargetValues(what, model, prompt, options.to, "to");
-  const job = { what, model, prompt, target, through, batchSize, onProgress };
+  // A feature of a coder is no cause of another of the same: both read one tensor.
+  const own = "feature" in options.to ? options.to.feature.coder : undefined;
+  const causes = through.filter((coder) => coder !== own);
+  const job = { what, model, prompt, target, through: causes, batchSize, onProgress };
   const { effects, value, completeness } = await run(job);
   return sortedAttributions(effects, topK, value, completeness);
 }

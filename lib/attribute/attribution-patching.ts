@@ -10,7 +10,8 @@ import type { PatchCell } from "./patching-plan.js";
  * that is changed, plus (activation of the other − its own) · gradient. Good for small changes, poor
  * where something saturates in between; take the strongest cells to `activationPatching`.
  *
- * Takes the same options (`batchSize` has no effect) and gives the same grid, of estimates.
+ * Takes the same options (`batchSize` has no effect) and gives the same grid, of estimates. Throws as
+ * {@link activationPatching}; UNSUPPORTED at a point that has no gradient.
  */
 export async function attributionPatching(
   model: HookedTransformer,

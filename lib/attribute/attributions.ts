@@ -2,16 +2,21 @@ import type { Coder } from "../coder/coder.js";
 
 /** What one active feature at one position does to a target. */
 export interface Attribution {
+  /** The coder whose feature it is. */
   readonly coder: Coder;
+  /** Its index. */
   readonly feature: number;
   /** Counted in the prompt's tokens. */
   readonly position: number;
+  /** How strongly it fires there. */
   readonly activation: number;
+  /** What it adds to the target: what would be gone without it. */
   readonly effect: number;
 }
 
 /** How far integrated gradients account for what one coder's features do together. */
 export interface Completeness {
+  /** The coder whose features they are. */
   readonly coder: Coder;
   /** Points at which the gradient was taken. */
   readonly steps: number;

@@ -7,8 +7,11 @@ import type { Tensor } from "../tensor/index.js";
 
 /** The cache of a run, whatever names it was made for. */
 export interface AnyCache {
+  /** The canonical names that it holds. */
   readonly names: readonly string[];
+  /** Whether it holds a name or key. */
   has(key: CacheKey): boolean;
+  /** The activation under a name that it holds. */
   get(key: never): Tensor;
 }
 

@@ -12,7 +12,9 @@ export interface Component {
   readonly label: string;
   /** null for the embedding. */
   readonly layer: number | null;
+  /** With `by: "head"`, of an attention head. */
   readonly head?: number;
+  /** With `by: "neuron"`, of an MLP's neuron. */
   readonly neuron?: number;
 }
 
@@ -74,8 +76,10 @@ export function namesOf({ kind, layer }: Pick<ComponentGroup, "kind" | "layer">)
  *   (and the final norm's scale besides, which attribution to logits needs)
  *
  * @example
- * using run = await model.runWithCache(text, { names: decompositionNames(model, "head") });
- * const parts = await directLogitAttribution(model, run.cache, { token: " Paris", by: "head" });
+ * const names = decompositionNames(model, "head", 2);
+ * console.log(names[1], names.length); // blocks.0.attn.hook_z 7
+ *
+ * @throws ARGUMENT for another `by`, or a layer that there is not
  */
 export function decompositionNames(
   model: HookedTransformer,

@@ -18,6 +18,7 @@ export interface CorpusOptions {
   readonly maxTokens?: number | undefined;
   /** Leave BOS and other special tokens out of what is counted, or just these ids. Default true. */
   readonly excludeSpecialTokens?: boolean | readonly number[] | undefined;
+  /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
 }
 

@@ -15,6 +15,7 @@ import {
   groupsOf,
 } from "./components.js";
 
+/** What `decomposeResidual` takes. */
 export interface DecomposeOptions {
   /** The block whose input is taken apart, negative from the end. Default: the final residual stream. */
   readonly layer?: number | undefined;
@@ -24,7 +25,9 @@ export interface DecomposeOptions {
   readonly positions?: readonly number[] | undefined;
 }
 
+/** The parts of a residual stream, and which is which. */
 export interface ResidualParts {
+  /** One for each part, in the order of `stack`. */
   readonly components: readonly Component[];
   /**
    * [component, batch, pos, d_model] (with `positions` [component, batch, n, d_model]), float32 (of
@@ -42,7 +45,14 @@ export interface ResidualParts {
  * The stack takes components · batch · pos · d_model · 4 bytes; by "neuron" that is large: give
  * `positions`.
  *
- * @throws NOT_FOUND naming the hook that the cache lacks; ARGUMENT
+ * @example
+ * using run = await model.runWithCache(text, { names: decompositionNames(model), logits: false });
+ * const { components, stack } = await decomposeResidual(model, run.cache, { positions: [-1] });
+ * console.log(components.at(-1)?.label, stack.shape); // 3_mlp_out [9, 1, 1, 128]
+ * stack.dispose();
+ *
+ * @throws NOT_FOUND naming the hook that the cache lacks
+ * @throws ARGUMENT for a layer or position that there is not; DISPOSED, OUT_OF_MEMORY
  */
 export async function decomposeResidual(
   model: HookedTransformer,

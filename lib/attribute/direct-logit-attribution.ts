@@ -13,6 +13,7 @@ import {
 } from "./components.js";
 import { workType } from "./decompose.js";
 
+/** What `directLogitAttribution` takes. */
 export interface DirectLogitOptions {
   /** The token whose logit is taken apart … */
   readonly token?: TokenRef | undefined;
@@ -28,6 +29,7 @@ export interface DirectLogitOptions {
 
 /** What one part of the residual stream adds to a logit by itself. */
 export interface DirectLogitEffect extends Component {
+  /** In logits, before the soft cap. */
   readonly effect: number;
 }
 
@@ -39,7 +41,16 @@ export interface DirectLogitEffect extends Component {
  * `decompositionNames(model, by)`.
  *
  * @returns one effect for each part, in order of the forward pass
- * @throws NOT_FOUND naming the hook that the cache lacks; ARGUMENT
+ *
+ * @example
+ * const names = decompositionNames(model, "head");
+ * using run = await model.runWithCache(text, { names, logits: false });
+ * const options = { tokens: [" Japanese", " German"], by: "head" } as const;
+ * const effects = await directLogitAttribution(model, run.cache, options);
+ * console.log(effects.sort((a, b) => b.effect - a.effect).slice(0, 3));
+ *
+ * @throws NOT_FOUND naming the hook that the cache lacks
+ * @throws ARGUMENT for a token, row or position that there is not; DISPOSED
  */
 export async function directLogitAttribution(
   model: HookedTransformer,

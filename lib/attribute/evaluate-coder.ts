@@ -16,6 +16,7 @@ import {
 import { ReplacedLosses } from "./replaced-losses.js";
 import { Replaced } from "./replaced-runs.js";
 
+/** What `evaluateCoder` takes. */
 export interface EvaluateOptions extends CorpusOptions {
   /**
    * Losses and KL are measured until so many tokens have been counted; the four runs that they take
@@ -27,6 +28,7 @@ export interface EvaluateOptions extends CorpusOptions {
    * more for it. Default 8192.
    */
   readonly meanTokens?: number | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Counted tokens done. */
   readonly onProgress?: ((progress: { tokens: number }) => void) | undefined;
@@ -34,7 +36,9 @@ export interface EvaluateOptions extends CorpusOptions {
 
 /** One number against each of two ablations. */
 export interface AgainstAblation {
+  /** Against zeros. */
   readonly zero: number;
+  /** Against the mean. */
   readonly mean: number;
 }
 
@@ -55,17 +59,26 @@ export interface CoderEvaluation {
   /** Mean of |x̂| / |x|. */
   readonly l2Ratio: number;
   /** Mean next-token losses in nats where tokens count: of the model, and with x replaced. */
-  readonly loss: AgainstAblation & { readonly original: number; readonly spliced: number };
+  readonly loss: AgainstAblation & {
+    /** Of the model as it is. */
+    readonly original: number;
+    /** With the bare reconstruction. */
+    readonly spliced: number;
+  };
   /** (loss ablated − loss spliced) / (loss ablated − loss original). */
   readonly lossRecovered: AgainstAblation;
   /** Mean KL(model ‖ model with x replaced) in nats where tokens count. */
-  readonly kl: AgainstAblation & { readonly spliced: number };
+  readonly kl: AgainstAblation & {
+    /** With the bare reconstruction. */
+    readonly spliced: number;
+  };
   /** (KL ablated − KL spliced) / KL ablated. */
   readonly klRecovered: AgainstAblation;
   /** The share of tokens that each feature fires on, [dSae]. */
   readonly density: Float32Array;
-  /** Features that never fired, and their share of all. */
+  /** Features that never fired. */
   readonly dead: number;
+  /** Their share of all. */
   readonly deadShare: number;
 }
 
@@ -78,9 +91,12 @@ export interface CoderEvaluation {
  * them. The corpus is read once, a bounded part at a time.
  *
  * @example
- * const { explainedVariance, lossRecovered, dead } = await evaluateCoder(model, sae, texts);
+ * const texts = [text, "One sunny day, Lily saw a red bird in the garden."];
+ * const { l0, explainedVariance, lossRecovered } = await evaluateCoder(model, sae, texts);
+ * console.log(l0, explainedVariance, lossRecovered.mean);
  *
  * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
+ * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function evaluateCoder(
   model: HookedTransformer,

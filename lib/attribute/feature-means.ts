@@ -5,7 +5,9 @@ import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { editPlace } from "../model/run-edits.js";
 import { type Corpus, type CorpusOptions, corpusKeys, readCorpus } from "./corpus.js";
 
+/** What `featureMeans` takes. */
 export interface FeatureMeansOptions extends CorpusOptions {
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Counted tokens done. */
   readonly onProgress?: ((progress: { tokens: number }) => void) | undefined;
@@ -16,10 +18,11 @@ export interface FeatureMeansOptions extends CorpusOptions {
  * tokens (BOS) do not count unless `excludeSpecialTokens` is false.
  *
  * @example
- * const means = await featureMeans(model, sae, texts);
- * const off = ablate(sae.feature(77), { to: means[77] });
+ * const means = await featureMeans(model, sae, [text, "One sunny day, Lily saw a red bird."]);
+ * const usual = ablate(sae.feature(213), { to: means[213] });
  *
  * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
+ * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function featureMeans(
   model: HookedTransformer,

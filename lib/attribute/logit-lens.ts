@@ -5,6 +5,7 @@ import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { type AnyCache, cached, checkLayers, layoutOf } from "./cache-rows.js";
 import { checkTokens, checkTopK, type ScoredRow, scoreTokens } from "./token-scores.js";
 
+/** What `logitLens` takes. */
 export interface LogitLensOptions {
   /** How many of the highest tokens. Default 5. */
   readonly topK?: number | undefined;
@@ -14,11 +15,13 @@ export interface LogitLensOptions {
   readonly positions?: readonly number[] | undefined;
   /** Tokens whose logit and rank are wanted besides: ids, or texts that are one token. */
   readonly tokens?: readonly TokenRef[] | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What the residual stream behind one layer says about the next token at one position. */
 export interface LensEntry extends ScoredRow {
+  /** The block that the residual stream leaves. */
   readonly layer: number;
   /** Row of the batch. */
   readonly batch: number;
@@ -32,11 +35,13 @@ export interface LensEntry extends ScoredRow {
  * the model's own logits. Entries come layer by layer, then row by row, then by position.
  *
  * @example
- * using run = await model.runWithCache(text, {
- *   names: (name) => name.endsWith("hook_resid_post"), logits: false });
+ * const names = (name: string) => name.endsWith("hook_resid_post");
+ * using run = await model.runWithCache(text, { names, logits: false });
  * const lens = await logitLens(model, run.cache, { positions: [-1] });
+ * for (const { layer, top } of lens) console.log(layer, top[0]?.text, top[0]?.logprob);
  *
  * @throws NOT_FOUND when the cache lacks a layer asked for, or holds none at all
+ * @throws ARGUMENT for a layer, position or token that there is not; DISPOSED; `signal.reason`
  */
 export async function logitLens(
   model: HookedTransformer,

@@ -17,6 +17,7 @@ export interface PatchResult {
 export interface PatchPlace {
   /** Needed where there are several points. */
   readonly point?: string | undefined;
+  /** Counted from 0. */
   readonly layer: number;
   /** Needed unless positions were exchanged all at once. */
   readonly position?: number | undefined;
@@ -35,16 +36,25 @@ interface Measured {
 export class PatchingGrid {
   /** Names behind "blocks.L.". */
   readonly points: readonly string[];
+  /** Counted from 0. */
   readonly layers: readonly number[];
+  /** Counted in the prompts' tokens; "all" where they were exchanged at once. */
   readonly positions: readonly number[] | "all";
   /** Undefined where all heads were exchanged at once. */
   readonly heads: readonly number[] | undefined;
+  /** Which of the two prompts was run. */
   readonly direction: "denoising" | "noising";
-  /** The target of the clean and of the corrupt prompt. */
+  /** The target of the clean prompt. */
   readonly clean: number;
+  /** The target of the corrupt prompt. */
   readonly corrupt: number;
   /** The two prompts' tokens, as text. */
-  readonly tokens: { readonly clean: readonly string[]; readonly corrupt: readonly string[] };
+  readonly tokens: {
+    /** Of the clean prompt. */
+    readonly clean: readonly string[];
+    /** Of the corrupt prompt. */
+    readonly corrupt: readonly string[];
+  };
   /** The target with each activation exchanged: [points, layers, positions, heads], row-major. */
   readonly values: Float64Array;
 
@@ -68,7 +78,11 @@ export class PatchingGrid {
     return [points.length, layers.length, across, heads?.length ?? 1];
   }
 
-  /** One cell. ARGUMENT for one that the grid does not have. */
+  /**
+   * One cell.
+   *
+   * @throws ARGUMENT for one that the grid does not have
+   */
   at({ point, layer, position, head }: PatchPlace): PatchResult {
     const name = point !== undefined && Object.hasOwn(shortNames, point) ? shortOf(point) : point;
     const [, layers, positions, heads] = this.shape;

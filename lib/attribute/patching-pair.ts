@@ -8,6 +8,7 @@ import { Prompt, type PromptOptions } from "./prompt.js";
 import { type AttributionTarget, TargetValues } from "./target-values.js";
 import { tokenText } from "./token-scores.js";
 
+/** What `activationPatching` and `attributionPatching` take. */
 export interface PatchingOptions extends PromptOptions {
   /** The prompt that does what is asked about … */
   readonly clean: TokenInput;
@@ -17,6 +18,7 @@ export interface PatchingOptions extends PromptOptions {
   readonly target?: AttributionTarget | undefined;
   /** … or this, short for `target: {metric}`. */
   readonly metric?: Metric | undefined;
+  /** Which activations are exchanged, one by one. */
   readonly over: PatchingOver;
   /**
    * "denoising" (default): the corrupt run with clean activations, which shows what is enough to
@@ -25,6 +27,7 @@ export interface PatchingOptions extends PromptOptions {
   readonly direction?: "denoising" | "noising" | undefined;
   /** Rows of one run. Default 32. */
   readonly batchSize?: number | undefined;
+  /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
   /** Cells done, of all. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;

@@ -8,6 +8,7 @@ import { type Tensor, tidy } from "../tensor/index.js";
 export interface PromptOptions {
   /** Coders that are in force during all runs. */
   readonly coders?: readonly CoderSplice[] | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -13,6 +13,7 @@ import {
   type TokenScore,
 } from "./token-scores.js";
 
+/** What `readout` takes. */
 export interface ReadoutOptions {
   /** How many of the highest and of the lowest tokens. Default 10. */
   readonly topK?: number | undefined;
@@ -22,9 +23,11 @@ export interface ReadoutOptions {
   readonly finalNorm?: boolean | undefined;
   /** Puts the final soft cap on the logits. */
   readonly softCap?: boolean | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a vector says about tokens. */
 export interface Readout extends ScoredRow {
   /** The lowest tokens, the lowest first. */
   readonly bottom: readonly TokenScore[];
@@ -36,10 +39,12 @@ export interface Readout extends ScoredRow {
  * Of a feature it is the decoder row ("direct logits").
  *
  * @example
- * const { top } = await readout(model, sae.feature(77), { tokens: [" Paris"] });
+ * const { top, targets } = await readout(model, sae.feature(213), { tokens: [" Japanese"] });
+ * console.log(top.map(({ text }) => text), targets[0]?.rank);
  *
  * @throws SHAPE for another width (the decoder of an attention coder writes heads, not the residual
- *   stream); ARGUMENT for tokens that there are not
+ *   stream)
+ * @throws ARGUMENT for tokens that there are not; DISPOSED; `signal.reason`
  */
 export async function readout(
   model: HookedTransformer,

@@ -9,9 +9,11 @@ import { handleOf } from "../tensor/internal.js";
 
 /** What something says about one token. */
 export interface TokenScore {
+  /** Its id. */
   readonly token: number;
   /** Its text; of a model without a tokenizer its id, as "[47]". */
   readonly text: string;
+  /** With or without the final soft cap, as the call says. */
   readonly logit: number;
   /** Natural logarithm of the softmax over the vocabulary. */
   readonly logprob: number;

@@ -7,6 +7,7 @@ import { canonicalHook } from "./hook-name.js";
 
 /** What a coder is and where it belongs. */
 export interface CoderConfig {
+  /** The activation function: the only one there is so far. */
   readonly architecture: "jumprelu";
   /** Width of what it reads: d_model, or heads · d_head for attention coders. */
   readonly dIn: number;
@@ -26,13 +27,17 @@ export interface CoderConfig {
   readonly saeId: string | undefined;
   /** Mean number of active features, as published. */
   readonly l0: number | undefined;
+  /** The block of `hookName`; undefined for `hook_embed`. */
   readonly layer: number | undefined;
   /** As published: `16k`, `1m`. */
   readonly width: string | undefined;
   /** The model it was trained on, without its owner: `gemma-2-2b`. */
   readonly modelName: string | undefined;
+  /** The element type that the parameters are held in. */
   readonly dtype: DtypeName;
+  /** "cpu" or "cuda:0". */
   readonly device: string;
+  /** The file or folder it was loaded from, as given. */
   readonly path: string;
   /** Whether the output has the affine skip x·A. */
   readonly skip: boolean;
@@ -41,16 +46,19 @@ export interface CoderConfig {
 /** Parameter types of a coder: "auto" is the file's own. */
 export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 
-/** What `SAE.fromFile` and `Transcoder.fromFile` take. */
+/** What `SAE.fromFile` takes, and `Transcoder.fromFile` too. */
 export interface CoderFileOptions {
   /** The hook whose tensor the coder reads; needed where neither path nor config.json tells it. */
   readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;
+  /** Default "auto". */
   readonly dtype?: CoderDtype | undefined;
+  /** Stops loading; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `Transcoder.fromFile` takes. */
 export interface TranscoderFileOptions extends CoderFileOptions {
   /** The hook whose tensor the transcoder rebuilds. */
   readonly hookNameOut?: string | undefined;

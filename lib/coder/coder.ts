@@ -14,20 +14,27 @@ import { saveCoder } from "./save-coder.js";
 
 /** One feature of one coder: what interventions and attribution targets name. */
 export interface FeatureRef {
+  /** The coder that has it. */
   readonly coder: Coder;
+  /** Its index, 0 to dSae − 1. */
   readonly feature: number;
 }
 
+/** What `encode` takes. */
 export interface EncodeOptions {
   /** Only these features are computed. */
   readonly features?: readonly number[] | undefined;
   /** Takes a tensor that is known to come from another hook. */
   readonly unchecked?: boolean | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `forward`, `error` and `edit` of a coder take. */
 export interface CoderCallOptions {
+  /** Takes a tensor that is known to come from another hook. */
   readonly unchecked?: boolean | undefined;
+  /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -48,6 +55,7 @@ let handleOfCoder: (coder: Coder, what: string) => CoderHandle;
  * The parameters are read-only and belong to the coder.
  */
 export abstract class Coder implements Disposable {
+  /** What the coder is and where it belongs. */
   readonly cfg: CoderConfig;
   readonly #handle: CoderHandle;
   readonly #parameters = new Map<ParameterName, Tensor>();
@@ -62,40 +70,50 @@ export abstract class Coder implements Disposable {
     this.cfg = cfg;
   }
 
-  /** [dIn, dSae] */
+  /** What each feature listens for, in columns: [dIn, dSae]. A read-only view. */
   get W_enc(): Tensor<["d_in", "d_sae"]> {
     return this.parameter("W_enc") as Tensor<["d_in", "d_sae"]>;
   }
 
-  /** [dSae, dOut] */
+  /** What each feature writes, in rows: [dSae, dOut]. A read-only view. */
   get W_dec(): Tensor<["d_sae", "d_out"]> {
     return this.parameter("W_dec") as Tensor<["d_sae", "d_out"]>;
   }
 
-  /** [dSae] */
+  /** Added to x·W_enc: [dSae]. A read-only view. */
   get b_enc(): Tensor<["d_sae"]> {
     return this.parameter("b_enc") as Tensor<["d_sae"]>;
   }
 
-  /** [dOut] */
+  /** Added to f·W_dec: [dOut]. A read-only view. */
   get b_dec(): Tensor<["d_out"]> {
     return this.parameter("b_dec") as Tensor<["d_out"]>;
   }
 
-  /** [dSae] */
+  /** What a feature must exceed before it counts: [dSae]. A read-only view. */
   get threshold(): Tensor<["d_sae"]> {
     return this.parameter("threshold") as Tensor<["d_sae"]>;
   }
 
+  /** Whether `dispose()` was called. */
   get isDisposed(): boolean {
     return this.#disposed;
   }
 
   /**
-   * Feature activations of x [.., dIn] (for attention coders also [.., heads, d_head]).
+   * Feature activations of x [.., dIn] (for attention coders also [.., heads, d_head]): sparse,
+   * float32, exact.
    *
-   * @throws SHAPE for another width; HOOK for a tensor known to come from another hook than
-   *   `cfg.hookName`; ARGUMENT for a feature id out of range
+   * @example
+   * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
+   * using acts = await sae.encode(x);
+   * const [strongest] = await acts.at({ pos: -1 }); // of the last token
+   * console.log(acts.shape, strongest?.feature); // [1, 8, 1024] 213
+   *
+   * @throws SHAPE for another width
+   * @throws HOOK for a tensor known to come from another hook than `cfg.hookName`
+   * @throws ARGUMENT for a feature id out of range
+   * @throws DISPOSED, DEVICE
    */
   async encode(x: Tensor, options: EncodeOptions = {}): Promise<FeatureActs> {
     checkOptions("encode", options, ["features", "unchecked", "signal"]);
@@ -106,9 +124,17 @@ export abstract class Coder implements Disposable {
 
   /**
    * What the features rebuild: f·W_dec + b_dec, [.., dOut]; attention coders leave the heads
-   * flattened. A coder with a skip connection needs `x` too.
+   * flattened. A coder with a skip connection needs its input `x` too, and adds x·A.
    *
-   * @throws ARGUMENT without the needed `x`; SHAPE for activations of another coder's width
+   * @example
+   * using x = await model.forward(text, { stopAtLayer: 3 });
+   * using acts = await sae.encode(x, { features: [213, 259] }); // these two alone
+   * using rebuilt = await sae.decode(acts);
+   * console.log(rebuilt.shape); // [1, 8, 128]
+   *
+   * @throws ARGUMENT without the needed `x`
+   * @throws SHAPE for activations of another coder's width
+   * @throws DISPOSED
    */
   async decode(
     acts: FeatureActs,
@@ -141,6 +167,8 @@ export abstract class Coder implements Disposable {
   /**
    * A feature's direction, read-only: what it listens for ([dIn], a column of W_enc) or what it
    * writes ([dOut], a row of W_dec).
+   *
+   * @throws ARGUMENT for a feature that there is not
    */
   direction(feature: number, side: "encoder" | "decoder" = "decoder"): Tensor {
     checkFeature("direction", feature, this.cfg.dSae);
@@ -150,7 +178,15 @@ export abstract class Coder implements Disposable {
     return side === "encoder" ? this.W_enc.select(1, feature) : this.W_dec.select(0, feature);
   }
 
-  /** Names one feature, for interventions and targets. ARGUMENT where there is no such feature. */
+  /**
+   * Names one feature, for interventions and targets.
+   *
+   * @example
+   * const interventions = [ablate(sae.feature(213))];
+   * console.log(await model.generate(text, { interventions, temperature: 0 }).text());
+   *
+   * @throws ARGUMENT for a feature that there is not
+   */
   feature(feature: number): FeatureRef {
     checkFeature("feature", feature, this.cfg.dSae);
     return { coder: this, feature };
@@ -163,6 +199,7 @@ export abstract class Coder implements Disposable {
    *
    * @throws UNSUPPORTED where the format has no place for this coder (a skip in an .npz; a hook
    *   that Gemma Scope 2 does not name)
+   * @throws ARGUMENT for a path that is none; the file system's own error where it refuses
    */
   async save(path: string): Promise<void> {
     this.#alive("save");

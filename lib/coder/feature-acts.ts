@@ -13,18 +13,23 @@ import { strongest } from "./strongest.js";
 export interface EditOptions {
   /** Counted in each row's real tokens, negative from its end. */
   readonly positions?: number | readonly number[] | undefined;
+  /** Rows of the batch. Default: all. */
   readonly batch?: number | readonly number[] | undefined;
 }
 
 /** One active feature of one token. */
 export interface ActiveFeature {
+  /** Its index, 0 to dSae − 1. */
   readonly feature: number;
+  /** How strongly it fires: f, in units of its decoder row. */
   readonly value: number;
 }
 
-/** One active feature and where it is active; `pos` counts the row's real tokens. */
+/** One active feature and where it is active. */
 export interface LocatedFeature extends ActiveFeature {
+  /** Row of the batch. */
   readonly batch: number;
+  /** Counted in the row's real tokens. */
   readonly pos: number;
 }
 
@@ -35,8 +40,11 @@ export interface LocatedFeature extends ActiveFeature {
 export interface SparseFeatures {
   /** [.., dSae], the shape of the dense tensor this stands for. */
   readonly shape: number[];
+  /** Where each token's features begin, and last the number of all: tokens + 1 entries. */
   readonly indptr: Int32Array;
+  /** Ids of features, one for each active one. */
   readonly indices: Int32Array;
+  /** Their activations. */
   readonly values: Float32Array;
 }
 
@@ -59,6 +67,7 @@ interface FeatureActsOptions {
  * natively, in order, by the next call that uses the activations.
  */
 export class FeatureActs implements Disposable {
+  /** Number of features that the coder has. */
   readonly dSae: number;
   readonly #shape: readonly number[];
   readonly #layout: RowLayout;
@@ -97,7 +106,7 @@ export class FeatureActs implements Disposable {
     own(this);
   }
 
-  /** [.., dSae]: [batch, pos, dSae] for activations of a run. */
+  /** Sizes of the dense tensor this stands for: `[batch, pos, dSae]` for activations of a run. */
   get shape(): number[] {
     return [...this.#shape, this.dSae];
   }
@@ -113,11 +122,16 @@ export class FeatureActs implements Disposable {
     return this.#device;
   }
 
+  /** Whether `dispose()` was called. */
   get isDisposed(): boolean {
     return this.#disposed;
   }
 
-  /** The compressed rows, on the host. */
+  /**
+   * The compressed rows, on the host. Columns of padding have no features.
+   *
+   * @throws DISPOSED
+   */
   async read(): Promise<SparseFeatures> {
     const csr = await useFeatures(this, "read", (handle) =>
       task("read", (addon, ctx) => addon.featuresRead(handle, ctx)),
@@ -125,7 +139,12 @@ export class FeatureActs implements Disposable {
     return { shape: this.shape, ...csr };
   }
 
-  /** Active features of one token, the strongest first. */
+  /**
+   * Active features of one token, the strongest first.
+   *
+   * @throws ARGUMENT for a token that there is not
+   * @throws SHAPE for activations that are not [batch, pos]
+   */
   async at(where: { batch?: number; pos: number }): Promise<ActiveFeature[]> {
     checkOptions("at", where, ["batch", "pos"]);
     this.#needPositions("at");
@@ -139,14 +158,29 @@ export class FeatureActs implements Disposable {
     return found.sort((a, b) => b.value - a.value || a.feature - b.feature);
   }
 
-  /** The `k` strongest activations of all tokens, the strongest first. */
+  /**
+   * The `k` strongest activations of all tokens, the strongest first.
+   *
+   * @example
+   * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
+   * for (const { pos, feature, value } of await run.features(sae).topK(5)) {
+   *   console.log(pos, feature, value.toFixed(1));
+   * }
+   *
+   * @throws ARGUMENT unless k is a positive integer
+   * @throws SHAPE for activations that are not [batch, pos]
+   */
   async topK(k: number): Promise<LocatedFeature[]> {
     if (!Number.isInteger(k) || k < 1) throw argument("topK", "a positive integer", "k", k);
     this.#needPositions("topK");
     return strongest(await this.read(), this.#layout, k);
   }
 
-  /** [.., dSae] float32, zeros included: batch · pos · dSae · 4 bytes. */
+  /**
+   * [.., dSae] float32, zeros included: batch · pos · dSae · 4 bytes.
+   *
+   * @throws OUT_OF_MEMORY, DISPOSED
+   */
   async toDense(): Promise<Tensor<["batch", "pos", "d_sae"]>> {
     const handle = await useFeatures(this, "toDense", (features) =>
       task("toDense", (addon, ctx) => addon.featuresToDense(features, ctx)),
@@ -154,17 +188,21 @@ export class FeatureActs implements Disposable {
     return adopt(handle) as Tensor<["batch", "pos", "d_sae"]>;
   }
 
-  /** Gives `feature` the value, where it is inactive too. */
+  /**
+   * Gives `feature` the value, where it is inactive too.
+   *
+   * @throws ARGUMENT for a feature or token that there is not, or a value that is not finite
+   */
   set(feature: number, value: number, options?: EditOptions): this {
     return this.#edit("set", feature, value, options);
   }
 
-  /** Adds to `feature`; where it is inactive it becomes `value`. */
+  /** Adds to `feature`; where it is inactive it becomes `value`. Throws as {@link set}. */
   add(feature: number, value: number, options?: EditOptions): this {
     return this.#edit("add", feature, value, options);
   }
 
-  /** Turns `feature` off. */
+  /** Turns `feature` off. Throws as {@link set}. */
   zero(feature: number, options?: EditOptions): this {
     return this.#edit("zero", feature, 0, options);
   }

@@ -4,15 +4,7 @@ import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
 import type { CoderFileOptions } from "./coder-config.js";
 import { loadCoder } from "./load-coder.js";
 
-/**
- * A sparse autoencoder: rebuilds the tensor it reads.
- *
- * @example
- * using sae = await SAE.fromFile("layer_20/width_16k/average_l0_71/params.npz",
- *   { hookName: "blocks.20.hook_resid_post" });
- * using acts = await sae.encode(run.cache.get("blocks.20.hook_resid_post"));
- * console.log(await acts.at({ pos: -1 }));
- */
+/** A sparse autoencoder: rebuilds the tensor it reads. {@link Coder} has the equations. */
 export class SAE extends Coder {
   /**
    * Loads a Gemma Scope 1 `params.npz` or a Gemma Scope 2 folder. The hook comes from config.json
@@ -21,20 +13,28 @@ export class SAE extends Coder {
    * A file that belongs to `hook_embed` is taken as the published ones are: made for embeddings
    * before they are multiplied by √d_model, so W_enc is divided and W_dec multiplied by it.
    *
-   * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; ARGUMENT for a transcoder or an unknown hook
+   * @example
+   * const scope = "assets/tiny-gemma2/gemma-scope";
+   * using sae = await SAE.fromFile(`${scope}/res/layer_2/width_1k/average_l0_15/params.npz`);
+   * console.log(sae.cfg.hookName, sae.cfg.dSae); // blocks.2.hook_resid_post 1024
+   *
+   * @throws NOT_FOUND where there is no such file, or no such hook
+   * @throws CHECKPOINT for a damaged or inconsistent file; UNSUPPORTED for another kind of coder
+   * @throws ARGUMENT for a transcoder, or where the hook has to be given
+   * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CoderFileOptions = {}): Promise<SAE> {
     const { handle, cfg } = await loadCoder("SAE", path, options);
     return new SAE(handle, cfg);
   }
 
-  /** decode(encode(x)): the reconstruction, in x's shape and dtype. */
+  /** decode(encode(x)): the reconstruction, in x's shape and dtype. Throws as {@link encode}. */
   async forward<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("forward", options, ["unchecked", "signal"]);
     return (await this.forwardNative("forward", x, options)) as T;
   }
 
-  /** x − forward(x): what the coder does not explain. */
+  /** x − forward(x): what the coder does not explain. Throws as {@link encode}. */
   async error<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("error", options, ["unchecked", "signal"]);
     return (await this.errorNative(x, x, options)) as T;
@@ -46,7 +46,12 @@ export class SAE extends Coder {
    * bit.
    *
    * @example
-   * await sae.edit(act, (acts) => { acts.zero(3124).set(77, 40, { positions: -1 }); })
+   * const quiet = hook(sae.cfg.hookName, (act) =>
+   *   sae.edit(act, (acts) => void acts.zero(213).set(452, 5, { positions: -1 })),
+   * );
+   * console.log(await model.generate(text, { hooks: [quiet], temperature: 0 }).text());
+   *
+   * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
   async edit<T extends Tensor>(x: T, fn: EditFunction, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("edit", options, ["unchecked", "signal"]);

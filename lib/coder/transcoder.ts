@@ -9,14 +9,23 @@ import { loadCoder } from "./load-coder.js";
  * (`cfg.hookNameOut`, its output), with an affine skip connection x·A in some of Gemma Scope 2.
  *
  * Gemma Scope 1 reads `ln2.hook_normalized` (without the norm's gain), Gemma Scope 2
- * `mlp.hook_in` (with it).
+ * `mlp.hook_in` (with it). {@link Coder} has the equations.
  */
 export class Transcoder extends Coder {
   /**
    * Loads a Gemma Scope 1 `params.npz` or a Gemma Scope 2 folder. The hooks come from config.json
    * or from the path where they tell them; else give `hookName` and `hookNameOut`.
    *
-   * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; ARGUMENT for an SAE or unknown hooks
+   * @example
+   * const folder = "assets/tiny-gemma2/gemma-scope/transcoders/layer_2/width_512";
+   * using transcoder = await Transcoder.fromFile(`${folder}/average_l0_24/params.npz`);
+   * const { hookName, hookNameOut } = transcoder.cfg;
+   * console.log(hookName, hookNameOut); // blocks.2.ln2.hook_normalized blocks.2.hook_mlp_out
+   *
+   * @throws NOT_FOUND where there is no such file, or no such hook
+   * @throws CHECKPOINT for a damaged or inconsistent file; UNSUPPORTED for another kind of coder
+   * @throws ARGUMENT for an SAE, or where the hooks have to be given
+   * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: TranscoderFileOptions = {}): Promise<Transcoder> {
     const { handle, cfg } = await loadCoder("Transcoder", path, options);
@@ -29,7 +38,10 @@ export class Transcoder extends Coder {
     return this.parameter("skip") as Tensor<["d_in", "d_out"]>;
   }
 
-  /** What the transcoder takes the output to be, skip included: [.., dOut] in x's dtype. */
+  /**
+   * What the transcoder takes the output to be, skip included: [.., dOut] in x's dtype.
+   * Throws as {@link encode}.
+   */
   async forward(
     x: Tensor,
     options: CoderCallOptions = {},
@@ -39,7 +51,10 @@ export class Transcoder extends Coder {
     return out as Tensor<["batch", "pos", "d_out"]>;
   }
 
-  /** y − forward(x): what the transcoder does not explain of the true output y [.., dOut]. */
+  /**
+   * y − forward(x): what the transcoder does not explain of the true output y [.., dOut].
+   * Throws as {@link encode}.
+   */
   async error<T extends Tensor>(x: Tensor, y: T, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("error", options, ["unchecked", "signal"]);
     this.checkOutput("error", y);
@@ -49,6 +64,8 @@ export class Transcoder extends Coder {
   /**
    * The output y [.., dOut] with the features of x changed and everything else kept:
    * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others).
+   *
+   * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
   async edit<T extends Tensor>(
     x: Tensor,

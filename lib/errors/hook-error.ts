@@ -5,8 +5,10 @@ import { type ErrorFields, GemlensError } from "./gemlens-error.js";
  * threw is the `cause`.
  */
 export class HookError extends GemlensError {
+  /** The hook point's name in the cache. */
   readonly hook: string | undefined;
 
+  /** As of {@link GemlensError}, with the code HOOK. */
   constructor(message: string, fields: ErrorFields = {}, cause?: unknown) {
     super("HOOK", message, fields, cause);
     this.name = "HookError";

@@ -13,15 +13,16 @@ const SHOWN = 8;
  * for longer, `clone()` it.
  *
  * @example
- * using run = await model.runWithCache("Hello", { names: ["blocks.20.hook_resid_post"] });
- * run.cache.get(["resid_post", 20]);   // Tensor<["batch", "pos", "d_model"]>
+ * using run = await model.runWithCache(text, { names: ["blocks.2.hook_resid_post"] });
+ * console.log(run.cache.get(["resid_post", 2]).shape); // [1, 8, 128]
+ * for (const [name, act] of run.cache) console.log(name, act.dtype); // blocks.2.hook_resid_post float32
  */
 export class ActivationCache<Names extends string = string> {
   readonly #table: HookTable;
   readonly #entries: ReadonlyMap<string, Tensor>;
   #disposed = false;
 
-  /** Takes over the tensors; names are canonical. */
+  /** @hidden Takes over the tensors; names are canonical. */
   constructor(table: HookTable, entries: Iterable<readonly [name: string, tensor: Tensor]>) {
     this.#table = table;
     this.#entries = new Map(entries);
@@ -32,8 +33,8 @@ export class ActivationCache<Names extends string = string> {
   /**
    * The activation under a name, an alias of it, or a short key such as ["resid_post", −1].
    *
-   * @throws GemlensError `NOT_FOUND` when it was not cached or is no hook point, `DISPOSED` after
-   * `dispose()`.
+   * @throws NOT_FOUND when it was not cached or is no hook point
+   * @throws DISPOSED after `dispose()`
    */
   get<const Key extends CacheKey>(key: CheckedKey<Key, Names>): Tensor<AxesOf<NameOfKey<Key>>> {
     const { name } = this.#table.resolve(key, "cache");
@@ -62,14 +63,17 @@ export class ActivationCache<Names extends string = string> {
     return [...this.#entries.keys()];
   }
 
+  /** How many activations there are. */
   get size(): number {
     return this.#entries.size;
   }
 
+  /** The canonical names, as `names`. */
   keys(): IterableIterator<string> {
     return this.#entries.keys();
   }
 
+  /** Names and activations, in the order asked for. */
   [Symbol.iterator](): IterableIterator<[name: string, tensor: Tensor]> {
     return this.#entries.entries();
   }
@@ -93,6 +97,7 @@ export class ActivationCache<Names extends string = string> {
     return this;
   }
 
+  /** Whether `dispose()` was called. */
   get isDisposed(): boolean {
     return this.#disposed;
   }

@@ -36,8 +36,8 @@ export type Hook = readonly [name: string, fn: HookFunction];
  * Pairs a hook with its point, so that `act` has the point's axes and a misspelt name does not compile.
  *
  * @example
- * const quiet = hook(`blocks.${layer}.hook_mlp_out`, (act) => act.mul(0.5));
- * await model.forward("Hello", { hooks: [quiet] });
+ * const quiet = [0, 1].map((layer) => hook(`blocks.${layer}.hook_mlp_out`, (act) => act.mul(0.5)));
+ * console.log(await model.loss(text), await model.loss(text, { hooks: quiet }));
  */
 export function hook<const Name extends string>(
   name: CheckedName<Name>,

@@ -18,8 +18,9 @@ export function checkRef(what: string, ref: unknown): FeatureRef {
 }
 
 export function checkFinite(what: string, subject: string, value: unknown): number {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw argument(what, "a finite number", subject, shortly(value));
+  // The core computes in float32.
+  if (typeof value === "number" && Number.isFinite(Math.fround(value))) return value;
+  throw argument(what, "a finite number (as float32)", subject, shortly(value));
 }
 
 /** Copies where an intervention acts; what is not given is left out. */

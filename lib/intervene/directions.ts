@@ -15,6 +15,7 @@ import type { Direction, InterventionOptions, Projection, Steering, Vector } fro
 
 const where = ["positions", "batch"];
 
+/** What `steer` takes. */
 export interface SteerOptions extends InterventionOptions {
   /**
    * Moves along the direction v̂ only until the projection x·v̂ is this, and not at all where it is
@@ -25,16 +26,20 @@ export interface SteerOptions extends InterventionOptions {
 }
 
 /**
- * Adds a direction: x + α·v. A feature's is its decoder row, at its coder's `hookNameOut`; nothing
- * is encoded for it.
+ * Adds a direction: x + α·v (activation addition: Turner et al. 2023, arXiv 2308.10248). A feature's
+ * is its decoder row, at its coder's `hookNameOut`; nothing is encoded for it.
  *
  * @param target a feature, or a vector with as many numbers as the hook has for each position
  *   (heads flattened); a Tensor is read at once
- * @throws ARGUMENT, NOT_FOUND (the hook)
+ * @param coefficient α; infinite only with a `cap`
  *
  * @example
- * const calm = steer(sae.feature(7), 40, { positions: { from: -1 } });
- * await model.generate(text, { interventions: [calm] }).text();
+ * const colours = steer(sae.feature(966), 8, { positions: { from: 1 } });
+ * const options = { interventions: [colours], temperature: 0, maxNewTokens: 2 };
+ * console.log(await model.generate("One sunny day, Lily saw a", options).text()); // golden sheep
+ *
+ * @throws ARGUMENT for a feature, vector, coefficient or place that is none
+ * @throws NOT_FOUND for what is no hook
  */
 export function steer<const Name extends string = string>(
   target: FeatureRef | { readonly hook: CheckedName<Name>; readonly vector: Vector },
@@ -60,9 +65,11 @@ export function steer<const Name extends string = string>(
 }
 
 /**
- * Takes a direction out: x − (x·v̂)v̂.
+ * Takes a direction out: x − (x·v̂)v̂, v̂ = v/‖v‖ ("directional ablation": Arditi et al. 2024, arXiv
+ * 2406.11717).
  *
- * @throws ARGUMENT, NOT_FOUND (the hook)
+ * @throws ARGUMENT for a vector without length, or a place that is none
+ * @throws NOT_FOUND for what is no hook
  */
 export function project<const Name extends string>(
   hook: CheckedName<Name>,
@@ -83,7 +90,8 @@ export function project<const Name extends string>(
 
 export function checkCoefficient(what: string, value: unknown, cap: number | undefined): void {
   if (typeof value === "number" && !Number.isNaN(value)) {
-    if (Number.isFinite(value) || cap !== undefined) return;
+    const huge = Number.isFinite(value) && !Number.isFinite(Math.fround(value));
+    if (!huge && (Number.isFinite(value) || cap !== undefined)) return;
     const expected = "a finite number (an infinite one needs a cap to stop at)";
     throw argument(what, expected, "coefficient", value);
   }

@@ -5,6 +5,7 @@ import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.j
 
 const where = ["positions", "batch"];
 
+/** What `ablate` takes. */
 export interface AblateOptions extends InterventionOptions {
   /** What the feature becomes: 0 (default), or its mean over a corpus. */
   readonly to?: number | undefined;
@@ -15,10 +16,11 @@ export interface AblateOptions extends InterventionOptions {
  * also where the feature is inactive. The coder's error stays; of a transcoder the change is added
  * at `hookNameOut`. All edits of one coder's features are one step, at the place of the first.
  *
- * @throws ARGUMENT
- *
  * @example
- * await model.forward(text, { interventions: [ablate(sae.feature(7))] });
+ * const interventions = [213, 452].map((feature) => ablate(sae.feature(feature)));
+ * using logits = await model.forward(text, { interventions, positions: [-1] });
+ *
+ * @throws ARGUMENT for a feature or a place that is none; the run checks it against its model
  */
 export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablation {
   checkOptions("ablate", options, ["to", ...where]);
@@ -31,9 +33,15 @@ export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablati
 }
 
 /**
- * Holds a feature at a value, also where it is inactive: x + (f′ − f)·W_dec with f′ = `value`.
+ * Holds a feature at a value, also where it is inactive: x + (f′ − f)·W_dec with f′ = `value`; the
+ * coder's error stays (Templeton et al. 2024, "Scaling Monosemanticity").
  *
- * @throws ARGUMENT
+ * @example
+ * const interventions = [clamp(sae.feature(621), 15, { positions: { from: 1 } })];
+ * const options = { interventions, temperature: 0, maxNewTokens: 2 };
+ * console.log(await model.generate("One day,", options).text()); // Anna went
+ *
+ * @throws ARGUMENT for a feature, value or place that is none
  */
 export function clamp(
   feature: FeatureRef,
@@ -52,7 +60,7 @@ export function clamp(
 /**
  * Multiplies a feature where it is active: x + (f′ − f)·W_dec with f′ = `factor` · f.
  *
- * @throws ARGUMENT
+ * @throws ARGUMENT for a feature, factor or place that is none
  */
 export function scale(
   feature: FeatureRef,

@@ -21,8 +21,8 @@ const what = "Intervention.fromJSON";
  *
  * @param options.coders where the coders of features are looked for, by release and id or by hook
  *   and file
- * @throws ARGUMENT naming the place of what is wrong; NOT_FOUND for a coder that is not among
- *   `coders`
+ * @throws ARGUMENT naming the place of what is wrong
+ * @throws NOT_FOUND for a coder that is not among `coders`
  */
 export async function fromJSON(
   json: unknown,

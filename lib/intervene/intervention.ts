@@ -6,14 +6,18 @@ import type { AnyIntervention } from "./types.js";
  * A change of what a run computes, as plain data: made by {@link ablate}, {@link clamp},
  * {@link scale}, {@link steer}, {@link project}, {@link patch} or {@link freeze}, taken by
  * `forward`, `loss`, `runWithCache` and `generate`, any number of times.
+ *
+ * @useDeclaredType
  */
 export type Intervention = AnyIntervention;
 
 /**
  * Interventions to JSON and back.
  *
+ * @namespace
  * @example
- * const text = JSON.stringify(await Intervention.toJSON(list));
- * const same = await Intervention.fromJSON(JSON.parse(text), { coders: [sae] });
+ * const json = JSON.stringify(await Intervention.toJSON([ablate(sae.feature(213))]));
+ * const [same] = await Intervention.fromJSON(JSON.parse(json), { coders: [sae] });
+ * console.log(same?.type, same && "target" in same && "feature" in same.target); // ablate true
  */
 export const Intervention = Object.freeze({ toJSON, fromJSON });

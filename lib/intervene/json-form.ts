@@ -4,17 +4,32 @@ import { shortly } from "../tensor/arguments.js";
 
 /** How a coder is named where it may be loaded anew: as published, or by its hook and file. */
 export type CoderJson =
-  | { readonly release: string; readonly id: string }
-  | { readonly hook: string; readonly sha256: string };
+  | {
+      /** Such as `gemma-scope-2b-pt-res`. */
+      readonly release: string;
+      /** Such as `layer_20/width_16k/average_l0_71`. */
+      readonly id: string;
+    }
+  | {
+      /** The hook that it reads. */
+      readonly hook: string;
+      /** Of its file's bytes, in hexadecimal. */
+      readonly sha256: string;
+    };
 
 /** Base64 of little-endian float32, and how many there are. */
 export interface VectorJson {
+  /** How many numbers. */
   readonly length: number;
+  /** 4 bytes each. */
   readonly base64: string;
 }
 
+/** A feature by its coder's name and its index. */
 export interface FeatureJson {
+  /** Its coder's name. */
   readonly coder: CoderJson;
+  /** Its index. */
   readonly feature: number;
 }
 
@@ -51,7 +66,12 @@ const form = z.strictObject({ version: z.literal(1), interventions: z.array(inte
 
 export type InterventionJson = z.infer<typeof intervention>;
 
-/** What `Intervention.toJSON` gives: plain data for `JSON.stringify`. */
+/**
+ * What `Intervention.toJSON` gives: plain data for `JSON.stringify`. `version` is 1; each of
+ * `interventions` has the fields of the intervention that it was made of, a coder as
+ * {@link CoderJson}, a vector as the base64 of its little-endian float32 and its `length`, and an
+ * infinite coefficient as "Infinity".
+ */
 export type InterventionsJson = z.infer<typeof form>;
 
 /** Checks data from outside. ARGUMENT names the place of what is wrong. */

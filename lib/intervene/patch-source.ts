@@ -79,7 +79,7 @@ export function checkSource(
   for (const row of among) {
     const prompt = rows.layout.length(row);
     const length = layout.length(sourceRow(layout, row));
-    const wanted = chosen(positions, 0, prompt + rows.more, prompt);
+    const wanted = chosen(placesOf(positions, rows, prompt), 0, prompt + rows.more, prompt);
     const lacks = wanted.find((position) => position >= length);
     if (lacks !== undefined) {
       const places = rows.step === undefined ? prompt : `${prompt} and ${rows.more} generated`;
@@ -139,12 +139,22 @@ export function patchRows(
     const [first, count] = stretchOf(rows, row);
     const prompt = rows.layout.length(row);
     const start = from * layout.pos + layout.column("patch", from, 0);
-    for (const position of chosen(positions, first, first + count, prompt)) {
+    const places = placesOf(positions, rows, prompt);
+    for (const position of chosen(places, first, first + count, prompt)) {
       cells.push(cellOf(rows, row, position));
       sources.push(start + position);
     }
   }
   return { rows: Int32Array.from(cells), sourceRows: Int32Array.from(sources) };
+}
+
+/** In a generation nothing was given for generated tokens: the prompt's alone. */
+function placesOf(
+  positions: Positions | undefined,
+  { step }: RunRows,
+  prompt: number,
+): Positions | undefined {
+  return positions ?? (step === undefined ? undefined : { from: 0, to: prompt });
 }
 
 function sourceRow(layout: RowLayout, row: number): number {

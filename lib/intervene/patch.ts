@@ -7,6 +7,7 @@ import { isTensor, originOf, setOrigin } from "../tensor/internal.js";
 import { checkHook, checkWhere } from "./checks.js";
 import type { InterventionOptions, Patching } from "./types.js";
 
+/** What `patch` takes. */
 export interface PatchOptions extends InterventionOptions {
   /** Heads that are patched, at a hook that has some. Default: all. */
   readonly heads?: number | readonly number[] | undefined;
@@ -19,18 +20,22 @@ type NameIn<Name extends string, Names extends string> =
 /**
  * Puts in what another run had at a hook, at the same positions: the third token of the run's row
  * gets what the third of the source's row had, whatever the padding. Default: every real token of
- * the run's row, which the source must have. A source of one row serves all rows, else row goes by
+ * the run's row, in `generate` of its prompt, which the source must have. A source of one row serves all rows, else row goes by
  * row. Positions of attention patterns and scores are queries; there both runs must have the same
  * padding.
  *
  * The intervention holds the activation's memory (disposing the cache is fine) until it is garbage;
  * `intervention.source.dispose()` gives it back at once.
  *
- * @throws ARGUMENT; NOT_FOUND for a hook that the cache does not have
- *
  * @example
- * using clean = await model.runWithCache(a, { names: ["blocks.2.attn.hook_z"], logits: false });
- * await model.forward(b, { interventions: [patch("blocks.2.attn.hook_z", clean.cache, { heads: 3 })] });
+ * const name = "blocks.1.attn.hook_z";
+ * const other = "Leo lives in Berlin. He speaks";
+ * using clean = await model.runWithCache(text, { names: [name], logits: false });
+ * const interventions = [patch(name, clean.cache, { heads: 3, positions: -1 })];
+ * using logits = await model.forward(other, { interventions, positions: [-1] });
+ *
+ * @throws ARGUMENT for heads or a place that are none, DISPOSED for a cache that is gone
+ * @throws NOT_FOUND for a hook that the cache does not have
  */
 export function patch<const Name extends string, Names extends string>(
   hook: NameIn<Name, Names>,
@@ -58,15 +63,18 @@ export function patch(
 }
 
 /**
- * Holds hooks at what they were in another run: a {@link patch} of each at every position. Attention
- * patterns, norm scales, MLP outputs.
+ * Holds hooks at what they were in another run: a {@link patch} of each, at every position unless
+ * `options` say otherwise. Attention patterns, norm scales, MLP outputs.
  *
  * @param points the hooks' names, or a predicate over those that the cache has
+ * @throws as {@link patch}
  */
 export function freeze<const Name extends string, Names extends string>(
   points: readonly NameIn<Name, Names>[] | ((name: string) => boolean),
   cache: ActivationCache<Names>,
+  options: InterventionOptions = {},
 ): Patching[] {
+  checkOptions("freeze", options, ["positions", "batch"]);
   if (!(cache instanceof ActivationCache)) {
     throw argument("freeze", "the cache of a run", "cache", shortly(cache));
   }
@@ -75,7 +83,7 @@ export function freeze<const Name extends string, Names extends string>(
   }
   const names: readonly string[] =
     typeof points === "function" ? cache.names.filter(points) : points;
-  return names.map((name) => patch(name, cache as unknown as ActivationCache));
+  return names.map((name) => patch(name, cache as unknown as ActivationCache, options));
 }
 
 /** The tensor under a handle of our own, remembering the padding of the run it comes from. */

@@ -1,5 +1,5 @@
 import { coderHandle, type FeatureRef } from "../coder/coder.js";
-import { argument } from "../errors/check-options.js";
+import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { NativeIntervention, TensorHandle } from "../native/addon.js";
@@ -54,9 +54,30 @@ export function resolveActions(
   }
   return interventions.map((entry: AnyIntervention, i) => {
     const use = `interventions[${i}]`;
+    checkKeys(what, use, entry);
     const where = checkWhere(`${what}: ${use}`, isObject(entry) ? entry : {});
     return { use, where, ...partsOf(place, use, entry) };
   });
+}
+
+const ownKeys: Readonly<Record<string, readonly string[]>> = {
+  ablate: ["target", "to"],
+  clamp: ["target", "value"],
+  scale: ["target", "factor"],
+  steer: ["target", "coefficient", "cap"],
+  project: ["hook", "vector"],
+  patch: ["hook", "source", "heads"],
+};
+
+/** Refuses a key that is misspelt: it would be passed over without a word. */
+function checkKeys(what: string, use: string, entry: AnyIntervention): void {
+  if (Array.isArray(entry)) {
+    throw argument(what, "an intervention", use, "an array of some: spread it with ...");
+  }
+  const own = isObject(entry) ? ownKeys[entry.type] : undefined;
+  if (own !== undefined) {
+    checkOptions(`${what}: ${use}`, entry, ["type", "positions", "batch", ...own]);
+  }
 }
 
 /** Checks an intervention's rows and positions against those of a run. */

@@ -25,8 +25,8 @@ type WhereJson = Pick<InterventionJson, "positions" | "batch">;
  * where it is a published one in the Hugging Face cache, else by its hook and the SHA-256 of its
  * file.
  *
- * @throws UNSUPPORTED for `patch`, which has a tensor of another run; NOT_FOUND for a coder whose
- *   file is gone
+ * @throws UNSUPPORTED for `patch`, which has a tensor of another run
+ * @throws NOT_FOUND for a coder whose file is gone
  */
 export async function toJSON(list: readonly AnyIntervention[]): Promise<InterventionsJson> {
   if (!Array.isArray(list)) {

@@ -18,6 +18,7 @@ export interface RecordOptions<Names extends string = string> {
 
 /** {@link RecordOptions} with the logits among them. */
 export interface RecordWithLogits<Names extends string> extends RecordOptions<Names> {
+  /** The logits that the token was drawn from are kept: [d_vocab]. */
   readonly logits: true;
 }
 
@@ -33,9 +34,11 @@ export interface GenerateSettings extends SamplingOptions, RunEditOptions {
   readonly prependBos?: boolean | undefined;
   /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
   readonly hooks?: readonly Hook[] | undefined;
+  /** Ends the generation between two layers; its consumer gets `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `generate` takes. */
 export interface GenerateOptions<Names extends string = string> extends GenerateSettings {
   /** The tokens become {@link RecordedToken}s, which hold this and are to be disposed. */
   readonly record?: RecordOptions<Names> | undefined;
@@ -43,7 +46,9 @@ export interface GenerateOptions<Names extends string = string> extends Generate
 
 /** One new token of one row. */
 export interface GeneratedToken {
+  /** The row of the batch, 0 for a single prompt. */
   readonly row: number;
+  /** Its id. */
   readonly token: number;
   /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
   readonly text: string;

@@ -20,7 +20,8 @@ const what = "generate";
  * loop early frees its key-value cache and what was recorded and not handed out yet.
  *
  * @example
- * for await (const { text } of model.generate("The sea", { maxNewTokens: 30 })) process.stdout.write(text);
+ * const generation = model.generate(["One day", "One sunny day"], { maxNewTokens: 4 });
+ * for await (const { row, text, logprob } of generation) console.log(row, text, logprob);
  */
 export class Generation<Item extends GeneratedToken = GeneratedToken>
   implements AsyncIterable<Item>
@@ -43,14 +44,22 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     this.seed = this.#plan?.sampling.seed;
   }
 
-  /** Runs to the end: the new text of the only prompt. ARGUMENT for a batch. */
+  /**
+   * Runs to the end: the new text of the only prompt.
+   *
+   * @throws ARGUMENT for a batch, or when it was consumed before; as `forward`
+   */
   async text(): Promise<string> {
     const { batch } = this.#ready().prompt.rows;
     if (batch !== 1) throw argument(what, "one prompt (use texts())", "text()", `${batch}`);
     return (await this.texts())[0] ?? "";
   }
 
-  /** Runs to the end: the new text of each prompt. */
+  /**
+   * Runs to the end: the new text of each prompt.
+   *
+   * @throws ARGUMENT when it was consumed before; as `forward`
+   */
   async texts(): Promise<string[]> {
     const texts = new Array<string>(this.#ready().prompt.rows.batch).fill("");
     for await (const item of this) {
@@ -63,6 +72,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     return texts;
   }
 
+  /** The tokens, step by step and in each step row by row. */
   [Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
     return this.#generate() as AsyncGenerator<Item, void, undefined>;
   }

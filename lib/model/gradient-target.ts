@@ -23,16 +23,19 @@ export interface TargetPlace {
 
 /** A token's logit after the soft cap. */
 export interface LogitTarget extends TargetPlace {
+  /** The token. */
   readonly logit: TokenRef;
 }
 
 /** The first token's logit minus the second's. */
 export interface LogitDiffTarget extends TargetPlace {
+  /** The two tokens, such as `[" Paris", " London"]`. */
   readonly logitDiff: readonly [more: TokenRef, less: TokenRef];
 }
 
 /** The mean next-token cross-entropy over the real tokens, in nats. */
 export interface LossTarget {
+  /** Always true. */
   readonly loss: true;
 }
 
@@ -41,6 +44,7 @@ export interface LossTarget {
  * where the feature is active.
  */
 export interface FeatureTarget extends TargetPlace {
+  /** Such as `sae.feature(7)`. */
   readonly feature: FeatureRef;
 }
 
@@ -50,7 +54,9 @@ export interface FeatureTarget extends TargetPlace {
  */
 export type Metric = (logits: Tensor<["batch", "pos", "d_vocab"]>) => Tensor;
 
+/** A number of one's own. */
 export interface MetricTarget {
+  /** What makes it of the logits; called inside the run. */
   readonly metric: Metric;
 }
 

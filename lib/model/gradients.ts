@@ -62,6 +62,7 @@ export class Gradients<Names extends string = string> extends Run<Names> {
     );
   }
 
+  /** Frees everything that the run holds, gradients too. */
   override dispose(): void {
     super.dispose();
     this.#grads.dispose();

@@ -39,10 +39,6 @@ let coreOfModel: (model: HookedTransformer, what: string) => ModelCore;
 /**
  * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
  * Weights are as published: nothing is folded or centred.
- *
- * @example
- * await using model = await HookedTransformer.fromPretrained("tiny");
- * using logits = await model.forward("The sea is", { positions: [-1] });
  */
 export class HookedTransformer implements AsyncDisposable {
   readonly #core: ModelCore;
@@ -60,9 +56,12 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * Loads a model: a Hugging Face folder, a name whose files are in the Hugging Face cache, or
-   * "tiny", the model that comes with gemlens.
+   * "tiny", the model that comes with gemlens. `await using` frees it at the end of its block.
    *
-   * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED, OUT_OF_MEMORY, DEVICE, ARGUMENT
+   * @example
+   * await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
+   * @throws NOT_FOUND (no such model), CHECKPOINT (a broken file), UNSUPPORTED (no Gemma 2 or 3),
+   *   OUT_OF_MEMORY, DEVICE, ARGUMENT; `signal.reason`
    */
   static async fromPretrained(
     nameOrPath: string,
@@ -81,15 +80,22 @@ export class HookedTransformer implements AsyncDisposable {
     return this.#core.table.allNames;
   }
 
+  /** The model's own tokenizer; its files are read at the first use. */
   get tokenizer(): Tokenizer {
     return this.#core.tokenizer;
   }
 
+  /** Whether `dispose()` was called. */
   get isDisposed(): boolean {
     return this.#core.isDisposed;
   }
 
-  /** Token ids of text or of ids, checked and padded to the longest row. */
+  /**
+   * Token ids of text or of ids, checked and padded to the longest row. ARGUMENT for what is none.
+   *
+   * @example
+   * console.log(model.toTokens(["One day", "One sunny day"]).shape); // [2, 4]
+   */
   toTokens(input: TokenInput, options: TokenOptions = {}): Tokens {
     checkOptions("toTokens", options, ["prependBos", "paddingSide"]);
     const { ids, shape, mask } = readTokens("toTokens", input, this.#unlimited, options);
@@ -104,7 +110,7 @@ export class HookedTransformer implements AsyncDisposable {
     return this.tokenizer.toStrTokens(rows[0] as Int32Array);
   }
 
-  /** The text of token ids. */
+  /** The text of token ids; special tokens are shown unless `skipSpecialTokens` is true. */
   decode(
     ids: TokenIds | number,
     options: { skipSpecialTokens?: boolean | undefined } = {},
@@ -133,6 +139,9 @@ export class HookedTransformer implements AsyncDisposable {
    * Logits [batch, pos, d_vocab] after the soft cap; with `positions` [batch, n, d_vocab] of these;
    * with `stopAtLayer` the residual stream [batch, pos, d_model] that leaves the last block run.
    *
+   * @example
+   * using logits = await model.forward(text, { positions: [-1] }); // of the next token alone
+   * console.log(model.decode(Number(logits.argmax().item()))); // Japanese
    * @throws ARGUMENT, SHAPE, NOT_FOUND (a hook), HOOK (a hook threw), BUSY (inside its own hook),
    *   DISPOSED; `signal.reason` when aborted
    */
@@ -150,10 +159,12 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Runs and keeps the activations of `names`, and the features of the coders in `features`.
+   * Runs and keeps the activations of `names`, and the features of the coders in `features`. Throws
+   * as `forward`; ARGUMENT for a hook or coder that the run does not reach.
    *
    * @example
-   * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
+   * using run = await model.runWithCache(text, { names: ["hook_embed"], features: [sae] });
+   * console.log(run.cache.get("hook_embed").shape); // [1, 8, 128]
    * console.log(await run.features(sae).topK(10));
    */
   runWithCache<const Names extends string>(
@@ -186,10 +197,9 @@ export class HookedTransformer implements AsyncDisposable {
    * error terms are constants to it, as are replacements by JavaScript hooks.
    *
    * @example
-   * using g = await model.runWithGradients(text, {
-   *   names: ["blocks.2.hook_resid_post"], coders: [sae], target: { logit: " Paris" } });
-   * g.value;   g.grad("blocks.2.hook_resid_post");   await g.grad(sae).topK(10);
-   *
+   * const options = { coders: [sae], target: { logit: " Japanese" } };
+   * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
+   * console.log(g.value, g.grad("hook_embed").shape, await g.grad(sae).topK(3));
    * @throws as `forward`; ARGUMENT for a target that is none, or a metric whose result is no tensor
    *   of one element; HOOK when the metric throws
    */
@@ -203,7 +213,7 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
-   * float32 [batch, pos − 1], 0 where padding is concerned.
+   * float32 [batch, pos − 1], 0 where padding is concerned. Throws as `forward`.
    */
   loss(
     input: Input,
@@ -220,7 +230,11 @@ export class HookedTransformer implements AsyncDisposable {
   /**
    * New tokens as they are drawn, or `await model.generate(…).text()`. Prompts of different
    * lengths are padded on the left. With `record` each token holds activations, features or logits
-   * of its step, and is to be disposed. Bad arguments reject where it is consumed.
+   * of its step, and is to be disposed. Throws as `forward`, where it is consumed.
+   *
+   * @example
+   * const options = { maxNewTokens: 12, temperature: 0.7, seed: 1 };
+   * for await (const { text } of model.generate("One day", options)) process.stdout.write(text);
    */
   generate<const Names extends string>(
     input: TokenInput,
@@ -238,7 +252,12 @@ export class HookedTransformer implements AsyncDisposable {
     return new Generation(this.#core, input, options);
   }
 
-  /** A hook for all later runs, before the hooks of a call; taken off by `using` or `dispose()`. */
+  /**
+   * A hook for all later runs, before those of a call, until `using` or `dispose()` takes it off.
+   *
+   * @example
+   * using quiet = model.addHook("blocks.1.hook_mlp_out", (act) => act.mul(0.5));
+   */
   addHook<const Name extends string>(
     name: CheckedName<Name>,
     fn: HookFunction<AxesOf<Name>>,
@@ -261,13 +280,13 @@ export class HookedTransformer implements AsyncDisposable {
    * "blocks.0.ln1.w" (1 + w, float32) and so on. W_E is the raw embedding, before its factor
    * √d_model. A view of the model's memory, except gains, and W_K and W_V where heads share keys.
    *
-   * @throws NOT_FOUND listing the names
+   * @throws NOT_FOUND listing the names, DISPOSED
    */
   weight(name: string): Tensor {
     return weight(this.#core.handle("weight"), this.cfg, name);
   }
 
-  /** Token embeddings times √d_model: [batch, pos, d_model], what hook_embed has. */
+  /** Token embeddings times √d_model: [batch, pos, d_model], what `hook_embed` has. */
   async embed(
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
@@ -285,7 +304,7 @@ export class HookedTransformer implements AsyncDisposable {
     return tensor;
   }
 
-  /** The final RMSNorm, gain included, of x [.., d_model]. */
+  /** The final RMSNorm, gain included, of x [.., d_model]. SHAPE or DTYPE for another x. */
   async finalNorm<T extends Tensor>(
     x: T,
     options: { signal?: AbortSignal | undefined } = {},
@@ -301,7 +320,7 @@ export class HookedTransformer implements AsyncDisposable {
     return adopt(await run) as unknown as T;
   }
 
-  /** Logits [.., d_vocab] of a normed residual x [.., d_model], soft cap included. */
+  /** Logits [.., d_vocab] of a normed x [.., d_model], soft cap included. SHAPE or DTYPE. */
   async unembed(
     x: Tensor,
     options: { signal?: AbortSignal | undefined } = {},

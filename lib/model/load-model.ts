@@ -16,11 +16,13 @@ export interface LoadProgress {
   readonly bytes: number;
 }
 
+/** What `HookedTransformer.fromPretrained` takes. */
 export interface LoadOptions extends HubOptions {
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined;
   /**
-   * "auto" (default) is the file's own; another converts tensor by tensor while loading. "float64"
+   * "auto" (default) is the file's own; another converts tensor by tensor while loading. float16
+   * becomes float32 on a CPU. "float64"
    * is for numerical checks: everything but coders is then computed in it.
    */
   readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | "float64" | undefined;
@@ -30,7 +32,9 @@ export interface LoadOptions extends HubOptions {
   readonly offline?: boolean | undefined;
   /** As `offline`: for the fetch to come. */
   readonly token?: string | undefined;
+  /** Called at each stage. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Stops loading; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -56,15 +56,22 @@ export class MetricCall {
   #differentiate(logits: TensorHandle): TensorHandle {
     const what = this.#what;
     const before = call(what, (addon) => addon.gradMode(true));
+    const tracked = call(what, (addon) => addon.gradTrack(logits));
     try {
-      const tracked = call(what, (addon) => addon.gradTrack(logits));
-      const given = adopt<["batch", "pos", "d_vocab"]>(tracked);
+      // A handle of its own: the metric may dispose it.
+      const given = adopt<["batch", "pos", "d_vocab"]>(
+        call(what, (addon) => {
+          const shape = addon.tensorShape(tracked);
+          return addon.ops["reshape"]?.(tracked, shape) as TensorHandle;
+        }),
+      );
       const result = callMetric(what, this.#metric, given);
       this.value = Number(result.item());
       const scalar = handleOf(result, what);
       return call(what, (addon) => addon.gradOf(scalar, tracked));
     } finally {
       call(what, (addon) => addon.gradMode(before));
+      call(what, (addon) => addon.dispose(tracked));
     }
   }
 }

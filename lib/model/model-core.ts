@@ -9,7 +9,9 @@ import type { Tokenizer } from "../tokenizer/index.js";
 
 /** A model's configuration with where and how its weights lie. */
 export interface LoadedModelConfig extends ModelConfig {
+  /** The element type that the weights are held in, and activations computed in. */
   readonly dtype: DtypeName;
+  /** "cpu" or "cuda:0". */
   readonly device: string;
 }
 

@@ -10,6 +10,7 @@ import type { Tokenizer } from "../tokenizer/index.js";
 export interface Tokens {
   /** batch · pos ids, row by row. */
   readonly ids: Int32Array;
+  /** Rows, and the length of the longest. */
   readonly shape: readonly [batch: number, pos: number];
   /** batch · pos: 1 for a real token, 0 for padding (before or behind a row's tokens). */
   readonly mask: Uint8Array;
@@ -27,6 +28,7 @@ export type TokenInput =
 /** What a run starts from: tokens, or with `startAtLayer` the residual stream that enters a block. */
 export type Input = TokenInput | Tensor<["batch", "pos", "d_model"]>;
 
+/** How text becomes tokens. */
 export interface TokenOptions {
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;

@@ -18,18 +18,23 @@ export type TextOrError = string | { readonly missing: unknown };
  * them: `dispose()` (or `using`) frees them.
  *
  * @example
- * for await (const t of model.generate(text, { record: { names: ["blocks.2.hook_resid_post"] } })) {
+ * const record = { names: ["blocks.2.hook_resid_post"] } as const;
+ * for await (const t of model.generate(text, { maxNewTokens: 3, record })) {
  *   using token = t;
- *   console.log(token.text, token.cache.get("blocks.2.hook_resid_post"));
+ *   console.log(token.text, token.cache.get("blocks.2.hook_resid_post").shape);
  * }
  */
 export class RecordedToken<Names extends string = string>
   extends Run<Names>
   implements GeneratedToken
 {
+  /** The row of the batch, 0 for a single prompt. */
   readonly row: number;
+  /** Its id. */
   readonly token: number;
+  /** Natural logarithm of its probability under the unmodified softmax. */
   readonly logprob: number;
+  /** 0 for the first new token. */
   readonly step: number;
   /** [d_vocab] after the soft cap, before temperature, penalty and the like; with `logits: true`. */
   readonly logits: Tensor<["d_vocab"]> | undefined;
@@ -59,6 +64,7 @@ export class RecordedToken<Names extends string = string>
     throw this.#text.missing;
   }
 
+  /** Frees what was recorded, logits too. */
   override dispose(): void {
     super.dispose();
     this.logits?.dispose();

@@ -12,6 +12,7 @@ export interface RunOptions extends StartOptions, RunEditOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What `forward` takes. */
 export interface ForwardOptions extends RunOptions {
   /**
    * The positions whose logits are wanted, counted in each row's real tokens, negative from its
@@ -22,11 +23,13 @@ export interface ForwardOptions extends RunOptions {
   readonly stopAtLayer?: number | undefined;
 }
 
+/** What `loss` takes. */
 export interface LossOptions extends RunOptions {
   /** One loss per predicted token instead of their mean. */
   readonly perToken?: boolean | undefined;
 }
 
+/** What `runWithCache` takes. */
 export interface CacheOptions<Names extends string> extends RunOptions {
   /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
   readonly names: readonly CheckedName<Names>[] | ((name: CanonicalHookName) => boolean);
@@ -37,6 +40,7 @@ export interface CacheOptions<Names extends string> extends RunOptions {
   readonly features?: readonly Coder[] | undefined;
   /** "all" (default), "last" (of each row's last token), or false: stop after the last layer needed. */
   readonly logits?: "all" | "last" | false | undefined;
+  /** Run the blocks before this one only (exclusive; negative from the end): no logits then. */
   readonly stopAtLayer?: number | undefined;
 }
 

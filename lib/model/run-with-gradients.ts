@@ -21,6 +21,7 @@ import { resolveEdits } from "./run-edits.js";
 import { type RunOptions, runKeys } from "./run-options.js";
 import { type RunStart, readStart } from "./run-start.js";
 
+/** What `runWithGradients` takes. */
 export interface GradientOptions<Names extends string> extends RunOptions {
   /** The number whose gradient is wanted. */
   readonly target: GradientTarget;

@@ -21,6 +21,7 @@ export class RunWithLogits<Names extends string = string> extends Run<Names> {
     disown(logits);
   }
 
+  /** Frees everything that the run holds, its logits too. */
   override dispose(): void {
     super.dispose();
     this.logits.dispose();

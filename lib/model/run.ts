@@ -23,7 +23,11 @@ export class Run<Names extends string = string> implements Disposable {
     own(this);
   }
 
-  /** The feature activations of a coder given in `features`. NOT_FOUND for another. */
+  /**
+   * The feature activations of a coder given in `features`.
+   *
+   * @throws NOT_FOUND for another coder
+   */
   features(coder: Coder): FeatureActs {
     const acts = this.#features.get(coder);
     if (acts !== undefined) return acts;

@@ -6,9 +6,12 @@ import type { NativeSampling } from "../native/addon.js";
 export interface SamplingOptions {
   /** Logits are divided by it; 0 takes the most probable token. Default 1. */
   readonly temperature?: number | undefined;
-  /** Draw among the k most probable tokens only. */
+  /** Draw among the k most probable tokens only (Fan et al. 2018, arXiv 1805.04833). */
   readonly topK?: number | undefined;
-  /** Draw among the most probable tokens whose probabilities first add up to p. */
+  /**
+   * Draw among the most probable tokens whose probabilities first add up to p, in (0, 1] (Holtzman
+   * et al. 2019, arXiv 1904.09751).
+   */
   readonly topP?: number | undefined;
   /** More than 1 makes tokens that occurred less probable (CTRL, arXiv 1909.05858). */
   readonly repetitionPenalty?: number | undefined;

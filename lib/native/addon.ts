@@ -41,6 +41,7 @@ export type CoderHandle = { readonly [kind]: "coder" };
 export type KvCacheHandle = { readonly [kind]: "kvCache" };
 export type AnyHandle = TensorHandle | FeaturesHandle | ModelHandle | CoderHandle | KvCacheHandle;
 
+/** @inline Element types. */
 export type DtypeName =
   | "float32"
   | "bfloat16"
@@ -106,6 +107,7 @@ export interface NativeFeatureEdit {
   readonly rows?: Int32Array;
 }
 
+/** @inline A typed array over native memory. */
 export type NativeTypedArray =
   | Float32Array
   | Float64Array
@@ -125,15 +127,19 @@ export interface NativeInfo {
   readonly allocator: "caching" | "system";
 }
 
+/** @inline What is alive. */
 export interface NativeMemory {
   /** Live handles of every kind. */
   readonly handles: number;
+  /** Live tensors among them. */
   readonly tensors: number;
   /** Bytes of distinct storages that live tensor and feature handles hold. */
   readonly cpuBytes: number;
+  /** The same, on GPUs. */
   readonly cudaBytes: number;
-  /** Bytes that gemlens' CPU allocator has handed out and not got back, and keeps for reuse. */
+  /** Bytes that gemlens' CPU allocator has handed out and not got back. */
   readonly allocatedBytes: number;
+  /** Bytes that it keeps for reuse. */
   readonly reservedBytes: number;
 }
 

@@ -10,37 +10,60 @@ import { glibcVersion } from "./platform.js";
 export interface DoctorReport {
   /** The addon loads. */
   readonly ok: boolean;
+  /** Node's version, such as `v22.12.0`. */
   readonly node: string;
+  /** Such as `linux-x64`. */
   readonly platform: string;
   /** undefined on musl. */
   readonly glibc: string | undefined;
+  /** The processor. */
   readonly cpu: {
+    /** As it names itself. */
     readonly model: string;
+    /** That this process may use. */
     readonly threads: number;
+    /** Of the instruction sets that kernels choose by, those it has. */
     readonly flags: readonly string[];
   };
+  /** The machine's. */
   readonly memoryBytes: number;
-  /** The folder with gemlens.node, the torch minors with a core in it, and whether the CUDA plugin is there. */
+  /** The native files. */
   readonly artefacts: {
+    /** The folder with gemlens.node; undefined where none was found. */
     readonly dir: string | undefined;
+    /** The torch minors with a core in it, such as "2.15". */
     readonly cores: readonly string[];
+    /** Whether the CUDA plugin is there. */
     readonly cudaPlugin: boolean;
   };
   /** Every place where libtorch was looked for, in order. */
   readonly libtorch: readonly LibtorchCandidate[];
   /** The one that was loaded. */
-  readonly loaded: { readonly libtorch: LibtorchCandidate; readonly core: string } | undefined;
-  /** The NVIDIA driver, and why CUDA is not loaded. */
-  readonly cuda: { readonly driver: string | undefined; readonly problem: string | undefined };
-  /** Why it does not load, and what to do about it. */
+  readonly loaded:
+    | {
+        /** Where it was found. */
+        readonly libtorch: LibtorchCandidate;
+        /** The core's file. */
+        readonly core: string;
+      }
+    | undefined;
+  /** The state of CUDA. */
+  readonly cuda: {
+    /** The NVIDIA driver's version; undefined without one. */
+    readonly driver: string | undefined;
+    /** Why CUDA is not loaded; undefined where it is. */
+    readonly problem: string | undefined;
+  };
+  /** Why it does not load; undefined where it does. */
   readonly problem: string | undefined;
+  /** What to do about it, one command or sentence each. */
   readonly remedies: readonly string[];
 }
 
 // What the kernels choose by.
 const cpuFlags = ["avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16"];
 
-/** Looks at everything that loading depends on, and loads. Never throws. */
+/** Looks at everything that loading depends on, and loads. Never throws. What `gemlens doctor` runs. */
 export function doctor(): DoctorReport {
   const artefacts = inspectArtefacts();
   const outcome = tryLoading();

@@ -6,11 +6,17 @@ import { dirname, join, resolve } from "node:path";
 /** The libtorch that `gemlens setup` fetches. */
 export const defaultTorchVersion = "2.15.0";
 
-/** One place where libtorch was looked for. Usable when `problem` is undefined. */
+/**
+ * One place where libtorch was looked for. Usable when `problem` is undefined.
+ *
+ * @inline
+ */
 export interface LibtorchCandidate {
+  /** The variable, a Python on PATH that has torch, or the cache folder. */
   readonly source: "LIBTORCH" | "python" | "cache";
   /** The directory holding include/ and lib/; where none was found, what was asked. */
   readonly dir: string;
+  /** Such as "2.15.0". */
   readonly version: string | undefined;
   /** "2.15": what a core is built for. */
   readonly minor: string | undefined;
@@ -18,6 +24,7 @@ export interface LibtorchCandidate {
   readonly cuda: boolean;
   /** include/ is there too, so that a core can be built against it. */
   readonly headers: boolean;
+  /** Why it cannot be used; undefined where it can. */
   readonly problem: string | undefined;
 }
 

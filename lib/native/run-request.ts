@@ -41,7 +41,7 @@ export interface NativeRunRequest {
   /**
    * Called on the JS thread while the executor waits. `index` counts in `hooks`; `callId` names the
    * wait for `ctx.call` and `hookSettle`; `positionOffset` is the column of the first position.
-   * The handle is lent: its owner ends the loan with `tensorDispose(handle, true)` when it settles.
+   * The handle is lent: its owner ends the loan with `dispose(handle, true)` when it settles.
    */
   readonly onHook?: (
     index: number,
@@ -74,7 +74,7 @@ export interface NativeSampling {
 }
 
 /**
- * Flattened rows (row · pos + column, ascending) that something acts on; absent: every real token.
+ * Flattened rows (row · pos + column, ascending) that something acts on; absent: all, padding included.
  * Ids and shapes are checked by the caller; the core checks what would be unsafe.
  */
 type NativeRows = Int32Array;

@@ -98,7 +98,11 @@ export function closeScope(scope: Scope, result: unknown): void {
  * returned (also inside arrays and plain objects) nor kept with `keep()`. `fn` may be asynchronous.
  *
  * @example
- * const loud = tidy(() => x.mul(2).add(1).abs().max());   // three intermediates are freed
+ * using x = tensor([-3, 1, 2]);
+ * using loud = tidy(() => x.mul(2).add(1).abs().max()); // three intermediates are freed
+ * console.log(loud.item()); // 5
+ *
+ * @throws what `fn` throws, after everything created inside was disposed
  */
 export function tidy<T>(fn: () => T): T {
   const scope = openScope(0);

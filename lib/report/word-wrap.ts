@@ -2,9 +2,8 @@
  * Breaks text that comes in pieces into lines of about `width`, between words and behind line ends;
  * lines after the first begin with `indent`. `column` is where the first piece starts.
  *
- * @example
- * const wrap = wordWrap(80, "   ", prompt.length);
- * for await (const { text } of generation) process.stdout.write(wrap(text));
+ *     const wrap = wordWrap(80, "   ", prompt.length);
+ *     for await (const { text } of generation) process.stdout.write(wrap(text));
  */
 export function wordWrap(width: number, indent: string, column: number): (piece: string) => string {
   let at = column;

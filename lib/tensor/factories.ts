@@ -17,28 +17,38 @@ export interface TensorOptions {
   readonly device?: Device | (string & {}) | undefined;
 }
 
-/**
- * The vocabulary's free functions: `cat(tensors, dim = 0)` joins along a dimension, `stack(tensors,
- * dim = 0)` along a new one, `where(condition, a, b)` chooses element by element.
- */
-export const { cat, stack, where } = freeFunctions(access);
+export const {
+  /** Tensors joined along a dimension that they have (default: the first). ARGUMENT for misfits. */
+  cat,
+  /** Tensors of one shape joined along a new dimension (default: the first). ARGUMENT for misfits. */
+  stack,
+  /** `a` where the bool tensor `condition` holds, else `b`; broadcast. ARGUMENT for misfits. */
+  where,
+} = freeFunctions(access);
 
-/** A tensor whose elements are not set: write its `data`, or fill it. The way in without a copy. */
+/**
+ * A tensor whose elements are not set: write its `data`, or fill it. The way in without a copy.
+ *
+ * @throws SHAPE for a negative size; ARGUMENT, DEVICE, OUT_OF_MEMORY
+ */
 export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return adopt(emptyHandle("empty", shape, options, "float32"));
 }
 
-/** A tensor of zeros, float32 by default. */
+/** A tensor of zeros, float32 by default. Throws as {@link empty}. */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return filled("zeros", shape, 0, options, "float32");
 }
 
-/** A tensor of ones, float32 by default. */
+/** A tensor of ones, float32 by default. Throws as {@link empty}. */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return filled("ones", shape, 1, options, "float32");
 }
 
-/** A tensor with one value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
+/**
+ * A tensor with one value everywhere: float32 for a number, int64 for a bigint, bool for a boolean.
+ * Throws as {@link empty}.
+ */
 export function full(shape: readonly number[], value: Scalar, options: TensorOptions = {}): Tensor {
   const number = typeof value === "boolean" ? Number(value) : value;
   if (typeof number === "number") {
@@ -55,11 +65,15 @@ export function full(shape: readonly number[], value: Scalar, options: TensorOpt
  * bool) or a typed array (its own dtype; Uint16Array needs "bfloat16" or "float16" and holds bits).
  *
  * @param options dtype and device; `shape` for a typed array or a flat list, default one dimension.
- * @throws GemlensError `SHAPE` for ragged rows or a shape of another size, `ARGUMENT` for values that
- * the dtype cannot hold.
  *
  * @example
- * tensor([[1, 2], [3, 4]]);   tensor(new Float32Array(6), { shape: [2, 3] });   tensor(2n);
+ * using matrix = tensor(new Float32Array(6), { shape: [2, 3] });
+ * using mask = tensor([true, false, true]);
+ * console.log(matrix.shape, mask.dtype); // [2, 3] bool
+ *
+ * @throws SHAPE for ragged rows or a shape of another size
+ * @throws ARGUMENT for values that the dtype cannot hold
+ * @throws DEVICE, OUT_OF_MEMORY
  */
 export function tensor(
   values: NestedInput | NativeTypedArray,

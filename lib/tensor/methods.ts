@@ -26,7 +26,12 @@ interface ResultTypes<Axes extends readonly string[]> {
   same: Tensor<Axes>;
   this: Tensor<Axes>;
   tensor: Tensor;
-  pair: { values: Tensor; indices: Tensor };
+  pair: {
+    /** The values. */
+    values: Tensor;
+    /** Where they are along the dimension: int64. */
+    indices: Tensor;
+  };
   boolean: boolean;
   scalar: Scalar;
 }

@@ -52,10 +52,20 @@ interface Phantom<Axes> {
  *
  * Memory is given back by `dispose()` or `using`, at the end of a `tidy` or of the hook that created
  * it, and otherwise some time after it became unreachable.
+ *
+ * The operations run at once on the calling thread, and give new tensors unless their name ends in
+ * "_". They throw ARGUMENT for what does not go together (shapes, element types, devices) and for a
+ * dimension or index that there is not, DISPOSED for a tensor that is gone, OUT_OF_MEMORY; those in
+ * place BUSY while queued work uses the tensor, and ARGUMENT for a model's or coder's own.
+ *
+ * @example
+ * using x = tensor([[1, 2], [3, 4]]);
+ * const loudest = tidy(() => x.sub(x.mean({ dim: 1, keepdim: true })).abs().max().item());
+ * console.log(loudest, x.data); // 0.5 Float32Array(4) [ 1, 2, 3, 4 ]
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: attachMethods puts them on the prototype
 export class Tensor<const Axes extends readonly string[] = readonly string[]> {
-  /** A method's parameter is bivariant: a plain tensor fits named axes and back, other names do not. */
+  /** @hidden A method's parameter is bivariant: a plain tensor fits named axes and back, other names do not. */
   declare [axes]?: Phantom<Axes>["of"];
   #handle: TensorHandle | null;
   #shape: readonly number[] | undefined;
@@ -76,6 +86,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     return this.#shape;
   }
 
+  /** The element type. */
   get dtype(): DtypeName {
     this.#dtype ??= call("dtype", (addon) =>
       addon.tensorDtype(access.handleOf(this, "dtype", "this")),
@@ -122,7 +133,11 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
    * The tensor's own memory as a typed array, without a copy: writing to it changes the tensor.
    * bfloat16 and float16 are Uint16Array bits, bool and uint8 are Uint8Array.
    *
-   * @throws GemlensError `DEVICE` unless on the CPU, `ARGUMENT` unless contiguous.
+   * @throws DEVICE unless on the CPU
+   * @throws ARGUMENT unless contiguous
+   * @throws UNSUPPORTED where the runtime forbids arrays over native memory, or so long a one: take a
+   *   part of it with `slice(…).clone()`
+   * @throws DISPOSED
    */
   get data(): NativeTypedArray {
     const handle = access.handleOf(this, "data", "this");
@@ -144,7 +159,11 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     return call("data", (addon) => addon.tensorData(handle));
   }
 
-  /** A copy of the elements in row-major order, optionally converted; waits for what was queued before. */
+  /**
+   * A copy of the elements in row-major order, optionally converted; waits for what was queued before.
+   *
+   * @throws DISPOSED
+   */
   read(): Promise<TensorData>;
   read<D extends DtypeName>(dtype: D): Promise<ArrayOf<D>>;
   read(dtype?: DtypeName): Promise<NativeTypedArray> {
@@ -153,7 +172,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     );
   }
 
-  /** As `read`, at once on this thread (waits for a GPU): for hooks and small tensors. */
+  /** As {@link read}, at once on this thread (waits for a GPU): for hooks and small tensors. */
   readSync(): TensorData;
   readSync<D extends DtypeName>(dtype: D): ArrayOf<D>;
   readSync(dtype?: DtypeName): NativeTypedArray {
@@ -187,6 +206,8 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   /**
    * Takes the tensor out of the `tidy` or hook that would dispose it. One that was lent to a hook, or
    * that shares memory with one, gets its own copy when the hook ends.
+   *
+   * @throws DISPOSED
    */
   keep(): this {
     access.handleOf(this, "keep", "this");

@@ -56,8 +56,18 @@ function args<const Kinds extends readonly unknown[]>(...specs: SpecsOf<Required
 const none = args<[]>();
 const other = args<[other: "operand"]>(["other", "operand"]);
 const oneDim = args<[dim?: "integer"]>(["dim", "integer", -1]);
-const reduction = { dim: ["dims", null], keepdim: ["boolean", false] } as const;
-const reductionOverOne = { dim: ["integer", null], keepdim: ["boolean", false] } as const;
+const reduction = {
+  /** The dimensions that are reduced, negative from the end. Default: all. */
+  dim: ["dims", null],
+  /** Keeps them with size 1. Default false. */
+  keepdim: ["boolean", false],
+} as const;
+const reductionOverOne = {
+  /** The dimension that is reduced, negative from the end. Default: all. */
+  dim: ["integer", null],
+  /** Keeps it with size 1. Default false. */
+  keepdim: ["boolean", false],
+} as const;
 
 export const vocabulary = {
   /** The elements in row-major order under another shape; one size may be −1. Shares memory if it can. */
@@ -151,7 +161,16 @@ export const vocabulary = {
   /** xᵉ. */
   pow: { args: args<[exponent: "number"]>(["exponent", "number"]), result: "same" },
   /** Bounded below by `min` and above by `max`; at least one is needed. */
-  clamp: { args: none, options: { min: ["number", null], max: ["number", null] }, result: "same" },
+  clamp: {
+    args: none,
+    options: {
+      /** Smaller elements become this. */
+      min: ["number", null],
+      /** Larger elements become this. */
+      max: ["number", null],
+    },
+    result: "same",
+  },
   /** Matrix product over the last two dimensions, the others broadcast; vectors as in NumPy. */
   matmul: { args: args<[other: "tensor"]>(["other", "tensor"]), result: "tensor" },
 
@@ -166,7 +185,15 @@ export const vocabulary = {
   /** Index of the largest value along `dim`, int64; without `dim`, in the flattened tensor. */
   argmax: { args: none, options: reductionOverOne, result: "tensor" },
   /** (Σ|x|ᵖ)^(1/p) over `dim` (default: all), p = 2 unless given. */
-  norm: { args: none, options: { p: ["number", 2], ...reduction }, result: "tensor" },
+  norm: {
+    args: none,
+    options: {
+      /** The exponent. Default 2. */
+      p: ["number", 2],
+      ...reduction,
+    },
+    result: "tensor",
+  },
   /** eˣ / Σeˣ along `dim` (default: the last). */
   softmax: { args: oneDim, result: "same" },
   /** x − log Σeˣ along `dim` (default: the last). */
@@ -174,7 +201,12 @@ export const vocabulary = {
   /** The k largest values along `dim` (default: the last) in descending order, with their indices (int64). */
   topk: {
     args: args<[k: "integer"]>(["k", "integer"]),
-    options: { dim: ["integer", -1], largest: ["boolean", true] },
+    options: {
+      /** The dimension, negative from the end. Default −1. */
+      dim: ["integer", -1],
+      /** False: the smallest values, ascending. Default true. */
+      largest: ["boolean", true],
+    },
     result: "pair",
   },
 
@@ -204,7 +236,12 @@ export const vocabulary = {
   /** With another dtype or on another device: `x.to("float32")`, `x.to({ device: "cuda:0" })`. Copies if either differs. */
   to: {
     args: none,
-    options: { dtype: ["dtype", null], device: ["device", null] },
+    options: {
+      /** The element type. Default: its own. */
+      dtype: ["dtype", null],
+      /** "cpu", "cuda" or "cuda:1". Default: its own. */
+      device: ["device", null],
+    },
     result: "same",
     shorthand: true,
   },
@@ -217,7 +254,12 @@ export const vocabulary = {
   /** Whether |this − other| ≤ atol + rtol·|other| everywhere (NaN is never close). */
   allClose: {
     args: args<[other: "tensor"]>(["other", "tensor"]),
-    options: { rtol: ["number", 1e-5], atol: ["number", 1e-8] },
+    options: {
+      /** Relative to |other|. Default 1e-5. */
+      rtol: ["number", 1e-5],
+      /** Absolute. Default 1e-8. */
+      atol: ["number", 1e-8],
+    },
     result: "boolean",
   },
   /** The only element: number, bigint for int64, boolean for bool. Waits for a GPU. */

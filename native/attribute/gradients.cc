@@ -25,14 +25,18 @@ class TapAction final : public hooks::Action {
   Tensor& slot_;
 };
 
-// Keeps a feature's pre-activation, summed over rows.
+// A feature's pre-activation, summed over rows.
+Tensor preActivation(const FeatureTarget& target, const Tensor& x) {
+  const auto& coder = *target.coder;
+  const Tensor rows = intervene::takeRows(x, coder.dIn(), target.rows.to(x.device()));
+  return coder.preActivations(rows, coder.columns({target.feature})).sum();
+}
+
 class FeatureTargetAction final : public hooks::Action {
  public:
   FeatureTargetAction(const FeatureTarget& target, Tensor& slot) : target_(target), slot_(slot) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override {
-    const auto& coder = *target_.coder;
-    const Tensor rows = intervene::takeRows(x, coder.dIn(), target_.rows.to(x.device()));
-    slot_ = coder.preActivations(rows, coder.columns({target_.feature})).sum();
+    slot_ = preActivation(target_, x);
     return x;
   }
 
@@ -88,8 +92,13 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
   for (size_t i = 0; i < taps.size(); ++i)
     plan.add(gradients.points[i], std::make_unique<TapAction>(taps[i]));
   Tensor featureSlot;
-  if (const auto* target = std::get_if<FeatureTarget>(&gradients.target))
-    plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
+  if (const auto* target = std::get_if<FeatureTarget>(&gradients.target)) {
+    if (target->splice == nullptr) {
+      plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
+    } else {
+      target->splice->watch([&](const Tensor& x) { featureSlot = preActivation(*target, x); });
+    }
+  }
   for (intervene::Splice* splice : gradients.splices) splice->trackOutput();
   addCache();
   run = model.run(request, plan, token);
@@ -123,7 +132,14 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     if (!grads[i].defined())
       grads[i] = full(inputs[i].sizes(), 0, inputs[i].scalar_type(), inputs[i].device());
   }
-  for (size_t i = 0; i < taps.size(); ++i) result.grads.push_back(grads[i].contiguous());
+  for (size_t i = 0; i < taps.size(); ++i) {
+    // Autograd passes one tensor on through sums: each caller's is its own.
+    Tensor own = grads[i].contiguous();
+    for (const Tensor& other : result.grads) {
+      if (own.is_alias_of(other)) own = own.clone();
+    }
+    result.grads.push_back(std::move(own));
+  }
   for (size_t i = 0; i < gradients.splices.size(); ++i) {
     const intervene::Splice& splice = *gradients.splices[i];
     const Tensor& grad = grads[taps.size() + i];

@@ -18,9 +18,11 @@ struct LogitTarget {
 };
 // Mean next-token loss over the real tokens.
 struct LossTarget {};
-// Σ over rows of a feature's pre-activation.
+// Σ over rows of a feature's pre-activation, of what a splice of the coder reads where there is
+// one.
 struct FeatureTarget {
   std::shared_ptr<const coder::JumpReluCoder> coder;
+  intervene::Splice* splice = nullptr;
   int point = 0;
   int32_t feature = 0;
   Tensor rows;  // [n] int64

@@ -13,6 +13,8 @@
 #include <ATen/ops/stack_ops.h>
 #include <ATen/ops/where_ops.h>
 
+#include <algorithm>
+
 namespace gemlens {
 
 Tensor empty(at::IntArrayRef shape, c10::ScalarType type, c10::Device device) {
@@ -28,6 +30,12 @@ Tensor full(at::IntArrayRef shape, const at::Scalar& value, c10::ScalarType type
 
 Tensor arange(int64_t start, int64_t end, c10::Device device) {
   return at::_ops::arange_start::call(start, end, c10::kLong, c10::kStrided, device, std::nullopt);
+}
+
+Tensor indexTensor(const std::vector<int32_t>& values, c10::Device device) {
+  Tensor out = empty({static_cast<int64_t>(values.size())}, c10::kLong);
+  std::copy(values.begin(), values.end(), out.mutable_data_ptr<int64_t>());
+  return device.is_cpu() ? out : out.to(device);
 }
 
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {

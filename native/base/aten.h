@@ -21,6 +21,8 @@ inline Tensor zeros(at::IntArrayRef shape, c10::ScalarType type, c10::Device dev
 }
 // [start, end) as int64.
 Tensor arange(int64_t start, int64_t end, c10::Device device = c10::kCPU);
+// Indices as int64.
+Tensor indexTensor(const std::vector<int32_t>& values, c10::Device device = c10::kCPU);
 Tensor cat(const std::vector<Tensor>& tensors, int64_t dim);
 Tensor stack(const std::vector<Tensor>& tensors, int64_t dim);
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);

@@ -23,14 +23,7 @@ struct Reader {
     if (value == nullptr) return std::nullopt;
     return readIndices(environment, value, limits.rows, "rows");
   }
-  CoderPtr coder(napi_value object) const {
-    CoderPtr coder = environment.handles().coder(property(env(), object, "coder"));
-    if (coder->device() != limits.device) {
-      throw Error(code::kDevice, concat("forward: expected a coder on ", deviceName(limits.device),
-                                        ", got one on ", deviceName(coder->device())));
-    }
-    return coder;
-  }
+  CoderPtr coder(napi_value object) const { return readCoder(environment, object, limits); }
   Tensor tensor(napi_value object, const char* name) const {
     return environment.handles().tensor(property(env(), object, name));
   }
@@ -129,6 +122,13 @@ int readPoint(Environment& environment, napi_value object, const char* name,
                                         limits.points, " for ", name, ", got ", point));
   }
   return static_cast<int>(point);
+}
+
+CoderPtr readCoder(Environment& environment, napi_value object, const RunLimits& limits) {
+  CoderPtr coder = environment.handles().coder(property(environment.env(), object, "coder"));
+  if (coder->device() == limits.device) return coder;
+  throw Error(code::kDevice, concat("forward: expected a coder on ", deviceName(limits.device),
+                                    ", got one on ", deviceName(coder->device())));
 }
 
 std::vector<int32_t> readIndices(Environment& environment, napi_value array, int64_t below,

@@ -17,9 +17,10 @@ struct RunLimits {
 intervene::Interventions readInterventions(Environment& environment, napi_value request,
                                            const RunLimits& limits);
 
-// An id of a hook point, a feature id, rows: checked.
+// An id of a hook point, a coder on the run's device, rows, a feature id: checked.
 int readPoint(Environment& environment, napi_value object, const char* name,
               const RunLimits& limits);
+CoderPtr readCoder(Environment& environment, napi_value object, const RunLimits& limits);
 std::vector<int32_t> readIndices(Environment& environment, napi_value array, int64_t below,
                                  const char* what);
 int32_t readFeature(Environment& environment, napi_value object, const coder::JumpReluCoder& coder);

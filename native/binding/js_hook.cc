@@ -93,14 +93,13 @@ napi_value JsFunction::value() const {
 
 Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
   if (!x.requires_grad()) return ask(x, position);
-  // Under gradients the hook gets a copy: its edits must not change what was recorded, and what it
-  // makes is a constant.
+  // Under gradients the hook gets a copy, as what was recorded must not change. What it returns is
+  // a constant; of what it edits in place, the elements that are not as they were.
   const Tensor lent = x.detach().clone();
   const Tensor answer = ask(lent, position);
-  const bool observed =
-      answer.is_alias_of(lent) &&
-      answer.isclose(x.detach(), /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true).all().item<bool>();
-  return observed ? x : answer.detach();
+  if (!answer.is_alias_of(lent)) return answer.detach();
+  const Tensor same = answer.isclose(x.detach(), /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true);
+  return same.all().item<bool>() ? x : where(same, x, answer);
 }
 
 Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {

@@ -4,12 +4,6 @@
 namespace gemlens::binding {
 namespace {
 
-Tensor indexTensor(const std::vector<int32_t>& values) {
-  Tensor out = empty({static_cast<int64_t>(values.size())}, c10::kLong);
-  std::copy(values.begin(), values.end(), out.mutable_data_ptr<int64_t>());
-  return out;
-}
-
 napi_value featuresHandle(HandleTable& handles, coder::Features features) {
   return handles.create(std::make_shared<const coder::Features>(std::move(features)));
 }
@@ -56,7 +50,7 @@ attribute::Target ModelRun::readTarget(napi_value object) {
   }
   if (kind == "feature") {
     attribute::FeatureTarget target;
-    target.coder = environment_.handles().coder(property(env, object, "coder"));
+    target.coder = readCoder(environment_, object, limits());
     target.point = readPoint(environment_, object, "point", limits());
     target.feature = readFeature(environment_, object, *target.coder);
     target.rows = indexTensor(readIndices(environment_, property(env, object, "rows"),
@@ -75,6 +69,8 @@ void ModelRun::differentiate(hooks::HookPlan& plan, const intervene::Compiled& c
                              const std::function<void()>& addCache, const CancelToken& token) {
   for (const int32_t i : gradientSplices_)
     gradients_->splices.push_back(&compiled.splice(static_cast<size_t>(i)));
+  if (auto* target = std::get_if<attribute::FeatureTarget>(&gradients_->target))
+    target->splice = compiled.spliceOf(target->coder.get());
   if (auto* metric = std::get_if<attribute::MetricTarget>(&gradients_->target)) {
     metric->gradient = [&](const Tensor& logits) {
       // Asked as a hook whose answer is the gradient.

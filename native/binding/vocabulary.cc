@@ -1,5 +1,7 @@
 // The small tensor vocabulary: one row per operation. Arguments are converted by the C++ signature
 // of each function; lib/tensor/vocabulary.ts has the same names with their types and texts.
+#include <c10/core/GradMode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -50,6 +52,11 @@ struct Reader {
         throw Error(
             code::kArgument,
             "in-place operations on a model's or coder's own tensors are refused; clone() it");
+      }
+      if (c10::GradMode::is_enabled() && out.requires_grad()) {
+        throw Error(code::kArgument,
+                    "in-place operations on what a metric computes from are refused; make a new "
+                    "tensor");
       }
       if (args.handles().inUse(out)) {
         throw Error(code::kBusy, "a queued task uses this tensor; await that first, or clone() it");

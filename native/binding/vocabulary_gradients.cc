@@ -31,8 +31,15 @@ napi_value gradOf(Arguments& args) {
   }
   std::vector<Tensor> grads(1);
   if (scalar.requires_grad()) {
-    grads = torch::autograd::grad({scalar.sum()}, {tracked}, {}, /*retain_graph=*/false,
-                                  /*create_graph=*/false, /*allow_unused=*/true);
+    try {
+      grads = torch::autograd::grad({scalar.sum()}, {tracked}, {}, /*retain_graph=*/false,
+                                    /*create_graph=*/false, /*allow_unused=*/true);
+    } catch (const c10::Error&) {
+      throw Error(
+          code::kArgument,
+          "metric: expected operations that make new tensors, got one in place that changed "
+          "what the gradient needs");
+    }
   }
   if (!grads[0].defined()) {
     throw Error(code::kArgument,

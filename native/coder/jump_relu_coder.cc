@@ -90,13 +90,11 @@ Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
 Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
                                    const Tensor& rowReal) const {
   std::vector<int64_t> shape = leadingShape(x);
-  Tensor columns = empty({static_cast<int64_t>(ids.size())}, c10::kInt);
-  std::copy(ids.begin(), ids.end(), columns.mutable_data_ptr<int32_t>());
-  columns = columns.to(device());
+  const Tensor index = indexTensor(ids, device());
   ops::SparseRows rows =
-      ops::jumpReluEncode(asRows(x), wEnc_.index_select(1, columns), bEnc_.index_select(0, columns),
-                          threshold_.index_select(0, columns), rowReal);
-  rows.indices = columns.index_select(0, rows.indices);
+      ops::jumpReluEncode(asRows(x), wEnc_.index_select(1, index), bEnc_.index_select(0, index),
+                          threshold_.index_select(0, index), rowReal);
+  rows.indices = index.to(c10::kInt).index_select(0, rows.indices);
   return {std::move(shape), dSae(), std::move(rows)};
 }
 
@@ -148,13 +146,9 @@ Features JumpReluCoder::dots(const Features& features, const Tensor& g) const {
 }
 
 FeatureColumns JumpReluCoder::columns(const std::vector<int32_t>& ids) const {
-  if (columns_ && columns_->ids == ids) return *columns_;
-  Tensor index = empty({static_cast<int64_t>(ids.size())}, c10::kInt);
-  std::copy(ids.begin(), ids.end(), index.mutable_data_ptr<int32_t>());
-  index = index.to(device());
-  columns_ = FeatureColumns{ids, wEnc_.index_select(1, index), bEnc_.index_select(0, index),
-                            threshold_.index_select(0, index), wDec_.index_select(0, index)};
-  return *columns_;
+  const Tensor index = indexTensor(ids, device());
+  return {wEnc_.index_select(1, index), bEnc_.index_select(0, index),
+          threshold_.index_select(0, index), wDec_.index_select(0, index)};
 }
 
 Tensor JumpReluCoder::preActivations(const Tensor& x, const FeatureColumns& columns) const {

@@ -12,10 +12,8 @@
 
 namespace gemlens::coder {
 
-// What a few features need: ascending ids, W_enc [d_in, k], b_enc and threshold [k], W_dec [k,
-// d_out].
+// What k features need: W_enc [d_in, k], b_enc and threshold [k], W_dec [k, d_out].
 struct FeatureColumns {
-  std::vector<int32_t> ids;
   Tensor wEnc, bEnc, threshold, wDec;
 };
 
@@ -47,8 +45,6 @@ class JumpReluCoder {
   Tensor track(const Features& features, const Tensor& x) const;
   // ⟨g[row], W_dec[feature]⟩ at each entry; g has rows of d_out.
   Features dots(const Features& features, const Tensor& g) const;
-  // Gathered once for as long as the same features are asked for: a step of generation asks for the
-  // same ones again. On the executor's thread only.
   FeatureColumns columns(const std::vector<int32_t>& ids) const;
   // x·W_enc + b_enc of these features: [rows, k] float32 (float64 of float64).
   Tensor preActivations(const Tensor& x, const FeatureColumns& columns) const;
@@ -65,7 +61,6 @@ class JumpReluCoder {
   Tensor finishDecode(const Tensor& sum, const Features& features, const Tensor& x) const;
 
   Tensor wEnc_, wDec_, bEnc_, bDec_, threshold_, skip_;
-  mutable std::optional<FeatureColumns> columns_;
 };
 
 }  // namespace gemlens::coder

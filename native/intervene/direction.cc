@@ -15,20 +15,20 @@ Tensor asRow(const Tensor& vector, const Tensor& x) {
 Tensor SteerAction::apply(const Tensor& x, const hooks::Position&) {
   const Tensor v = asRow(vector_, x);
   const int64_t width = v.size(1);
-  if (!cap_) return addToRows(x, width, rows_, v.mul(coefficient_));
+  if (!cap_) return addToRows(x, width, rows_, v.mul(coefficient_), writesInPlace());
   const Tensor length = v.norm(), unit = v.div(length);
   const Tensor missing = takeRows(x, width, rows_).matmul(unit.t()).neg().add(*cap_);
   const Tensor most = length.mul(coefficient_);
   const Tensor step =
       coefficient_ > 0 ? missing.clamp_min(0).minimum(most) : missing.clamp_max(0).maximum(most);
-  return addToRows(x, width, rows_, step.mul(unit));
+  return addToRows(x, width, rows_, step.mul(unit), writesInPlace());
 }
 
 Tensor ProjectAction::apply(const Tensor& x, const hooks::Position&) {
   const Tensor v = asRow(vector_, x);
   const Tensor unit = v.div(v.norm());
   const Tensor along = takeRows(x, v.size(1), rows_).matmul(unit.t());
-  return addToRows(x, v.size(1), rows_, along.neg().mul(unit));
+  return addToRows(x, v.size(1), rows_, along.neg().mul(unit), writesInPlace());
 }
 
 }  // namespace gemlens::intervene

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "hooks/hook_plan.h"
+#include "intervene/rows.h"
 
 namespace gemlens::intervene {
 
@@ -15,6 +16,7 @@ class SteerAction final : public hooks::Action {
   SteerAction(Tensor vector, double coefficient, std::optional<double> cap, Tensor rows)
       : vector_(std::move(vector)), coefficient_(coefficient), cap_(cap), rows_(std::move(rows)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
  private:
@@ -29,6 +31,7 @@ class ProjectAction final : public hooks::Action {
  public:
   ProjectAction(Tensor vector, Tensor rows) : vector_(std::move(vector)), rows_(std::move(rows)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
  private:

@@ -32,9 +32,7 @@ FeatureStep::FeatureStep(std::shared_ptr<const coder::JumpReluCoder> coder,
   sortDistinct(ids_);
   sortDistinct(rows_);
   if (allRows_) return;
-  rowIndex_ = empty({static_cast<int64_t>(rows_.size())}, c10::kLong);
-  std::copy(rows_.begin(), rows_.end(), rowIndex_.mutable_data_ptr<int64_t>());
-  rowIndex_ = rowIndex_.to(coder_->device());
+  rowIndex_ = indexTensor(rows_, coder_->device());
 }
 
 FeatureStep::Affine FeatureStep::affine(c10::Device device) const {
@@ -78,14 +76,14 @@ void FeatureStep::read(const Tensor& x) {
   delta_ = f.mul(lines.factor.sub(1)).add(lines.offset);
 }
 
-Tensor FeatureStep::apply(const Tensor& base) {
+Tensor FeatureStep::apply(const Tensor& base, bool inPlace) {
   if (!allRows_ && rows_.empty()) return base;
   if (!delta_.defined()) {
     throw Error(code::kHook, "intervention: the coder's input hook did not fire before its output");
   }
   const Tensor change = delta_.matmul(columns_.wDec.to(delta_.scalar_type()));
   delta_ = Tensor();
-  return addToRows(base, coder_->dOut(), rowIndex_, change);
+  return addToRows(base, coder_->dOut(), rowIndex_, change, inPlace);
 }
 
 coder::Features FeatureStep::changed(const coder::Features& features, const Tensor& active) const {

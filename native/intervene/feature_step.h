@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coder/jump_relu_coder.h"
+#include "intervene/rows.h"
 
 namespace gemlens::intervene {
 
@@ -27,8 +28,8 @@ class FeatureStep {
 
   // x, what the coder reads: keeps f′ − f until `apply`.
   void read(const Tensor& x);
-  // base, what the coder writes to.
-  Tensor apply(const Tensor& base);
+  // base, what the coder writes to; `inPlace`: it may be written to.
+  Tensor apply(const Tensor& base, bool inPlace = writesInPlace());
   // All of a coder's features with the changes made, in these rows ([rows] bool; undefined: all).
   coder::Features changed(const coder::Features& features, const Tensor& active) const;
 

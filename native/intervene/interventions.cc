@@ -4,6 +4,7 @@
 
 #include "intervene/direction.h"
 #include "intervene/patch.h"
+#include "intervene/rows.h"
 
 namespace gemlens::intervene {
 namespace {
@@ -28,6 +29,7 @@ class WriteAction final : public hooks::Action {
  public:
   explicit WriteAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->apply(x); }
+  bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
  private:
@@ -40,13 +42,7 @@ void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, int point
   plan.add(pointOut, std::make_unique<WriteAction<Step>>(step));
 }
 
-Tensor indexTensor(const std::vector<int32_t>& values, c10::Device device) {
-  Tensor out = empty({static_cast<int64_t>(values.size())}, c10::kLong);
-  std::copy(values.begin(), values.end(), out.mutable_data_ptr<int64_t>());
-  return out.to(device);
-}
-
-Tensor indexTensor(const Rows& rows, c10::Device device) {
+Tensor rowsTensor(const Rows& rows, c10::Device device) {
   return rows ? indexTensor(*rows, device) : Tensor();
 }
 
@@ -68,17 +64,17 @@ struct AddAction {
   void operator()(const ChangeFeature&) const {}
   void operator()(const Steer& steer) const {
     plan.add(steer.point, std::make_unique<SteerAction>(steer.vector, steer.coefficient, steer.cap,
-                                                        indexTensor(steer.rows, device)));
+                                                        rowsTensor(steer.rows, device)));
   }
   void operator()(const Project& project) const {
     plan.add(project.point,
-             std::make_unique<ProjectAction>(project.vector, indexTensor(project.rows, device)));
+             std::make_unique<ProjectAction>(project.vector, rowsTensor(project.rows, device)));
   }
   void operator()(const Patch& patch) const {
     plan.add(patch.point,
              std::make_unique<PatchAction>(patch.source, indexTensor(patch.rows, device),
                                            indexTensor(patch.sourceRows, device),
-                                           indexTensor(patch.heads, device)));
+                                           rowsTensor(patch.heads, device)));
   }
 };
 

@@ -30,6 +30,11 @@ Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
   if (heads_.defined()) {
     taken = target.index_select(0, rows_).index_copy(1, heads_, taken.index_select(1, heads_));
   }
+  if (writesInPlace() && target.is_alias_of(x)) {
+    Tensor own = target;
+    own.index_copy_(0, rows_, taken);
+    return x;
+  }
   const Tensor out = target.index_copy(0, rows_, taken);
   return attention ? out.view({x.size(0), x.size(2), x.size(1), x.size(3)}).transpose(1, 2)
                    : out.view(x.sizes());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hooks/hook_plan.h"
+#include "intervene/rows.h"
 
 namespace gemlens::intervene {
 
@@ -15,6 +16,7 @@ class PatchAction final : public hooks::Action {
         sourceRows_(std::move(sourceRows)),
         heads_(std::move(heads)) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
  private:

@@ -20,12 +20,16 @@ Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows) {
   return (rows.defined() ? all.index_select(0, rows) : all).to(wideType(x.scalar_type()));
 }
 
-Tensor addToRows(const Tensor& x, int64_t width, const Tensor& rows, const Tensor& delta) {
+Tensor addToRows(const Tensor& x, int64_t width, const Tensor& rows, const Tensor& delta,
+                 bool inPlace) {
   const Tensor all = asRows(x, width);
   const auto type = wideType(x.scalar_type());
   if (!rows.defined()) return all.to(type).add(delta).to(x.scalar_type()).view(x.sizes());
   const Tensor changed = all.index_select(0, rows).to(type).add(delta).to(x.scalar_type());
-  return all.index_copy(0, rows, changed).view(x.sizes());
+  if (!inPlace || !all.is_alias_of(x)) return all.index_copy(0, rows, changed).view(x.sizes());
+  Tensor target = all;
+  target.index_copy_(0, rows, changed);
+  return x;
 }
 
 }  // namespace gemlens::intervene

@@ -22,10 +22,12 @@ Splice::Splice(SpliceOptions options, std::vector<FeatureChange> changes, const 
 
 void Splice::read(const Tensor& x) {
   hasRead_ = true;
+  if (watcher_) watcher_(x);
   const bool differentiates = c10::GradMode::is_enabled();
   if (!options_.errorTerm || differentiates || slot_ != nullptr) {
     features_ = options_.coder->encode(x.detach(), active_);
-    x_ = x;
+    // A copy: hooks behind the splice may write to x before the coder's output is reached.
+    if (options_.coder->hasSkip()) x_ = x.requires_grad() ? x : x.clone();
   }
   if (differentiates)
     values_ = x.requires_grad() ? options_.coder->track(features_, x) : features_.rows.values;
@@ -53,7 +55,7 @@ Tensor Splice::apply(const Tensor& base) {
     out = out.to(type);
   }
   x_ = values_ = Tensor();
-  if (step_) out = step_->apply(out);
+  if (step_) out = step_->apply(out, writesInPlace() && !active_.defined());
   if (tracked_) output_ = out = out.requires_grad() ? out : out.detach().requires_grad_(true);
   if (!active_.defined() || out.is_same(base)) return out;
   const Tensor rows = active_.reshape({-1, 1});

@@ -1,8 +1,9 @@
 // A coder in the place of what it rebuilds. With the error term base + decode(f′) − decode(f), so
 // without changes base itself; without it decode(f′). Under gradients the error term is a constant:
-// the gradient goes through the features alone (arXiv 2403.19647).
+// the gradient goes through the features, and a skip's x·A (arXiv 2403.19647).
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "intervene/feature_step.h"
@@ -32,6 +33,9 @@ class Splice {
   // With the changes made.
   const coder::Features& features() const { return changed_; }
 
+  // Called with what the coder reads.
+  void watch(std::function<void(const Tensor&)> watcher) { watcher_ = std::move(watcher); }
+
   void read(const Tensor& x);
   Tensor apply(const Tensor& base);
 
@@ -45,6 +49,7 @@ class Splice {
   coder::Features features_, changed_;
   Tensor values_;  // of the features, under gradients
   Tensor x_, output_;
+  std::function<void(const Tensor&)> watcher_;
 };
 
 }  // namespace gemlens::intervene

@@ -18,12 +18,6 @@ void append(std::vector<T>& out, const Tensor& values, c10::ScalarType type) {
   out.insert(out.end(), data, data + host.numel());
 }
 
-Tensor indexTensor(const std::vector<int32_t>& values, c10::Device device) {
-  Tensor out = empty({static_cast<int64_t>(values.size())}, c10::kLong);
-  std::copy(values.begin(), values.end(), out.mutable_data_ptr<int64_t>());
-  return out.to(device);
-}
-
 }  // namespace
 
 Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,

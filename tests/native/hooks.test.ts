@@ -9,6 +9,7 @@ import {
   tidy,
   zeros,
 } from "../../lib/index.js";
+import { settledMemory } from "../support/collect.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
@@ -35,8 +36,8 @@ afterAll(async () => {
 
 // No test of this file may leave anything behind: no rejection that nobody handles, no handle.
 let start: number;
-beforeEach(() => {
-  start = memory().handles;
+beforeEach(async () => {
+  start = (await settledMemory()).handles;
 });
 afterEach(async () => {
   await sleep(2);
@@ -188,7 +189,13 @@ describe("two requests at once, of which one has a slow hook", () => {
     })();
     using one = await first;
     using two = await second;
-    expect(order).toEqual(["slow hook", "first", "second hook", "second"]);
+    // When `first` is told is up to the event loop.
+    expect(order.filter((what) => what !== "first")).toEqual([
+      "slow hook",
+      "second hook",
+      "second",
+    ]);
+    expect(order).toContain("first");
     expect(one.allClose(plain) && two.allClose(plain)).toBe(true);
     // What a hook returns stays its caller's.
     expect(answer?.isDisposed).toBe(false);

@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import {
+  ablate,
+  attribute,
+  clamp,
+  type Hook,
+  HookedTransformer,
+  hook,
+  type Intervention,
+  patch,
+  SAE,
+  scale,
+  steer,
+  type Tensor,
+  tidy,
+  zeros,
+} from "../../lib/index.js";
+import type { Dice } from "./dice.js";
+import type { World } from "./world.js";
+
+type Action = (world: World, dice: Dice) => Promise<void>;
+
+function someHook({ model, sae }: World, dice: Dice): Hook {
+  const name = dice.of(model.hookNames);
+  const kinds: ((act: Tensor) => void | Tensor | Promise<void | Tensor>)[] = [
+    () => {},
+    async () => sleep(dice.integer(0, 3)).then(() => {}),
+    (act) => act.clone(),
+    (act) => void act.mul(1).dispose(),
+    (act) => void act.keep().dispose(),
+    () => {
+      throw new Error("a hook that throws");
+    },
+    async () => {
+      await sleep(1);
+      throw new Error("a hook that throws later");
+    },
+  ];
+  if (dice.chance(0.2))
+    return hook(sae.cfg.hookName, (act) => sae.edit(act, (a) => void a.zero(3)));
+  return hook(name, dice.of(kinds));
+}
+
+function someInterventions({ sae, transcoder }: World, dice: Dice): Intervention[] {
+  const makers: (() => Intervention)[] = [
+    () => ablate(sae.feature(dice.integer(0, 1024))),
+    () => clamp(sae.feature(dice.integer(0, 1024)), 5, { positions: { from: 1 } }),
+    () => scale(transcoder.feature(dice.integer(0, 512)), 2),
+    () => clamp(transcoder.feature(dice.integer(0, 512)), 3, { positions: [-1] }),
+    () => steer(sae.feature(dice.integer(0, 1024)), 4),
+  ];
+  return Array.from({ length: dice.integer(0, 4) }, () => dice.of(makers)());
+}
+
+function someCoders({ sae, transcoder }: World, dice: Dice) {
+  const errorTerm = dice.chance(0.5);
+  if (dice.chance(0.5)) return [];
+  return [{ coder: dice.of([sae, transcoder]), errorTerm, excludeSpecialTokens: dice.chance(0.3) }];
+}
+
+const forward: Action = async (world, dice) => {
+  const hooks = Array.from({ length: dice.integer(0, 4) }, () => someHook(world, dice));
+  const options = { hooks, interventions: someInterventions(world, dice) };
+  (await world.model.forward(world.prompts(), options)).dispose();
+};
+
+const cache: Action = async (world, dice) => {
+  const { model, sae, transcoder } = world;
+  const names = model.hookNames.filter(() => dice.chance(0.1));
+  const features = dice.chance(0.5) ? [sae, transcoder] : [];
+  const run = await model.runWithCache(world.prompts(), {
+    names,
+    features,
+    coders: someCoders(world, dice),
+    interventions: someInterventions(world, dice),
+  });
+  if (features.length > 0) await run.features(sae).topK(3);
+  const first = names[0];
+  if (first !== undefined) await run.cache.get(first).read();
+  if (dice.chance(0.8)) run.dispose(); // else it is dropped
+};
+
+const generate: Action = async (world, dice) => {
+  const stopAt = dice.integer(1, 12);
+  const controller = new AbortController();
+  const generation = world.model.generate(world.prompts(12), {
+    maxNewTokens: 12,
+    seed: dice.integer(0, 1000),
+    interventions: someInterventions(world, dice),
+    coders: someCoders(world, dice),
+    signal: controller.signal,
+    record: dice.chance(0.5) ? { names: ["blocks.1.hook_mlp_out"], features: [world.sae] } : {},
+  });
+  for await (const item of generation) {
+    if (dice.chance(0.7)) item.dispose();
+    if (item.step < stopAt) continue;
+    if (dice.chance(0.5)) break;
+    controller.abort();
+  }
+};
+
+const abortMidway: Action = async (world, dice) => {
+  const controller = new AbortController();
+  const hooks = [hook("blocks.1.hook_mlp_out", async () => sleep(5).then(() => {}))];
+  const { signal } = controller;
+  const run = world.model.forward(world.prompts(), { hooks, signal });
+  await sleep(dice.integer(0, 8));
+  controller.abort();
+  (await run).dispose();
+};
+
+const gradients: Action = async (world, dice) => {
+  const throws = dice.chance(0.2);
+  const metric = (logits: Tensor) => {
+    if (throws) throw new Error("a metric that throws");
+    return logits.select(2, 7).sum();
+  };
+  const target = dice.of([{ metric }, { logit: 5 }, { loss: true as const }]);
+  const coders = someCoders(world, dice);
+  const input = world.prompts();
+  const names = ["blocks.0.hook_resid_pre", "blocks.2.hook_mlp_out"] as const;
+  using run = await world.model.runWithGradients(input, { names, target, coders });
+  run.grad(names[0]);
+};
+
+const attribution: Action = async (world, dice) => {
+  const method = dice.of(["gradient", "ablation"] as const);
+  const [input = []] = world.prompts(8);
+  await attribute(world.model, input, { to: { logit: 9 }, through: [world.sae], method });
+};
+
+const encode: Action = async ({ sae }, dice) => {
+  const x = zeros([dice.integer(1, 50), sae.cfg.dIn]).add(dice.next());
+  const acts = await sae.encode(x);
+  acts.set(dice.integer(0, 1024), 4).zero(2);
+  const out = await sae.decode(acts);
+  if (dice.chance(0.5)) for (const item of [x, acts, out]) item.dispose();
+};
+
+const tensors: Action = async (_, dice) => {
+  tidy(() => {
+    for (let i = 0; i < 50; i++)
+      zeros([dice.integer(1, 300), 100])
+        .mul(2)
+        .sum()
+        .item();
+  });
+  for (let i = 0; i < 20; i++) zeros([1000]); // dropped
+};
+
+const patching: Action = async (world, dice) => {
+  const at = "blocks.1.hook_resid_post" as const;
+  const [row = []] = world.prompts();
+  using clean = await world.model.runWithCache(row, { names: [at], logits: false });
+  const put = patch(at, clean.cache, { positions: [dice.integer(0, row.length)] });
+  clean.dispose();
+  (await world.model.forward(row, { interventions: [put] })).dispose();
+  put.source.dispose();
+};
+
+const loadAndDispose: Action = async (_, dice) => {
+  await using model = await HookedTransformer.fromPretrained("tiny");
+  const run = model.forward([2, 3, 4]);
+  if (dice.chance(0.5)) void model.dispose();
+  (await run).dispose();
+};
+
+const loadCoder: Action = async ({ sae }) => {
+  using other = await SAE.fromFile(sae.cfg.path);
+  other.direction(1).dispose();
+};
+
+const worker: Action = async (_, dice) => {
+  const started = new Worker(new URL("../../tests/native/fixtures/worker.mjs", import.meta.url), {
+    execArgv: [],
+    workerData: {
+      module: new URL("worker.ts", import.meta.url).href,
+      seed: dice.integer(0, 2 ** 31),
+    },
+  });
+  const ready = new Promise((resolve) => started.once("message", resolve));
+  const failed = new Promise((_, reject) => started.once("error", reject));
+  if (dice.chance(0.8)) await Promise.race([ready, failed]);
+  await sleep(dice.integer(0, 200));
+  await started.terminate();
+};
+
+/** Common ones are there several times. */
+export const actions: readonly (readonly [name: string, action: Action])[] = [
+  ...Array.from({ length: 6 }, () => ["forward", forward] as const),
+  ...Array.from({ length: 5 }, () => ["cache", cache] as const),
+  ...Array.from({ length: 4 }, () => ["generate", generate] as const),
+  ...Array.from({ length: 3 }, () => ["abort", abortMidway] as const),
+  ...Array.from({ length: 3 }, () => ["gradients", gradients] as const),
+  ["attribution", attribution],
+  ["encode", encode],
+  ["encode", encode],
+  ["tensors", tensors],
+  ["patching", patching],
+  ["load", loadAndDispose],
+  ["coder", loadCoder],
+  ["worker", worker],
+];

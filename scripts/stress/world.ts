@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { HookedTransformer, type MemoryUse, memory, SAE, Transcoder } from "../../lib/index.js";
+import type { Dice } from "./dice.js";
+
+const scope = "assets/tiny-gemma2/gemma-scope";
+
+/** What the calls of a stress run share: one model, its coders. */
+export class World {
+  readonly #dice: Dice;
+  #model: HookedTransformer | undefined;
+  #sae: SAE | undefined;
+  #transcoder: Transcoder | undefined;
+
+  constructor(dice: Dice) {
+    this.#dice = dice;
+  }
+
+  get model(): HookedTransformer {
+    if (this.#model === undefined) throw new Error("stress: not open");
+    return this.#model;
+  }
+
+  get sae(): SAE {
+    if (this.#sae === undefined) throw new Error("stress: not open");
+    return this.#sae;
+  }
+
+  get transcoder(): Transcoder {
+    if (this.#transcoder === undefined) throw new Error("stress: not open");
+    return this.#transcoder;
+  }
+
+  /** Loads everything; the memory before that is what `close` must come back to. */
+  async open(): Promise<MemoryUse> {
+    // Once before: what libraries allocate at their first use is not a leak.
+    await this.#load();
+    (await this.model.forward("One sunny day")).dispose();
+    const start = await this.close();
+    await this.#load();
+    return start;
+  }
+
+  async close(): Promise<MemoryUse> {
+    this.#sae?.dispose();
+    this.#transcoder?.dispose();
+    await this.#model?.dispose();
+    this.#model = undefined;
+    // Objects that were dropped without dispose() are found by the sweep once they are collected.
+    for (let i = 0; i < 5; i++) {
+      globalThis.gc?.();
+      await sleep(20);
+    }
+    return memory();
+  }
+
+  /** Tokens of one or several prompts, some of them padded. */
+  prompts(most = 40): number[][] {
+    const dice = this.#dice;
+    const rows = dice.chance(0.7) ? 1 : dice.integer(2, 5);
+    return Array.from({ length: rows }, () => [
+      2,
+      ...Array.from({ length: dice.integer(1, most) }, () => dice.integer(10, 3000)),
+    ]);
+  }
+
+  async #load(): Promise<void> {
+    this.#model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
+    this.#sae = await SAE.fromFile(`${scope}/res/layer_2/width_1k/average_l0_15/params.npz`);
+    this.#transcoder = await Transcoder.fromFile(firstTranscoder);
+  }
+}
+
+const firstTranscoder = `${scope}/transcoders/layer_1/width_512/average_l0_24/params.npz`;
