@@ -223,8 +223,8 @@ describe("files that are missing or broken", () => {
     [
       "unknown decoder",
       "tokenizer.json",
-      () => '{"model":{"vocab":{}},"decoder":{"type":"X"}}',
-      "model",
+      () => '{"model":{"vocab":{},"merges":[]},"decoder":{"type":"X"}}',
+      "decoder.type",
     ],
     [
       "bad added token",

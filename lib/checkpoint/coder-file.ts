@@ -2,26 +2,25 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/index.js";
 import { type CoderGuess, guessFromPath } from "./coder-guess.js";
+import { firstNotFinite } from "./finite.js";
 import { leafWidth, parseGemmaScope2Config } from "./gemma-scope-2-config.js";
 import { openNpz } from "./npz.js";
 import { refuse, show } from "./refuse.js";
 import { readSafetensorsHeader } from "./safetensors.js";
-import { readStrictJson } from "./strict-json.js";
+import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
-
-const maxConfigBytes = 1024 * 1024;
 
 /** The parameters of one JumpReLU coder: f = pre·1[pre > threshold], pre = x·W_enc + b_enc. */
 export interface CoderParams {
-  /** [dIn, dSae] */
+  /** `[dIn, dSae]` */
   readonly W_enc: TensorSource;
-  /** [dSae, dOut] */
+  /** `[dSae, dOut]` */
   readonly W_dec: TensorSource;
-  /** [dSae] */
+  /** `[dSae]` */
   readonly b_enc: TensorSource;
-  /** [dOut] */
+  /** `[dOut]` */
   readonly b_dec: TensorSource;
-  /** [dSae] */
+  /** `[dSae]` */
   readonly threshold: TensorSource;
   /** [dIn, dOut], applied as x·A; transcoders with an affine skip connection only. */
   readonly skip?: TensorSource;
@@ -29,10 +28,15 @@ export interface CoderParams {
 
 /** A coder's file, its parameters found and their shapes checked against each other. */
 export interface CoderFile {
+  /** The format. */
   readonly kind: "npz" | "gemma-scope-2";
+  /** Where each parameter lies. */
   readonly params: CoderParams;
+  /** Width of what the coder reads. */
   readonly dIn: number;
+  /** Width of what it writes. */
   readonly dOut: number;
+  /** Number of features. */
   readonly dSae: number;
   /** What the path and config.json tell about where the coder belongs. */
   readonly guess: CoderGuess;
@@ -40,7 +44,8 @@ export interface CoderFile {
 
 /**
  * Opens a published coder: a Gemma Scope 1 `params.npz` (or its folder), or a Gemma Scope 2 folder
- * (config.json + params.safetensors; the safetensors file itself does as well).
+ * (config.json + params.safetensors; the safetensors file itself does as well). Of the parameters
+ * only the thresholds are read: they must be finite.
  *
  * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; each names file and field
  */
@@ -52,7 +57,7 @@ export function openCoderFile(path: string): CoderFile {
   const config = join(dirname(file), "config.json");
   const { tensors } = readSafetensorsHeader(file);
   if (!existsSync(config)) return assemble("gemma-scope-2", tensors, file, {}, null);
-  const { guess, affine } = parseGemmaScope2Config(readStrictJson(config, maxConfigBytes), config);
+  const { guess, affine } = parseGemmaScope2Config(readStrictJson(config, configLimits), config);
   const width = leafWidth(dirname(file));
   if (width !== undefined) guess.width = width;
   return assemble("gemma-scope-2", tensors, file, guess, affine);
@@ -117,7 +122,11 @@ function assemble(
     const want = affine ? "a tensor (config.json has affine_connection)" : "none (config.json)";
     refuse(file, "affine_skip_connection", want, affine ? "none" : "a tensor");
   }
-  return { kind, params, ...checkShapes(params, file, guess), guess };
+  const sizes = checkShapes(params, file, guess);
+  // Such a feature would be active never or always, whatever comes in.
+  const bad = firstNotFinite(params.threshold);
+  if (bad >= 0) refuse(file, "threshold", "finite numbers", `one that is not, of feature ${bad}`);
+  return { kind, params, ...sizes, guess };
 }
 
 function checkShapes(

@@ -5,13 +5,17 @@ export type CoderSite = "resid_post" | "mlp_out" | "attn_z" | "embedding" | "tra
 
 /** What path and config.json tell about a coder; a key that they do not tell is absent. */
 export interface CoderGuess {
+  /** The collection that it belongs to. */
   readonly suite?: "gemma-scope" | "gemma-scope-2";
+  /** Where in a block it reads. */
   readonly site?: CoderSite;
+  /** The block, counted from 0. */
   readonly layer?: number;
   /** As the folder names it: `16k`, `1m`. */
   readonly width?: string;
   /** Mean number of active features, as published. */
   readonly l0?: number;
+  /** The hook whose tensor it reads. */
   readonly hookName?: string;
   /** Present for transcoders: the hook whose tensor they predict. */
   readonly hookNameOut?: string;

@@ -6,6 +6,16 @@ const tokenId = z.int().min(0);
 const positive = z.number().positive();
 const layerType = z.enum(["sliding_attention", "full_attention"]);
 
+/** A list of that length: zod keeps an issue for every item of a longer one. */
+const atMost = (length: number) =>
+  z.custom<unknown[]>(
+    (value) => !Array.isArray(value) || value.length <= length,
+    `expected at most ${length} entries`,
+  );
+
+/** One token id, or several. */
+export const tokenIds = z.union([tokenId, atMost(1000).pipe(z.array(tokenId))]);
+
 const rope = z.looseObject({
   rope_theta: positive.optional(),
   rope_type: z.string().optional(),
@@ -32,7 +42,7 @@ const textSchema = z.looseObject({
   sliding_window: size.nullish(),
   sliding_window_pattern: size.nullish(),
   _sliding_window_pattern: size.nullish(),
-  layer_types: z.array(layerType).nullish(),
+  layer_types: atMost(1000).pipe(z.array(layerType)).nullish(),
   rope_theta: positive.optional(),
   rope_local_base_freq: positive.optional(),
   rope_scaling: rope.nullish(),
@@ -46,7 +56,7 @@ const textSchema = z.looseObject({
   use_bidirectional_attention: z.union([z.boolean(), z.string()]).nullish(),
   tie_word_embeddings: z.boolean().nullish(),
   bos_token_id: tokenId.nullish(),
-  eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
+  eos_token_id: tokenIds.nullish(),
   pad_token_id: tokenId.nullish(),
   dtype: z.string().nullish(),
   torch_dtype: z.string().nullish(),

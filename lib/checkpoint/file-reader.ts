@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/index.js";
-import { refuse } from "./refuse.js";
+import { refuse, unreadable } from "./refuse.js";
 
 // readSync refuses more than 2^31 - 1 bytes in one call.
 const largestRead = 1 << 30;
@@ -21,14 +21,7 @@ function open(path: string): { fd: number; size: number } {
     return { fd, size: fstatSync(fd).size };
   } catch (error) {
     if (GemlensError.is(error)) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
-    throw new GemlensError(
-      code,
-      `${path}: expected a readable file, got ${reason}`,
-      { file: path },
-      error,
-    );
+    return unreadable(path, error);
   }
 }
 

@@ -2,18 +2,18 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { GemlensError } from "../errors/index.js";
+import { tokenIds } from "./config-schema.js";
 import type { ModelConfig } from "./model-config.js";
 import { parseModelConfig } from "./parse-model-config.js";
 import { refuse, show } from "./refuse.js";
 import { readShards } from "./shards.js";
-import { readStrictJson } from "./strict-json.js";
+import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 import { expectedShapes, neutralName } from "./weight-map.js";
 
-const maxConfigBytes = 4 * 1024 * 1024;
-
 /** A checkpoint folder whose every header has been read and found to fit its config.json. */
 export interface ModelFolder {
+  /** What config.json says. */
   readonly config: ModelConfig;
   /** Every tensor of the text model, by our neutral name; exactly those the config asks for. */
   readonly tensors: Map<string, TensorSource>;
@@ -36,7 +36,7 @@ export function openModelFolder(dir: string): ModelFolder {
     throw new GemlensError("NOT_FOUND", `${dir}: expected a model folder, got none`, { file: dir });
   }
   const file = join(dir, "config.json");
-  const config = parseModelConfig(readStrictJson(file, maxConfigBytes), file, nameOf(dir));
+  const config = parseModelConfig(readStrictJson(file, configLimits), file, nameOf(dir));
   const published = readShards(dir);
   const tensors = matchTensors(dir, config, published);
   return {
@@ -57,15 +57,13 @@ function nameOf(dir: string): string {
   return cached?.[1] ?? basename(path);
 }
 
-const generationSchema = z.looseObject({
-  eos_token_id: z.union([z.int().min(0), z.array(z.int().min(0))]).nullish(),
-});
+const generationSchema = z.looseObject({ eos_token_id: tokenIds.nullish() });
 
 /** The instruction-tuned models name their end of turn only in generation_config.json. */
 function generationEos(dir: string): number[] {
   const file = join(dir, "generation_config.json");
   if (!existsSync(file)) return [];
-  const parsed = generationSchema.safeParse(readStrictJson(file, maxConfigBytes));
+  const parsed = generationSchema.safeParse(readStrictJson(file, configLimits));
   if (!parsed.success)
     return refuse(file, "eos_token_id", "a token id or several", "something else");
   return [parsed.data.eos_token_id ?? []].flat();

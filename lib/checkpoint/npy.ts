@@ -16,8 +16,11 @@ const dtypes = new Map<string, FileDtype>([
   ["|b1", "bool"],
 ]);
 
-/** Longest .npy header read: NumPy itself refuses more than 10,000 bytes. */
-export const maxNpyHeader = 10_000 + 12;
+/**
+ * Longest .npy header read. NumPy writes 128 bytes, and eight dimensions of 16 digits fit in a third
+ * of this; what takes more (record types) is refused anyway.
+ */
+export const maxNpyHeader = 1024;
 
 /** What a .npy header says, checked. */
 export interface NpyHeader {

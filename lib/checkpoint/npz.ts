@@ -3,11 +3,13 @@ import { type FileReader, withFile } from "./file-reader.js";
 import { maxNpyHeader, type NpyHeader, openNpy, parseNpyHeader } from "./npy.js";
 import { refuse, show } from "./refuse.js";
 import type { TensorSource } from "./tensor-source.js";
-import { readZipDirectory } from "./zip-directory.js";
+import { readZipDirectory, type ZipEntry } from "./zip-directory.js";
 import { locateMember, stored, type ZipSpan } from "./zip-member.js";
 
-// Deflate cannot do better than 1032:1, so a member that claims more lies.
-const largestRatio = 1032;
+// Trained weights hardly deflate: an archive that needs more than twice its size is taken for a bomb,
+// even where it declares all of it. Small ones may need more, as an array of zeros does.
+const largestGrowth = 2;
+const smallInflated = 1024 * 1024;
 
 // One call into zlib counts in 32 bits; published coders are stored, not deflated.
 const largestDeflated = 2 ** 31;
@@ -18,7 +20,7 @@ const largestDeflated = 2 ** 31;
  *
  * Stored arrays stay in the file: the source says where. Deflated ones are inflated into memory,
  * after their declared size was found equal to what their own .npy header asks for, and are checked
- * against the archive's CRC-32.
+ * against the archive's CRC-32; together they may take twice the file (or a megabyte).
  *
  * @throws CHECKPOINT naming file and member; NOT_FOUND where there is no such file
  */
@@ -28,9 +30,8 @@ export function openNpz(file: string): Map<string, TensorSource> {
     return new Map([[source.name, source]]);
   }
   return withFile(file, (reader) => {
-    const { entries, start } = readZipDirectory(reader);
-    const spans = entries.map((entry) => locateMember(reader, entry));
-    checkApart(spans, start, file);
+    const spans = locateAll(reader);
+    checkGrowth(spans, reader);
     // Every header first, so that a bad member is refused before any other is inflated.
     const arrays = spans.map((span) => ({ span, header: readHeader(reader, span) }));
     return new Map(
@@ -42,16 +43,37 @@ export function openNpz(file: string): Map<string, TensorSource> {
   });
 }
 
-/** Members that share bytes are how a small archive pretends to be a large one. */
-function checkApart(spans: readonly ZipSpan[], directoryStart: number, file: string): void {
+/**
+ * Every member's place, in the directory's order. Looked up in the file's order: members that share
+ * bytes (how a small archive pretends to be a large one) are refused before many are read.
+ */
+function locateAll(reader: FileReader): ZipSpan[] {
+  const { entries, start: directoryStart } = readZipDirectory(reader);
+  const spans = new Map<ZipEntry, ZipSpan>();
   let end = 0;
-  for (const span of [...spans].sort((a, b) => a.start - b.start)) {
-    if (span.start < end) {
-      refuse(file, show(span.entry.name), `a member that starts at ${end} or later`, span.start);
+  for (const entry of [...entries].sort((a, b) => a.headerOffset - b.headerOffset)) {
+    const field = show(entry.name);
+    const span = locateMember(reader, entry);
+    if (entry.headerOffset < end) {
+      refuse(reader.path, field, `a member that starts at ${end} or later`, entry.headerOffset);
     }
     end = span.end;
     if (end > directoryStart) {
-      refuse(file, show(span.entry.name), `a member that ends by ${directoryStart}`, end);
+      refuse(reader.path, field, `a member that ends by ${directoryStart}`, end);
+    }
+    spans.set(entry, span);
+  }
+  return entries.map((entry) => spans.get(entry) as ZipSpan);
+}
+
+function checkGrowth(spans: readonly ZipSpan[], reader: FileReader): void {
+  const limit = Math.max(largestGrowth * reader.size, smallInflated);
+  let inflated = 0;
+  for (const { entry } of spans) {
+    if (entry.method !== stored) inflated += entry.size;
+    if (inflated > limit) {
+      const want = `at most ${limit} inflated bytes (store the arrays: numpy.savez)`;
+      refuse(reader.path, show(entry.name), want, inflated);
     }
   }
 }
@@ -61,15 +83,12 @@ function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeade
   if (!entry.name.endsWith(".npy")) refuse(reader.path, field, "a member named *.npy", "another");
   const length = Math.min(entry.compressedSize, maxNpyHeader);
   const bytes = reader.read(dataStart, length, field);
-  const start = entry.method === stored ? bytes : inflateStart(bytes, reader.path, field);
+  const start =
+    entry.method === stored ? bytes : inflateStart(bytes, entry.size, reader.path, field);
   const header = parseNpyHeader(start, reader.path, field);
   const size = header.dataStart + header.byteLength;
   if (size !== entry.size) {
     refuse(reader.path, field, `${size} bytes for shape ${show(header.shape)}`, entry.size);
-  }
-  if (entry.size > (entry.compressedSize + 1) * largestRatio) {
-    const want = `at most ${largestRatio} times its ${entry.compressedSize} compressed bytes`;
-    refuse(reader.path, field, want, entry.size);
   }
   if (entry.method !== stored && Math.max(entry.size, entry.compressedSize) > largestDeflated) {
     const want = `at most ${largestDeflated} bytes of a deflated member (store it: numpy.savez)`;
@@ -78,13 +97,24 @@ function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeade
   return header;
 }
 
-function inflateStart(bytes: Buffer, file: string, field: string): Buffer {
+/** What the beginning of a deflate stream of so many bytes holds. */
+function inflateStart(bytes: Buffer, size: number, file: string, field: string): Buffer {
   try {
-    // A sync flush returns what the given prefix of the stream holds instead of asking for its end.
-    return zlib.inflateRawSync(bytes, { finishFlush: zlib.constants.Z_SYNC_FLUSH });
+    return zlib.inflateRawSync(bytes, {
+      // A sync flush returns what a prefix of the stream holds instead of asking for its end.
+      finishFlush: zlib.constants.Z_SYNC_FLUSH,
+      maxOutputLength: Math.max(size, 1),
+      chunkSize: 4096,
+    });
   } catch (error) {
-    return refuse(file, field, "a deflate stream", (error as Error).message);
+    return refuseStream(error, size, file, field);
   }
+}
+
+function refuseStream(error: unknown, size: number, file: string, field: string): never {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const got = code === "ERR_BUFFER_TOO_LARGE" ? "more" : message;
+  return refuse(file, field, `a deflate stream of ${size} bytes`, got, error);
 }
 
 function toSource(reader: FileReader, span: ZipSpan, header: NpyHeader): TensorSource {
@@ -107,11 +137,12 @@ function inflate(compressed: Buffer, size: number, file: string, field: string):
   let bytes: Buffer;
   try {
     // One chunk just above the declared size: no copy from growing, and no more than declared.
-    bytes = zlib.inflateRawSync(compressed, { maxOutputLength: size, chunkSize: size + 64 });
+    bytes = zlib.inflateRawSync(compressed, {
+      maxOutputLength: Math.max(size, 1),
+      chunkSize: size + 64,
+    });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const got = code === "ERR_BUFFER_TOO_LARGE" ? "more" : message;
-    return refuse(file, field, `a deflate stream of ${size} bytes`, got);
+    return refuseStream(error, size, file, field);
   }
   if (bytes.length !== size) refuse(file, field, `${size} inflated bytes`, bytes.length);
   return bytes;

@@ -1,95 +1,120 @@
 import { readFileSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/index.js";
-import { refuse, show } from "./refuse.js";
+import { refuse, show, unreadable } from "./refuse.js";
 
 const maxDepth = 32;
 
+/** Throws the error of whoever reads the file: CHECKPOINT or TOKENIZER. */
+export type Refuse = (field: string, expected: string, got: string, cause?: unknown) => never;
+
 /** Index just past the string that opens at `start`, or -1 where it never closes. */
 function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 0x5c) i++;
-    else if (c === 0x22) return i + 1;
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === 0x5c) escapes++;
+    if (escapes % 2 === 0) return end + 1;
   }
   return -1;
 }
 
 /**
- * What JSON.parse lets through and a hostile header must not: nesting deeper than 32, and an object
- * that names a key twice (JSON.parse keeps the last, other readers the first).
+ * What JSON.parse lets through and a hostile file must not have: nesting deeper than 32, an object
+ * that names a key twice (JSON.parse keeps the last, other readers the first), and more values than
+ * the file can need, each of which takes ten times its text.
  */
-function checkNesting(text: string, file: string): void {
+function checkNesting(text: string, maxValues: number, fail: Refuse): void {
   const open: (Set<string> | null)[] = [];
   let expectsKey = false;
+  let values = 0;
   for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (c === "{" || c === "[") {
-      open.push(c === "{" ? new Set() : null);
-      if (open.length > maxDepth) refuse(file, "JSON", `nesting of at most ${maxDepth}`, "more");
-      expectsKey = c === "{";
-    } else if (c === "}" || c === "]") {
+    const c = text.charCodeAt(i);
+    if (c === 0x7b || c === 0x5b) {
+      open.push(c === 0x7b ? new Set() : null);
+      if (open.length > maxDepth) fail("JSON", `nesting of at most ${maxDepth}`, "more");
+      expectsKey = c === 0x7b;
+      values++;
+    } else if (c === 0x7d || c === 0x5d) {
       open.pop();
       expectsKey = false;
-    } else if (c === ",") {
+    } else if (c === 0x2c) {
       expectsKey = open.at(-1) instanceof Set;
-    } else if (c === '"') {
+      values++;
+    } else if (c === 0x22) {
       const end = endOfString(text, i);
       if (end < 0) return; // malformed: JSON.parse says where
       const keys = open.at(-1);
       if (expectsKey && keys) {
-        const key = parse(text.slice(i, end), file) as string;
-        if (keys.has(key)) refuse(file, show(key), "a key that appears once", "the key twice");
+        const raw = text.slice(i + 1, end - 1);
+        const key = raw.includes("\\") ? (parse(text.slice(i, end), fail) as string) : raw;
+        if (keys.has(key)) fail(show(key), "a key that appears once", "the key twice");
         keys.add(key);
         expectsKey = false;
       }
       i = end - 1;
     }
+    if (values > maxValues) fail("JSON", `at most ${maxValues} values`, "more");
   }
 }
 
-function parse(text: string, file: string): unknown {
+/** A `\ud800` that is no half of a pair stands for no text: other readers refuse it. */
+function checkSurrogates(text: string, fail: Refuse): void {
+  let lowAt = -1; // where the second half of the last pair has to be
+  for (const { 0: match, index } of text.matchAll(/\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/gs)) {
+    if (match.length === 2 || index === lowAt) continue;
+    lowAt = index + match.length;
+    const high = /^\\u[dD][89abAB]/.test(match);
+    const paired = high && /^\\u[dD][c-fC-F][0-9a-fA-F]{2}/.test(text.slice(lowAt, lowAt + 6));
+    if (!paired) fail("JSON", "surrogates in pairs", match);
+  }
+}
+
+function parse(text: string, fail: Refuse): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new GemlensError(
-      "CHECKPOINT",
-      `${file}: expected valid JSON for JSON, got ${(error as Error).message}`,
-      { file, field: "JSON" },
-      error,
-    );
+    return fail("JSON", "valid JSON", (error as Error).message, error);
   }
 }
 
-/** Parses UTF-8 JSON from outside: valid UTF-8, bounded depth, no key twice. Throws CHECKPOINT. */
-export function parseStrictJson(bytes: Uint8Array, file: string): unknown {
+/**
+ * Parses UTF-8 JSON from outside: valid UTF-8, bounded depth, no key twice, no lone surrogate, at
+ * most `maxValues` values.
+ */
+export function parseStrictJson(bytes: Uint8Array, maxValues: number, fail: Refuse): unknown {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return refuse(file, "JSON", "UTF-8 text", "other bytes");
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    return fail("JSON", "UTF-8 text", "other bytes", error);
   }
-  checkNesting(text, file);
-  return parse(text, file);
+  checkNesting(text, maxValues, fail);
+  const json = parse(text, fail);
+  if (text.includes("\\u")) checkSurrogates(text, fail);
+  return json;
 }
 
-/** Reads and parses one JSON file of at most `maxBytes`. Throws NOT_FOUND or CHECKPOINT. */
-export function readStrictJson(file: string, maxBytes: number): unknown {
+/** Bounds of a JSON file. */
+export interface JsonLimits {
+  readonly bytes: number;
+  readonly values: number;
+}
+
+/** Enough for any published config.json (one to five kilobytes). */
+export const configLimits: JsonLimits = { bytes: 1024 * 1024, values: 10_000 };
+
+/** Reads and parses one JSON file. Throws NOT_FOUND or CHECKPOINT. */
+export function readStrictJson(file: string, limits: JsonLimits): unknown {
   let bytes: Buffer;
   try {
     const stat = statSync(file);
     if (!stat.isFile()) refuse(file, "file", "a regular file", "something else");
-    if (stat.size > maxBytes) refuse(file, "file", `at most ${maxBytes} bytes`, stat.size);
+    if (stat.size > limits.bytes) refuse(file, "file", `at most ${limits.bytes} bytes`, stat.size);
     bytes = readFileSync(file);
   } catch (error) {
     if (GemlensError.is(error)) throw error;
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
-    throw new GemlensError(
-      code,
-      `${file}: expected a readable file, got ${reason}`,
-      { file },
-      error,
-    );
+    return unreadable(file, error);
   }
-  return parseStrictJson(bytes, file);
+  return parseStrictJson(bytes, limits.values, (field, expected, got, cause) =>
+    refuse(file, field, expected, got, cause),
+  );
 }

@@ -32,12 +32,25 @@ export const itemSize: Readonly<Record<FileDtype, number>> = {
  * (a deflated archive member) bytes already in memory.
  */
 export type TensorSource = {
+  /** As the file names it. */
   readonly name: string;
+  /** Its element type. */
   readonly dtype: FileDtype;
+  /** Its sizes. */
   readonly shape: readonly number[];
 } & (
-  | { readonly file: string; readonly byteOffset: number; readonly byteLength: number }
-  | { readonly bytes: Uint8Array }
+  | {
+      /** The file that holds it. */
+      readonly file: string;
+      /** Where in the file it begins. */
+      readonly byteOffset: number;
+      /** How long it is. */
+      readonly byteLength: number;
+    }
+  | {
+      /** Its elements, inflated. */
+      readonly bytes: Uint8Array;
+    }
 );
 
 const maxDimensions = 8;

@@ -11,7 +11,7 @@ const locatorSize = 20;
 const centralSignature = 0x02014b50;
 const centralSize = 46;
 
-const maxMembers = 10_000;
+const maxMembers = 1000;
 const maxDirectoryBytes = 16 * 1024 * 1024;
 
 /** One member as the central directory describes it. */

@@ -16,8 +16,6 @@ const refusedFlags = (1 << 0) | (1 << 5) | (1 << 6) | (1 << 13);
 /** Where a member's bytes lie in the archive, after its local header. */
 export interface ZipSpan {
   readonly entry: ZipEntry;
-  /** First byte of the local header. */
-  readonly start: number;
   /** First byte of the member's (possibly compressed) data. */
   readonly dataStart: number;
   /** Just past the data and the data descriptor, if there is one. */
@@ -61,12 +59,7 @@ export function locateMember(reader: FileReader, entry: ZipEntry): ZipSpan {
   const dataStart = entry.headerOffset + localSize + nameLength + extraLength;
   const dataEnd = dataStart + entry.compressedSize;
   if (flags & hasDescriptor) {
-    return {
-      entry,
-      start: entry.headerOffset,
-      dataStart,
-      end: checkDescriptor(reader, entry, dataEnd),
-    };
+    return { entry, dataStart, end: checkDescriptor(reader, entry, dataEnd) };
   }
   const [size, compressedSize] = widen(
     rest.subarray(nameLength),
@@ -81,7 +74,7 @@ export function locateMember(reader: FileReader, entry: ZipEntry): ZipSpan {
   if (header.readUInt32LE(14) !== entry.crc) {
     refuse(file, `${field} local header`, "the checksum that the directory has", "another");
   }
-  return { entry, start: entry.headerOffset, dataStart, end: dataEnd };
+  return { entry, dataStart, end: dataEnd };
 }
 
 /** The descriptor comes with or without a signature, with sizes of 4 or of 8 bytes. */

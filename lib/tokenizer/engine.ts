@@ -23,7 +23,8 @@ export function loadEngine(dir: string): Engine {
   const files = readTokenizerFiles(dir);
   let huggingFace: HuggingFaceTokenizer;
   try {
-    huggingFace = new Tokenizer(files.tokenizer, files.config);
+    // No config: of its keys the library would read some that Python's tokenizers do not.
+    huggingFace = new Tokenizer(files.tokenizer, {});
   } catch (error) {
     return fail(files.file, "model", "a tokenizer that loads", (error as Error).message, error);
   }

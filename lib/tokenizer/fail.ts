@@ -1,3 +1,4 @@
+import { sentence } from "../checkpoint/refuse.js";
 import { GemlensError } from "../errors/index.js";
 
 /** Refuses a tokenizer's file with TOKENIZER, naming file and field. */
@@ -8,8 +9,8 @@ export function fail(
   got: string,
   cause?: unknown,
 ): never {
-  const message = `${file}: expected ${expected} for ${field}, got ${got}`;
-  throw new GemlensError("TOKENIZER", message, { file, field }, cause);
+  const { message, fields } = sentence(file, field, expected, got);
+  throw new GemlensError("TOKENIZER", message, fields, cause);
 }
 
 /** Refuses a caller's value with ARGUMENT. */

@@ -24,8 +24,8 @@ function sequenceLength(lead: number): number {
  * is not valid UTF-8 keeps its valid characters here.
  *
  * @example
- * const stream = tokenizer.stream();
- * for (const id of ids) process.stdout.write(stream.push(id));
+ * const stream = model.tokenizer.stream({ skipSpecialTokens: true });
+ * for (const id of model.toTokens(text).ids) process.stdout.write(stream.push(id));
  * process.stdout.write(stream.end());
  */
 export class TokenStream {

@@ -1,51 +1,30 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import { type JsonLimits, parseStrictJson } from "../checkpoint/strict-json.js";
+import type { ChatTemplate } from "./chat-template.js";
+import {
+  checkList,
+  checkObject,
+  checkText,
+  inside,
+  isObject,
+  type Place,
+  wrong,
+} from "./checks.js";
 import { fail } from "./fail.js";
+import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
 
 const configName = "tokenizer_config.json";
 const namesName = "special_tokens_map.json";
 
-const tokenId = z.int().min(0).max(0xffffff);
+// Gemma 3's tokenizer.json has 33 MB and 1.4 million values, its tokenizer_config.json 1.2 MB and
+// 60,000.
+const tokenizerLimits: JsonLimits = { bytes: 64 * 1024 * 1024, values: 4_000_000 };
+const configLimits: JsonLimits = { bytes: 8 * 1024 * 1024, values: 400_000 };
+const templateBytes = 1024 * 1024;
 
-const addedToken = z.looseObject({
-  id: tokenId,
-  content: z.string().min(1),
-  special: z.boolean().optional(),
-});
-
-// Shallow: the vocabulary (hundreds of thousands of entries) is looked at below, once, and by hand.
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({
-    type: z.string().optional(),
-    vocab: z.custom<object>(
-      (value) => typeof value === "object" && value !== null,
-      "no vocabulary",
-    ),
-  }),
-  added_tokens: z.array(addedToken).default([]),
-  normalizer: z.unknown().default(null),
-  pre_tokenizer: z.unknown().default(null),
-  post_processor: z.unknown().default(null),
-  decoder: z.unknown().default(null),
-});
-
-// A special token is written as its text, or as an object that has it.
-const specialToken = z
-  .union([z.string(), z.looseObject({ content: z.string() }).transform((token) => token.content)])
-  .nullish();
-
-const namesSchema = z.looseObject({
-  bos_token: specialToken,
-  eos_token: specialToken,
-  pad_token: specialToken,
-});
-
-const configSchema = namesSchema.extend({
-  chat_template: z
-    .union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))])
-    .nullish(),
-});
+const mostTemplates = 64;
+const longestSpecial = 1000;
 
 /** A special token's text, and the file that names it. */
 export interface SpecialToken {
@@ -57,46 +36,59 @@ export interface SpecialToken {
 export interface TokenizerFiles {
   /** Path of tokenizer.json, for messages. */
   readonly file: string;
-  readonly tokenizer: z.infer<typeof tokenizerSchema>;
-  readonly config: z.infer<typeof configSchema>;
+  readonly tokenizer: TokenizerJson;
   /** The special tokens; null where no file names one. */
   readonly bos: SpecialToken | null;
   readonly eos: SpecialToken | null;
   readonly pad: SpecialToken | null;
-  readonly chatTemplate: string | null;
+  readonly chatTemplate: ChatTemplate | null;
 }
 
-function readText(file: string): string {
+function readBytes(file: string, most: number): Buffer {
   try {
-    return readFileSync(file, "utf8");
+    const stat = statSync(file);
+    // Reading a named pipe would wait for a writer for ever.
+    if (!stat.isFile()) return fail(file, "file", "a regular file", "something else");
+    if (stat.size > most) fail(file, "file", `at most ${most} bytes`, String(stat.size));
+    return readFileSync(file);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    return fail(file, "file", "a readable file", reason, error);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "TOKENIZER") throw error;
+    return fail(file, "file", "a readable file", code ?? String(error), error);
   }
 }
 
-function readJson<T extends z.ZodType>(file: string, schema: T): z.infer<T> {
-  let json: unknown;
-  try {
-    json = JSON.parse(readText(file));
-  } catch (error) {
-    if (error instanceof SyntaxError) return fail(file, "JSON", "valid JSON", error.message, error);
-    throw error;
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return fail(file, issue?.path.join(".") || "file", "a valid value", issue?.message ?? "another");
+function readJson(file: string, limits: JsonLimits): unknown {
+  return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...what) =>
+    fail(file, ...what),
+  );
 }
 
-/** Ids become array indices, so a huge or broken one must not reach the library. */
-function checkVocab(vocab: object, file: string): void {
-  if (Array.isArray(vocab)) return; // Unigram: the position is the id
-  for (const [token, id] of Object.entries(vocab)) {
-    if (!tokenId.safeParse(id).success) {
-      fail(file, `model.vocab[${JSON.stringify(token)}]`, "an id below 2^24", String(id));
-    }
-  }
+type SpecialKey = "bos_token" | "eos_token" | "pad_token";
+
+/** A special token is written as its text, or as an object that has it; null is none. */
+function specialText(value: unknown, place: Place): string | null {
+  if (value === null || value === undefined) return null;
+  const [text, at] = isObject(value)
+    ? [value["content"], inside(place, "content")]
+    : [value, place];
+  return checkText(text, at, 0, longestSpecial);
+}
+
+/** The template called "default" where there are several, else the first. */
+function templateIn(value: unknown, place: Place): ChatTemplate | null {
+  const { file } = place;
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return { text: value, file };
+  if (!Array.isArray(value)) return wrong(place, "a template, or a list of them", value);
+  const templates = checkList(value, place, mostTemplates).map((item, i) => {
+    const { name, template } = checkObject(item, inside(place, i));
+    if (typeof name !== "string") return wrong(inside(inside(place, i), "name"), "a text", name);
+    if (typeof template === "string") return { name, text: template };
+    return wrong(inside(inside(place, i), "template"), "a text", template);
+  });
+  const chosen = templates.find(({ name }) => name === "default") ?? templates[0];
+  return chosen ? { text: chosen.text, file } : null;
 }
 
 /**
@@ -107,30 +99,32 @@ function checkVocab(vocab: object, file: string): void {
  */
 export function readTokenizerFiles(dir: string): TokenizerFiles {
   const file = join(dir, "tokenizer.json");
-  const tokenizer = readJson(file, tokenizerSchema);
-  checkVocab(tokenizer.model.vocab, file);
-  const optional = <T extends z.ZodType>(name: string, schema: T, none: z.infer<T>): z.infer<T> => {
+  const tokenizer = checkTokenizerJson(readJson(file, tokenizerLimits), file);
+  const optional = (name: string): [Readonly<Record<string, unknown>>, Place] => {
     const path = join(dir, name);
-    return existsSync(path) ? readJson(path, schema) : none;
+    const place = { file: path, field: "" };
+    return [existsSync(path) ? checkObject(readJson(path, configLimits), place) : {}, place];
   };
-  const config = optional(configName, configSchema, {});
-  const names = optional(namesName, namesSchema, {});
-  const special = (key: "bos_token" | "eos_token" | "pad_token"): SpecialToken | null => {
-    const [text, from] = config[key] ? [config[key], configName] : [names[key], namesName];
-    return text ? { text, file: join(dir, from) } : null;
+  const [config, configPlace] = optional(configName);
+  const named = [[config, configPlace] as const, optional(namesName)];
+  const special = (key: SpecialKey): SpecialToken | null => {
+    const found = named.map(([json, place]) => ({
+      text: specialText(json[key], inside(place, key)),
+      file: place.file,
+    }));
+    const first = found.find(({ text }) => text);
+    return first?.text ? { text: first.text, file: first.file } : null;
   };
   const jinja = join(dir, "chat_template.jinja");
-  const listed = config.chat_template;
-  const template = Array.isArray(listed)
-    ? (listed.find(({ name }) => name === "default") ?? listed[0])?.template
-    : listed;
+  const listed = templateIn(config["chat_template"], inside(configPlace, "chat_template"));
   return {
     file,
     tokenizer,
-    config,
     bos: special("bos_token"),
     eos: special("eos_token"),
     pad: special("pad_token"),
-    chatTemplate: existsSync(jinja) ? readText(jinja) : (template ?? null),
+    chatTemplate: existsSync(jinja)
+      ? { text: readBytes(jinja, templateBytes).toString("utf8"), file: jinja }
+      : listed,
   };
 }

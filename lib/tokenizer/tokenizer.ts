@@ -12,6 +12,7 @@ export interface TokenBatch {
   readonly ids: Int32Array;
   /** batch × pos: 1 for a real token, 0 for padding. */
   readonly mask: Uint8Array;
+  /** Rows, and the length of the longest. */
   readonly shape: readonly [batch: number, pos: number];
 }
 
@@ -37,6 +38,7 @@ export class Tokenizer {
     return this.#loaded;
   }
 
+  /** The token that begins a text; null: none. */
   get bosTokenId(): number | null {
     return this.#engine.bosId;
   }
@@ -46,6 +48,7 @@ export class Tokenizer {
     return [this.#engine.eosId ?? []].flat();
   }
 
+  /** The token that stands in padded places; null: none. */
   get padTokenId(): number | null {
     return this.#engine.padId;
   }
@@ -173,7 +176,7 @@ export class Tokenizer {
     if (!Array.isArray(messages) || messages.length === 0) {
       badArgument("applyChatTemplate", "at least one message", "none");
     }
-    return renderChat(chatTemplate, this.#dir, messages, {
+    return renderChat(chatTemplate, messages, {
       add_generation_prompt: addGenerationPrompt,
       ...(bos !== null && { bos_token: bos.text }),
       ...(eos !== null && { eos_token: eos.text }),

@@ -1,0 +1,142 @@
+import { show } from "../checkpoint/refuse.js";
+import {
+  checkFlag,
+  checkList,
+  checkObject,
+  checkText,
+  inside,
+  isObject,
+  type Place,
+  wrong,
+} from "./checks.js";
+import { checkDecoder, checkNormalizer, checkPreTokenizer } from "./components.js";
+import { fail } from "./fail.js";
+
+// Ids become array indices.
+const mostIds = 2 ** 24;
+// Gemma 3 has 6,415 added tokens, of at most 31 characters.
+const mostAdded = 65_536;
+const longestAdded = 1000;
+// The library keeps them in a tree of one object per character.
+const addedCharacters = 262_144;
+
+/** A token that is looked for in texts before they are split. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+}
+
+/** tokenizer.json, checked; it has what the library reads, and no other key. */
+export interface TokenizerJson {
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly added_tokens: readonly AddedToken[];
+  readonly normalizer: unknown;
+  readonly pre_tokenizer: unknown;
+  readonly decoder: unknown;
+  /** Never run: it would add its BOS to one that is there. */
+  readonly post_processor: null;
+}
+
+const isId = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < mostIds;
+
+/** Checks what tokenizer.json says. Throws TOKENIZER naming the key. */
+export function checkTokenizerJson(json: unknown, file: string): TokenizerJson {
+  const root: Place = { file, field: "" };
+  const { model, added_tokens, normalizer, pre_tokenizer, decoder } = checkObject(json, root);
+  const added = checkAddedTokens(added_tokens ?? [], inside(root, "added_tokens"));
+  const checked = checkModel(model, inside(root, "model"), added);
+  checkNormalizer(normalizer, inside(root, "normalizer"));
+  checkPreTokenizer(pre_tokenizer, inside(root, "pre_tokenizer"));
+  checkDecoder(decoder, inside(root, "decoder"));
+  return {
+    model: checked,
+    added_tokens: added,
+    normalizer: normalizer ?? null,
+    pre_tokenizer: pre_tokenizer ?? null,
+    decoder: decoder ?? null,
+    post_processor: null,
+  };
+}
+
+function checkAddedTokens(json: unknown, place: Place): AddedToken[] {
+  let characters = 0;
+  return checkList(json, place, mostAdded).map((item, i) => {
+    const at = inside(place, i);
+    const { id, content, ...rest } = checkObject(item, at);
+    if (!isId(id)) return wrong(inside(at, "id"), "an id below 2^24", id);
+    const text = checkText(content, inside(at, "content"), 1, longestAdded);
+    characters += text.length;
+    if (characters > addedCharacters) {
+      wrong(place, `at most ${addedCharacters} characters in all`, "more");
+    }
+    const flag = (key: string): boolean => checkFlag(rest[key], inside(at, key));
+    const special = flag("special");
+    return {
+      id,
+      content: text,
+      special,
+      lstrip: flag("lstrip"),
+      rstrip: flag("rstrip"),
+      normalized: (rest["normalized"] ?? null) === null ? !special : flag("normalized"),
+    };
+  });
+}
+
+function checkModel(
+  json: unknown,
+  place: Place,
+  added: readonly AddedToken[],
+): Readonly<Record<string, unknown>> {
+  const model = checkObject(json, place);
+  const { type = "BPE", vocab, merges, unk_token: unknown = null } = model;
+  const words = checkVocab(vocab, inside(place, "vocab"));
+  if (type !== "BPE") wrong(inside(place, "type"), '"BPE"', type);
+  checkMerges(merges, inside(place, "merges"));
+  const at = inside(place, "unk_token");
+  if (unknown !== null) {
+    const token = checkText(unknown, at, 1, longestAdded);
+    const known = Object.hasOwn(words, token) || added.some(({ content }) => content === token);
+    if (!known) wrong(at, "a token of the vocabulary", token);
+  }
+  // None of Gemma's; the library would leave the first out, and others would not be undone.
+  for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
+    if (model[key]) wrong(inside(place, key), "null", model[key]);
+  }
+  const flag = (key: string): boolean => checkFlag(model[key], inside(place, key));
+  return {
+    type: "BPE",
+    vocab: words,
+    merges,
+    unk_token: unknown,
+    fuse_unk: flag("fuse_unk"),
+    byte_fallback: flag("byte_fallback"),
+    ignore_merges: flag("ignore_merges"),
+  };
+}
+
+function checkVocab(vocab: unknown, place: Place): Readonly<Record<string, unknown>> {
+  if (!isObject(vocab)) return wrong(place, "tokens with their ids", vocab);
+  for (const [token, id] of Object.entries(vocab)) {
+    if (isId(id)) continue;
+    fail(place.file, `${place.field}[${JSON.stringify(token)}]`, "an id below 2^24", show(id));
+  }
+  return vocab;
+}
+
+/** Pairs of tokens, each as a list of two or with a space between them. */
+function checkMerges(json: unknown, place: Place): void {
+  const merges = checkList(json, place, mostIds);
+  const lists = Array.isArray(merges[0]);
+  for (const [i, merge] of merges.entries()) {
+    const pair = typeof merge === "string" ? merge.split(" ") : merge;
+    const isPair = Array.isArray(pair) && pair.length === 2 && Array.isArray(merge) === lists;
+    if (!isPair || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
+      wrong(inside(place, i), lists ? "a list of two tokens" : "two tokens", merge);
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import { cpSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Tokenizer } from "../../lib/index.js";
+import type { HostileCase } from "./case.js";
+import { both, pipe, put } from "./case.js";
+
+const sound = fileURLToPath(new URL("../fixtures/tokenizer/", import.meta.url));
+const file = "tokenizer.json";
+const configFile = "tokenizer_config.json";
+const namesFile = "special_tokens_map.json";
+const jinja = "chat_template.jinja";
+
+const soundFiles = (folder: string): void => {
+  for (const name of [file, configFile, namesFile]) cpSync(join(sound, name), join(folder, name));
+};
+
+type Json = Record<string, unknown>;
+const read = (name: string): Json => JSON.parse(readFileSync(join(sound, name), "utf8")) as Json;
+const tokenizer = read(file);
+const bpe = tokenizer["model"] as Json;
+
+const encode = (folder: string): void => {
+  const opened = Tokenizer.fromFolder(folder);
+  opened.decode(opened.encode("the river is wide"));
+};
+
+const text = (name: string, bytes: string | Buffer, field: string, to = file): HostileCase => ({
+  name: `${to}: ${name}`,
+  write: both(soundFiles, put(to, bytes)),
+  open: encode,
+  code: "TOKENIZER",
+  file: to,
+  field,
+});
+
+/** tokenizer.json with these keys changed. */
+const whole = (name: string, change: Json, field: string): HostileCase =>
+  text(name, JSON.stringify({ ...tokenizer, ...change }), field);
+
+const model = (name: string, change: Json, field: string): HostileCase =>
+  whole(name, { model: { ...bpe, ...change } }, field);
+
+/** tokenizer.json whose vocabulary is this text. */
+const vocab = (name: string, json: string, field: string): HostileCase =>
+  text(name, `{"model":{"type":"BPE","merges":[],"vocab":${json}}}`, field);
+
+const replace = (content: unknown, pattern: unknown = { String: " " }): Json => ({
+  type: "Replace",
+  pattern,
+  content,
+});
+const steps = (key: string, ...list: unknown[]): Json => ({ type: "Sequence", [key]: list });
+
+// (a|a)* over thirty letters takes 2^30 steps.
+const slow = { Regex: "(a|a|b)*c" };
+
+function template(name: string, source: string): HostileCase {
+  return {
+    name: `${jinja}: ${name}`,
+    write: both(soundFiles, put(jinja, source)),
+    open: (folder) =>
+      Tokenizer.fromFolder(folder).applyChatTemplate([{ role: "user", content: "hello" }]),
+    code: "TOKENIZER",
+    file: jinja,
+    field: "chat_template",
+  };
+}
+
+const loops = (depth: number): string =>
+  `${"{% for i in range(1000) %}".repeat(depth)}x${"{% endfor %}".repeat(depth)}`;
+
+export const tokenizerCases: HostileCase[] = [
+  // the file
+  text("a number", "7", "file"),
+  text("bytes that are no text", Buffer.from('{"model":"\xff\xfe"}', "latin1"), "JSON"),
+  text("a byte order mark", `\ufeff${JSON.stringify(tokenizer)}`, "JSON"),
+  text("lists 100,000 deep", `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "JSON"),
+  vocab("half a surrogate pair", '{"\\ud83d":0}', "JSON"),
+  vocab("a token twice", '{"a":0,"a":1}', '"a"'),
+  { ...text("a named pipe", "", "file"), write: pipe(file) },
+  { ...text("a terabyte", "", "file"), write: (folder) => sparse(join(folder, file), 2 ** 40) },
+  // the model
+  model("another model", { type: "WordPiece" }, "model.type"),
+  model("a model of Object.prototype", { type: "constructor" }, "model.type"),
+  vocab("a vocabulary as a list", '[["a",-1]]', "model.vocab"),
+  vocab("an id that is half", '{"a":0.5}', 'model.vocab["a"]'),
+  vocab("an id that is infinite", '{"a":1e999}', 'model.vocab["a"]'),
+  vocab("an id of 2^24", '{"a":16777216}', 'model.vocab["a"]'),
+  vocab("an id that is called toString", '{"a":{"toString":1}}', 'model.vocab["a"]'),
+  vocab("an id called __proto__", '{"__proto__":-1}', 'model.vocab["__proto__"]'),
+  model("merges that are numbers", { merges: [1, 2] }, "model.merges.0"),
+  model("merges of three tokens", { merges: ["t h e"] }, "model.merges.0"),
+  model("merges of both kinds", { merges: [["t", "h"], "t h"] }, "model.merges.1"),
+  model("an unknown token that is unknown", { unk_token: "<nothing>" }, "model.unk_token"),
+  model("tokens left out by chance", { dropout: 0.5 }, "model.dropout"),
+  model("byte_fallback as text", { byte_fallback: "true" }, "model.byte_fallback"),
+  // added tokens
+  whole(
+    "an added token of a megabyte",
+    { added_tokens: [{ id: 0, content: "a".repeat(1e6) }] },
+    "added_tokens.0.content",
+  ),
+  whole(
+    "added tokens of a megabyte together",
+    {
+      added_tokens: Array.from({ length: 2000 }, (_, id) => ({
+        id,
+        content: `${id}`.padEnd(500, "ab"),
+      })),
+    },
+    "added_tokens",
+  ),
+  whole(
+    "an added id of 2^24",
+    { added_tokens: [{ id: 2 ** 24, content: "a" }] },
+    "added_tokens.0.id",
+  ),
+  whole(
+    "a flag as text",
+    { added_tokens: [{ id: 1, content: "a", special: "yes" }] },
+    "added_tokens.0.special",
+  ),
+  // its steps
+  whole("a normalizer that takes hours", { normalizer: replace("", slow) }, "normalizer.pattern"),
+  whole(
+    "a splitter that takes hours",
+    { pre_tokenizer: { type: "Split", pattern: slow, behavior: "Isolated" } },
+    "pre_tokenizer.pattern",
+  ),
+  whole(
+    "a decoder that takes hours",
+    { decoder: steps("decoders", replace("", slow)) },
+    "decoder.decoders.0.pattern",
+  ),
+  whole(
+    "a text that grows by 64 ten times over",
+    { normalizer: steps("normalizers", ...new Array(10).fill(replace(" ".repeat(64)))) },
+    "normalizer.normalizers.1",
+  ),
+  whole(
+    "a replacement of a megabyte",
+    { normalizer: replace("a".repeat(1e6)) },
+    "normalizer.content",
+  ),
+  whole(
+    "an empty pattern",
+    { normalizer: replace("a", { String: "" }) },
+    "normalizer.pattern.String",
+  ),
+  whole(
+    "100,000 steps",
+    { normalizer: steps("normalizers", ...new Array(1e5).fill(replace("a"))) },
+    "normalizer.normalizers",
+  ),
+  whole(
+    "a sequence in a sequence",
+    { normalizer: steps("normalizers", steps("normalizers")) },
+    "normalizer.normalizers.0.type",
+  ),
+  whole("a step that is null", { decoder: steps("decoders", null) }, "decoder.decoders.0"),
+  whole(
+    "a splitter's behavior that is a number",
+    { pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: 1 } },
+    "pre_tokenizer.behavior",
+  ),
+  whole(
+    "a decoder that strips without end",
+    { decoder: { type: "Strip", content: " ", start: 1e15, stop: 0 } },
+    "decoder.start",
+  ),
+  // its companions
+  text("null", "null", "file", configFile),
+  text(
+    "a special token of 70,000 letters",
+    `{"bos_token":"${"a".repeat(70_000)}"}`,
+    "bos_token",
+    configFile,
+  ),
+  text("a special token without text", '{"pad_token":{"id":3}}', "pad_token.content", configFile),
+  text("a list", "[]", "file", namesFile),
+  text(
+    "100,000 templates",
+    `{"chat_template":[${'{"name":"a","template":"b"},'.repeat(1e5)}1]}`,
+    "chat_template",
+    configFile,
+  ),
+  text(
+    "a template that is an object",
+    '{"chat_template":[{"name":"a","template":{}}]}',
+    "chat_template.0.template",
+    configFile,
+  ),
+  { ...text("a named pipe", "", "file", namesFile), write: (folder) => pipeFor(folder, namesFile) },
+  // chat templates
+  template("a thousand million turns", "{% for i in range(1000000000) %}x{% endfor %}"),
+  template("three loops in each other", loops(3)),
+  template("a macro that calls itself", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
+  template(
+    "a text doubled forty times",
+    `{% set s = 'a' %}${"{% set s = s ~ s %}".repeat(40)}{{ s }}`,
+  ),
+  template(
+    "a list doubled forty times",
+    `{% set l = [1] %}${"{% set l = l + l %}".repeat(40)}{{ l }}`,
+  ),
+  template(
+    "a list put twice into itself",
+    `{% set l = [1] %}${"{% set l = [l, l] %}".repeat(40)}{{ l }}`,
+  ),
+  template("an indent of 1,000,000,000", "{{ 'a' | indent(1000000000, true) }}"),
+  template(
+    "letters replaced by 65,000",
+    `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s | replace('a', s) }}`,
+  ),
+  template(
+    "the same by method",
+    `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s.replace('a', s) }}`,
+  ),
+  template("60,000 spaces", `${" ".repeat(60_000)}x`),
+  template("a megabyte", "x".repeat(1_000_000)),
+  template("100,000 brackets", `{{ ${"(".repeat(30_000)}1${")".repeat(30_000)} }}`),
+  template("a tag that never ends", "{% if"),
+];
+
+function sparse(path: string, bytes: number): void {
+  writeFileSync(path, "{}");
+  truncateSync(path, bytes);
+}
+
+function pipeFor(folder: string, name: string): void {
+  cpSync(join(sound, file), join(folder, file));
+  pipe(name)(folder);
+}
