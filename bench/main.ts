@@ -1,34 +1,44 @@
-// Times gemlens on this machine, row by row, and keeps the figures in bench/results/.
+// Times gemlens on this machine, row by row, and keeps the figures in bench/results/. Python
+// packages are timed beside it where bench/python/setup.mjs made environments for them.
 //
 //     npm run bench [-- --quick] [-- --rows N1,C11]
-import { execFileSync } from "node:child_process";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
-import { join } from "node:path";
+//
+//   --quick            fewer rounds, and the quick rows only (those that --rows names, if given)
+//   --rows IDS         these rows alone
+//   --rounds N         so many rounds, whatever the row asks for
+//   --python-a PYTHON  an environment with SAELens, TransformerLens 3 and transformers
+//   --python-c PYTHON  an environment with TransformerLens 4 and transformers
+import { existsSync } from "node:fs";
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { doctor } from "../lib/index.js";
+import { native } from "../lib/native/call.js";
 import { type Measured, measure } from "./measure.js";
-import { forwardRows } from "./rows/forward.js";
-import { hookRows } from "./rows/hooks.js";
-import { interventionRows } from "./rows/interventions.js";
+import { findPythons, Peers } from "./peers.js";
+import { describeMachine, type Report, writeReport } from "./report.js";
+import type { Row } from "./row.js";
+import { coderGroup } from "./rows/coders.js";
+import { modelGroups } from "./rows/forward.js";
+import { hookGroup } from "./rows/hooks.js";
+import { interventionGroup } from "./rows/interventions.js";
+import { openGroup } from "./rows/open.js";
 
-const allRows = [...hookRows, ...forwardRows, ...interventionRows];
-const results = join(import.meta.dirname, "results");
+const groups = [hookGroup, ...modelGroups, coderGroup, openGroup, interventionGroup];
+const options = {
+  quick: { type: "boolean", default: false },
+  rows: { type: "string" },
+  rounds: { type: "string" },
+  "python-a": { type: "string" },
+  "python-c": { type: "string" },
+} as const;
 
-function commit(): string {
-  try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-  } catch {
-    return "unknown";
-  }
-}
-
-function print({ id, what, unit, sides, compared, cost }: Measured): void {
-  console.log(`${id.padEnd(8)} ${what}`);
+function print({ id, what, unit, sides, compared, cost, bound, refused }: Measured): void {
+  console.log(`${id.padEnd(12)} ${what}`);
   for (const [i, side] of sides.entries()) {
     const line = [
-      side.name.padEnd(24),
+      side.name.padEnd(28),
       `${side.medianMs.toFixed(2).padStart(9)} ms`,
-      `${side.perSecond.toFixed(0).padStart(8)} ${unit}`,
+      `${side.perSecond.toFixed(1).padStart(8)} ${unit}`,
       `± ${(100 * side.spread).toFixed(0)} %`,
     ];
     const against = compared[i - 1];
@@ -37,43 +47,102 @@ function print({ id, what, unit, sides, compared, cost }: Measured): void {
       line.push(`cost ${more.toFixed(1)} %, ${against.extraMicroseconds.toFixed(1)} µs each`);
     } else if (against !== undefined) {
       line.push(`ratio ${against.medianRatio.toFixed(2)}, least ${against.leastRatio.toFixed(2)}`);
+    } else if (bound !== undefined) {
+      line.push(`${(100 * bound.share).toFixed(0)} % of the bound`);
     }
-    console.log(`         ${line.join("  ")}`);
+    const { distance } = side;
+    if (distance === 0) line.push("same output");
+    else if (distance !== undefined) line.push(`outputs differ by ${distance.toExponential(0)}`);
+    console.log(`             ${line.join("  ")}`);
   }
+  if (bound !== undefined) {
+    console.log(`             bound ${bound.medianMs.toFixed(2)} ms: ${bound.name}`);
+  }
+  for (const { name, why } of refused) console.log(`             ${name} not timed: ${why}`);
+}
+
+async function runRows(
+  peers: Peers,
+  wants: (row: Row) => boolean,
+  roundsOf: (row: Row) => { rounds: number; warmUp: number },
+): Promise<{ measured: Measured[]; failed: number }> {
+  const measured: Measured[] = [];
+  let failed = 0;
+  for (const group of groups) {
+    const rows = group.rows.filter(wants);
+    if (rows.length === 0) continue;
+    const close = await group.open?.(peers);
+    try {
+      for (const row of rows) {
+        try {
+          const figures = await measure(row, peers, roundsOf(row));
+          measured.push(figures);
+          print(figures);
+        } catch (error) {
+          failed += 1;
+          console.error(`bench: ${row.id} failed: ${(error as Error).stack}`);
+        }
+      }
+    } finally {
+      await close?.();
+    }
+  }
+  return { measured, failed };
+}
+
+function badUsage(why: string): void {
+  console.error(`bench: ${why}`);
+  process.exitCode = 2;
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, rows: { type: "string" } },
-  });
+  const { values } = parseArgs({ options });
+  const { quick } = values;
   const wanted = values.rows?.split(",");
-  const known = allRows.map(({ id }) => id);
+  const known = groups.flatMap(({ rows }) => rows.map(({ id }) => id));
   const unknown = wanted?.filter((id) => !known.includes(id)) ?? [];
   if (unknown.length > 0) {
-    console.error(`bench: expected rows of ${known.join(", ")}, got ${unknown.join(", ")}`);
-    process.exitCode = 2;
-    return;
+    return badUsage(`expected rows of ${known.join(", ")}, got ${unknown.join(", ")}`);
   }
-  const rounds = values.quick ? 3 : 9;
-  const measured: Measured[] = [];
-  for (const row of allRows) {
-    if (wanted !== undefined && !wanted.includes(row.id)) continue;
-    const figures = await measure(row, Math.max(rounds, row.leastRounds ?? 0));
-    measured.push(figures);
-    print(figures);
+  const asked = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (asked !== undefined && !(Number.isInteger(asked) && asked > 0)) {
+    return badUsage(`expected a count for --rounds, got ${values.rounds}`);
   }
-  const report = {
-    date: new Date().toISOString(),
-    commit: commit(),
-    node: process.version,
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    rows: measured,
-  };
-  mkdirSync(results, { recursive: true });
-  const path = join(results, "latest.json");
-  writeFileSync(`${path}.part`, `${JSON.stringify(report, null, 2)}\n`);
-  renameSync(`${path}.part`, path);
+  const given = { a: values["python-a"], c: values["python-c"] };
+  const absent = Object.values(given).find((path) => path !== undefined && !existsSync(path));
+  if (absent !== undefined) return badUsage(`expected a Python, got ${absent}`);
+  const wants = ({ id, slow }: Row) => (wanted ? wanted.includes(id) : !(quick && slow));
+  const roundsOf = ({ leastRounds = 0 }: Row) => ({
+    rounds: asked ?? Math.max(quick ? 3 : 9, leastRounds),
+    warmUp: quick || asked !== undefined ? 1 : 2,
+  });
+  const loadAverage = loadavg()[0] as number;
+  const { threads } = native().info();
+  const date = new Date().toISOString();
+  const peers = new Peers(findPythons(given), threads);
+  try {
+    const { measured, failed } = await runRows(peers, wants, roundsOf);
+    const report: Report = {
+      date,
+      ...describeMachine(),
+      threads,
+      versions: {
+        node: process.version,
+        libtorch: doctor().loaded?.libtorch.version ?? "unknown",
+      },
+      peers: peers.versions,
+      loadAverage,
+      rows: measured,
+    };
+    const whole = !quick && wanted === undefined && asked === undefined && failed === 0;
+    console.log(writeReport(report, whole));
+    if (failed > 0) process.exitCode = 1;
+  } finally {
+    await peers.close();
+  }
 }
 
+// An exit, so that checkpoints are removed and peers end.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
 main();

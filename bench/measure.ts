@@ -1,4 +1,7 @@
-import type { Row, Side } from "./row.js";
+import { setTimeout } from "node:timers/promises";
+import { distance } from "./distance.js";
+import type { Peers } from "./peers.js";
+import type { Opened, Row, Side } from "./row.js";
 
 export interface Summary {
   readonly medianMs: number;
@@ -10,6 +13,8 @@ export interface Summary {
 export interface MeasuredSide extends Summary {
   readonly name: string;
   readonly perSecond: number;
+  /** max|a − b| / max|b| of its output and ours. */
+  readonly distance?: number;
 }
 
 /** A side against ours, round by round, so that a slow spell of the machine touches both. */
@@ -22,38 +27,89 @@ export interface Compared {
   readonly extraMicroseconds: number;
 }
 
+/** The least that the work can take. */
+export interface MeasuredBound extends Summary {
+  readonly name: string;
+  /** Median over rounds of its time ÷ ours: 1 is as fast as can be. */
+  readonly share: number;
+}
+
 export interface Measured {
   readonly id: string;
   readonly what: string;
+  /** Units of work in one run, and what a rate of them is called. */
+  readonly count: number;
   readonly unit: string;
   readonly rounds: number;
   readonly cost: boolean;
   readonly sides: readonly MeasuredSide[];
   readonly compared: readonly Compared[];
+  readonly bound?: MeasuredBound;
+  /** Peers that were not timed, because they give something else or fail. */
+  readonly refused: readonly { readonly name: string; readonly why: string }[];
 }
 
-/** Times a row's sides in turns: two rounds to warm up, then `rounds`. */
-export async function measure(row: Row, rounds: number): Promise<Measured> {
-  const opened = await row.open();
-  const times = opened.sides.map((): number[] => []);
+// Threads of other processes spin for a while after their work; they should not spin into ours.
+const settleMs = 30;
+
+/** Times a row's sides in turns: `warmUp` rounds that do not count, then `rounds`. */
+export async function measure(
+  row: Row,
+  peers: Peers,
+  { rounds, warmUp }: { readonly rounds: number; readonly warmUp: number },
+): Promise<Measured> {
+  const opened = await row.open(peers);
   try {
-    for (let round = -2; round < rounds; round++) {
+    const { sides, distances, refused } = await agreeing(opened);
+    // Where outputs were compared, every side has run once.
+    const first = distances.some((far) => far !== undefined) ? 1 - warmUp : -warmUp;
+    const all = opened.bound === undefined ? sides : [...sides, opened.bound];
+    const times = all.map((): number[] => []);
+    for (let round = first; round < rounds; round++) {
       // Every other round begins at the other end, so that no side always runs after the same one.
-      const order = [...opened.sides.keys()];
+      const order = [...all.keys()];
       if (round % 2 !== 0) order.reverse();
       for (const i of order) {
-        const ms = await timed(opened.sides[i] as Side);
+        await setTimeout(settleMs);
+        const ms = await timed(all[i] as Side);
         if (round >= 0) times[i]?.push(ms);
       }
     }
+    const named = sides.map(({ name }, i) => ({
+      name,
+      times: times[i] as number[],
+      distance: distances[i],
+    }));
+    const bound = opened.bound && {
+      name: opened.bound.name,
+      times: times[sides.length] as number[],
+    };
+    return { ...summarize(row, named, bound), refused };
   } finally {
     await opened.close();
   }
-  return summarize(
-    row,
-    opened.sides.map(({ name }) => name),
-    times,
-  );
+}
+
+/** The sides whose output is ours, ours first. */
+async function agreeing({ sides, tolerance = 0 }: Opened) {
+  const [ours, ...others] = sides as [Side, ...Side[]];
+  const kept: Side[] = [ours];
+  const distances: (number | undefined)[] = [undefined];
+  const refused: { name: string; why: string }[] = [];
+  const expected = others.some(({ output }) => output) ? await ours.output?.() : undefined;
+  for (const side of others) {
+    try {
+      const far = expected && side.output && distance(await side.output(), expected);
+      if (far !== undefined && !(far <= tolerance)) {
+        throw new Error(`its output is ${far.toExponential(1)} from ours, at most ${tolerance}`);
+      }
+      kept.push(side);
+      distances.push(far);
+    } catch (error) {
+      refused.push({ name: side.name, why: (error as Error).message });
+    }
+  }
+  return { sides: kept, distances, refused };
 }
 
 async function timed({ run }: Side): Promise<number> {
@@ -62,17 +118,24 @@ async function timed({ run }: Side): Promise<number> {
   return own ?? performance.now() - start;
 }
 
-function summarize(row: Row, names: readonly string[], times: readonly number[][]): Measured {
-  const ours = times[0] as number[];
+interface Timed {
+  readonly name: string;
+  readonly times: readonly number[];
+  readonly distance?: number | undefined;
+}
+
+function summarize(row: Row, named: readonly Timed[], bound: Timed | undefined) {
+  const ours = (named[0] as Timed).times;
+  const against = (times: readonly number[]) => times.map((ms, i) => ms / (ours[i] as number));
   const perUnit = 1000 / row.work.count;
-  const sides = names.map((name, i) => {
-    const summary = summaryOf(times[i] as number[]);
-    return { name, ...summary, perSecond: (row.work.count / summary.medianMs) * 1000 };
+  const sides = named.map(({ name, times, distance }) => {
+    const summary = summaryOf(times);
+    const perSecond = (row.work.count / summary.medianMs) * 1000;
+    return { name, ...summary, perSecond, ...(distance === undefined ? {} : { distance }) };
   });
-  const compared = names.slice(1).map((name, i) => {
-    const theirs = times[i + 1] as number[];
-    const ratios = theirs.map((ms, round) => ms / (ours[round] as number));
-    const extra = theirs.map((ms, round) => ((ours[round] as number) - ms) * perUnit);
+  const compared = named.slice(1).map(({ name, times }) => {
+    const ratios = against(times);
+    const extra = times.map((ms, i) => ((ours[i] as number) - ms) * perUnit);
     return {
       name,
       medianRatio: quantile(ratios, 0.5),
@@ -81,7 +144,16 @@ function summarize(row: Row, names: readonly string[], times: readonly number[][
     };
   });
   const { id, what, work, cost = false } = row;
-  return { id, what, unit: `${work.of}/s`, rounds: ours.length, cost, sides, compared };
+  const measuredBound = bound && {
+    name: bound.name,
+    ...summaryOf(bound.times),
+    share: quantile(against(bound.times), 0.5),
+  };
+  return {
+    ...{ id, what, count: work.count, unit: `${work.of}/s`, rounds: ours.length, cost },
+    ...{ sides, compared },
+    ...(measuredBound === undefined ? {} : { bound: measuredBound }),
+  };
 }
 
 function summaryOf(samples: readonly number[]): Summary {

@@ -1,31 +1,46 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { SAE } from "../lib/index.js";
 import { writeSafetensors } from "./random-model.js";
+import { temporaryFolder } from "./temporary.js";
 
-/**
- * A random residual coder, its files removed once it is loaded. The stream of a random model has a
- * variance of about 1 + 2 (layer + 1), as each post norm adds 1; a threshold of 2.63 standard
- * deviations lets 0.43 % of the features fire: 70 of 16,384.
- */
+/** What the stream of a random model varies by after a layer: each of its post norms adds 1. */
+export const streamDeviation = (layer: number) => Math.sqrt(1 + 2 * (layer + 1));
+
+// Standard deviations that 70 features of so many exceed, of a normal distribution.
+const deviationsFor70: Readonly<Record<number, number>> = { 16384: 2.63, 65536: 3.07 };
+
+/** The file of a random residual coder of which 70 features fire, in Gemma Scope 2's layout. */
+export async function randomCoderFile(
+  layer: number,
+  dModel: number,
+  dSae: number,
+): Promise<{ path: string; remove(): void }> {
+  const { folder: root, remove } = temporaryFolder();
+  const width = `${Math.floor(dSae / 1000)}k`;
+  const folder = join(root, `resid_post/layer_${layer}_width_${width}_l0_medium`);
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, "params.safetensors");
+  const deviations = deviationsFor70[dSae];
+  if (deviations === undefined) throw new Error(`no threshold for ${dSae} features`);
+  const threshold = deviations * streamDeviation(layer) * Math.sqrt(dModel / dSae);
+  await writeSafetensors(path, [
+    // Its fan-in is the first size; the writer scales by the last.
+    ["w_enc", [dModel, dSae]],
+    ["w_dec", [dSae, dModel]],
+    ["b_enc", [dSae], 0],
+    ["b_dec", [dModel], 0],
+    ["threshold", [dSae], threshold],
+  ]);
+  return { path, remove };
+}
+
+/** Such a coder, its file removed once it is loaded. */
 export async function randomSae(layer: number, dModel: number, dSae: number): Promise<SAE> {
-  const root = mkdtempSync(join(tmpdir(), "gemlens-bench-"));
+  const { path, remove } = await randomCoderFile(layer, dModel, dSae);
   try {
-    const folder = join(root, `resid_post/layer_${layer}_width_16k_l0_medium`);
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, "params.safetensors");
-    await writeSafetensors(path, [
-      // Its fan-in is the first size; the writer scales by the last.
-      ["w_enc", [dModel, dSae]],
-      ["w_dec", [dSae, dModel]],
-      ["b_enc", [dSae], 0],
-      ["b_dec", [dModel], 0],
-      ["threshold", [dSae], 2.63 * Math.sqrt((1 + 2 * (layer + 1)) * (dModel / dSae))],
-    ]);
-    const hookName = `blocks.${layer}.hook_resid_post`;
-    return await SAE.fromFile(path, { hookName });
+    return await SAE.fromFile(path, { hookName: `blocks.${layer}.hook_resid_post` });
   } finally {
-    rmSync(root, { recursive: true });
+    remove();
   }
 }

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomFiller } from "./random-values.js";
+import { temporaryFolder } from "./temporary.js";
 
 export interface ModelShape {
   readonly type: "gemma2" | "gemma3_text";
@@ -27,20 +28,25 @@ export const gemma2b: ModelShape = {
 };
 
 /**
- * A folder with a random checkpoint under `parent`, removed at `remove()`. Weights have the size of trained ones (1/√fan-in), so that nothing overflows.
+ * A folder with a random checkpoint under `parent`, removed at `remove()`. Weights have the size of
+ * trained ones (1/√fan-in), so that nothing overflows.
  */
 export async function randomModel(
   shape: ModelShape,
-  { dtype = "F32", parent = tmpdir() }: { dtype?: RandomDtype; parent?: string } = {},
+  { dtype = "F32", parent }: { dtype?: RandomDtype; parent?: string } = {},
 ): Promise<{ folder: string; remove(): void }> {
-  const folder = mkdtempSync(join(parent, "gemlens-bench-"));
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config(shape)));
+  const { folder, remove } = temporaryFolder(parent);
+  // transformers wants its soft caps as floats, 30.0.
+  const text = JSON.stringify(config(shape)).replace(/(softcapping":\d+)/g, "$1.0");
+  writeFileSync(join(folder, "config.json"), text);
   await writeSafetensors(join(folder, "model.safetensors"), tensorShapes(shape), dtype);
-  return { folder, remove: () => rmSync(folder, { recursive: true }) };
+  return { folder, remove };
 }
 
 function config(shape: ModelShape): Record<string, unknown> {
+  const architecture = shape.type === "gemma2" ? "Gemma2ForCausalLM" : "Gemma3ForCausalLM";
   const common = {
+    architectures: [architecture],
     model_type: shape.type,
     num_hidden_layers: shape.layers,
     hidden_size: shape.dModel,
@@ -95,6 +101,13 @@ function tensorShapes(s: ModelShape): TensorPlan[] {
   return out;
 }
 
+/** The matrices [out, in] that a forward multiplies with, unembedding included. */
+export function matrixShapes(shape: ModelShape): (readonly number[])[] {
+  return tensorShapes(shape)
+    .map(([, sizes]) => sizes)
+    .filter(({ length }) => length === 2);
+}
+
 /** Name, shape, and what every element is; random where it is left out. */
 export type TensorPlan = readonly [name: string, shape: readonly number[], value?: number];
 
@@ -103,12 +116,13 @@ export type RandomDtype = "F32" | "BF16";
 // Values are written in pieces: the embedding of the largest vocabulary is 2.4 GB of float32.
 const piece = 1 << 20;
 
-/** Writes a safetensors file of random values, piece by piece. */
+/** Writes a safetensors file of random values, the same ones every time, piece by piece. */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorPlan[],
   dtype: RandomDtype = "F32",
 ): Promise<void> {
+  const fill = randomFiller(1);
   const bytes = dtype === "F32" ? 4 : 2;
   let offset = 0;
   const entries = tensors.map(([name, shape]) => {
@@ -125,16 +139,14 @@ export async function writeSafetensors(
     await file.write(size);
     await file.write(header);
     for (const [, shape, value] of tensors) {
-      const count = sizeOf(shape);
-      const values = Math.min(count, piece);
-      // 1/√fan-in; a repeated block of random numbers is random enough.
-      const block =
-        value === undefined
-          ? randomValues(values, 1 / Math.sqrt(shape.at(-1) as number))
-          : new Float32Array(values).fill(value);
-      const stored = dtype === "F32" ? block : toBfloat16(block);
-      for (let left = count; left > 0; left -= values) {
-        await file.write(Buffer.from(stored.buffer, 0, bytes * Math.min(left, values)));
+      // 1/√fan-in
+      const deviation = 1 / Math.sqrt(shape.at(-1) as number);
+      for (let left = sizeOf(shape); left > 0; left -= piece) {
+        const values = new Float32Array(Math.min(left, piece));
+        if (value === undefined) fill(values, deviation);
+        else values.fill(value);
+        const stored = dtype === "F32" ? values : toBfloat16(values);
+        await file.write(Buffer.from(stored.buffer));
       }
     }
   } finally {
@@ -146,18 +158,10 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-let state = 1;
-
-/** Uniform with this standard deviation. */
-function randomValues(count: number, deviation: number): Float32Array {
-  const scale = Math.sqrt(3) * deviation;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 31 - 1) * scale;
-  });
-}
-
 /** The upper halves: cut off, not rounded. */
 function toBfloat16(values: Float32Array): Uint16Array {
-  return Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16);
+  const halves = new Uint16Array(values.buffer);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = halves[2 * i + 1] as number;
+  return out;
 }

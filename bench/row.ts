@@ -1,14 +1,22 @@
+import type { Peers } from "./peers.js";
+
 /** One way of doing a row's work. */
 export interface Side {
   /** "gemlens", or what it is compared with. */
   readonly name: string;
-  /** Does the work once; a side that times itself (another process) returns milliseconds. */
+  /** Does the work once; a side that times itself (another process, say) returns milliseconds. */
   readonly run: () => Promise<number | void>;
+  /** What the work gives, once: a side whose output is not ours is refused, not timed. */
+  readonly output?: () => Promise<Float32Array>;
 }
 
 export interface Opened {
   /** Ours first; every round runs all of them, one after the other. */
   readonly sides: readonly Side[];
+  /** The least that the work can take here, measured in the same rounds. */
+  readonly bound?: Side | undefined;
+  /** The most that outputs may differ, max|a − b| / max|b|. */
+  readonly tolerance?: number;
   readonly close: () => Promise<void> | void;
 }
 
@@ -18,6 +26,8 @@ export interface Row {
   readonly what: string;
   /** Work in one `run`, for a rate: e.g. {count: 512, of: "tokens"}. */
   readonly work: { readonly count: number; readonly of: string };
+  /** Left out of --quick. */
+  readonly slow?: boolean;
   /** Rounds measured even with --quick. */
   readonly leastRounds?: number;
   /**
@@ -25,5 +35,12 @@ export interface Row {
    * in microseconds.
    */
   readonly cost?: boolean;
-  readonly open: () => Promise<Opened>;
+  readonly open: (peers: Peers) => Promise<Opened>;
+}
+
+/** Rows over the same things, which are opened once for all of them. */
+export interface Group {
+  readonly rows: readonly Row[];
+  /** Before the first of its rows that is wanted; what it returns closes after the last. */
+  readonly open?: (peers: Peers) => Promise<() => Promise<void>>;
 }

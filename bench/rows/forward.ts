@@ -1,14 +1,20 @@
 import { HookedTransformer } from "../../lib/index.js";
-import { gemma2b, randomModel } from "../random-model.js";
-import type { Row } from "../row.js";
+import type { LoadedPeer, PeerKind, Peers } from "../peers.js";
+import { gemma2b, matrixShapes, randomModel } from "../random-model.js";
+import type { Group, Opened, Row, Side } from "../row.js";
+
+type Dtype = "float32" | "bfloat16";
 
 export const promptTokens = (count: number) =>
   Int32Array.from({ length: count }, (_, i) => (i * 37) % 8192);
 
-export async function openModel() {
-  const { folder, remove } = await randomModel(gemma2b);
+export async function openModel(dtype: Dtype = "float32") {
+  const { folder, remove } = await randomModel(gemma2b, {
+    dtype: dtype === "float32" ? "F32" : "BF16",
+  });
   const model = await HookedTransformer.fromPretrained(folder);
   return {
+    folder,
     model,
     close: async () => {
       await model.dispose();
@@ -17,31 +23,127 @@ export async function openModel() {
   };
 }
 
-const forward = (id: string, tokens: number): Row => ({
-  id,
-  what: `forward of ${tokens} tokens, 4 layers of gemma-2-2b's shape, float32, logits of the last`,
-  work: { count: tokens, of: "tokens" },
-  open: async () => {
-    const { model, close } = await openModel();
-    const input = promptTokens(tokens);
-    const run = async () => (await model.forward(input, { positions: [-1] })).dispose();
-    return { sides: [{ name: "gemlens", run }], close };
-  },
-});
+/**
+ * Our model and whatever peers there are, over one checkpoint: raw weights, eager attention.
+ * float32 has to agree to a thousandth. In bfloat16 each implementation rounds where it likes, and
+ * two of them differ by about a per cent.
+ */
+async function openModels(peers: Peers, dtype: Dtype) {
+  const { folder, model, close } = await openModel(dtype);
+  const load = (kind: PeerKind, more = {}) => peers.load(kind, { folder, dtype, ...more });
+  const source = await load("transformers");
+  const languageModels = [
+    source,
+    await load("bridge"),
+    await load("hooked", { of: source?.id }),
+  ].filter((peer) => peer !== undefined);
+  const matrices = await load("matrices", { shapes: matrixShapes(gemma2b) });
+  return {
+    model,
+    languageModels,
+    matrices,
+    tolerance: dtype === "float32" ? 1e-3 : 0.03,
+    close: async () => {
+      for (const peer of [...languageModels, matrices]) await peer?.unload();
+      await close();
+    },
+  };
+}
+type Models = Awaited<ReturnType<typeof openModels>>;
 
-const decode: Row = {
-  id: "C11",
-  what: "16 greedy tokens after a 16-token prompt, 4 layers of gemma-2-2b's shape, float32",
-  work: { count: 16, of: "tokens" },
-  open: async () => {
-    const { model, close } = await openModel();
-    const input = promptTokens(16);
-    const options = { maxNewTokens: 16, temperature: 0, stopAtEos: false };
-    const run = async () => {
-      for await (const _ of model.generate(input, options));
+const boundOf = (peer: LoadedPeer | undefined, what: string, work: string, request: object) =>
+  peer && { ...peer.side(work, { ...request }), name: `${what}, ${peer.name}` };
+
+function openForward(
+  { model, languageModels, matrices, tolerance }: Models,
+  count: number,
+): Opened {
+  const tokens = promptTokens(count);
+  const ours: Side = {
+    name: "gemlens",
+    run: async () => (await model.forward(tokens)).dispose(),
+    output: async () => {
+      using logits = await model.forward(tokens);
+      return (await logits.read()) as Float32Array;
+    },
+  };
+  const request = { tokens: [...tokens] };
+  return {
+    sides: [ours, ...languageModels.map((peer) => peer.side("forward", request))],
+    bound: boundOf(matrices, "its GEMMs alone", "multiply", { tokens: count }),
+    tolerance,
+    close: () => undefined,
+  };
+}
+
+function openDecode(models: Models, dtype: Dtype, prompt: number, steps: number): Opened {
+  const { model, languageModels, matrices, tolerance } = models;
+  const tokens = promptTokens(prompt);
+  const options = { maxNewTokens: steps + 1, temperature: 0, stopAtEos: false };
+  const ours: Side = {
+    name: "gemlens",
+    run: async () => {
+      let start = 0;
+      // The first token is the prompt's: only steps of one token are timed.
+      for await (const { step } of model.generate(tokens, options)) {
+        if (step === 0) start = performance.now();
+      }
+      return performance.now() - start;
+    },
+    output: async () => {
+      const drawn: number[] = [];
+      for await (const { token } of model.generate(tokens, options)) drawn.push(token);
+      return Float32Array.from(drawn);
+    },
+  };
+  const request = { tokens: [...tokens], steps };
+  const unrolled = openForward(models, prompt).sides;
+  // The same greedy tokens in float32. In bfloat16 a tie may go either way: after a decode, to see
+  // that it runs, the logits of the prompt are compared instead.
+  const checked = (side: Side, i: number): Side => {
+    const logits = unrolled[i]?.output;
+    if (dtype === "float32" || logits === undefined) return side;
+    const output = async () => {
+      await side.run();
+      return logits();
     };
-    return { sides: [{ name: "gemlens", run }], close };
-  },
-};
+    return { ...side, output };
+  };
+  const sides = [ours, ...languageModels.map((peer) => peer.side("decode", request))];
+  return {
+    sides: sides.map(checked),
+    bound: boundOf(matrices, "its weights read from memory", "read", { times: steps }),
+    tolerance,
+    close: () => undefined,
+  };
+}
 
-export const forwardRows: readonly Row[] = [forward("C10-32", 32), forward("C10-512", 512), decode];
+function modelRows(dtype: Dtype): Group {
+  let models: Models;
+  const suffix = dtype === "float32" ? "" : "-bf16";
+  const shape = `4 layers of gemma-2-2b's shape, ${dtype}`;
+  const slow = dtype !== "float32";
+  const forward = (name: string, count: number): Row => ({
+    id: `${name}${suffix}`,
+    what: `forward of ${count} tokens, all logits, ${shape}`,
+    work: { count, of: "tokens" },
+    slow: slow || count > 100,
+    open: async () => openForward(models, count),
+  });
+  const decode: Row = {
+    id: `C11${suffix}`,
+    what: `8 greedy tokens after a prompt of 16, ${shape}`,
+    work: { count: 8, of: "tokens" },
+    slow,
+    open: async () => openDecode(models, dtype, 16, 8),
+  };
+  return {
+    rows: [forward("C10-32", 32), forward("C10-512", 512), decode],
+    open: async (peers) => {
+      models = await openModels(peers, dtype);
+      return () => models.close();
+    },
+  };
+}
+
+export const modelGroups: readonly Group[] = [modelRows("float32"), modelRows("bfloat16")];

@@ -1,24 +1,34 @@
-import { HookedTransformer, type HookFunction, hook } from "../../lib/index.js";
-import type { Row } from "../row.js";
+import { type Hook, HookedTransformer, type HookFunction, hook } from "../../lib/index.js";
+import type { Group, Row } from "../row.js";
 
-const calls = 36;
+type Choose = (names: readonly string[], fn: HookFunction) => Hook[];
+
+/** One after the other at one point: the trip to JavaScript and back, and nothing between two. */
+const together: Choose = (_, fn) =>
+  Array.from({ length: 1000 }, () => hook("blocks.1.hook_resid_post", fn));
+
+/** At points all over the pass: the event loop has gone to sleep before each. */
+const apart: Choose = (names, fn) =>
+  names
+    .filter((name) => /hook_resid|hook_normalized|mlp\.hook_/.test(name))
+    .slice(0, 36)
+    .map((name) => hook(name, fn));
 
 /** Against the same forwards without hooks, so that a call's own time is left. */
-const roundTrip = (id: string, kind: string, fn: HookFunction): Row => ({
+const roundTrip = (id: string, what: string, choose: Choose, fn: HookFunction): Row => ({
   id,
-  what: `${kind} hook that does nothing: 20 forwards of 4 tokens with ${calls} hooks, and without`,
-  work: { count: 20 * calls, of: "calls" },
+  what: `${what}, in forwards of 4 tokens with and without`,
+  work: { count: 3000, of: "calls" },
   leastRounds: 15,
   cost: true,
   open: async () => {
     const model = await HookedTransformer.fromPretrained("tiny");
-    const names = model.hookNames.filter((name) =>
-      /hook_resid|hook_normalized|mlp\.hook_/.test(name),
-    );
-    const hooks = names.slice(0, calls).map((name) => hook(name, fn));
+    const hooks = choose(model.hookNames, fn);
     const input = Int32Array.of(2, 300, 301, 302);
     const run = (options: object) => async () => {
-      for (let i = 0; i < 20; i++) (await model.forward(input, options)).dispose();
+      for (let done = 0; done < 3000; done += hooks.length) {
+        (await model.forward(input, options)).dispose();
+      }
     };
     const sides = [
       { name: "gemlens", run: run({ hooks }) },
@@ -28,7 +38,10 @@ const roundTrip = (id: string, kind: string, fn: HookFunction): Row => ({
   },
 });
 
-export const hookRows: readonly Row[] = [
-  roundTrip("N1", "a synchronous", () => {}),
-  roundTrip("N2", "an asynchronous", async () => {}),
-];
+export const hookGroup: Group = {
+  rows: [
+    roundTrip("N1", "a synchronous hook that does nothing, 1,000 at one point", together, () => {}),
+    roundTrip("N2", "an asynchronous one likewise", together, async () => {}),
+    roundTrip("N3", "a synchronous one at 36 points of the pass", apart, () => {}),
+  ],
+};

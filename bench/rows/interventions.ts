@@ -1,7 +1,7 @@
 import { clamp, type Intervention } from "../../lib/index.js";
 import { randomSae } from "../random-coder.js";
 import { gemma2b } from "../random-model.js";
-import type { Row } from "../row.js";
+import type { Group, Row } from "../row.js";
 import { openModel, promptTokens } from "./forward.js";
 
 const shape = "4 layers of gemma-2-2b's shape, float32";
@@ -23,6 +23,7 @@ const forward: Row = {
   id: "I1",
   what: `10 features of a 16k SAE clamped in a forward of 512 tokens, ${shape}`,
   work: { count: 1, of: "forwards" },
+  slow: true,
   leastRounds: 15,
   cost: true,
   open: async () => {
@@ -42,6 +43,7 @@ const decode: Row = {
   id: "I2",
   what: `the same at every step of 8 generated tokens, ${shape}`,
   work: { count: 8, of: "tokens" },
+  slow: true,
   leastRounds: 15,
   cost: true,
   open: async () => {
@@ -64,4 +66,4 @@ const decode: Row = {
   },
 };
 
-export const interventionRows: readonly Row[] = [forward, decode];
+export const interventionGroup: Group = { rows: [forward, decode] };

@@ -1,0 +1,98 @@
+"""A Python package as the bench's peer: one request a line on stdin, one answer a line on stdout.
+
+The first line is what is installed. Then
+    {"do": "load", "id", "kind", "threads", …}   makes something that can be timed (see workloads.py)
+    {"do": "run", "id", "work", …}               does the work once: {"ms": …}
+    {"do": "output", "id", "work", "to", …}      writes what the work gives to a file, as float32
+    {"do": "unload", "id"}
+Whatever fails answers {"error": …}.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+
+# Checkpoints are folders: nothing is asked for over the network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# What libraries print goes to stderr; stdout has answers only.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+import torch  # noqa: E402
+
+import workloads  # noqa: E402
+
+PACKAGES = ["torch", "transformers", "transformer-lens", "sae-lens"]
+
+
+def installed():
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            pass
+    # With its build, +cpu or +cu132.
+    found["torch"] = torch.__version__
+    return found
+
+
+def answer(value):
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+class Peer:
+    def __init__(self):
+        self.loaded = {}
+
+    def load(self, request):
+        torch.set_num_threads(request["threads"])
+        self.loaded[request["id"]] = workloads.load(request, self.loaded)
+        # Loading leaves cycles and copies behind; timing should not meet their collection.
+        gc.collect()
+        return {}
+
+    def run(self, request):
+        target = self.loaded[request["id"]]
+        work = getattr(target, request["work"])
+        start = time.perf_counter()
+        # A workload that times itself (without its prompt, say) says so.
+        own = work(request)
+        ms = own if isinstance(own, float) else 1000 * (time.perf_counter() - start)
+        return {"ms": ms}
+
+    def output(self, request):
+        target = self.loaded[request["id"]]
+        values = target.output(request)
+        values.detach().to(torch.float32).contiguous().numpy().tofile(request["to"])
+        return {}
+
+    def unload(self, request):
+        self.loaded.pop(request["id"], None)
+        gc.collect()
+        return {}
+
+
+def main():
+    torch.set_grad_enabled(False)
+    torch.set_float32_matmul_precision("highest")
+    peer = Peer()
+    answer(installed())
+    for line in sys.stdin:
+        try:
+            request = json.loads(line)
+            answer(getattr(peer, request["do"])(request))
+        except Exception as error:
+            traceback.print_exc()
+            answer({"error": f"{type(error).__name__}: {error}"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+// Makes the Python environments that the bench's peers run in: node bench/python/setup.mjs
+//   a   SAELens 6.54.12, TransformerLens 3.9 (HookedTransformer), transformers 5
+//   c   TransformerLens 4.3 (its bridge), transformers 5; torch and what is equal it takes from `a`
+//
+//   --python PYTHON    what makes the environments: 3.11 or 3.12; default python3
+//   --python-a PYTHON  an environment `a` that is there already: only `c` is made, on top of it
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+const torch = "torch==2.15.0";
+const cpuIndex = "https://download.pytorch.org/whl/cpu";
+const here = import.meta.dirname;
+
+function cacheFolder() {
+  const { GEMLENS_CACHE, XDG_CACHE_HOME } = process.env;
+  if (GEMLENS_CACHE) return resolve(GEMLENS_CACHE);
+  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "gemlens");
+}
+
+const folderOf = (name) => join(cacheFolder(), "bench-python", name);
+const pythonIn = (folder) => join(folder, "bin/python");
+
+/** The Python of environment "a" or "c" made by this script, if it is there and whole. */
+export function environmentPython(name) {
+  const python = pythonIn(folderOf(name));
+  return existsSync(join(folderOf(name), "complete")) && existsSync(python) ? python : undefined;
+}
+
+function run(program, args) {
+  const { status, error } = spawnSync(program, args, { stdio: ["ignore", 2, 2] });
+  if (error) throw error;
+  return status === 0;
+}
+
+function must(program, args) {
+  if (!run(program, args)) throw new Error(`setup: ${program} ${args.join(" ")} failed`);
+}
+
+const pip = (python, ...args) => [
+  python,
+  ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input", ...args],
+];
+
+function sitePackages(python) {
+  const script = "import sysconfig; print(sysconfig.get_path('purelib'))";
+  const { stdout, status } = spawnSync(python, ["-c", script], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`setup: ${python} does not run`);
+  return stdout.trim();
+}
+
+/** A virtual environment under a fresh folder; `fill` puts the packages in. */
+function make(name, base, fill) {
+  const folder = folderOf(name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, ".."), { recursive: true });
+  console.error(`setup: making ${folder}`);
+  must(base, ["-m", "venv", folder]);
+  const python = pythonIn(folder);
+  fill(python);
+  must(...pip(python, "--no-deps", "--requirement", join(here, `requirements-${name}.txt`)));
+  // Written last: a half-made environment is not used.
+  writeFileSync(join(folder, "complete"), "");
+  return python;
+}
+
+function makeA(base) {
+  return make("a", base, (python) => {
+    const quick = ["--index-url", cpuIndex, "--retries", "0", "--timeout", "6"];
+    if (!run(...pip(python, "--no-deps", ...quick, torch))) {
+      console.error("setup: no CPU wheel of torch to be had; the default index has the CUDA build");
+      must(...pip(python, torch));
+    }
+  });
+}
+
+function makeC(a) {
+  const shared = sitePackages(a);
+  return make("c", a, (python) => {
+    // Its own packages come before those of `a` on the path.
+    writeFileSync(join(sitePackages(python), "shared.pth"), `${shared}\n`);
+  });
+}
+
+function main() {
+  const options = { python: { type: "string" }, "python-a": { type: "string" } };
+  const { values } = parseArgs({ options });
+  const a = values["python-a"] ?? environmentPython("a") ?? makeA(values.python ?? "python3");
+  const c = environmentPython("c") ?? makeC(a);
+  console.log(`a  ${a}\nc  ${c}`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) main();

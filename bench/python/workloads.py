@@ -1,0 +1,202 @@
+"""What the peer can be asked to time. Packages are imported where they are used: an environment
+needs only those of its own workloads."""
+
+import time
+
+import torch
+import torch.nn.functional as F
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(request, loaded):
+    """`loaded` are the earlier workloads: a wrapper may share transformers' weights."""
+    return KINDS[request["kind"]](request, loaded)
+
+
+class LanguageModel:
+    """A forward and a greedy decode over whatever `logits` and `step` do."""
+
+    def forward(self, request):
+        self.logits(self.ids(request))
+
+    def decode(self, request):
+        """Milliseconds of the steps alone, without the prompt's."""
+        _, ms = self.generate(request)
+        return ms
+
+    def output(self, request):
+        if request["work"] == "decode":
+            tokens, _ = self.generate(request)
+            return torch.tensor(tokens)
+        return self.logits(self.ids(request))[0]
+
+    def ids(self, request):
+        return torch.tensor([request["tokens"]])
+
+    def generate(self, request):
+        """As many tokens as steps after the prompt's own, greedily: they, and their milliseconds."""
+        logits, cache = self.step(self.ids(request), None)
+        tokens = [int(logits[0, -1].argmax())]
+        start = time.perf_counter()
+        for _ in range(request["steps"]):
+            logits, cache = self.step(torch.tensor([[tokens[-1]]]), cache)
+            tokens.append(int(logits[0, -1].argmax()))
+        return tokens, 1000 * (time.perf_counter() - start)
+
+
+class Transformers(LanguageModel):
+    def __init__(self, request, loaded):
+        from transformers import AutoModelForCausalLM
+
+        # "sdpa" would drop Gemma 2's soft cap: eager is what computes the same thing.
+        self.model = AutoModelForCausalLM.from_pretrained(
+            request["folder"], dtype=DTYPES[request["dtype"]], attn_implementation="eager"
+        ).eval()
+
+    def logits(self, ids):
+        return self.model(input_ids=ids, use_cache=False).logits
+
+    def step(self, ids, cache):
+        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
+        return out.logits, out.past_key_values
+
+
+def transformers_model(request, loaded):
+    """transformers' model: the one that is loaded already (`"of": id`), or an own one."""
+    shared = loaded.get(request.get("of"))
+    return (shared or Transformers(request, loaded)).model
+
+
+class Bridge(LanguageModel):
+    """TransformerLens 4's bridge, as it boots: raw weights, eager attention, all hook points."""
+
+    def __init__(self, request, loaded):
+        from transformer_lens.model_bridge import TransformerBridge
+
+        self.model = TransformerBridge.boot_transformers(
+            request["folder"],
+            hf_model=transformers_model(request, loaded),
+            device="cpu",
+            dtype=DTYPES[request["dtype"]],
+        )
+
+    def logits(self, ids):
+        return self.model(ids)
+
+    def step(self, ids, cache):
+        return self.model(
+            ids, return_type="logits_and_cache", past_key_values=cache, use_cache=True
+        )
+
+
+class Hooked(LanguageModel):
+    """TransformerLens 3's HookedTransformer with the weights as they are (no_processing)."""
+
+    def __init__(self, request, loaded):
+        from transformer_lens import HookedTransformer
+        from transformer_lens.loading_from_pretrained import get_pretrained_model_config
+        from transformer_lens.pretrained.weight_conversions import convert_gemma_weights
+
+        source = transformers_model(request, loaded)
+        cfg = get_pretrained_model_config(
+            "gemma-2-2b", dtype=DTYPES[request["dtype"]], device="cpu"
+        )
+        # gemma-2-2b with fewer layers and a smaller vocabulary, and no tokenizer.
+        cfg.n_layers = source.config.num_hidden_layers
+        cfg.attn_types = cfg.attn_types[: cfg.n_layers]
+        cfg.d_vocab = cfg.d_vocab_out = source.config.vocab_size
+        cfg.tokenizer_name = None
+        self.model = HookedTransformer(cfg, move_to_device=False)
+        self.model.load_and_process_state_dict(
+            convert_gemma_weights(source, cfg),
+            fold_ln=False,
+            center_writing_weights=False,
+            center_unembed=False,
+            fold_value_biases=False,
+        )
+        self.model.eval()
+
+    def logits(self, ids):
+        return self.model(ids)
+
+    def step(self, ids, cache):
+        from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
+
+        if cache is None:
+            cache = TransformerLensKeyValueCache.init_cache(self.model.cfg, "cpu", 1)
+        # Without a tokenizer it cannot tell padding, so it is told that there is none.
+        mask = torch.ones_like(ids)
+        return self.model(ids, past_kv_cache=cache, attention_mask=mask), cache
+
+
+class SaeLens:
+    """SAELens' JumpReLU class over the arrays of a params.safetensors."""
+
+    def __init__(self, request, loaded):
+        from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
+        from safetensors.torch import load_file
+
+        arrays = load_file(request["path"])
+        names = {"w_enc": "W_enc", "w_dec": "W_dec"}
+        state = {names.get(name, name): value for name, value in arrays.items()}
+        width, dim = state["W_dec"].shape
+        cfg = JumpReLUSAEConfig(
+            d_in=dim, d_sae=width, device="cpu", dtype="float32", apply_b_dec_to_input=False
+        )
+        self.coder = JumpReLUSAE(cfg)
+        self.coder.load_state_dict(state)
+        self.x = torch.from_file(request["x"], size=request["tokens"] * dim).view(-1, dim).clone()
+
+    def reconstruct(self, request):
+        self.coder.decode(self.coder.encode(self.x))
+
+    def encode(self, request):
+        self.coder.encode(self.x)
+
+    def output(self, request):
+        acts = self.coder.encode(self.x)
+        if request["work"] == "encode":
+            return (acts > 0).sum(-1)
+        return self.coder.decode(acts)
+
+
+class Matrices:
+    """The bound: matrices of these shapes [out, in], and nothing else around them."""
+
+    def __init__(self, request, loaded):
+        dtype = DTYPES[request["dtype"]]
+        self.weights = [torch.rand(shape).sub_(0.5).to(dtype) for shape in request["shapes"]]
+        self.inputs = {}
+
+    def multiply(self, request):
+        """x [tokens, in] · wᵀ for each."""
+        tokens = request["tokens"]
+        for weight in self.weights:
+            key = (tokens, weight.shape[1])
+            if key not in self.inputs:
+                self.inputs[key] = (torch.rand(key) - 0.5).to(weight.dtype)
+        start = time.perf_counter()
+        for weight in self.weights:
+            F.linear(self.inputs[tokens, weight.shape[1]], weight)
+        return 1000 * (time.perf_counter() - start)
+
+    def read(self, request):
+        """Every byte, `times` times: products with a vector, which memory bounds."""
+        # Pairs of bfloat16 count as one float32, so that no conversion is timed.
+        views = [weight.view(torch.float32) for weight in self.weights]
+        vectors = {view.shape[1]: torch.rand(view.shape[1]) for view in views}
+        start = time.perf_counter()
+        for _ in range(request["times"]):
+            for view in views:
+                torch.mv(view, vectors[view.shape[1]])
+        return 1000 * (time.perf_counter() - start)
+
+
+KINDS = {
+    "transformers": Transformers,
+    "bridge": Bridge,
+    "hooked": Hooked,
+    "saelens": SaeLens,
+    "matrices": Matrices,
+}

@@ -1,0 +1,78 @@
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import type { Measured } from "./measure.js";
+import type { Versions } from "./peer-process.js";
+
+/** What one run of the bench wrote down. */
+export interface Report {
+  readonly date: string;
+  readonly commit: string;
+  /** Files differed from that commit. */
+  readonly changed: boolean;
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number };
+  readonly threads: number;
+  readonly versions: { readonly node: string; readonly libtorch: string };
+  /** By environment of bench/python. */
+  readonly peers: Readonly<Record<string, Versions>>;
+  /** Processes that wanted a core when it began, averaged over a minute. */
+  readonly loadAverage: number;
+  readonly rows: readonly Measured[];
+}
+
+export const resultsFolder = join(import.meta.dirname, "results");
+
+function git(...args: string[]): string | undefined {
+  try {
+    const cwd = dirname(import.meta.dirname);
+    const stdio = ["ignore", "pipe", "ignore"] as const;
+    return execFileSync("git", args, { cwd, encoding: "utf8", stdio: [...stdio] }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where and on what it runs. */
+export function describeMachine() {
+  const all = cpus();
+  return {
+    commit: git("rev-parse", "--short", "HEAD") ?? "unknown",
+    changed: Boolean(git("status", "--porcelain", "--untracked-files=no")),
+    machine: {
+      cpu: all[0]?.model.trim() ?? "unknown",
+      cores: all.length,
+      memoryBytes: totalmem(),
+    },
+  };
+}
+
+/**
+ * Writes bench/results/<date>-<commit>.json, or latest.json (which git ignores) for a part of the
+ * rows; returns its path.
+ */
+export function writeReport(report: Report, whole: boolean): string {
+  mkdirSync(resultsFolder, { recursive: true });
+  const name = whole ? `${report.date.slice(0, 10)}-${report.commit}.json` : "latest.json";
+  const path = join(resultsFolder, name);
+  writeFileSync(`${path}.part`, `${JSON.stringify(report, null, 2)}\n`);
+  renameSync(`${path}.part`, path);
+  return path;
+}
+
+/** The newest report that is kept; undefined where there is none. */
+export function newestReport(): Report | undefined {
+  if (!existsSync(resultsFolder)) return undefined;
+  return readdirSync(resultsFolder)
+    .filter((name) => /^\d{4}-\d\d-\d\d-.*\.json$/.test(name))
+    .map((name) => JSON.parse(readFileSync(join(resultsFolder, name), "utf8")) as Report)
+    .sort((a, b) => a.date.localeCompare(b.date))
+    .at(-1);
+}

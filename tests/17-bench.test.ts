@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { distance } from "../bench/distance.js";
+import { measure } from "../bench/measure.js";
+import { Peers } from "../bench/peers.js";
+import { newestReport } from "../bench/report.js";
+import type { Row, Side } from "../bench/row.js";
+import { benchBlock, benchTable } from "../scripts/bench-table.js";
+import { root } from "./support/cli.js";
+
+describe("figures", () => {
+  it("in the README are those of the newest report, or there are neither", () => {
+    const report = newestReport();
+    const page = readFileSync(join(root, "README.md"), "utf8");
+    expect(benchBlock(page)).toBe(report && benchTable(report));
+  });
+});
+
+describe("a row", () => {
+  const peers = new Peers({}, 1);
+  afterAll(() => peers.close());
+  const side = (name: string, ms: number, ...output: number[]): Side => ({
+    name,
+    run: async () => ms,
+    output: async () => Float32Array.from(output),
+  });
+  const row: Row = {
+    id: "R",
+    what: "work",
+    work: { count: 4, of: "tokens" },
+    open: async () => ({
+      sides: [
+        side("gemlens", 10, 1, 2),
+        side("equal", 20, 1, 2.001),
+        side("other", 5, 1, 2.1),
+        side("broken", 5, 1, Number.NaN),
+      ],
+      bound: side("floor", 5),
+      tolerance: 1e-3,
+      close: () => undefined,
+    }),
+  };
+
+  it("times the peers whose output is ours and says why it refuses the others", async () => {
+    const measured = await measure(row, peers, { rounds: 3, warmUp: 0 });
+    expect(measured.sides.map(({ name }) => name)).toEqual(["gemlens", "equal"]);
+    expect(measured.sides[0]).toMatchObject({ medianMs: 10, spread: 0, perSecond: 400 });
+    expect(measured.compared).toMatchObject([{ name: "equal", medianRatio: 2, leastRatio: 2 }]);
+    expect(measured.bound).toMatchObject({ name: "floor", medianMs: 5, share: 0.5 });
+    expect(measured.refused).toMatchObject([{ name: "other" }, { name: "broken" }]);
+    expect(measured.refused[0]?.why).toBe("its output is 5.0e-2 from ours, at most 0.001");
+  });
+});
+
+describe("the distance that decides whether a peer is comparable", () => {
+  it("is relative to the largest number", () => {
+    expect(distance(Float32Array.of(1, 2.5), Float32Array.of(1, 2))).toBe(0.25);
+  });
+
+  it("shows what is not a number, whatever comes after", () => {
+    expect(distance(Float32Array.of(Number.NaN, 1), Float32Array.of(1, 1))).toBeNaN();
+  });
+
+  it("refuses other sizes", () => {
+    expect(() => distance(new Float32Array(2), new Float32Array(3))).toThrow("2 numbers, ours 3");
+  });
+});
