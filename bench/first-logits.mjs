@@ -6,10 +6,13 @@
 import { writeFileSync } from "node:fs";
 import { HookedTransformer } from "../dist/index.js";
 
-const [folder, tokens, file] = process.argv.slice(2);
-const model = await HookedTransformer.fromPretrained(folder);
-const logits = await model.forward(Int32Array.from(tokens.split(","), Number));
-const last = await logits.select(1, -1).read();
-console.log("done");
-if (file !== undefined) writeFileSync(file, last);
-await model.dispose();
+async function main([folder, tokens, file]) {
+  const model = await HookedTransformer.fromPretrained(folder);
+  const logits = await model.forward(Int32Array.from(tokens.split(","), Number));
+  const last = await logits.select(1, -1).read();
+  console.log("done");
+  if (file !== undefined) writeFileSync(file, last);
+  await model.dispose();
+}
+
+main(process.argv.slice(2));

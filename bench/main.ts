@@ -12,7 +12,6 @@ import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { doctor } from "../lib/index.js";
-import { native } from "../lib/native/call.js";
 import { type Measured, measure } from "./measure.js";
 import { findPythons, Peers } from "./peers.js";
 import { describeMachine, type Report, writeReport } from "./report.js";
@@ -117,7 +116,7 @@ async function main(): Promise<void> {
     warmUp: quick || asked !== undefined ? 1 : 2,
   });
   const loadAverage = loadavg()[0] as number;
-  const { threads } = native().info();
+  const { threads } = (await doctor()).cpu;
   const date = new Date().toISOString();
   const peers = new Peers(findPythons(given), threads);
   try {

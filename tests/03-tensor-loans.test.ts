@@ -18,8 +18,7 @@ import {
 import { settledMemory } from "./support/collect.js";
 import { device, failure } from "./support/compare.js";
 
-// What design calls ownership: what a hook is lent, what it creates, returns and keeps.
-
+// What a hook is lent, what it creates, returns and keeps.
 const folder = fileURLToPath(new URL("./fixtures/tiny-gemma2", import.meta.url));
 const point = "blocks.1.hook_resid_pre";
 const tokens = [2, 5, 7, 11];

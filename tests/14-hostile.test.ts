@@ -24,6 +24,7 @@ import { configCases } from "./hostile/config-cases.js";
 import { foundCases } from "./hostile/found-cases.js";
 import { npzCases } from "./hostile/npz-cases.js";
 import { safetensorsCases } from "./hostile/safetensors-cases.js";
+import { templateCases } from "./hostile/template-cases.js";
 import { tokenizerCases } from "./hostile/tokenizer-cases.js";
 
 let root: string;
@@ -78,6 +79,7 @@ describe.each([
   ["npz", npzCases],
   ["config.json", configCases],
   ["tokenizer", tokenizerCases],
+  ["chat template", templateCases],
   ["found by changing files", foundCases],
 ])("%s: refused, naming file and field", (_, cases) => {
   it.each(cases.map((hostile) => [hostile.name, hostile] as const))("%s", (_name, hostile) => {

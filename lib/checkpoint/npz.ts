@@ -81,6 +81,10 @@ function checkGrowth(spans: readonly ZipSpan[], reader: FileReader): void {
 function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeader {
   const field = show(entry.name);
   if (!entry.name.endsWith(".npy")) refuse(reader.path, field, "a member named *.npy", "another");
+  // Python ends a name at a NUL, and would read another array than this.
+  if (/\p{Cc}/u.test(entry.name)) {
+    refuse(reader.path, field, "a name without control characters", "one that has some");
+  }
   const length = Math.min(entry.compressedSize, maxNpyHeader);
   const bytes = reader.read(dataStart, length, field);
   const start =

@@ -3,13 +3,16 @@ import { refuse, show } from "./refuse.js";
 /** The values that a .npy header may hold: str, bool, and a tuple of integers. */
 export type PythonValue = string | boolean | number[];
 
-const token = /\s*(?:'([^'\\]*)'|"([^"\\]*)"|(True|False)\b|(\d{1,16})(?![\w.])|([{}():,]))/y;
+// Python's own white space and numbers: no no-break space, no leading zero.
+const token =
+  /[ \t\f\r\n]*(?:'([^'\\]*)'|"([^"\\]*)"|(True|False)\b|(0|[1-9]\d{0,15})(?![\w.])|([{}():,]))/y;
+const trailingSpace = /[ \t\f\r\n]*$/;
 
 type Token = { kind: "string" | "word" | "number" | "mark"; text: string };
 
 function tokenize(text: string, file: string, field: string): Token[] {
   const tokens: Token[] = [];
-  const end = text.trimEnd().length;
+  const end = text.search(trailingSpace);
   token.lastIndex = 0;
   while (token.lastIndex < end) {
     const at = token.lastIndex;

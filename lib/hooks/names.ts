@@ -18,7 +18,10 @@ type ShortNames = typeof shortNames;
 /** Names of hook points, as the cache stores them. */
 export type CanonicalHookName = keyof GlobalPoints | `blocks.${number}.${keyof BlockPoints}`;
 
-/** Every name that a hook, a cache or an intervention takes: TransformerLens' and its 4.x bridge's. */
+/**
+ * Every name that a hook, a cache or an intervention takes: TransformerLens' and its 4.x bridge's.
+ * [Hooks](../../docs/hooks.md) lists them with their shapes.
+ */
 export type HookName =
   | CanonicalHookName
   | keyof GlobalAliases

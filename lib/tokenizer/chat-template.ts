@@ -7,7 +7,7 @@ import { TemplateExhausted } from "./template-exhausted.js";
 
 /** One turn of a conversation, as chat templates take them. */
 export interface ChatMessage {
-  /** Who speaks: Gemma's templates know "user" and "assistant". */
+  /** Who speaks: "user" or "assistant"; Gemma 3's template takes a "system" message first. */
   readonly role: string;
   /** Text, or (where the template takes them, as Gemma 3's does) parts such as {type, text}. */
   readonly content: string | readonly Readonly<Record<string, unknown>>[];

@@ -30,9 +30,11 @@ export interface AddedToken {
   readonly normalized: boolean;
 }
 
+type Vocabulary = Readonly<Record<string, number>>;
+
 /** tokenizer.json, checked; it has what the library reads, and no other key. */
 export interface TokenizerJson {
-  readonly model: Readonly<Record<string, unknown>>;
+  readonly model: { readonly vocab: Vocabulary; readonly [key: string]: unknown };
   readonly added_tokens: readonly AddedToken[];
   readonly normalizer: unknown;
   readonly pre_tokenizer: unknown;
@@ -50,6 +52,7 @@ export function checkTokenizerJson(json: unknown, file: string): TokenizerJson {
   const { model, added_tokens, normalizer, pre_tokenizer, decoder } = checkObject(json, root);
   const added = checkAddedTokens(added_tokens ?? [], inside(root, "added_tokens"));
   const checked = checkModel(model, inside(root, "model"), added);
+  checkAddedIds(added, checked.vocab, inside(root, "added_tokens"));
   checkNormalizer(normalizer, inside(root, "normalizer"));
   checkPreTokenizer(pre_tokenizer, inside(root, "pre_tokenizer"));
   checkDecoder(decoder, inside(root, "decoder"));
@@ -76,6 +79,8 @@ function checkAddedTokens(json: unknown, place: Place): AddedToken[] {
     }
     const flag = (key: string): boolean => checkFlag(rest[key], inside(at, key));
     const special = flag("special");
+    // None of Gemma's; the library would leave it out.
+    if (flag("single_word")) wrong(inside(at, "single_word"), "false", true);
     return {
       id,
       content: text,
@@ -87,11 +92,29 @@ function checkAddedTokens(json: unknown, place: Place): AddedToken[] {
   });
 }
 
+/**
+ * An added token has the id that the vocabulary gives it, or else the next one: Python's tokenizers
+ * go by that, whatever the file says.
+ */
+function checkAddedIds(added: readonly AddedToken[], vocab: Vocabulary, place: Place): void {
+  const seen = new Set<string>();
+  const size = Object.keys(vocab).length;
+  let next = size;
+  for (const [i, { id, content }] of added.entries()) {
+    const at = inside(place, i);
+    if (seen.has(content)) wrong(inside(at, "content"), "a token that is added once", content);
+    seen.add(content);
+    const expected = Object.hasOwn(vocab, content) ? vocab[content] : next;
+    if (id !== expected) wrong(inside(at, "id"), `${expected}, the token's id`, id);
+    next = Math.max(next, id + 1);
+  }
+}
+
 function checkModel(
   json: unknown,
   place: Place,
   added: readonly AddedToken[],
-): Readonly<Record<string, unknown>> {
+): TokenizerJson["model"] {
   const model = checkObject(json, place);
   const { type = "BPE", vocab, merges, unk_token: unknown = null } = model;
   const words = checkVocab(vocab, inside(place, "vocab"));
@@ -119,13 +142,16 @@ function checkModel(
   };
 }
 
-function checkVocab(vocab: unknown, place: Place): Readonly<Record<string, unknown>> {
+function checkVocab(vocab: unknown, place: Place): Vocabulary {
   if (!isObject(vocab)) return wrong(place, "tokens with their ids", vocab);
+  const seen = new Set<number>();
   for (const [token, id] of Object.entries(vocab)) {
-    if (isId(id)) continue;
-    fail(place.file, `${place.field}[${JSON.stringify(token)}]`, "an id below 2^24", show(id));
+    const field = (): string => `${place.field}[${JSON.stringify(token)}]`;
+    if (!isId(id)) return fail(place.file, field(), "an id below 2^24", show(id));
+    if (seen.has(id)) fail(place.file, field(), "an id of its own", `${id} twice`);
+    seen.add(id);
   }
-  return vocab;
+  return vocab as Vocabulary;
 }
 
 /** Pairs of tokens, each as a list of two or with a space between them. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseModelConfig } from "../../lib/index.js";
 import { archive, npy } from "../../scripts/fuzz/tiny-files.js";
+import { f4, npy as npyOf } from "../01-checkpoint-zip.js";
 import {
   type HostileCase,
   headed,
@@ -33,6 +34,8 @@ const config = (name: string, text: string): HostileCase => ({
   file: "config.json",
 });
 
+const zeros = Buffer.alloc(96);
+
 const deep = (depth: number): unknown => {
   let value: unknown = 1;
   for (let i = 0; i < depth; i++) value = { a: value };
@@ -52,6 +55,25 @@ export const foundCases: HostileCase[] = [
   {
     ...found("a member with a control character", Buffer.alloc(0), '"\\u001b[2J"'),
     write: put(params, archive([{ name: "\u001b[2J", content: npy([1]), deflate: false }])),
+    open: openArchive,
+    file: params,
+  },
+  // What Python reads otherwise, or does not read.
+  ...[
+    ["a no-break space in an array's header", "(4,\u00a06)"],
+    ["a size with a leading zero", "(04, 6)"],
+  ].map(([name = "", shape = ""]) => ({
+    ...found(name, Buffer.alloc(0), '"a.npy"'),
+    write: put(
+      params,
+      archive([{ name: "a.npy", content: npyOf(f4(shape), zeros), deflate: false }]),
+    ),
+    open: openArchive,
+    file: params,
+  })),
+  {
+    ...found("a member whose name goes on after a NUL", Buffer.alloc(0), '"a\\u0000.npy"'),
+    write: put(params, archive([{ name: "a\0.npy", content: npy([1]), deflate: false }])),
     open: openArchive,
     file: params,
   },

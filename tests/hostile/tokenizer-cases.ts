@@ -1,19 +1,12 @@
 import { cpSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Tokenizer } from "../../lib/index.js";
-import type { HostileCase } from "./case.js";
-import { both, pipe, put } from "./case.js";
+import { both, type HostileCase, pipe, put } from "./case.js";
+import { sound, soundTokenizer } from "./sound-tokenizer.js";
 
-const sound = fileURLToPath(new URL("../fixtures/tokenizer/", import.meta.url));
 const file = "tokenizer.json";
 const configFile = "tokenizer_config.json";
 const namesFile = "special_tokens_map.json";
-const jinja = "chat_template.jinja";
-
-const soundFiles = (folder: string): void => {
-  for (const name of [file, configFile, namesFile]) cpSync(join(sound, name), join(folder, name));
-};
 
 type Json = Record<string, unknown>;
 const read = (name: string): Json => JSON.parse(readFileSync(join(sound, name), "utf8")) as Json;
@@ -27,7 +20,7 @@ const encode = (folder: string): void => {
 
 const text = (name: string, bytes: string | Buffer, field: string, to = file): HostileCase => ({
   name: `${to}: ${name}`,
-  write: both(soundFiles, put(to, bytes)),
+  write: both(soundTokenizer, put(to, bytes)),
   open: encode,
   code: "TOKENIZER",
   file: to,
@@ -55,21 +48,6 @@ const steps = (key: string, ...list: unknown[]): Json => ({ type: "Sequence", [k
 // (a|a)* over thirty letters takes 2^30 steps.
 const slow = { Regex: "(a|a|b)*c" };
 
-function template(name: string, source: string): HostileCase {
-  return {
-    name: `${jinja}: ${name}`,
-    write: both(soundFiles, put(jinja, source)),
-    open: (folder) =>
-      Tokenizer.fromFolder(folder).applyChatTemplate([{ role: "user", content: "hello" }]),
-    code: "TOKENIZER",
-    file: jinja,
-    field: "chat_template",
-  };
-}
-
-const loops = (depth: number): string =>
-  `${"{% for i in range(1000) %}".repeat(depth)}x${"{% endfor %}".repeat(depth)}`;
-
 export const tokenizerCases: HostileCase[] = [
   // the file
   text("a number", "7", "file"),
@@ -86,6 +64,7 @@ export const tokenizerCases: HostileCase[] = [
   vocab("a vocabulary as a list", '[["a",-1]]', "model.vocab"),
   vocab("an id that is half", '{"a":0.5}', 'model.vocab["a"]'),
   vocab("an id that is infinite", '{"a":1e999}', 'model.vocab["a"]'),
+  vocab("an id twice", '{"a":0,"b":0}', 'model.vocab["b"]'),
   vocab("an id of 2^24", '{"a":16777216}', 'model.vocab["a"]'),
   vocab("an id that is called toString", '{"a":{"toString":1}}', 'model.vocab["a"]'),
   vocab("an id called __proto__", '{"__proto__":-1}', 'model.vocab["__proto__"]'),
@@ -120,6 +99,26 @@ export const tokenizerCases: HostileCase[] = [
     "a flag as text",
     { added_tokens: [{ id: 1, content: "a", special: "yes" }] },
     "added_tokens.0.special",
+  ),
+  whole(
+    "a token added twice",
+    { added_tokens: [0, 0].map((id) => ({ id, content: "<pad>" })) },
+    "added_tokens.1.content",
+  ),
+  whole(
+    "an added token with another's id",
+    { added_tokens: [{ id: 3, content: "<bos>" }] },
+    "added_tokens.0.id",
+  ),
+  whole(
+    "an added token that leaves a gap",
+    { added_tokens: [{ id: 5000, content: "<more>" }] },
+    "added_tokens.0.id",
+  ),
+  whole(
+    "an added token for whole words",
+    { added_tokens: [{ id: 2, content: "<bos>", single_word: true }] },
+    "added_tokens.0.single_word",
   ),
   // its steps
   whole("a normalizer that takes hours", { normalizer: replace("", slow) }, "normalizer.pattern"),
@@ -192,35 +191,6 @@ export const tokenizerCases: HostileCase[] = [
     configFile,
   ),
   { ...text("a named pipe", "", "file", namesFile), write: (folder) => pipeFor(folder, namesFile) },
-  // chat templates
-  template("a thousand million turns", "{% for i in range(1000000000) %}x{% endfor %}"),
-  template("three loops in each other", loops(3)),
-  template("a macro that calls itself", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
-  template(
-    "a text doubled forty times",
-    `{% set s = 'a' %}${"{% set s = s ~ s %}".repeat(40)}{{ s }}`,
-  ),
-  template(
-    "a list doubled forty times",
-    `{% set l = [1] %}${"{% set l = l + l %}".repeat(40)}{{ l }}`,
-  ),
-  template(
-    "a list put twice into itself",
-    `{% set l = [1] %}${"{% set l = [l, l] %}".repeat(40)}{{ l }}`,
-  ),
-  template("an indent of 1,000,000,000", "{{ 'a' | indent(1000000000, true) }}"),
-  template(
-    "letters replaced by 65,000",
-    `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s | replace('a', s) }}`,
-  ),
-  template(
-    "the same by method",
-    `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s.replace('a', s) }}`,
-  ),
-  template("60,000 spaces", `${" ".repeat(60_000)}x`),
-  template("a megabyte", "x".repeat(1_000_000)),
-  template("100,000 brackets", `{{ ${"(".repeat(30_000)}1${")".repeat(30_000)} }}`),
-  template("a tag that never ends", "{% if"),
 ];
 
 function sparse(path: string, bytes: number): void {
