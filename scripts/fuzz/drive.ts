@@ -126,17 +126,20 @@ function watch(
   onMessage: (message: Message, cpuSeconds: number) => void,
 ): Promise<End> {
   let cpu = 0;
-  let seen = { index: -1, cpu: 0, at: performance.now() };
+  let seen = { index: -1, cpu: 0, waited: 0 };
+  let last = performance.now();
   let hung: string | null = null;
   const poll = (): void => {
     cpu = Math.max(cpu, cpuSecondsOf(child.pid));
     const index = readIndex();
-    const now = performance.now();
-    if (index !== seen.index) seen = { index, cpu, at: now };
-    const waited = (now - seen.at) / 1000;
-    if (cpu - seen.cpu < hangCpuSeconds && waited < hangWallSeconds) return;
-    if (index < 0 && waited < hangWallSeconds) return; // still starting
-    hung = `hangs: ${(cpu - seen.cpu).toFixed(1)} s of processor, ${waited.toFixed(1)} s in all`;
+    // At most a second for each look: both processes may have been stopped and continued.
+    const waited = seen.waited + Math.min(1, (performance.now() - last) / 1000);
+    last = performance.now();
+    seen = index === seen.index ? { ...seen, waited } : { index, cpu, waited: 0 };
+    const used = cpu - seen.cpu;
+    if (used < hangCpuSeconds && seen.waited < hangWallSeconds) return;
+    if (index < 0 && seen.waited < hangWallSeconds) return; // still starting
+    hung = `hangs: ${used.toFixed(1)} s of processor, ${seen.waited.toFixed(1)} s in all`;
     child.kill("SIGKILL");
   };
   const timer = setInterval(poll, pollMs);
