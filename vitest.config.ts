@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const gpu = process.env["GEMLENS_TEST_DEVICE"] === "cuda";
+const workers = Number(process.env["GEMLENS_TEST_WORKERS"] ?? 1);
 
 export default defineConfig({
   // Node 20 has no `using`: lower it as tsc does.
@@ -8,15 +9,15 @@ export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
     exclude: [...(gpu ? [] : ["tests/gpu/**"]), "**/node_modules/**"],
-    // One process per file, one at a time: libtorch uses every core, and a GPU cannot be shared.
+    // One process per file, one at a time: libtorch uses every core. A machine with many may set more.
     pool: "forks",
-    maxWorkers: 1,
-    fileParallelism: false,
+    maxWorkers: workers,
+    fileParallelism: workers > 1,
     execArgv: ["--expose-gc"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     typecheck: {
-      enabled: true,
+      enabled: !gpu,
       include: ["tests/types/**/*.test-d.ts"],
       tsconfig: "tsconfig.json",
     },

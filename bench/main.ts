@@ -5,6 +5,7 @@
 //
 //   --quick            fewer rounds, and the quick rows only (those that --rows names, if given)
 //   --rows IDS         these rows alone
+//   --device cuda      on a GPU, ours and everybody's; writes results/<date>-<commit>-cuda.json
 //   --rounds N         so many rounds, whatever the row asks for
 //   --python-a PYTHON  an environment with SAELens, TransformerLens 3 and transformers
 //   --python-c PYTHON  an environment with TransformerLens 4 and transformers
@@ -27,6 +28,7 @@ const options = {
   quick: { type: "boolean", default: false },
   rows: { type: "string" },
   rounds: { type: "string" },
+  device: { type: "string", default: "cpu" },
   "python-a": { type: "string" },
   "python-c": { type: "string" },
 } as const;
@@ -107,10 +109,15 @@ async function main(): Promise<void> {
   if (asked !== undefined && !(Number.isInteger(asked) && asked > 0)) {
     return badUsage(`expected a count for --rounds, got ${values.rounds}`);
   }
+  const { device } = values;
+  if (device !== "cpu" && device !== "cuda") {
+    return badUsage(`expected cpu or cuda for --device, got ${device}`);
+  }
   const given = { a: values["python-a"], c: values["python-c"] };
   const absent = Object.values(given).find((path) => path !== undefined && !existsSync(path));
   if (absent !== undefined) return badUsage(`expected a Python, got ${absent}`);
-  const wants = ({ id, slow }: Row) => (wanted ? wanted.includes(id) : !(quick && slow));
+  const wants = ({ id, slow, only = device }: Row) =>
+    only === device && (wanted ? wanted.includes(id) : !(quick && slow));
   const roundsOf = ({ leastRounds = 0 }: Row) => ({
     rounds: asked ?? Math.max(quick ? 3 : 9, leastRounds),
     warmUp: quick || asked !== undefined ? 1 : 2,
@@ -118,12 +125,12 @@ async function main(): Promise<void> {
   const loadAverage = loadavg()[0] as number;
   const { threads } = (await doctor()).cpu;
   const date = new Date().toISOString();
-  const peers = new Peers(findPythons(given), threads);
+  const peers = new Peers(findPythons(given), threads, device);
   try {
     const { measured, failed } = await runRows(peers, wants, roundsOf);
     const report: Report = {
       date,
-      ...describeMachine(),
+      ...describeMachine(device),
       threads,
       versions: {
         node: process.version,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PeerProcess, type Versions } from "./peer-process.js";
 import { environmentPython } from "./python/setup.mjs";
-import type { Side } from "./row.js";
+import type { Device, Side } from "./row.js";
 import { temporaryFolder } from "./temporary.js";
 
 export type EnvironmentName = "a" | "c";
@@ -45,15 +45,21 @@ export interface LoadedPeer {
 /** The Python environments that are there, one process for each; started when first needed. */
 export class Peers {
   readonly threads: number;
+  readonly device: Device;
   readonly #pythons: Readonly<Partial<Record<EnvironmentName, string>>>;
   readonly #processes = new Map<EnvironmentName, Promise<PeerProcess | undefined>>();
   readonly #versions = new Map<EnvironmentName, Versions>();
   readonly #scratch = temporaryFolder();
   #lastId = 0;
 
-  constructor(pythons: Partial<Record<EnvironmentName, string>>, threads: number) {
+  constructor(
+    pythons: Partial<Record<EnvironmentName, string>>,
+    threads: number,
+    device: Device = "cpu",
+  ) {
     this.#pythons = pythons;
     this.threads = threads;
+    this.device = device;
   }
 
   /** Of each environment that was used. */
@@ -79,7 +85,8 @@ export class Peers {
     const id = `${kind}-${++this.#lastId}`;
     const name = nameOf(kind, process.versions);
     try {
-      await process.request({ do: "load", id, kind, threads: this.threads, ...request });
+      const { threads, device } = this;
+      await process.request({ do: "load", id, kind, threads, device, ...request });
     } catch (error) {
       console.error(`bench: ${name} does not load: ${(error as Error).message}`);
       return undefined;

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { SAE } from "../lib/index.js";
 import { writeSafetensors } from "./random-model.js";
+import type { Device } from "./row.js";
 import { temporaryFolder } from "./temporary.js";
 
 /** What the stream of a random model varies by after a layer: each of its post norms adds 1. */
@@ -36,10 +37,15 @@ export async function randomCoderFile(
 }
 
 /** Such a coder, its file removed once it is loaded. */
-export async function randomSae(layer: number, dModel: number, dSae: number): Promise<SAE> {
+export async function randomSae(
+  layer: number,
+  dModel: number,
+  dSae: number,
+  device: Device,
+): Promise<SAE> {
   const { path, remove } = await randomCoderFile(layer, dModel, dSae);
   try {
-    return await SAE.fromFile(path, { hookName: `blocks.${layer}.hook_resid_post` });
+    return await SAE.fromFile(path, { device, hookName: `blocks.${layer}.hook_resid_post` });
   } finally {
     remove();
   }

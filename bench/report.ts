@@ -11,6 +11,7 @@ import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import type { Measured } from "./measure.js";
 import type { Versions } from "./peer-process.js";
+import type { Device } from "./row.js";
 
 /** What one run of the bench wrote down. */
 export interface Report {
@@ -19,6 +20,9 @@ export interface Report {
   /** Files differed from that commit. */
   readonly changed: boolean;
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number };
+  readonly device: Device;
+  /** The GPU's name, where it ran on one. */
+  readonly gpu?: string;
   readonly threads: number;
   readonly versions: { readonly node: string; readonly libtorch: string };
   /** By environment of bench/python. */
@@ -40,11 +44,19 @@ function git(...args: string[]): string | undefined {
   }
 }
 
-/** Where and on what it runs. */
-export function describeMachine() {
+function gpuName(): string {
+  const args = ["--query-gpu=name", "--format=csv,noheader"];
+  return execFileSync("nvidia-smi", args, { encoding: "utf8" }).trim().split("\n")[0] as string;
+}
+
+/** Where and on what it runs. GEMLENS_BENCH_COMMIT names the commit of a copy without git. */
+export function describeMachine(device: Device) {
   const all = cpus();
+  const commit = process.env["GEMLENS_BENCH_COMMIT"] ?? git("rev-parse", "--short", "HEAD");
   return {
-    commit: git("rev-parse", "--short", "HEAD") ?? "unknown",
+    device,
+    ...(device === "cuda" ? { gpu: gpuName() } : {}),
+    commit: commit ?? "unknown",
     changed: Boolean(git("status", "--porcelain", "--untracked-files=no")),
     machine: {
       cpu: all[0]?.model.trim() ?? "unknown",
@@ -60,19 +72,22 @@ export function describeMachine() {
  */
 export function writeReport(report: Report, whole: boolean): string {
   mkdirSync(resultsFolder, { recursive: true });
-  const name = whole ? `${report.date.slice(0, 10)}-${report.commit}.json` : "latest.json";
+  const suffix = report.device === "cpu" ? "" : `-${report.device}`;
+  const kept = `${report.date.slice(0, 10)}-${report.commit}${suffix}.json`;
+  const name = whole ? kept : "latest.json";
   const path = join(resultsFolder, name);
   writeFileSync(`${path}.part`, `${JSON.stringify(report, null, 2)}\n`);
   renameSync(`${path}.part`, path);
   return path;
 }
 
-/** The newest report that is kept; undefined where there is none. */
-export function newestReport(): Report | undefined {
+/** The newest report of this device that is kept; undefined where there is none. */
+export function newestReport(device: Device = "cpu"): Report | undefined {
   if (!existsSync(resultsFolder)) return undefined;
   return readdirSync(resultsFolder)
     .filter((name) => /^\d{4}-\d\d-\d\d-.*\.json$/.test(name))
     .map((name) => JSON.parse(readFileSync(join(resultsFolder, name), "utf8")) as Report)
+    .filter((report) => report.device === device)
     .sort((a, b) => a.date.localeCompare(b.date))
     .at(-1);
 }

@@ -1,5 +1,8 @@
 import type { Peers } from "./peers.js";
 
+/** Where the work is done, ours and everybody's. */
+export type Device = "cpu" | "cuda";
+
 /** One way of doing a row's work. */
 export interface Side {
   /** "gemlens", or what it is compared with. */
@@ -26,6 +29,8 @@ export interface Row {
   readonly what: string;
   /** Work in one `run`, for a rate: e.g. {count: 512, of: "tokens"}. */
   readonly work: { readonly count: number; readonly of: string };
+  /** Where alone it is measured; absent: wherever asked. */
+  readonly only?: Device;
   /** Left out of --quick. */
   readonly slow?: boolean;
   /** Rounds measured even with --quick. */

@@ -51,8 +51,10 @@ def answer(value):
 class Peer:
     def __init__(self):
         self.loaded = {}
+        self.devices = {}
 
     def load(self, request):
+        self.devices[request["id"]] = request["device"]
         torch.set_num_threads(request["threads"])
         self.loaded[request["id"]] = workloads.load(request, self.loaded)
         # Loading leaves cycles and copies behind; timing should not meet their collection.
@@ -65,13 +67,14 @@ class Peer:
         start = time.perf_counter()
         # A workload that times itself (without its prompt, say) says so.
         own = work(request)
+        workloads.finish(self.devices[request["id"]])
         ms = own if isinstance(own, float) else 1000 * (time.perf_counter() - start)
         return {"ms": ms}
 
     def output(self, request):
         target = self.loaded[request["id"]]
         values = target.output(request)
-        values.detach().to(torch.float32).contiguous().numpy().tofile(request["to"])
+        values.detach().to(torch.float32).cpu().contiguous().numpy().tofile(request["to"])
         return {}
 
     def unload(self, request):

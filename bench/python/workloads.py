@@ -9,6 +9,12 @@ import torch.nn.functional as F
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+def finish(device):
+    """On a GPU work is under way when its call returns."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
 def load(request, loaded):
     """`loaded` are the earlier workloads: a wrapper may share transformers' weights."""
     return KINDS[request["kind"]](request, loaded)
@@ -32,7 +38,7 @@ class LanguageModel:
         return self.logits(self.ids(request))[0]
 
     def ids(self, request):
-        return torch.tensor([request["tokens"]])
+        return torch.tensor([request["tokens"]], device=self.device)
 
     def generate(self, request):
         """As many tokens as steps after the prompt's own, greedily: they, and their milliseconds."""
@@ -40,7 +46,8 @@ class LanguageModel:
         tokens = [int(logits[0, -1].argmax())]
         start = time.perf_counter()
         for _ in range(request["steps"]):
-            logits, cache = self.step(torch.tensor([[tokens[-1]]]), cache)
+            last = torch.tensor([[tokens[-1]]], device=self.device)
+            logits, cache = self.step(last, cache)
             tokens.append(int(logits[0, -1].argmax()))
         return tokens, 1000 * (time.perf_counter() - start)
 
@@ -53,6 +60,8 @@ class Transformers(LanguageModel):
         self.model = AutoModelForCausalLM.from_pretrained(
             request["folder"], dtype=DTYPES[request["dtype"]], attn_implementation="eager"
         ).eval()
+        self.device = request["device"]
+        self.model.to(self.device)
 
     def logits(self, ids):
         return self.model(input_ids=ids, use_cache=False).logits
@@ -77,9 +86,10 @@ class Bridge(LanguageModel):
         self.model = TransformerBridge.boot_transformers(
             request["folder"],
             hf_model=transformers_model(request, loaded),
-            device="cpu",
+            device=request["device"],
             dtype=DTYPES[request["dtype"]],
         )
+        self.device = request["device"]
 
     def logits(self, ids):
         return self.model(ids)
@@ -100,7 +110,7 @@ class Hooked(LanguageModel):
 
         source = transformers_model(request, loaded)
         cfg = get_pretrained_model_config(
-            "gemma-2-2b", dtype=DTYPES[request["dtype"]], device="cpu"
+            "gemma-2-2b", dtype=DTYPES[request["dtype"]], device=request["device"]
         )
         # gemma-2-2b with fewer layers and a smaller vocabulary, and no tokenizer.
         cfg.n_layers = source.config.num_hidden_layers
@@ -115,6 +125,8 @@ class Hooked(LanguageModel):
             center_unembed=False,
             fold_value_biases=False,
         )
+        self.device = request["device"]
+        self.model.to(self.device)
         self.model.eval()
 
     def logits(self, ids):
@@ -124,7 +136,7 @@ class Hooked(LanguageModel):
         from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
 
         if cache is None:
-            cache = TransformerLensKeyValueCache.init_cache(self.model.cfg, "cpu", 1)
+            cache = TransformerLensKeyValueCache.init_cache(self.model.cfg, self.device, 1)
         # Without a tokenizer it cannot tell padding, so it is told that there is none.
         mask = torch.ones_like(ids)
         return self.model(ids, past_kv_cache=cache, attention_mask=mask), cache
@@ -142,11 +154,12 @@ class SaeLens:
         state = {names.get(name, name): value for name, value in arrays.items()}
         width, dim = state["W_dec"].shape
         cfg = JumpReLUSAEConfig(
-            d_in=dim, d_sae=width, device="cpu", dtype="float32", apply_b_dec_to_input=False
+            d_in=dim, d_sae=width, device=request["device"], dtype="float32", apply_b_dec_to_input=False
         )
         self.coder = JumpReLUSAE(cfg)
         self.coder.load_state_dict(state)
-        self.x = torch.from_file(request["x"], size=request["tokens"] * dim).view(-1, dim).clone()
+        x = torch.from_file(request["x"], size=request["tokens"] * dim).view(-1, dim).clone()
+        self.x = x.to(request["device"])
 
     def reconstruct(self, request):
         self.coder.decode(self.coder.encode(self.x))
@@ -166,8 +179,12 @@ class Matrices:
 
     def __init__(self, request, loaded):
         dtype = DTYPES[request["dtype"]]
-        self.weights = [torch.rand(shape).sub_(0.5).to(dtype) for shape in request["shapes"]]
+        self.device = request["device"]
+        self.weights = [self.random(shape).to(dtype) for shape in request["shapes"]]
         self.inputs = {}
+
+    def random(self, shape):
+        return torch.rand(shape, device=self.device).sub_(0.5)
 
     def multiply(self, request):
         """x [tokens, in] · wᵀ for each."""
@@ -175,21 +192,25 @@ class Matrices:
         for weight in self.weights:
             key = (tokens, weight.shape[1])
             if key not in self.inputs:
-                self.inputs[key] = (torch.rand(key) - 0.5).to(weight.dtype)
+                self.inputs[key] = self.random(key).to(weight.dtype)
+        finish(self.device)
         start = time.perf_counter()
         for weight in self.weights:
             F.linear(self.inputs[tokens, weight.shape[1]], weight)
+        finish(self.device)
         return 1000 * (time.perf_counter() - start)
 
     def read(self, request):
         """Every byte, `times` times: products with a vector, which memory bounds."""
         # Pairs of bfloat16 count as one float32, so that no conversion is timed.
         views = [weight.view(torch.float32) for weight in self.weights]
-        vectors = {view.shape[1]: torch.rand(view.shape[1]) for view in views}
+        vectors = {view.shape[1]: self.random(view.shape[1]) for view in views}
+        finish(self.device)
         start = time.perf_counter()
         for _ in range(request["times"]):
             for view in views:
                 torch.mv(view, vectors[view.shape[1]])
+        finish(self.device)
         return 1000 * (time.perf_counter() - start)
 
 

@@ -1,18 +1,19 @@
 import { HookedTransformer } from "../../lib/index.js";
+import { finish } from "../finish.js";
 import type { LoadedPeer, PeerKind, Peers } from "../peers.js";
 import { gemma2b, matrixShapes, randomModel } from "../random-model.js";
-import type { Group, Opened, Row, Side } from "../row.js";
+import type { Device, Group, Opened, Row, Side } from "../row.js";
 
 type Dtype = "float32" | "bfloat16";
 
 export const promptTokens = (count: number) =>
   Int32Array.from({ length: count }, (_, i) => (i * 37) % 8192);
 
-export async function openModel(dtype: Dtype = "float32") {
+export async function openModel(device: Device, dtype: Dtype = "float32") {
   const { folder, remove } = await randomModel(gemma2b, {
     dtype: dtype === "float32" ? "F32" : "BF16",
   });
-  const model = await HookedTransformer.fromPretrained(folder);
+  const model = await HookedTransformer.fromPretrained(folder, { device });
   return {
     folder,
     model,
@@ -29,7 +30,7 @@ export async function openModel(dtype: Dtype = "float32") {
  * two of them differ by about a per cent.
  */
 async function openModels(peers: Peers, dtype: Dtype) {
-  const { folder, model, close } = await openModel(dtype);
+  const { folder, model, close } = await openModel(peers.device, dtype);
   const load = (kind: PeerKind, more = {}) => peers.load(kind, { folder, dtype, ...more });
   const source = await load("transformers");
   const languageModels = [
@@ -61,7 +62,7 @@ function openForward(
   const tokens = promptTokens(count);
   const ours: Side = {
     name: "gemlens",
-    run: async () => (await model.forward(tokens)).dispose(),
+    run: async () => finish(await model.forward(tokens)),
     output: async () => {
       using logits = await model.forward(tokens);
       return (await logits.read()) as Float32Array;
@@ -123,22 +124,31 @@ function modelRows(dtype: Dtype): Group {
   const suffix = dtype === "float32" ? "" : "-bf16";
   const shape = `4 layers of gemma-2-2b's shape, ${dtype}`;
   const slow = dtype !== "float32";
-  const forward = (name: string, count: number): Row => ({
-    id: `${name}${suffix}`,
+  const forward = (count: number, only?: Device): Row => ({
+    id: `C10-${count}${suffix}`,
     what: `forward of ${count} tokens, all logits, ${shape}`,
     work: { count, of: "tokens" },
     slow: slow || count > 100,
+    ...(only === undefined ? {} : { only }),
     open: async () => openForward(models, count),
   });
-  const decode: Row = {
-    id: `C11${suffix}`,
-    what: `8 greedy tokens after a prompt of 16, ${shape}`,
-    work: { count: 8, of: "tokens" },
+  const decode = (id: string, steps: number, only: Device): Row => ({
+    id: `${id}${suffix}`,
+    what: `${steps} greedy tokens after a prompt of 16, ${shape}`,
+    work: { count: steps, of: "tokens" },
     slow,
-    open: async () => openDecode(models, dtype, 16, 8),
-  };
+    only,
+    open: async () => openDecode(models, dtype, 16, steps),
+  });
   return {
-    rows: [forward("C10-32", 32), forward("C10-512", 512), decode],
+    rows: [
+      forward(32, "cpu"),
+      forward(512),
+      // A GPU is done with less before its clock has run.
+      forward(4096, "cuda"),
+      decode("C11", 8, "cpu"),
+      decode("C11-64", 64, "cuda"),
+    ],
     open: async (peers) => {
       models = await openModels(peers, dtype);
       return () => models.close();

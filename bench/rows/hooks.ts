@@ -21,8 +21,8 @@ const roundTrip = (id: string, what: string, choose: Choose, fn: HookFunction): 
   work: { count: 3000, of: "calls" },
   leastRounds: 15,
   cost: true,
-  open: async () => {
-    const model = await HookedTransformer.fromPretrained("tiny");
+  open: async ({ device }) => {
+    const model = await HookedTransformer.fromPretrained("tiny", { device });
     const hooks = choose(model.hookNames, fn);
     const input = Int32Array.of(2, 300, 301, 302);
     const run = (options: object) => async () => {

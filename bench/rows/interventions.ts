@@ -1,4 +1,6 @@
 import { clamp, type Intervention } from "../../lib/index.js";
+import { finish } from "../finish.js";
+import type { Peers } from "../peers.js";
 import { randomSae } from "../random-coder.js";
 import { gemma2b } from "../random-model.js";
 import type { Group, Row } from "../row.js";
@@ -6,9 +8,9 @@ import { openModel, promptTokens } from "./forward.js";
 
 const shape = "4 layers of gemma-2-2b's shape, float32";
 
-async function open() {
-  const { model, close } = await openModel();
-  const sae = await randomSae(2, gemma2b.dModel, 16384);
+async function open({ device }: Peers) {
+  const { model, close } = await openModel(device);
+  const sae = await randomSae(2, gemma2b.dModel, 16384, device);
   const interventions: Intervention[] = Array.from({ length: 10 }, (_, i) =>
     clamp(sae.feature(1000 * i + 7), 3),
   );
@@ -26,11 +28,11 @@ const forward: Row = {
   slow: true,
   leastRounds: 15,
   cost: true,
-  open: async () => {
-    const { model, interventions, close } = await open();
+  open: async (peers) => {
+    const { model, interventions, close } = await open(peers);
     const input = promptTokens(512);
     const run = (options: object) => async () =>
-      (await model.forward(input, { positions: [-1], ...options })).dispose();
+      finish(await model.forward(input, { positions: [-1], ...options }));
     const sides = [
       { name: "gemlens", run: run({ interventions }) },
       { name: "without interventions", run: run({}) },
@@ -46,8 +48,8 @@ const decode: Row = {
   slow: true,
   leastRounds: 15,
   cost: true,
-  open: async () => {
-    const { model, interventions, close } = await open();
+  open: async (peers) => {
+    const { model, interventions, close } = await open(peers);
     const input = promptTokens(16);
     const run = (options: object) => async () => {
       const all = { maxNewTokens: 9, temperature: 0, stopAtEos: false, ...options };

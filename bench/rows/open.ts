@@ -78,6 +78,7 @@ const row: Row = {
   id: "OPEN",
   what: "a new process to the first logits of 32 tokens, 4 layers of gemma-2-2b's shape, bfloat16",
   work: { count: 1, of: "opens" },
+  only: "cpu",
   open,
 };
 

@@ -148,6 +148,8 @@ export interface Addon {
   memory(): NativeMemory;
   /** Frees what died unreachable, and gives cached free blocks back to the system. */
   releaseMemory(): void;
+  /** Runs a kernel of the CUDA plugin on the first GPU and checks what it wrote; else DEVICE. */
+  cudaProbe(): void;
 
   /** Names in id order: id = index in `global`, or global.length + layer · block.length + index. */
   hookPoints(): { readonly global: readonly string[]; readonly block: readonly string[] };

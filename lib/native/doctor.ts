@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { GemlensError } from "../errors/index.js";
+import type { Addon } from "./addon.js";
 import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from "./libtorch.js";
 import { coreMinors, findArtefacts, loadWithReport } from "./load.js";
 import { glibcVersion } from "./platform.js";
@@ -51,7 +52,7 @@ export interface DoctorReport {
   readonly cuda: {
     /** The NVIDIA driver's version; undefined without one. */
     readonly driver: string | undefined;
-    /** Why CUDA is not loaded; undefined where it is. */
+    /** Why CUDA is not loaded, or its kernels do not run; undefined where they do. */
     readonly problem: string | undefined;
   };
   /** Why it does not load; undefined where it does. */
@@ -102,7 +103,7 @@ export function formatDoctor(report: DoctorReport): string {
           : "";
       return `  ${i + 1}. ${describeCandidate(candidate)}${core}${mark}`;
     }),
-    `cuda       driver ${cuda.driver ?? "none"}; ${cuda.problem ?? "libtorch_cuda and the plugin are loaded"}`,
+    `cuda       driver ${cuda.driver ?? "none"}; ${cuda.problem ?? "libtorch_cuda and the plugin are loaded, and its kernels run"}`,
     report.problem === undefined ? "ok         the addon loads" : `PROBLEM    ${report.problem}`,
     ...report.remedies.map((remedy, i) => `  ${i + 1}. ${remedy}`),
   ];
@@ -123,7 +124,9 @@ function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
   cudaProblem: string | undefined;
 } {
   try {
-    const { libtorch, core, cudaProblem } = loadWithReport().report;
+    const { addon, report } = loadWithReport();
+    const { libtorch, core } = report;
+    const cudaProblem = report.cudaProblem ?? probeCuda(addon);
     return { loaded: { libtorch, core }, cudaProblem, problem: undefined, remedies: [] };
   } catch (error) {
     const fields = GemlensError.is(error) ? error.fields : {};
@@ -135,6 +138,16 @@ function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
       problem: attempts.at(-1) ?? String(error),
       remedies: (fields["remedies"] ?? []) as string[],
     };
+  }
+}
+
+/** Why kernels do not run; asked only where libtorch_cuda and the plugin are loaded. */
+function probeCuda(addon: Addon): string | undefined {
+  try {
+    addon.cudaProbe();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

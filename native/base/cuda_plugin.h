@@ -3,7 +3,6 @@
 // stream (cudaStream_t as void*), returning a cudaError_t as int. The core is built without CUDA
 // headers and looks a launcher up by name; that the library is there at all means that the loader
 // opened it.
-#include <dlfcn.h>
 
 #define GEMLENS_CUDA_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -13,9 +12,10 @@ GEMLENS_CUDA_EXPORT int gemlens_cuda_probe(int* out, int count, int value, void*
 namespace gemlens {
 
 // nullptr when the plugin is not loaded, or when it has no such launcher.
-inline void* cudaPluginSymbol(const char* name) {
-  static void* const plugin = dlopen("libgemlens_cuda.so", RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
-  return plugin == nullptr ? nullptr : dlsym(plugin, name);
-}
+void* cudaPluginSymbol(const char* name);
+
+// Runs the probe on the first GPU, on libtorch's current stream, and looks at every number that it
+// wrote. Throws DEVICE where the plugin is not loaded or its kernels do not run there.
+void probeCudaPlugin();
 
 }  // namespace gemlens

@@ -1,5 +1,6 @@
 #include "base/device.h"
 
+#include <c10/core/Stream.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include "base/error.h"
@@ -43,6 +44,10 @@ std::string deviceName(c10::Device device) {
   return device.is_cpu()
              ? "cpu"
              : concat("cuda:", static_cast<int>(device.has_index() ? device.index() : 0));
+}
+
+void* currentStream(c10::Device device) {
+  return c10::impl::getDeviceGuardImpl(device.type())->getStream(device).native_handle();
 }
 
 }  // namespace gemlens

@@ -13,5 +13,7 @@ int cudaDeviceCount();
 // Throws DEVICE when the name is not one of ours or the GPU is not there.
 c10::Device deviceFromName(const std::string& name);
 std::string deviceName(c10::Device device);
+// The stream that libtorch works on there, a cudaStream_t.
+void* currentStream(c10::Device device);
 
 }  // namespace gemlens

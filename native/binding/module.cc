@@ -6,6 +6,7 @@
 #include <torch/version.h>
 
 #include "base/allocator.h"
+#include "base/cuda_plugin.h"
 #include "base/device.h"
 #include "binding/tensors.h"
 
@@ -45,6 +46,11 @@ napi_value releaseMemory(Arguments& args) {
   return jsUndefined(args.env());
 }
 
+napi_value cudaProbe(Arguments& args) {
+  probeCudaPlugin();
+  return jsUndefined(args.env());
+}
+
 napi_value abortTask(Arguments& args) {
   auto& tokens = args.environment.tokens();
   const auto found = tokens.find(readInt(args.env(), args[0]));
@@ -71,6 +77,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   define<info>(*environment, exports, "info");
   define<memory>(*environment, exports, "memory");
   define<releaseMemory>(*environment, exports, "releaseMemory");
+  define<cudaProbe>(*environment, exports, "cudaProbe");
   define<abortTask>(*environment, exports, "abort");
   exportTensors(*environment, exports);
   exportVocabulary(*environment, exports);

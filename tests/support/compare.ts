@@ -2,8 +2,7 @@ import { expect } from "vitest";
 import type { Tensor } from "../../lib/index.js";
 import type { Golden } from "./safetensors.js";
 
-/** Where numeric tests run. */
-export const device = process.env["GEMLENS_TEST_DEVICE"] ?? "cpu";
+export { device } from "./device.js";
 
 type Numbers = ArrayLike<number>;
 

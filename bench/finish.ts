@@ -1,0 +1,9 @@
+import type { Tensor } from "../lib/index.js";
+
+/** Frees a result once it is there: on a GPU a promise resolves when the work is under way. */
+export async function finish(result: Tensor): Promise<void> {
+  using flat = result.reshape([-1]);
+  using last = flat.slice(0, -1);
+  if (result.device !== "cpu") await last.read();
+  result.dispose();
+}

