@@ -46,7 +46,9 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s in bfloat16", (name) => {
       const ours = drift(await read(got, hook), await read(want, hook));
       expect(ours.rms, `${hook}: rms`).toBeLessThan(1.2 * theirs.rms);
       // One outlier of 18,432 decides the largest error of a residual stream.
-      if (hook === "logits") expect(ours.max, "logits: max").toBeLessThan(1.2 * theirs.max);
+      // Theirs is from a CPU: a GPU adds up in another order, which moves this one error.
+      const times = device === "cpu" ? 1.2 : 1.4;
+      if (hook === "logits") expect(ours.max, "logits: max").toBeLessThan(times * theirs.max);
       // Were it far below, float32 would have been computed somewhere transformers does not.
       expect(ours.rms, `${hook}: rms`).toBeGreaterThan(0.1 * theirs.rms);
     }

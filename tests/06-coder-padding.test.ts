@@ -37,7 +37,7 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
       using acts = await sae.encode(same);
       expect(acts.nnz).toBe(alone);
       const dense = await acts.toDense();
-      const { data } = dense;
+      const data = await dense.read("float32");
       tokens.mask.forEach((real, cell) => {
         const features = data.subarray(cell * sae.cfg.dSae, (cell + 1) * sae.cfg.dSae);
         if (real === 0) expect(features.every((value) => value === 0)).toBe(true);

@@ -61,6 +61,10 @@ class Environment {
   void shutDown();
 
  private:
+  bool close();
+  void stopExecutors();
+  static void stopAllAtExit();
+
   static void drain(napi_env env, napi_value callback, void* context, void* data);
 
   napi_env env_;

@@ -52,7 +52,9 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Ten
   const int64_t rows = x.size(0), width = wEnc.size(1);
   const auto device = x.device();
   Tensor counts = zeros({rows}, c10::kLong, device);
-  std::vector<Tensor> keys, values;
+  // Empty ones first: no feature may be asked for, and there is no cat of nothing.
+  std::vector<Tensor> keys{zeros({0}, c10::kLong, device)};
+  std::vector<Tensor> values{zeros({0}, c10::kFloat, device)};
   for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
     const int64_t count = std::min(kColumnChunk, width - begin);
     const Tensor pre =

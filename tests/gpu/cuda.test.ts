@@ -10,6 +10,7 @@ import {
   zeros,
 } from "../../lib/index.js";
 import { bundled } from "../support/bundled.js";
+import { settledMemory } from "../support/collect.js";
 import { failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
@@ -44,7 +45,7 @@ describe("errors", () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
       device: "cuda",
     });
-    const before = memory();
+    const before = await settledMemory();
     const huge = (act: Tensor) => act.add(zeros([2 ** 20, 2 ** 20], { device: "cuda" }));
     const error = await failure(() => model.forward(prompt, { hooks: [[point, huge]] }));
     expect(error).toMatchObject({ code: "HOOK", cause: { code: "OUT_OF_MEMORY" } });
@@ -90,7 +91,7 @@ describe("errors", () => {
 
 describe("memory", () => {
   test("models, coders, caches and features give back all of it", async () => {
-    const before = memory();
+    const before = await settledMemory();
     for (let i = 0; i < 3; i++) {
       const options = { device: "cuda", dtype: "bfloat16" } as const;
       await using model = await HookedTransformer.fromPretrained("tiny", options);
