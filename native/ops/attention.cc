@@ -11,6 +11,14 @@ namespace {
 
 constexpr int64_t kQueryBlock = 256;
 
+// Queries whose scores are held at once. A GPU wants few launches with much in each: up to 256 MiB of
+// scores in float32.
+int64_t queryBlock(const Tensor& q, int64_t keys) {
+  if (q.is_cpu()) return kQueryBlock;
+  constexpr int64_t kScores = int64_t{1} << 26;
+  return std::max(kQueryBlock, kScores / std::max<int64_t>(1, q.size(0) * q.size(2) * keys));
+}
+
 // Heads that share a key head lie together: [b, p, h, d] → [b, kv, group · p, d].
 Tensor groupQueries(const Tensor& q, int64_t kvHeads) {
   const int64_t batch = q.size(0), pos = q.size(1), group = q.size(2) / kvHeads;
@@ -56,8 +64,9 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
                  const Tensor& real) {
   const int64_t queries = q.size(1), keys = k.size(2);
   std::vector<Tensor> parts;
-  for (int64_t begin = 0; begin < queries; begin += kQueryBlock) {
-    const int64_t count = std::min(kQueryBlock, queries - begin);
+  const int64_t blockSize = queryBlock(q, keys);
+  for (int64_t begin = 0; begin < queries; begin += blockSize) {
+    const int64_t count = std::min(blockSize, queries - begin);
     const int64_t firstQuery = shape.queryColumn + begin;
     const int64_t firstColumn = shape.window > 0
                                     ? std::max(shape.keyColumn, firstQuery - shape.window + 1)
