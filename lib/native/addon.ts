@@ -148,6 +148,8 @@ export interface Addon {
   memory(): NativeMemory;
   /** Frees what died unreachable, and gives cached free blocks back to the system. */
   releaseMemory(): void;
+  /** Ends this environment's threads for good; what runs on them is broken off, and never settles. */
+  shutDown(): void;
   /** Runs a kernel of the CUDA plugin on the first GPU and checks what it wrote; else DEVICE. */
   cudaProbe(): void;
 

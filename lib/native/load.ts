@@ -40,7 +40,13 @@ export function loadAddon(): Addon {
 
 /** As `loadAddon`, with how it went. */
 export function loadWithReport(): { addon: Addon; report: NativeReport } {
-  loaded ??= load();
+  if (loaded === undefined) {
+    loaded = load();
+    const { addon } = loaded;
+    // process.exit() runs no clean-up hook of the main environment: a GPU's run would go on while CUDA
+    // is taken apart under it, which ends in a segmentation fault.
+    process.once("exit", () => addon.shutDown());
+  }
   return loaded;
 }
 

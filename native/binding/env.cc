@@ -3,19 +3,10 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
-#include <cstdlib>
-#include <set>
-
 #include "base/device.h"
 #include "base/error.h"
 
 namespace gemlens::binding {
-namespace {
-
-std::mutex aliveMutex;
-std::set<Environment*> alive;  // guarded by aliveMutex
-
-}  // namespace
 
 Environment::Environment(napi_env env) : env_(env), handles_(env) {
   napi_value name = nullptr;
@@ -29,54 +20,28 @@ Environment::Environment(napi_env env) : env_(env), handles_(env) {
   // while they can still be told to. Without it a terminated worker would never exit.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
-  const std::lock_guard lock(aliveMutex);
-  alive.insert(this);
 }
 
-Environment::~Environment() {
-  shutDown();
-  const std::lock_guard lock(aliveMutex);
-  alive.erase(this);
-}
-
-// False where it is closed already. From here on nothing is posted to JavaScript.
-bool Environment::close() {
-  const std::lock_guard lock(mutex_);
-  if (closing_) return false;
-  closing_ = true;
-  posted_.clear();
-  return true;
-}
-
-void Environment::stopExecutors() {
-  for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
-  for (auto& [name, executor] : executors_) executor->stop();
-}
+Environment::~Environment() { shutDown(); }
 
 void Environment::shutDown() {
-  if (!close()) return;
-  stopExecutors();
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+    posted_.clear();
+  }
+  for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
+  for (auto& [name, executor] : executors_) executor->stop();
   executors_.clear();
   hookCalls_.clear();
   napi_release_threadsafe_function(bridge_, napi_tsfn_abort);
 }
 
-// process.exit() runs no clean-up hook of the main environment: without this its threads would go
-// on while the process takes libtorch and CUDA apart (a GPU's run ended in a segmentation fault).
-void Environment::stopAllAtExit() {
-  const std::lock_guard lock(aliveMutex);
-  for (Environment* environment : alive) {
-    if (environment->close()) environment->stopExecutors();
-  }
-}
-
 Executor& Environment::executor(c10::Device device) {
+  if (closing_) throw Error(code::kAborted, "the environment is ending");  // set on this thread
   auto& executor = executors_[deviceName(device)];
   if (!executor) {
-    // What is registered last runs first at exit: after CUDA has set itself up, which asking for
-    // the device did, and once for each kind, as workers come and go.
-    static std::once_flag onCpu, onCuda;
-    std::call_once(device.is_cpu() ? onCpu : onCuda, [] { std::atexit(&stopAllAtExit); });
     executor = std::make_unique<Executor>([device] {
       // No-grad, not inference mode: a cached activation must be usable in a later backward pass.
       c10::GradMode::set_enabled(false);

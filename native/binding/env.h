@@ -57,14 +57,10 @@ class Environment {
   // Throws BUSY when `model`'s run is waiting for a hook from inside which this was called.
   void checkNotInsideOwnHook(int64_t call, const void* model) const;
 
-  // The environment is ending: no thread of ours outlives this call.
+  // The environment is ending: no thread of ours outlives this call, and none begins after it.
   void shutDown();
 
  private:
-  bool close();
-  void stopExecutors();
-  static void stopAllAtExit();
-
   static void drain(napi_env env, napi_value callback, void* context, void* data);
 
   napi_env env_;

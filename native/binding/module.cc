@@ -51,6 +51,11 @@ napi_value cudaProbe(Arguments& args) {
   return jsUndefined(args.env());
 }
 
+napi_value shutDown(Arguments& args) {
+  args.environment.shutDown();
+  return jsUndefined(args.env());
+}
+
 napi_value abortTask(Arguments& args) {
   auto& tokens = args.environment.tokens();
   const auto found = tokens.find(readInt(args.env(), args[0]));
@@ -78,6 +83,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   define<memory>(*environment, exports, "memory");
   define<releaseMemory>(*environment, exports, "releaseMemory");
   define<cudaProbe>(*environment, exports, "cudaProbe");
+  define<shutDown>(*environment, exports, "shutDown");
   define<abortTask>(*environment, exports, "abort");
   exportTensors(*environment, exports);
   exportVocabulary(*environment, exports);

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t kQueryBlock = 256;
 
-// Queries whose scores are held at once. A GPU wants few launches with much in each: up to 256 MiB of
-// scores in float32.
+// Queries whose scores are held at once. A GPU wants few launches with much in each: up to 256 MiB
+// of scores in float32.
 int64_t queryBlock(const Tensor& q, int64_t keys) {
   if (q.is_cpu()) return kQueryBlock;
   constexpr int64_t kScores = int64_t{1} << 26;
