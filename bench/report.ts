@@ -49,15 +49,20 @@ function gpuName(): string {
   return execFileSync("nvidia-smi", args, { encoding: "utf8" }).trim().split("\n")[0] as string;
 }
 
-/** Where and on what it runs. GEMLENS_BENCH_COMMIT names the commit of a copy without git. */
+/**
+ * Where and on what it runs. GEMLENS_BENCH_COMMIT is what a copy without git was made of, as
+ * `git describe --always --dirty` says it.
+ */
 export function describeMachine(device: Device) {
   const all = cpus();
-  const commit = process.env["GEMLENS_BENCH_COMMIT"] ?? git("rev-parse", "--short", "HEAD");
+  const described =
+    process.env["GEMLENS_BENCH_COMMIT"] ?? git("describe", "--always", "--dirty", "--exclude=*");
+  const [commit = "unknown", dirty] = described?.split("-") ?? [];
   return {
     device,
     ...(device === "cuda" ? { gpu: gpuName() } : {}),
-    commit: commit ?? "unknown",
-    changed: Boolean(git("status", "--porcelain", "--untracked-files=no")),
+    commit,
+    changed: dirty !== undefined,
     machine: {
       cpu: all[0]?.model.trim() ?? "unknown",
       cores: all.length,

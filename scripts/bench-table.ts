@@ -1,17 +1,23 @@
-// Renders the newest figures of bench/results into README.md, between its markers:
+// Renders the newest figures of bench/results between the markers of README.md, and a GPU's between
+// those of docs/gpu.md:
 //
 //     npx tsx scripts/bench-table.ts            prints them
 //     npx tsx scripts/bench-table.ts --write    writes them
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Compared, Measured } from "../bench/measure.js";
 import { newestReport, type Report } from "../bench/report.js";
+import type { Device } from "../bench/row.js";
 
-const readme = join(dirname(import.meta.dirname), "README.md");
+/** The page that shows the figures of a device. */
+export const benchPages: Readonly<Record<Device, string>> = {
+  cpu: join(dirname(import.meta.dirname), "README.md"),
+  cuda: join(dirname(import.meta.dirname), "docs/gpu.md"),
+};
 const block = /(?<=<!-- bench -->\n)[\s\S]*?(?=<!-- \/bench -->)/;
 
-/** What stands between README's markers; undefined where there are none. */
+/** What stands between a page's markers; undefined where there are none. */
 export function benchBlock(page: string): string | undefined {
   return block.exec(page)?.[0];
 }
@@ -69,6 +75,7 @@ function conditions({
   commit,
   changed,
   machine,
+  gpu,
   threads,
   versions,
   peers,
@@ -78,7 +85,7 @@ function conditions({
   const torch = [...new Set(Object.values(peers).map((found) => found["torch"]))].join(", ");
   const python = torch === "" ? "" : `; Python's torch ${torch}`;
   return (
-    `${machine.cpu}, ${threads} threads on both sides; Node ${versions.node}, libtorch ` +
+    `${gpu === undefined ? "" : `${gpu}; `}${machine.cpu}, ${threads} threads on both sides; Node ${versions.node}, libtorch ` +
     `${versions.libtorch}${python}. The bound: the row's matrix products alone in torch (of a coder, ` +
     `the encoder's), or reading its weights from memory once a token, in the same rounds. At least ` +
     `${rounds} rounds in turns, ` +
@@ -88,22 +95,25 @@ function conditions({
 
 function main(): void {
   const { values } = parseArgs({ options: { write: { type: "boolean", default: false } } });
-  const report = newestReport();
-  if (report === undefined) throw new Error("bench-table: bench/results holds no figures");
-  const table = benchTable(report);
-  if (!values.write) {
-    process.stdout.write(table);
-    return;
+  for (const [device, page] of Object.entries(benchPages) as [Device, string][]) {
+    const report = newestReport(device);
+    if (report === undefined) continue;
+    const table = benchTable(report);
+    if (values.write) write(page, table);
+    else console.log(`${basename(page)}:\n\n${table}`);
   }
-  const page = readFileSync(readme, "utf8");
-  if (benchBlock(page) === undefined) {
-    throw new Error("bench-table: README.md has no <!-- bench --> … <!-- /bench -->");
+}
+
+function write(page: string, table: string): void {
+  const text = readFileSync(page, "utf8");
+  if (benchBlock(text) === undefined) {
+    throw new Error(`bench-table: ${page} has no <!-- bench --> … <!-- /bench -->`);
   }
   writeFileSync(
-    `${readme}.part`,
-    page.replace(block, () => table),
+    `${page}.part`,
+    text.replace(block, () => table),
   );
-  renameSync(`${readme}.part`, readme);
+  renameSync(`${page}.part`, page);
 }
 
 if (process.argv[1] === import.meta.filename) main();

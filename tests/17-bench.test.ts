@@ -1,20 +1,21 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { distance } from "../bench/distance.js";
 import { measure } from "../bench/measure.js";
 import { Peers } from "../bench/peers.js";
 import { newestReport } from "../bench/report.js";
 import type { Row, Side } from "../bench/row.js";
-import { benchBlock, benchTable } from "../scripts/bench-table.js";
-import { root } from "./support/cli.js";
+import { benchBlock, benchPages, benchTable } from "../scripts/bench-table.js";
 
 describe("figures", () => {
-  it("in the README are those of the newest report, or there are neither", () => {
-    const report = newestReport();
-    const page = readFileSync(join(root, "README.md"), "utf8");
-    expect(benchBlock(page)).toBe(report && benchTable(report));
-  });
+  it.each(["cpu", "cuda"] as const)(
+    "of %s are the newest report's, or there are none",
+    (device) => {
+      const report = newestReport(device);
+      const page = readFileSync(benchPages[device], "utf8");
+      expect(benchBlock(page)).toBe(report && benchTable(report));
+    },
+  );
 });
 
 describe("a row", () => {

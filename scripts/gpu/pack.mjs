@@ -97,7 +97,8 @@ function main() {
   core(values.torch);
   node(values.node);
   packages();
-  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root });
+  const describe = ["describe", "--always", "--dirty", "--exclude=*"];
+  const commit = execFileSync("git", describe, { cwd: root });
   writeFileSync(join(out, "commit"), commit);
   const tracked = execFileSync(
     "git",
