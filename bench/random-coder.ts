@@ -41,7 +41,7 @@ export async function randomSae(
   layer: number,
   dModel: number,
   dSae: number,
-  device: Device,
+  device: Device = "cpu",
 ): Promise<SAE> {
   const { path, remove } = await randomCoderFile(layer, dModel, dSae);
   try {
