@@ -8,7 +8,10 @@
 
 namespace gemlens::binding {
 
-Environment::Environment(napi_env env) : env_(env), handles_(env) {
+Environment::Environment(napi_env env)
+    : env_(env),
+      handles_(env),
+      mailbox_([this] { napi_call_threadsafe_function(bridge_, nullptr, napi_tsfn_nonblocking); }) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "gemlens", NAPI_AUTO_LENGTH, &name);
   const napi_status status = napi_create_threadsafe_function(
@@ -25,12 +28,9 @@ Environment::Environment(napi_env env) : env_(env), handles_(env) {
 Environment::~Environment() { shutDown(); }
 
 void Environment::shutDown() {
-  {
-    std::lock_guard lock(mutex_);
-    if (closing_) return;
-    closing_ = true;
-    posted_.clear();
-  }
+  if (closing_) return;
+  closing_ = true;
+  mailbox_.close();
   for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
   for (auto& [name, executor] : executors_) executor->stop();
   executors_.clear();
@@ -50,31 +50,18 @@ Executor& Environment::executor(c10::Device device) {
   return *executor;
 }
 
-void Environment::post(std::function<void(napi_env)> work) {
-  {
-    std::lock_guard lock(mutex_);
-    if (closing_) return;
-    posted_.push_back(std::move(work));
-    if (posted_.size() > 1) return;  // a call is on its way already
-  }
-  napi_call_threadsafe_function(bridge_, nullptr, napi_tsfn_nonblocking);
-}
-
+// One call for each ring of the mailbox. What rings while it runs, Node hands over right after it,
+// without the event loop in between, yet in a handle scope of its own and after the ticks and
+// promise jobs of the call before.
 void Environment::drain(napi_env env, napi_value, void* context, void*) {
   if (env == nullptr) return;  // going: whoever waits has been released by shutDown
-  auto* self = static_cast<Environment*>(context);
-  std::vector<std::function<void(napi_env)>> work;
-  {
-    std::lock_guard lock(self->mutex_);
-    work.swap(self->posted_);
-  }
-  for (auto& item : work) {
+  static_cast<Environment*>(context)->mailbox_.open([](const Mailbox::Work& work) {
     try {
-      item(env);
+      work();
     } catch (...) {
       // A worker that is being terminated refuses every call: nobody is left to tell.
     }
-  }
+  });
 }
 
 void Environment::taskStarted() {
