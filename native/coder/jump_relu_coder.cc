@@ -5,7 +5,6 @@
 #include "base/device.h"
 #include "base/dtype.h"
 #include "base/error.h"
-#include "ops/gather_columns.h"
 #include "ops/jump_relu_grad.h"
 #include "ops/sparse_rows.h"
 
@@ -148,7 +147,7 @@ Features JumpReluCoder::dots(const Features& features, const Tensor& g) const {
 
 FeatureColumns JumpReluCoder::columns(const std::vector<int32_t>& ids) const {
   const Tensor index = indexTensor(ids, device());
-  return {ops::gatherColumns(wEnc_, ids), bEnc_.index_select(0, index),
+  return {wEnc_.index_select(1, index), bEnc_.index_select(0, index),
           threshold_.index_select(0, index), wDec_.index_select(0, index)};
 }
 
