@@ -19,7 +19,7 @@ void Mailbox::post(Work work) {
     if (posted_.size() > 1) return;  // a call of `open` is on its way already
   }
   poster_.note();
-  ring_();
+  ring_(bell_.load(std::memory_order_acquire));
   rings_.fetch_add(1, std::memory_order_release);
 }
 
@@ -41,13 +41,15 @@ void Mailbox::open(const std::function<void(const Work&)>& run) {
   }
   for (const Work& work : taken) run(work);
   taken.clear();
-  if (expecting_) lookOut();
-  sameTurn_ = rungAgain();
+  const auto now = Clock::now();
+  const bool turnOver = now - turnStart_ > kTurn;
+  // A run asks faster than this returns to the loop: only another bell gives others their turn.
+  if (turnOver) bell_.store(1 - bell_.load(std::memory_order_relaxed), std::memory_order_release);
+  if (expecting_ && !turnOver) lookOut(now);
+  sameTurn_ = !turnOver && rungAgain();
 }
 
-void Mailbox::lookOut() const {
-  const auto start = Clock::now();
-  if (start - turnStart_ > kTurn) return;
+void Mailbox::lookOut(Clock::time_point start) const {
   while (!rungAgain() && !poster_.isMine() && Clock::now() - start < kLookOut) pauseCpu();
 }
 

@@ -18,9 +18,9 @@ class Mailbox {
  public:
   using Work = std::function<void()>;
 
-  // Every call of `ring`, from any thread, has to bring about one call of `open`: without a turn of
-  // the loop where it rings before `open` has returned.
-  explicit Mailbox(std::function<void()> ring) : ring_(std::move(ring)) {}
+  // Every call of `ring`, from any thread, has to bring about one call of `open`. Of two bells, the
+  // one that `open` was called for may call it again without a turn of the loop, the other not.
+  explicit Mailbox(std::function<void(int bell)> ring) : ring_(std::move(ring)) {}
 
   // From any thread. Forgets the work once closed.
   void post(Work work);
@@ -35,13 +35,14 @@ class Mailbox {
   using Clock = std::chrono::steady_clock;
 
   bool rungAgain() const { return rings_.load(std::memory_order_acquire) > opened_; }
-  void lookOut() const;
+  void lookOut(Clock::time_point start) const;
 
-  const std::function<void()> ring_;
+  const std::function<void(int)> ring_;
   std::mutex mutex_;
   std::vector<Work> posted_;  // guarded by mutex_
   bool closed_ = false;       // guarded by mutex_
   std::atomic<int64_t> rings_{0};
+  std::atomic<int> bell_{0};
   LastCore poster_;
   // The loop's thread: how many rings were followed, and since when without a turn of the loop.
   int64_t opened_ = 0;

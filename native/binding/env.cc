@@ -9,17 +9,19 @@
 namespace gemlens::binding {
 
 Environment::Environment(napi_env env)
-    : env_(env),
-      handles_(env),
-      mailbox_([this] { napi_call_threadsafe_function(bridge_, nullptr, napi_tsfn_nonblocking); }) {
+    : env_(env), handles_(env), mailbox_([this](int bell) {
+        napi_call_threadsafe_function(bridges_[bell], nullptr, napi_tsfn_nonblocking);
+      }) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "gemlens", NAPI_AUTO_LENGTH, &name);
-  const napi_status status = napi_create_threadsafe_function(
-      env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::drain, &bridge_);
-  if (status != napi_ok)
-    throw Error(code::kInternal, "the environment takes no thread-safe function");
-  napi_unref_threadsafe_function(env, bridge_);
-  // Added after the thread-safe function's own hook, so it runs before: the executor threads end
+  for (auto& bridge : bridges_) {
+    const napi_status status = napi_create_threadsafe_function(
+        env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::drain, &bridge);
+    if (status != napi_ok)
+      throw Error(code::kInternal, "the environment takes no thread-safe function");
+    napi_unref_threadsafe_function(env, bridge);
+  }
+  // Added after the thread-safe functions' own hooks, so it runs before: the executor threads end
   // while they can still be told to. Without it a terminated worker would never exit.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
@@ -35,7 +37,7 @@ void Environment::shutDown() {
   for (auto& [name, executor] : executors_) executor->stop();
   executors_.clear();
   hookCalls_.clear();
-  napi_release_threadsafe_function(bridge_, napi_tsfn_abort);
+  for (const auto bridge : bridges_) napi_release_threadsafe_function(bridge, napi_tsfn_abort);
 }
 
 Executor& Environment::executor(c10::Device device) {
@@ -65,11 +67,11 @@ void Environment::drain(napi_env env, napi_value, void* context, void*) {
 }
 
 void Environment::taskStarted() {
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, bridge_);
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, bridges_[0]);
 }
 
 void Environment::taskEnded() {
-  if (--pending_ == 0) napi_unref_threadsafe_function(env_, bridge_);
+  if (--pending_ == 0) napi_unref_threadsafe_function(env_, bridges_[0]);
 }
 
 void Environment::dropCancelled() {

@@ -65,7 +65,7 @@ class Environment {
 
   napi_env env_;
   HandleTable handles_;
-  napi_threadsafe_function bridge_ = nullptr;
+  napi_threadsafe_function bridges_[2] = {};  // one for each bell of the mailbox
   Mailbox mailbox_;
   bool closing_ = false;
   int64_t pending_ = 0;

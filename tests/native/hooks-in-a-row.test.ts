@@ -39,14 +39,20 @@ test("timers and immediates go on during thousands of them", async () => {
   let immediates = 0;
   let ticks = 0;
   let called = 0;
+  let lastTurn = 0;
+  let longest = 0;
   let running = true;
   const interval = setInterval(() => ticks++, 1);
   const turns = (async () => {
-    for (; running; immediates++) await turn();
+    for (; running; immediates++) {
+      await turn();
+      lastTurn = called;
+    }
   })();
   // Fewer than Node hands over in one go by itself, and long enough for many turns.
   const fn = () => {
     called++;
+    longest = Math.max(longest, called - lastTurn);
     spend(30);
   };
   using out = await model.forward(prompt, { hooks: inARow(900, fn) });
@@ -56,6 +62,8 @@ test("timers and immediates go on during thousands of them", async () => {
   await turns;
   expect(out.allClose(plain)).toBe(true);
   expect(called).toBe(900);
+  // About 33 of them fit between two turns of the loop.
+  expect(longest).toBeLessThan(300);
   expect(seen.immediates).toBeGreaterThan(5);
   expect(seen.ticks).toBeGreaterThan(2);
 });

@@ -44,7 +44,7 @@ class Loop {
   std::mutex mutex_;
   std::condition_variable changed_;
   int rings_ = 0;  // guarded by mutex_
-  Mailbox mailbox_{[this] {
+  Mailbox mailbox_{[this](int) {
     std::lock_guard lock(mutex_);
     ++rings_;
     changed_.notify_one();
