@@ -1,4 +1,4 @@
-// The executor and the hook rendezvous under ThreadSanitizer, without Node: node scripts/test-threads.mjs [seed [tasks]]
+// The executor, the mailbox and the hook rendezvous under ThreadSanitizer, without Node: node scripts/test-threads.mjs [seed [tasks]]
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +11,7 @@ const binary = join(folder, "stress");
 const sources = [
   "tests/native/threads/stress.cc",
   "native/base/executor.cc",
+  "native/base/mailbox.cc",
   "native/base/error.cc",
 ];
 const flags = ["-std=c++20", "-O1", "-g", "-fsanitize=thread", "-pthread", "-Inative"];

@@ -79,6 +79,10 @@ export class JsHooks {
     this.#ended = true;
   }
 
+  #inScope(scope: Scope, fn: HookFunction, act: Tensor, info: HookPointInfo): unknown {
+    return this.#context.runInAsyncScope(runInScope, undefined, scope, fn, act, info);
+  }
+
   #visit(
     index: number,
     handle: TensorHandle,
@@ -96,9 +100,7 @@ export class JsHooks {
     let result: unknown;
     let later: boolean;
     try {
-      result = this.#context.runInAsyncScope(() =>
-        runInScope(visit.scope, () => hook.fn(act, info)),
-      );
+      result = this.#inScope(visit.scope, hook.fn, act, info);
       later = isThenable(result); // reads `then`, which may be a getter that throws
     } catch (error) {
       return this.#fail(visit, error);
@@ -116,15 +118,8 @@ export class JsHooks {
     const { act, handle, scope, hook } = visit;
     try {
       const answer = answerOf(hook.point.name, act, result);
-      // What outlives the hook must not see the run change the activation, nor change it.
-      const outliving = new Set<unknown>(scope.kept);
-      if (answer !== null) outliving.add(result);
-      call("hook", (addon) => {
-        for (const item of outliving) {
-          if (!isTensor(item) || item.isDisposed || item === act) continue;
-          addon.tensorUnshare(handleOf(item, "hook"), handle);
-        }
-      });
+      if (scope.kept !== undefined) for (const item of scope.kept) unshare(item, act, handle);
+      if (answer !== null) unshare(result, act, handle);
       endLoan(act, handle);
       closeScope(scope, result);
       return answer;
@@ -154,6 +149,12 @@ export class JsHooks {
       this.#settle(visit, callId, false);
     }
   }
+}
+
+/** What outlives the hook must not see the run change the activation, nor change it. */
+function unshare(item: unknown, act: Tensor, handle: TensorHandle): void {
+  if (!isTensor(item) || item.isDisposed || item === act) return;
+  call("hook", (addon) => addon.tensorUnshare(handleOf(item, "hook"), handle));
 }
 
 function textOf(thrown: unknown): string {

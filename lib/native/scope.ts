@@ -8,9 +8,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 export interface Scope {
   /** The hook call that this scope belongs to; 0 for `tidy`. */
   readonly callId: number;
-  readonly created: Set<Disposable>;
+  /** Made when there is something in it, as most hooks create and keep nothing. */
+  created: Set<Disposable> | undefined;
   /** What was kept while a hook ran: it may share memory with what was lent to that hook. */
-  readonly kept: Set<Disposable>;
+  kept: Set<Disposable> | undefined;
   readonly parent: Scope | undefined;
   closed: boolean;
 }
@@ -45,7 +46,7 @@ export function own(item: Disposable): void {
 /** Takes `item` out of its scope: because it was disposed, kept, or became part of a container. */
 export function disown(item: Disposable): void {
   if (open === 0) return;
-  owners.get(item)?.created.delete(item);
+  owners.get(item)?.created?.delete(item);
   owners.delete(item);
 }
 
@@ -53,19 +54,25 @@ export function disown(item: Disposable): void {
 export function keepBeyond(item: Disposable): void {
   disown(item);
   for (let scope = currentScope(); scope !== undefined; scope = scope.parent) {
-    if (scope.callId !== 0 && !scope.closed) scope.kept.add(item);
+    if (scope.callId === 0 || scope.closed) continue;
+    scope.kept ??= new Set();
+    scope.kept.add(item);
   }
 }
 
 /** Opens a scope inside `parent`; `closeScope` must follow. */
 export function openScope(callId: number, parent = currentScope()): Scope {
   open++;
-  return { callId, created: new Set(), kept: new Set(), parent, closed: false };
+  return { callId, created: undefined, kept: undefined, parent, closed: false };
 }
 
 /** Runs `fn` with `scope` as its current scope, and everything that `fn` awaits. */
-export function runInScope<T>(scope: Scope, fn: () => T): T {
-  return storage.run(scope, fn);
+export function runInScope<T, Args extends unknown[]>(
+  scope: Scope,
+  fn: (...args: Args) => T,
+  ...args: Args
+): T {
+  return storage.run(scope, fn, ...args);
 }
 
 /**
@@ -75,21 +82,20 @@ export function runInScope<T>(scope: Scope, fn: () => T): T {
  */
 export function closeScope(scope: Scope, result: unknown): void {
   if (scope.closed) return;
-  const survivors = new Set<unknown>();
-  if (scope.created.size > 0) collect(result, survivors);
+  const { created } = scope;
   scope.closed = true;
+  scope.created = undefined;
+  scope.kept = undefined;
+  open--;
+  if (created === undefined || created.size === 0) return;
+  const survivors = new Set<unknown>();
+  collect(result, survivors);
   let parent = scope.parent;
   while (parent?.closed) parent = parent.parent;
-  try {
-    for (const item of scope.created) {
-      owners.delete(item);
-      if (!survivors.has(item)) item[Symbol.dispose]();
-      else if (parent !== undefined) enter(item, parent);
-    }
-  } finally {
-    scope.created.clear();
-    scope.kept.clear();
-    open--;
+  for (const item of created) {
+    owners.delete(item);
+    if (!survivors.has(item)) item[Symbol.dispose]();
+    else if (parent !== undefined) enter(item, parent);
   }
 }
 
@@ -136,6 +142,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function enter(item: Disposable, scope: Scope): void {
+  scope.created ??= new Set();
   scope.created.add(item);
   owners.set(item, scope);
 }

@@ -2,20 +2,10 @@
 
 #include <chrono>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace gemlens {
 namespace {
 
 constexpr auto kSpin = std::chrono::microseconds(50);
-
-void pauseCpu() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
 
 }  // namespace
 
@@ -68,7 +58,7 @@ void Executor::enqueue(Task task) {
 
 void Executor::dropCancelled() {
   std::vector<Task> dropped;
-  const auto drop = [&](std::deque<Task>& tasks) {
+  const auto drop = [&](auto& tasks) {
     int count = 0;
     for (auto it = tasks.begin(); it != tasks.end();) {
       if (!it->token->cancelled()) {
@@ -91,6 +81,10 @@ void Executor::dropCancelled() {
 }
 
 void Executor::wake() {
+  answerer_.note();
+  // Both sides change `asleep_`: either the waiter's change is seen here, or it sees what was set
+  // before this call. As a rule it spins, and would need the lock at this very moment.
+  if (asleep_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
   // The lock orders this with a waiter that has just looked and is about to sleep.
   { std::lock_guard lock(mutex_); }
   changed_.notify_all();
@@ -124,12 +118,14 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
       spinEnd = std::chrono::steady_clock::now() + kSpin;
       continue;
     }
-    if (std::chrono::steady_clock::now() < spinEnd) {
-      for (int i = 0; i < 32; ++i) pauseCpu();
+    if (!answerer_.isMine() && std::chrono::steady_clock::now() < spinEnd) {
+      pauseCpu();
       continue;
     }
     std::unique_lock lock(mutex_);
+    asleep_.fetch_add(1, std::memory_order_acq_rel);
     changed_.wait(lock, [&] { return done() || !wait.nested.empty(); });
+    asleep_.fetch_sub(1, std::memory_order_acq_rel);
   }
   std::lock_guard lock(mutex_);
   activeWaits_.pop_back();

@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
+#include "base/spin.h"
 
 namespace gemlens {
 
@@ -44,8 +46,9 @@ struct Task {
 struct Wait {
   int64_t id = 0;
   std::atomic<bool> answered{false};
-  // Submitted from inside this wait; guarded by the executor's mutex.
-  std::deque<Task> nested;
+  // Submitted from inside this wait; guarded by the executor's mutex. A list, as it is empty as a
+  // rule, and then it allocates nothing.
+  std::list<Task> nested;
   std::atomic<int> nestedCount{0};
 };
 
@@ -83,6 +86,8 @@ class Executor {
   std::vector<Wait*> activeWaits_;                     // guarded by mutex_; innermost last
   std::vector<std::shared_ptr<CancelToken>> running_;  // guarded by mutex_; innermost last
   bool stopping_ = false;                              // guarded by mutex_
+  LastCore answerer_;
+  std::atomic<int> asleep_{0};
   std::thread thread_;
 };
 

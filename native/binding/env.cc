@@ -8,15 +8,20 @@
 
 namespace gemlens::binding {
 
-Environment::Environment(napi_env env) : env_(env), handles_(env) {
+Environment::Environment(napi_env env)
+    : env_(env), handles_(env), mailbox_([this](int bell) {
+        napi_call_threadsafe_function(bridges_[bell], nullptr, napi_tsfn_nonblocking);
+      }) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "gemlens", NAPI_AUTO_LENGTH, &name);
-  const napi_status status = napi_create_threadsafe_function(
-      env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::drain, &bridge_);
-  if (status != napi_ok)
-    throw Error(code::kInternal, "the environment takes no thread-safe function");
-  napi_unref_threadsafe_function(env, bridge_);
-  // Added after the thread-safe function's own hook, so it runs before: the executor threads end
+  for (auto& bridge : bridges_) {
+    const napi_status status = napi_create_threadsafe_function(
+        env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, &Environment::drain, &bridge);
+    if (status != napi_ok)
+      throw Error(code::kInternal, "the environment takes no thread-safe function");
+    napi_unref_threadsafe_function(env, bridge);
+  }
+  // Added after the thread-safe functions' own hooks, so it runs before: the executor threads end
   // while they can still be told to. Without it a terminated worker would never exit.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
@@ -25,17 +30,14 @@ Environment::Environment(napi_env env) : env_(env), handles_(env) {
 Environment::~Environment() { shutDown(); }
 
 void Environment::shutDown() {
-  {
-    std::lock_guard lock(mutex_);
-    if (closing_) return;
-    closing_ = true;
-    posted_.clear();
-  }
+  if (closing_) return;
+  closing_ = true;
+  mailbox_.close();
   for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
   for (auto& [name, executor] : executors_) executor->stop();
   executors_.clear();
   hookCalls_.clear();
-  napi_release_threadsafe_function(bridge_, napi_tsfn_abort);
+  for (const auto bridge : bridges_) napi_release_threadsafe_function(bridge, napi_tsfn_abort);
 }
 
 Executor& Environment::executor(c10::Device device) {
@@ -51,39 +53,26 @@ Executor& Environment::executor(c10::Device device) {
   return *executor;
 }
 
-void Environment::post(std::function<void(napi_env)> work) {
-  {
-    std::lock_guard lock(mutex_);
-    if (closing_) return;
-    posted_.push_back(std::move(work));
-    if (posted_.size() > 1) return;  // a call is on its way already
-  }
-  napi_call_threadsafe_function(bridge_, nullptr, napi_tsfn_nonblocking);
-}
-
+// One call for each ring of the mailbox. What rings while it runs, Node hands over right after it,
+// without the event loop in between, yet in a handle scope of its own and after the ticks and
+// promise jobs of the call before.
 void Environment::drain(napi_env env, napi_value, void* context, void*) {
   if (env == nullptr) return;  // going: whoever waits has been released by shutDown
-  auto* self = static_cast<Environment*>(context);
-  std::vector<std::function<void(napi_env)>> work;
-  {
-    std::lock_guard lock(self->mutex_);
-    work.swap(self->posted_);
-  }
-  for (auto& item : work) {
+  static_cast<Environment*>(context)->mailbox_.open([](const Mailbox::Work& work) {
     try {
-      item(env);
+      work();
     } catch (...) {
       // A worker that is being terminated refuses every call: nobody is left to tell.
     }
-  }
+  });
 }
 
 void Environment::taskStarted() {
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, bridge_);
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, bridges_[0]);
 }
 
 void Environment::taskEnded() {
-  if (--pending_ == 0) napi_unref_threadsafe_function(env_, bridge_);
+  if (--pending_ == 0) napi_unref_threadsafe_function(env_, bridges_[0]);
 }
 
 void Environment::dropCancelled() {

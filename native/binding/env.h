@@ -7,12 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/executor.h"
+#include "base/mailbox.h"
 #include "binding/handles.h"
 #include "binding/napi_setup.h"
 
@@ -41,8 +41,8 @@ class Environment {
   HandleTable& handles() { return handles_; }
   Executor& executor(c10::Device device);
 
-  // From any thread: runs `work` on the JS thread, unless the environment goes first.
-  void post(std::function<void(napi_env)> work);
+  // Posted work runs on the JS thread, unless the environment goes first.
+  Mailbox& mailbox() { return mailbox_; }
 
   // JS thread. While one task is pending, the event loop stays alive.
   void taskStarted();
@@ -65,10 +65,9 @@ class Environment {
 
   napi_env env_;
   HandleTable handles_;
-  napi_threadsafe_function bridge_ = nullptr;
-  std::mutex mutex_;
-  std::vector<std::function<void(napi_env)>> posted_;  // guarded by mutex_
-  bool closing_ = false;                               // guarded by mutex_
+  napi_threadsafe_function bridges_[2] = {};  // one for each bell of the mailbox
+  Mailbox mailbox_;
+  bool closing_ = false;
   int64_t pending_ = 0;
   std::map<std::string, std::unique_ptr<Executor>> executors_;
   std::unordered_map<int64_t, std::shared_ptr<CancelToken>> tokens_;

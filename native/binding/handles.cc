@@ -51,15 +51,6 @@ void check(napi_status status, const char* what) {
 
 }  // namespace
 
-std::vector<Tensor> HandleTable::tensorsOf(const Payload& payload) {
-  if (const auto* tensor = std::get_if<Tensor>(&payload)) return {*tensor};
-  if (const auto* features = std::get_if<FeaturesPtr>(&payload)) {
-    const auto& rows = (*features)->rows;
-    return {rows.indptr, rows.indices, rows.values};
-  }
-  return {};
-}
-
 // What a model, coder or key-value cache holds besides: V8 must know that collecting it pays.
 int64_t HandleTable::ownBytes(const Payload& payload) {
   if (const auto* model = std::get_if<ModelPtr>(&payload)) return (*model)->weights().bytes();
@@ -75,20 +66,35 @@ bool HandleTable::onCpu(const Payload& payload) {
   return true;
 }
 
+// Both return the change of what is counted.
+int64_t HandleTable::holdStorage(const Tensor& tensor, bool lent) {
+  Storage& storage = storages_[key(tensor)];
+  if (storage.handles++ == 0) {
+    storage.bytes = static_cast<int64_t>(tensor.storage().nbytes());
+    storage.cpu = tensor.is_cpu();
+  }
+  if (lent || storage.counted) return 0;
+  storage.counted = true;
+  return storage.bytes;
+}
+
+int64_t HandleTable::letGoStorage(const Tensor& tensor) {
+  Storage& storage = storages_[key(tensor)];
+  if (--storage.handles > 0) return 0;
+  const int64_t change = storage.counted ? -storage.bytes : 0;
+  dropStorage(key(tensor), storage, false);
+  return change;
+}
+
 void HandleTable::account(const Payload& payload, int sign) {
   int64_t change = 0;
-  for (const Tensor& tensor : tensorsOf(payload)) {
-    Storage& storage = storages_[key(tensor)];
-    if (sign > 0) {
-      if (storage.handles++ == 0) {
-        storage.bytes = static_cast<int64_t>(tensor.storage().nbytes());
-        storage.cpu = tensor.is_cpu();
-        change += storage.bytes;
-      }
-    } else if (--storage.handles == 0) {
-      change -= storage.bytes;
-      dropStorage(key(tensor), storage, false);
-    }
+  const auto count = [&](const Tensor& tensor) {
+    change += sign > 0 ? holdStorage(tensor, false) : letGoStorage(tensor);
+  };
+  if (const auto* tensor = std::get_if<Tensor>(&payload)) count(*tensor);
+  if (const auto* features = std::get_if<FeaturesPtr>(&payload)) {
+    const auto& rows = (*features)->rows;
+    for (const Tensor* part : {&rows.indptr, &rows.indices, &rows.values}) count(*part);
   }
   // A model's bytes would raise the sweep's threshold by as much. A key-value cache is made and
   // dropped as tensors are: without its bytes dropped generations pile up.
@@ -101,30 +107,50 @@ void HandleTable::account(const Payload& payload, int sign) {
   napi_adjust_external_memory(env_, change, &total);
 }
 
-napi_value HandleTable::create(Payload payload) {
+uint32_t HandleTable::freeSlot() {
   if (liveBytes_ > sweepAtBytes_ || live_ > sweepAtCount_) sweep();
-  uint32_t index = 0;
-  if (free_.empty()) {
-    if (slots_.size() >= kMaxHandles)
-      throw Error(code::kOutOfMemory, "too many live handles (16,777,216)");
-    index = static_cast<uint32_t>(slots_.size());
-    slots_.emplace_back();
-  } else {
-    index = free_.back();
+  if (!free_.empty()) {
+    const uint32_t index = free_.back();
     free_.pop_back();
+    return index;
   }
+  if (slots_.size() >= kMaxHandles)
+    throw Error(code::kOutOfMemory, "too many live handles (16,777,216)");
+  slots_.emplace_back();
+  return static_cast<uint32_t>(slots_.size() - 1);
+}
+
+napi_value HandleTable::occupy(Payload payload, bool watched) {
+  const uint32_t index = freeSlot();
   Slot& slot = slots_[index];
   napi_value external = nullptr;
   check(napi_create_external(env_, encode(payload.index(), slot.generation, index), nullptr,
                              nullptr, &external),
         "handle");
-  check(napi_create_reference(env_, external, 0, &slot.weak), "handle");
+  if (watched) check(napi_create_reference(env_, external, 0, &slot.weak), "handle");
   slot.used = true;
   slot.frozen = false;
   slot.payload = std::move(payload);
-  account(slot.payload, 1);
   ++live_;
   return external;
+}
+
+napi_value HandleTable::create(Payload payload) {
+  const napi_value handle = occupy(payload, /*watched=*/true);
+  account(payload, 1);
+  return handle;
+}
+
+napi_value HandleTable::lend(const Tensor& tensor) {
+  const napi_value handle = occupy(tensor, /*watched=*/false);
+  holdStorage(tensor, /*lent=*/true);
+  return handle;
+}
+
+void HandleTable::watch(napi_value handle) {
+  size_t kind = 0;
+  Slot* slot = find(handle, &kind);
+  if (slot != nullptr && slot->weak == nullptr) napi_create_reference(env_, handle, 0, &slot->weak);
 }
 
 Slot* HandleTable::find(napi_value handle, size_t* kind) {

@@ -33,7 +33,7 @@ struct Slot {
   uint32_t generation = 0;
   bool used = false;
   bool frozen = false;      // in-place operations are refused
-  napi_ref weak = nullptr;  // to the External
+  napi_ref weak = nullptr;  // to the External; null for what is lent
 };
 
 struct MemoryUse {
@@ -50,6 +50,11 @@ class HandleTable {
   ~HandleTable() = default;
 
   napi_value create(Payload payload);
+  // The handle of what a hook is lent, which `dispose` takes back when the hook ends. Its memory is
+  // the run's, so V8 is not told of it, and it is not watched: both cost more than the handle.
+  napi_value lend(const Tensor& tensor);
+  // A loan whose end is uncertain: from now on it also ends with the handle.
+  void watch(napi_value handle);
 
   // Throw ARGUMENT (not such a handle) or DISPOSED.
   const Tensor& tensor(napi_value handle) { return std::get<Tensor>(slot(handle, 0).payload); }
@@ -86,18 +91,23 @@ class HandleTable {
   struct Storage {
     int64_t handles = 0;
     int64_t bytes = 0;
+    bool counted = false;  // in liveBytes_ and by V8; not what is only lent
     bool cpu = true;
     napi_ref buffer = nullptr;  // weak, to the ArrayBuffer
   };
   static const void* key(const Tensor& tensor) { return tensor.storage().unsafeGetStorageImpl(); }
-  static std::vector<Tensor> tensorsOf(const Payload& payload);
   static int64_t ownBytes(const Payload& payload);
   static bool onCpu(const Payload& payload);
 
+  uint32_t freeSlot();
+  napi_value occupy(Payload payload, bool watched);
   Slot& slot(napi_value handle, size_t kind);
   Slot* find(napi_value handle, size_t* kind);
   void release(uint32_t index);
+  // V8 must know what collecting a handle would free.
   void account(const Payload& payload, int sign);
+  int64_t holdStorage(const Tensor& tensor, bool lent);
+  int64_t letGoStorage(const Tensor& tensor);
   void dropStorage(const void* key, Storage& storage, bool detach);
   // Null where the runtime allows no buffers over native memory.
   napi_value arrayBuffer(const Tensor& tensor);

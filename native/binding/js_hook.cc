@@ -45,12 +45,13 @@ void callHook(Environment& environment, const HookTarget& target,
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
   napi_value result = nullptr;
+  napi_value lent = nullptr;
   napi_status status = napi_generic_failure;
   try {
     napi_value global = nullptr;
     napi_get_global(env, &global);
-    const napi_value arguments[] = {toJs(env, static_cast<double>(index)),
-                                    environment.handles().create(activation),
+    lent = environment.handles().lend(activation);
+    const napi_value arguments[] = {toJs(env, static_cast<double>(index)), lent,
                                     toJs(env, static_cast<double>(call->wait.id)),
                                     toJs(env, static_cast<double>(position.step)),
                                     toJs(env, static_cast<double>(position.positionOffset))};
@@ -65,11 +66,17 @@ void callHook(Environment& environment, const HookTarget& target,
     if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
       napi_get_and_clear_last_exception(env, &ignored);
     }
+    if (lent != nullptr) environment.handles().watch(lent);
     call->outcome = Outcome::Failed;
     answer(environment, *call);
     return;
   }
-  if (!readAnswer(environment, result, *call)) answer(environment, *call);
+  if (readAnswer(environment, result, *call)) {
+    environment.handles().watch(lent);
+    return;
+  }
+  answer(environment, *call);
+  environment.mailbox().expectPost();
 }
 
 }  // namespace
@@ -112,7 +119,7 @@ Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
   call->parentCall = target_->parentCall;
   call->uses = target_->uses;
   target_->executor->await(call->wait, token_, [&] {
-    target_->environment->post([target = target_, call, index = index_, x, position](napi_env) {
+    target_->environment->mailbox().post([target = target_, call, index = index_, x, position] {
       callHook(*target->environment, *target, call, index, x, position);
     });
   });
@@ -120,8 +127,8 @@ Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
     // The hook may go on for long, but no run waits for it any more.
     call->abandoned.store(true, std::memory_order_release);
     Environment* environment = target_->environment;
-    environment->post(
-        [environment, id = call->wait.id](napi_env) { environment->hookCalls().erase(id); });
+    environment->mailbox().post(
+        [environment, id = call->wait.id] { environment->hookCalls().erase(id); });
   }
   token_.check();
   if (call->outcome == Outcome::Failed) {

@@ -13,7 +13,8 @@ struct Pending {
   std::exception_ptr error;
 };
 
-void settle(Environment& environment, napi_env env, Pending& pending) {
+void settle(Environment& environment, Pending& pending) {
+  napi_env env = environment.env();
   for (const Tensor& tensor : pending.options.uses) environment.handles().removeUser(tensor);
   if (pending.context.task != 0) environment.tokens().erase(pending.context.task);
   napi_value value = nullptr;
@@ -72,7 +73,7 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     }
     // Released here: tearing down a model is the executor's work as a rule, not the JS thread's.
     pending->work = nullptr;
-    environment.post([pending, &environment](napi_env env) { settle(environment, env, *pending); });
+    environment.mailbox().post([pending, &environment] { settle(environment, *pending); });
   };
   executor.submit(std::move(task));
   return promise;

@@ -1,4 +1,4 @@
-// The executor and the hook rendezvous without Node, for ThreadSanitizer: one thread plays
+// The executor, the mailbox and the hook rendezvous without Node, for ThreadSanitizer: one thread plays
 // JavaScript's (it submits, answers hooks at once or later, submits from inside them, aborts), the
 // executor runs. Prints the seed, which repeats the choices; exits 1 where a task was lost.
 #include <algorithm>
@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,39 +14,41 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/mailbox.h"
 
 namespace {
 
 using gemlens::CancelToken;
 using gemlens::Executor;
+using gemlens::Mailbox;
 using gemlens::Wait;
 
-// What crosses to the JavaScript thread, as Environment::post does it.
-class Mailbox {
+// The JavaScript thread's event loop: opens the mailbox once for every ring.
+class Loop {
  public:
-  void post(std::function<void()> work) {
-    std::lock_guard lock(mutex_);
-    work_.push_back(std::move(work));
-    changed_.notify_one();
-  }
+  void post(Mailbox::Work work) { mailbox_.post(std::move(work)); }
+  void expectPost() { mailbox_.expectPost(); }
   // False when nothing came in time.
   bool runOne() {
-    std::function<void()> work;
     {
       std::unique_lock lock(mutex_);
-      if (!changed_.wait_for(lock, std::chrono::milliseconds(2), [&] { return !work_.empty(); }))
+      if (!changed_.wait_for(lock, std::chrono::milliseconds(2), [&] { return rings_ > 0; }))
         return false;
-      work = std::move(work_.front());
-      work_.pop_front();
+      --rings_;
     }
-    work();
+    mailbox_.open([](const Mailbox::Work& work) { work(); });
     return true;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> work_;
+  int rings_ = 0;  // guarded by mutex_
+  Mailbox mailbox_{[this](int) {
+    std::lock_guard lock(mutex_);
+    ++rings_;
+    changed_.notify_one();
+  }};
 };
 
 struct HookCall {
@@ -73,7 +74,7 @@ class Script {
   int draw(int below) { return static_cast<int>(random_() % static_cast<unsigned>(below)); }
 
   void step() {
-    if (mailbox_.runOne()) return;
+    if (loop_.runOne()) return;
     // Everybody waits: the hooks that were put off are answered.
     while (!later_.empty()) answer(draw(static_cast<int>(later_.size())));
   }
@@ -88,7 +89,7 @@ class Script {
     task.run = [this, token, hookCount, depth] {
       for (int i = 0; i < hookCount && !token->cancelled(); ++i) askHook(*token, depth);
       const bool aborted = token->cancelled();
-      mailbox_.post([this, token, aborted] {
+      loop_.post([this, token, aborted] {
         ++settled_;
         --open_;
         aborted_ += aborted ? 1 : 0;
@@ -107,7 +108,7 @@ class Script {
     auto call = std::make_shared<HookCall>();
     call->wait.id = ++lastCall_;
     executor_.await(call->wait, token, [&] {
-      mailbox_.post([this, call, depth] { onHook(call, depth); });
+      loop_.post([this, call, depth] { onHook(call, depth); });
     });
   }
 
@@ -118,6 +119,7 @@ class Script {
       later_.push_back(call);
     } else {
       settle(*call);
+      loop_.expectPost();
     }
     if (!later_.empty() && draw(2) == 0) answer(draw(static_cast<int>(later_.size())));
   }
@@ -140,7 +142,7 @@ class Script {
   }
 
   std::mt19937 random_;
-  Mailbox mailbox_;
+  Loop loop_;
   std::atomic<int64_t> lastCall_{0};
   std::vector<std::shared_ptr<HookCall>> later_;
   std::vector<std::shared_ptr<CancelToken>> live_;

@@ -1,0 +1,56 @@
+#include "base/mailbox.h"
+
+#include <utility>
+
+namespace gemlens {
+namespace {
+
+constexpr auto kLookOut = std::chrono::microseconds(12);
+// After so long the loop gets its turn, for timers and I/O, whatever a run asks.
+constexpr auto kTurn = std::chrono::milliseconds(1);
+
+}  // namespace
+
+void Mailbox::post(Work work) {
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    posted_.push_back(std::move(work));
+    if (posted_.size() > 1) return;  // a call of `open` is on its way already
+  }
+  poster_.note();
+  ring_(bell_.load(std::memory_order_acquire));
+  rings_.fetch_add(1, std::memory_order_release);
+}
+
+void Mailbox::close() {
+  std::vector<Work> forgotten;
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  forgotten.swap(posted_);
+}
+
+void Mailbox::open(const std::function<void(const Work&)>& run) {
+  ++opened_;
+  if (!sameTurn_) turnStart_ = Clock::now();
+  expecting_ = false;
+  std::vector<Work> taken;
+  {
+    std::lock_guard lock(mutex_);
+    taken.swap(posted_);
+  }
+  for (const Work& work : taken) run(work);
+  taken.clear();
+  const auto now = Clock::now();
+  const bool turnOver = now - turnStart_ > kTurn;
+  // A run asks faster than this returns to the loop: only another bell gives others their turn.
+  if (turnOver) bell_.store(1 - bell_.load(std::memory_order_relaxed), std::memory_order_release);
+  if (expecting_ && !turnOver) lookOut(now);
+  sameTurn_ = !turnOver && rungAgain();
+}
+
+void Mailbox::lookOut(Clock::time_point start) const {
+  while (!rungAgain() && !poster_.isMine() && Clock::now() - start < kLookOut) pauseCpu();
+}
+
+}  // namespace gemlens
