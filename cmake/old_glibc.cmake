@@ -1,0 +1,51 @@
+# Artefacts for glibc 2.28 and gcc 8's libstdc++ from a newer system (GEMLENS_OLD_GLIBC, x86-64).
+# A linker binds each symbol to its newest version, and some have moved since 2.28. Two remedies:
+# - from another library (dlopen was in libdl): the linker is shown a small library first that looks as
+#   the old one did, so that the result names what it would name if linked on the old system;
+# - within its library (log): native/old_glibc.c forwards to the old version.
+# Newer systems still serve all of it. `npm run prebuild` refuses an artefact that uses a newer symbol:
+# that symbol belongs here.
+set(old_glibc_stubs)
+
+function(gemlens_old_library soname version)
+  set(stub ${CMAKE_BINARY_DIR}/old-glibc/${soname})
+  set(source "")
+  set(map "${version} { global:")
+  foreach(symbol ${ARGN})
+    string(APPEND source ".globl ${symbol}\n.type ${symbol},@function\n${symbol}: ret\n")
+    string(APPEND map " ${symbol};")
+  endforeach()
+  file(CONFIGURE OUTPUT ${stub}.s CONTENT "${source}" @ONLY)
+  file(CONFIGURE OUTPUT ${stub}.map CONTENT "${map} };\n" @ONLY)
+  add_custom_command(
+    OUTPUT ${stub}
+    COMMAND ${CMAKE_C_COMPILER} -shared -nostdlib -Wl,-soname,${soname}
+      -Wl,--version-script,${stub}.map ${stub}.s -o ${stub}
+    DEPENDS ${stub}.s ${stub}.map VERBATIM)
+  set(old_glibc_stubs ${old_glibc_stubs} ${stub} PARENT_SCOPE)
+endfunction()
+
+gemlens_old_library(libdl.so.2 GLIBC_2.2.5 dlopen dlsym dlerror dlclose dladdr)
+gemlens_old_library(libpthread.so.0 GLIBC_2.2.5
+  pthread_once pthread_create pthread_join pthread_detach pthread_key_create pthread_key_delete
+  pthread_getspecific pthread_setspecific pthread_mutex_trylock pthread_mutexattr_init
+  pthread_mutexattr_settype pthread_mutexattr_destroy pthread_rwlock_rdlock pthread_rwlock_wrlock
+  pthread_rwlock_unlock sem_init sem_destroy sem_post sem_wait sem_timedwait sem_trywait)
+gemlens_old_library(librt.so.1 GLIBC_2.2.5 shm_open shm_unlink)
+add_custom_target(old_glibc DEPENDS ${old_glibc_stubs})
+
+# Called last for a target: an archive's symbols are only looked up in what stands after it.
+function(gemlens_bind_old_symbols target)
+  add_dependencies(${target} old_glibc)
+  target_link_libraries(${target} PRIVATE
+    -Wl,--push-state,--as-needed ${old_glibc_stubs} -Wl,--pop-state)
+  if(ARGN)
+    target_sources(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
+gemlens_bind_old_symbols(loader)
+gemlens_bind_old_symbols(core native/old_glibc.c)
+if(TARGET cuda_plugin)
+  gemlens_bind_old_symbols(cuda_plugin)
+endif()
