@@ -34,11 +34,13 @@ gemlens_old_library(libpthread.so.0 GLIBC_2.2.5
 gemlens_old_library(librt.so.1 GLIBC_2.2.5 shm_open shm_unlink)
 add_custom_target(old_glibc DEPENDS ${old_glibc_stubs})
 
-# Called last for a target: an archive's symbols are only looked up in what stands after it.
+# Called last for a target: an archive's symbols are only looked up in what stands after it. The paths
+# go to the linker as one flag: of a path by itself CMake would make -ldl, which finds the new one.
 function(gemlens_bind_old_symbols target)
+  list(JOIN old_glibc_stubs "," stubs)
+  target_link_libraries(${target} PRIVATE -Wl,--push-state,--as-needed,${stubs},--pop-state)
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${old_glibc_stubs})
   add_dependencies(${target} old_glibc)
-  target_link_libraries(${target} PRIVATE
-    -Wl,--push-state,--as-needed ${old_glibc_stubs} -Wl,--pop-state)
   if(ARGN)
     target_sources(${target} PRIVATE ${ARGN})
   endif()
