@@ -28,3 +28,12 @@ OLD(oldConditionWait, "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE
 HIDDEN void _ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE(void* condition, void* lock) {
   oldConditionWait(condition, lock);
 }
+
+// std::ostringstream::str() as C++20 declares it, of gcc 11; the one before does the same. Both get
+// the place for the result first.
+void* _ZNKSt7__cxx1115basic_stringbufIcSt11char_traitsIcESaIcEE3strEv(void* result,
+                                                                      const void* buffer);
+HIDDEN void* _ZNKRSt7__cxx1115basic_stringbufIcSt11char_traitsIcESaIcEE3strEv(void* result,
+                                                                              const void* buffer) {
+  return _ZNKSt7__cxx1115basic_stringbufIcSt11char_traitsIcESaIcEE3strEv(result, buffer);
+}

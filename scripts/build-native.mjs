@@ -92,7 +92,8 @@ export async function buildNative(args = []) {
     LIBTORCH: found.dir,
     GEMLENS_OUT: out,
     GEMLENS_NODE: process.execPath,
-    GEMLENS_NVCC: chooseNvcc(options, found.cuda),
+    // Not the empty string: cmake-js does not pass that on, and the tree would keep its last one.
+    GEMLENS_NVCC: chooseNvcc(options, found.cuda) || "OFF",
     GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
     GEMLENS_OLD_GLIBC: options["old-glibc"] ? "ON" : "OFF",
   };
