@@ -92,7 +92,7 @@ async function missing(context) {
   ended(result, 1, "demo without libtorch");
   said(result, "NATIVE_LOAD");
   said(result, "npx gemlens setup");
-  const code = `import("gemlens").then(async ({ Tensor }) => Tensor.from([1])).catch((e) => console.log(e.code))`;
+  const code = `import("gemlens").then((it) => it.memory()).catch((e) => console.log(e.code))`;
   const library = await run("node", ["-e", code], { cwd: place.at("app"), env: place.env });
   said(library, /^NATIVE_LOAD\n/, "the library");
   return "NATIVE_LOAD names `npx gemlens setup`";
