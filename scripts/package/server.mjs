@@ -1,6 +1,7 @@
 // A local server of one file, with ranges, that can be told to misbehave.
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * @param {string} file
@@ -38,7 +39,8 @@ export async function serve(file, behaviour = {}) {
         await resumed;
       }
       if (response.destroyed) return;
-      if (!response.write(chunk)) await drained(response);
+      response.write(chunk);
+      while (response.writableNeedDrain && !response.destroyed) await sleep(2);
       at += chunk.length;
       state.sent += chunk.length;
       if (at - start >= (behaviour.cutAfter ?? Number.POSITIVE_INFINITY)) {
@@ -60,11 +62,4 @@ export async function serve(file, behaviour = {}) {
   };
   const url = `http://127.0.0.1:${server.address().port}/libtorch.zip`;
   return { url, state, size, paused, resume, close };
-}
-
-function drained(response) {
-  return new Promise((resolve) => {
-    response.once("drain", resolve);
-    response.once("close", resolve);
-  });
 }

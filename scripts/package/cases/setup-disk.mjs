@@ -1,6 +1,6 @@
 // `gemlens setup` on disks that are too small, on file systems of their own.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, statfsSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
 import { serve } from "../server.mjs";
@@ -24,11 +24,22 @@ async function onDisk(context, name, options, body) {
   }
 }
 
+/** Takes all that is left; returns what gives it back. */
 function fill(folder) {
-  const { bavail, bsize } = statfsSync(folder);
   const path = join(folder, "filler");
-  const run = spawnSync("fallocate", ["-l", `${bavail * bsize}`, path], { encoding: "utf8" });
-  isTrue(run.status === 0, `fallocate: ${run.stderr}`);
+  const file = openSync(path, "w");
+  for (const size of [1 << 20, 4096, 1]) {
+    const zeros = Buffer.alloc(size);
+    for (;;) {
+      try {
+        if (writeSync(file, zeros) < size) break;
+      } catch (error) {
+        isTrue(error.code === "ENOSPC", error.message);
+        break;
+      }
+    }
+  }
+  closeSync(file);
   return () => rmSync(path);
 }
 

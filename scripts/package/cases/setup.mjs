@@ -175,6 +175,7 @@ async function damaged(context) {
   const demo = await setup.gemlens("demo");
   ended(demo, 1, "demo with a cut library");
   said(demo, "NATIVE_LOAD");
+  said(demo, "lib/libtorch_cpu.so is cut short");
   said(demo, "npx gemlens setup");
   ended(await again(), 0, "a cut library");
   await works(setup, "a cut library");
