@@ -13,7 +13,7 @@ import { installCases } from "./package/cases/install.mjs";
 import { setupCases } from "./package/cases/setup.mjs";
 import { diskCases } from "./package/cases/setup-disk.mjs";
 import { ended } from "./package/expect.mjs";
-import { makePlace, removePlaces } from "./package/place.mjs";
+import { cleanUp, makePlace, removePlaces } from "./package/place.mjs";
 import { install, pack } from "./package/tarball.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -58,6 +58,8 @@ async function runCase(name, context) {
   } catch (error) {
     console.log(`FAIL  ${name} (${seconds()}): ${error.message}`);
     return "failed";
+  } finally {
+    cleanUp();
   }
 }
 

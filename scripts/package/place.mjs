@@ -32,8 +32,10 @@ if importlib.util.find_spec("torch") is None: print(sys.executable)`;
   throw new Error("no Python on PATH has pip and no torch");
 }
 
-/** Every place made so far; `removePlaces` removes them. */
+// What a case that failed may leave behind.
 const places = [];
+const children = new Set();
+const servers = new Set();
 
 /** @returns {{ root: string, home: string, env: Record<string, string>, at: (...names) => string }} */
 export function makePlace({ python = true, compiler = false } = {}) {
@@ -62,13 +64,27 @@ export function makePlace({ python = true, compiler = false } = {}) {
   return { root, home: at("home"), env, at };
 }
 
+/** After each case: ends what still runs and closes the servers. */
+export function cleanUp() {
+  for (const child of children) child.kill("SIGKILL");
+  for (const close of servers) close();
+}
+
 export function removePlaces() {
+  cleanUp();
   for (const root of places.splice(0)) rmSync(root, { recursive: true, force: true });
+}
+
+/** Remembers how to close a server. */
+export function closeLater(close) {
+  servers.add(close);
 }
 
 /** Starts a command; `ended` gives { status, signal, stdout, stderr, output }. */
 export function start(command, args, options) {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  children.add(child);
+  child.on("close", () => children.delete(child));
   const seen = { stdout: "", stderr: "", output: "" };
   const listeners = new Set();
   for (const name of ["stdout", "stderr"]) {

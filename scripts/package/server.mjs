@@ -2,6 +2,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { closeLater } from "./place.mjs";
 
 /**
  * @param {string} file
@@ -60,6 +61,7 @@ export async function serve(file, behaviour = {}) {
     server.closeAllConnections();
     server.close();
   };
+  closeLater(close);
   const url = `http://127.0.0.1:${server.address().port}/libtorch.zip`;
   return { url, state, size, paused, resume, close };
 }
