@@ -141,16 +141,20 @@ async function candidates(context) {
   return "passes LIBTORCH's 2.99 over, takes Python's, then the cache's; doctor lists all";
 }
 
+/** This machine's ccache, if it has one, with paths that are the same in every place. */
+function compilerCache(place) {
+  const folder = spawnSync("ccache", ["--get-config", "cache_dir"], { encoding: "utf8" }).stdout;
+  if (!folder) return {};
+  return { CCACHE_DIR: folder.trim(), CCACHE_BASEDIR: place.root, CCACHE_NOHASHDIR: "1" };
+}
+
 /** Where no core fits, it is built: by npm install, and by setup beside the cores that are there. */
 async function source(context) {
   if (spawnSync("cmake", ["--version"]).status !== 0) return { skipped: "no cmake" };
   const { torch, version } = context.libtorch;
   const minor = version.replace(/\.\d+$/, "");
   const place = makePlace({ compiler: true });
-  const compilerCache = ["CCACHE_DIR", "CCACHE_NOHASHDIR"].filter((name) => process.env[name]);
-  for (const name of compilerCache) place.env[name] = process.env[name];
-  Object.assign(place.env, { CCACHE_BASEDIR: root(place), LIBTORCH: torch });
-  place.env.CCACHE_DIR ??= join(process.env.HOME ?? "", ".cache/ccache");
+  Object.assign(place.env, compilerCache(place), { LIBTORCH: torch });
   const bare = await packWithout(context.package.path, ["prebuilds"], place);
   const start = Date.now();
   ended(await install(place, bare), 0, "npm install without prebuilds");
@@ -160,12 +164,7 @@ async function source(context) {
   const took = ((Date.now() - start) / 1000).toFixed(0);
 
   const second = makePlace({ compiler: true });
-  Object.assign(second.env, {
-    LIBTORCH: torch,
-    CCACHE_DIR: place.env.CCACHE_DIR,
-    CCACHE_BASEDIR: root(second),
-    CCACHE_NOHASHDIR: "1",
-  });
+  Object.assign(second.env, compilerCache(second), { LIBTORCH: torch });
   const core = `prebuilds/linux-x64/libgemlens_core-${minor}.so`;
   const without = await packWithout(context.package.path, [core], second);
   ended(await install(second, without), 0, "npm install without this core");
