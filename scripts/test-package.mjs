@@ -13,7 +13,7 @@ import { installCases } from "./package/cases/install.mjs";
 import { setupCases } from "./package/cases/setup.mjs";
 import { diskCases } from "./package/cases/setup-disk.mjs";
 import { ended } from "./package/expect.mjs";
-import { cleanUp, makePlace, removePlaces } from "./package/place.mjs";
+import { cleanUp, makePlace, removePlaces, run } from "./package/place.mjs";
 import { install, pack } from "./package/tarball.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -29,6 +29,8 @@ function once(make) {
 
 /** What the cases share; each part is made when the first of them asks. */
 async function makeContext(folder) {
+  // What lies in dist may be of another day.
+  ended(await run("npm", ["run", "build:ts"], { cwd: root }), 0, "npm run build:ts");
   const packed = await pack(root, folder);
   const from = (path) => import(pathToFileURL(join(root, "dist", path)).href);
   const { defaultTorchVersion } = await from("native/libtorch.js");
