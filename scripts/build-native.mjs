@@ -4,6 +4,7 @@
 //   --cuda           build the CUDA plugin too, fetching nvcc when there is none
 //   --no-cuda        never build it
 //   --sanitize       address and undefined-behaviour sanitizers in the core
+//   --old-glibc      bind to glibc 2.28's symbols, for prebuilds (cmake/old_glibc.cmake)
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -62,6 +63,7 @@ export async function buildNative(args = []) {
       cuda: { type: "boolean", default: false },
       "no-cuda": { type: "boolean", default: false },
       sanitize: { type: "boolean", default: false },
+      "old-glibc": { type: "boolean", default: false },
     },
   });
   if (!has("cmake")) {
@@ -82,7 +84,7 @@ export async function buildNative(args = []) {
   console.error(`gemlens: building against ${describeCandidate(found)}`);
 
   const generator = has("ninja") ? "Ninja" : "Unix Makefiles";
-  const suffix = options.sanitize ? "-sanitize" : "";
+  const suffix = `${options.sanitize ? "-sanitize" : ""}${options["old-glibc"] ? "-prebuild" : ""}`;
   const tree = join(root, ".cmake-build", `${found.minor}${suffix}`);
   const out = resolve(options.out);
   mkdirSync(out, { recursive: true });
@@ -90,8 +92,10 @@ export async function buildNative(args = []) {
     LIBTORCH: found.dir,
     GEMLENS_OUT: out,
     GEMLENS_NODE: process.execPath,
-    GEMLENS_NVCC: chooseNvcc(options, found.cuda),
+    // Not the empty string: cmake-js does not pass that on, and the tree would keep its last one.
+    GEMLENS_NVCC: chooseNvcc(options, found.cuda) || "OFF",
     GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
+    GEMLENS_OLD_GLIBC: options["old-glibc"] ? "ON" : "OFF",
   };
   if (staleTree(tree, generator)) rmSync(tree, { recursive: true, force: true });
   const common = [

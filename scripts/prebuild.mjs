@@ -1,46 +1,97 @@
-// prebuilds/linux-x64 from build/Release by prebuildify: the loader, every core built there so far,
-// and the CUDA plugin. Refuses artefacts that need a newer glibc than the package promises.
-//   --any-glibc    for use on this machine only
+// prebuilds/linux-x64 by prebuildify: the loader, a core for each torch minor and the CUDA plugin, from
+// any system with a compiler. They are bound to glibc 2.28's symbols; one that needs a newer symbol
+// is refused, and then prebuilds/ stays as it was.
+//   --torch 2.13,2.15   the minors; each one's libtorch is fetched unless it is in the cache folder
+//   --no-cuda           without the CUDA plugin
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { libtorchModule } from "./build-native.mjs";
+import { checkFile, floors } from "./prebuild/symbols.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const floor = "2.28";
+const staging = join(root, ".cmake-build/prebuild");
 
-function newestGlibc(file) {
-  const run = spawnSync("objdump", ["-T", file], { encoding: "utf8", maxBuffer: 1e9 });
-  if (run.status !== 0) throw new Error(`prebuild: objdump cannot read ${file}`);
-  const versions = [...run.stdout.matchAll(/GLIBC_(\d+\.\d+)/g)].map((match) => match[1]);
-  return versions.reduce((a, b) => (compare(a, b) < 0 ? b : a), "0.0");
+function parse(args, defaultVersion) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      torch: { type: "string", default: defaultVersion.replace(/\.\d+$/, "") },
+      "no-cuda": { type: "boolean", default: false },
+    },
+  });
+  const minors = values.torch.split(",");
+  const wrong = minors.find((minor) => !/^\d+\.\d+$/.test(minor));
+  if (wrong !== undefined) throw new Error(`--torch: expected minors like 2.15, got ${wrong}`);
+  return { minors, cuda: !values["no-cuda"] };
 }
 
-function compare(a, b) {
-  return a.localeCompare(b, "en", { numeric: true });
+async function libtorchFor(minor) {
+  const { fetchWithProgress } = await import(pathToFileURL(join(root, "dist/cli/setup.js")).href);
+  return fetchWithProgress({ version: `${minor}.0` });
 }
 
-function main(args) {
-  const prebuildify = join(dirname(require.resolve("prebuildify/package.json")), "bin.js");
-  const run = spawnSync(process.execPath, [prebuildify, "--napi", "--strip"], {
+function prebuildify(libtorch, cuda) {
+  const bin = join(dirname(require.resolve("prebuildify/package.json")), "bin.js");
+  const args = ["--napi", "--strip", "--name", "gemlens", "--cwd", staging];
+  const run = spawnSync(process.execPath, [bin, ...args], {
     cwd: root,
     stdio: "inherit",
-    env: { ...process.env, PREBUILD_NODE_GYP: join(root, "scripts/node-gyp.mjs") },
+    env: {
+      ...process.env,
+      PREBUILD_NODE_GYP: join(root, "scripts/prebuild/node-gyp.mjs"),
+      GEMLENS_PREBUILD: JSON.stringify({ libtorch, cuda }),
+    },
   });
-  if (run.status !== 0) return 1;
-  const folder = join(root, "prebuilds/linux-x64");
-  let tooNew = 0;
-  for (const name of readdirSync(folder)) {
-    const glibc = newestGlibc(join(folder, name));
-    const isTooNew = compare(glibc, floor) > 0;
-    if (isTooNew) tooNew += 1;
-    console.log(`${name}: needs glibc ${glibc}${isTooNew ? `, newer than ${floor}` : ""}`);
-  }
-  if (tooNew === 0 || args.includes("--any-glibc")) return 0;
-  console.error(`prebuild: build in a manylinux_2_28 image, or pass --any-glibc`);
-  return 1;
+  return run.status ?? 1;
 }
 
-process.exitCode = main(process.argv.slice(2));
+function isRefused(folder, name) {
+  const { newest, tooNew } = checkFile(join(folder, name));
+  const needs = Object.entries(newest).map(([family, version]) => `${family} ${version}`);
+  const size = `${(statSync(join(folder, name)).size / 1e6).toFixed(2)} MB`;
+  console.log(`${name}: ${size}, needs ${needs.join(", ")}: ${verdict(tooNew)}`);
+  return tooNew.length > 0;
+}
+
+function verdict(tooNew) {
+  if (tooNew.length === 0) return `glibc ${floors.GLIBC} will do`;
+  return `newer than glibc ${floors.GLIBC}'s systems have: ${tooNew.join(" ")}`;
+}
+
+async function main(args) {
+  const { defaultTorchVersion } = await libtorchModule();
+  const { minors, cuda } = parse(args, defaultTorchVersion);
+  const libtorch = [];
+  for (const minor of minors) libtorch.push(await libtorchFor(minor));
+
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging, { recursive: true });
+  if (prebuildify(libtorch, cuda) !== 0) return 1;
+
+  const built = join(staging, "prebuilds/linux-x64");
+  const refused = readdirSync(built).filter((name) => isRefused(built, name));
+  if (refused.length > 0) {
+    console.error("prebuild: refused. A symbol with an older version belongs in old_glibc.cmake");
+    return 1;
+  }
+  const target = join(root, "prebuilds/linux-x64");
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(dirname(target), { recursive: true });
+  renameSync(built, target);
+  return 0;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error) => {
+    console.error(`prebuild: ${error.message}`);
+    process.exitCode = 1;
+  },
+);

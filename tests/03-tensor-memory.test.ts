@@ -12,12 +12,13 @@ import {
   tidy,
   zeros,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure } from "./support/compare.js";
 
 const onCpu = device === "cpu";
 let before: ReturnType<typeof memory>;
-beforeEach(() => {
-  before = memory();
+beforeEach(async () => {
+  before = await settledMemory();
 });
 const live = () => memory().tensors - before.tensors;
 

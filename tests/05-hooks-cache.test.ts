@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HookedTransformer, hook, memory, SAE, tidy } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, expectClose, failure, relativeError } from "./support/compare.js";
 import { fixture, goldensOf, hookGoldens, ids, rowsOf } from "./support/fixtures.js";
 import { need } from "./support/safetensors.js";
@@ -101,7 +102,7 @@ describe("runWithCache", () => {
   });
 
   it("owns what it holds", async () => {
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     const run = await model.runWithCache(tokens, { names: ["hook_embed", "blocks.0.attn.hook_q"] });
     const embed = run.cache.get("hook_embed");
     run.dispose();

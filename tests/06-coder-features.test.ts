@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { memory, SAE, type Tensor, tidy } from "../lib/index.js";
 import { upload } from "./support/coders.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture, goldensOf, hookGoldens } from "./support/fixtures.js";
 import { need } from "./support/safetensors.js";
@@ -176,7 +177,7 @@ describe("features", () => {
   });
 
   it("live as long as the tidy around them, unless kept or returned", async () => {
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     const [kept, returned] = await tidy(async () => {
       const first = (await sae.encode(x)).keep();
       await sae.encode(x);

@@ -12,6 +12,7 @@ import {
   type Tensor,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
@@ -170,7 +171,7 @@ describe("recorded tokens", () => {
   it("own what they have: it outlives the loop, and goes with them", async () => {
     const record = { ...all, features: [sae] };
     for (const input of [prompt, rows]) {
-      const before = memory().handles;
+      const before = (await settledMemory()).handles;
       const tokens = await collect(model.generate(input, { ...greedy, record }));
       const count = Array.isArray(input[0]) ? 2 : 1;
       expect(memory().handles).toBe(before + 3 * 14 * count);
@@ -184,7 +185,7 @@ describe("recorded tokens", () => {
 
   it("that were not handed out are freed when the loop is left or fails", async () => {
     const record = { ...all, features: [sae] };
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     for await (const token of model.generate(rows, { ...greedy, record })) {
       token.dispose();
       if (token.step === 2) break;
@@ -221,7 +222,7 @@ describe("recorded tokens", () => {
 
   it("are freed by text, and by tidy unless kept", async () => {
     const record = { ...all, features: [sae] };
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     // Without a tokenizer there is no text, and still nothing is left.
     await failure(() => model.generate(rows, { ...greedy, record }).texts());
     expect(memory().handles).toBeLessThanOrEqual(before);

@@ -6,6 +6,7 @@ import {
   hook,
   memory,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture, goldensOf, ids, rowsOf } from "./support/fixtures.js";
 import { need } from "./support/safetensors.js";
@@ -233,7 +234,7 @@ describe("a generation", () => {
   });
 
   it("frees its cache when it is left, ends, or fails", async () => {
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     for await (const { step } of model.generate([2, 3, 4], { stopAtEos: false })) {
       if (step === 3) break;
     }

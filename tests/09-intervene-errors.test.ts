@@ -18,6 +18,7 @@ import {
   tensor,
   zeros,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
@@ -144,7 +145,7 @@ describe("running one", () => {
     options: { interventions?: unknown; coders?: unknown; stopAtLayer?: number },
     input: unknown = prompt,
   ): Promise<void> {
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     const run = () => (model.forward as Loose)(input, options) as Promise<unknown>;
     const error = await failure(run);
     expect(error.code, error.message).toBe(code);

@@ -11,6 +11,7 @@ import {
   SAE,
   Transcoder,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 import { Oracle } from "./support/oracle.js";
@@ -216,7 +217,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
 
     test("leaves no tensor behind, also when it is stopped", async () => {
       await evaluateCoder(model, coder(), corpus);
-      const before = memory();
+      const before = await settledMemory();
       await evaluateCoder(model, coder(), corpus, { batchSize: 2 });
       await featureMeans(model, coder(), corpus);
       const stop = new AbortController();

@@ -8,6 +8,7 @@ import {
   type Tensor,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure } from "./support/compare.js";
 import { fixture, goldensOf, rowsOf } from "./support/fixtures.js";
 
@@ -120,7 +121,7 @@ describe("a metric", () => {
   });
 
   test("leaves nothing behind, whatever becomes of it", async () => {
-    const before = memory();
+    const before = await settledMemory();
     const metrics: Metric[] = [
       byHand,
       (logits) => {

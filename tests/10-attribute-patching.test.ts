@@ -9,6 +9,7 @@ import {
   patch,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 import { Oracle } from "./support/oracle.js";
@@ -110,7 +111,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     test("leaves no tensor behind", async () => {
       const over = { points: ["resid_mid", "pattern"], layers: [0] } as const;
       await run(model, { ...pair, over });
-      const before = memory();
+      const before = await settledMemory();
       await run(model, { ...pair, over });
       expect(await failure(() => run(model, { ...pair, over, metric: (l) => l }))).toBeDefined();
       expect(memory().tensors).toBe(before.tensors);

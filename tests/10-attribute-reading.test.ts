@@ -5,13 +5,13 @@ import {
   directLogitAttribution,
   HookedTransformer,
   logitLens,
-  memory,
   readout,
   SAE,
   type Tensor,
   tensor,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture, goldensOf, rowsOf } from "./support/fixtures.js";
 import { Oracle } from "./support/oracle.js";
@@ -378,10 +378,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     });
 
     test("frees what it makes, and refuses other widths", async () => {
-      const before = memory().tensors;
+      const before = (await settledMemory()).tensors;
       using vector = tensor(new Float32Array(model.cfg.dModel).fill(1), { device });
       await readout(model, vector);
-      expect(memory().tensors).toBe(before + 1);
+      expect((await settledMemory()).tensors).toBe(before + 1);
       using wide = tensor(new Float32Array(7), { device });
       expect(await failure(() => readout(model, wide))).toMatchObject({ code: "SHAPE" });
       expect(await failure(() => readout(model, 3 as never))).toMatchObject({ code: "ARGUMENT" });

@@ -10,6 +10,7 @@ import {
   memory,
   tidy,
 } from "../lib/index.js";
+import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 import { Oracle } from "./support/oracle.js";
@@ -179,7 +180,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     const through = [oracle.coder("res")];
     const options = { to: { logit: 9 }, through } as const;
     await attribute(model, [2, 5, 9], { ...options, method: "ablation" });
-    const before = memory();
+    const before = await settledMemory();
     for (const [method] of methods) {
       await attribute(model, [2, 5, 9, 40], { ...options, method });
       const stop = new AbortController();

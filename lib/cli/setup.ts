@@ -4,13 +4,25 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { GemlensError } from "../errors/index.js";
-import { type FetchOptions, type FetchProgress, fetchLibtorch } from "../native/fetch-libtorch.js";
-import { describeCandidate, libtorchCandidates, libtorchForBuild } from "../native/libtorch.js";
+import {
+  cacheDamage,
+  type FetchOptions,
+  type FetchProgress,
+  fetchLibtorch,
+  loadProblem,
+} from "../native/fetch-libtorch.js";
+import {
+  describeCandidate,
+  type LibtorchCandidate,
+  libtorchCandidates,
+  libtorchForBuild,
+} from "../native/libtorch.js";
 import { coreMinors, findArtefacts } from "../native/load.js";
 
 interface SetupOptions {
   readonly torch?: string;
   readonly archive?: string;
+  readonly sha256?: string;
   readonly json?: boolean;
 }
 
@@ -24,21 +36,27 @@ export function register(program: Command): void {
       "--archive <file or url>",
       "take this torch wheel or libtorch zip, not the package index",
     )
+    .option("--sha256 <hex>", "what the archive must sum up to; with --archive")
     .option("--json", "print the result as JSON")
     .action(setup);
 }
 
 async function setup(options: SetupOptions): Promise<void> {
-  const wanted = options.torch !== undefined || options.archive !== undefined;
-  let dir = wanted ? undefined : usable();
+  const { torch, archive, sha256 } = options;
+  const wanted = torch !== undefined || archive !== undefined || sha256 !== undefined;
+  let dir = wanted ? undefined : await usable();
   if (dir === undefined) {
     const found = wanted ? undefined : libtorchForBuild().found;
+    // One in the cache goes the same way: it is looked at, and fetched again where it is damaged.
+    const version = found === undefined ? torch : found.version;
     dir =
-      found?.dir ??
-      (await fetchWithProgress({
-        ...(options.torch === undefined ? {} : { version: options.torch }),
-        ...(options.archive === undefined ? {} : { archive: options.archive }),
-      }));
+      found !== undefined && found.source !== "cache"
+        ? found.dir
+        : await fetchWithProgress({
+            ...(version === undefined ? {} : { version }),
+            ...(archive === undefined ? {} : { archive }),
+            ...(sha256 === undefined ? {} : { sha256 }),
+          });
     buildCore(dir);
   }
   const result = { libtorch: dir };
@@ -53,24 +71,36 @@ export async function fetchWithProgress(options: FetchOptions): Promise<string> 
   return dir;
 }
 
-/** A libtorch that has a core already. */
-function usable(): string | undefined {
+/** A libtorch that has a core already and loads; one in the cache is mended where it does not. */
+async function usable(): Promise<string | undefined> {
   const minors = cores();
   for (const candidate of libtorchCandidates()) {
-    if (candidate.problem === undefined && minors.includes(candidate.minor ?? "")) {
-      console.error(`gemlens: ${describeCandidate(candidate)}`);
-      return candidate.dir;
+    if (candidate.problem !== undefined || !minors.includes(candidate.minor ?? "")) continue;
+    const damage = await damageOf(candidate);
+    console.error(`gemlens: ${describeCandidate(candidate)}${damage ? `: ${damage}` : ""}`);
+    if (damage === undefined) return candidate.dir;
+    if (candidate.source === "cache" && candidate.version !== undefined) {
+      return fetchWithProgress({ version: candidate.version });
     }
   }
   return undefined;
 }
 
-function cores(): string[] {
+async function damageOf({ source, dir }: LibtorchCandidate): Promise<string | undefined> {
+  return source === "cache" ? cacheDamage(dirname(dir)) : loadProblem(dir);
+}
+
+function artefacts(): string | undefined {
   try {
-    return coreMinors(findArtefacts());
+    return findArtefacts();
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+function cores(): string[] {
+  const folder = artefacts();
+  return folder === undefined ? [] : coreMinors(folder);
 }
 
 function buildCore(libtorch: string): void {
@@ -84,7 +114,10 @@ function buildCore(libtorch: string): void {
       `setup: no core for ${candidate?.minor}, and ${script} is missing`,
     );
   }
-  const run = spawnSync(process.execPath, [script, "--libtorch", libtorch], {
+  // Beside the other cores, where there are any: they are looked for in one folder.
+  const folder = artefacts();
+  const out = folder === undefined ? [] : ["--out", folder];
+  const run = spawnSync(process.execPath, [script, "--libtorch", libtorch, ...out], {
     stdio: ["ignore", 2, 2],
   });
   if (run.status !== 0) {

@@ -1,21 +1,29 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/index.js";
+import { fileSum, findChange, writeSums } from "./checksum.js";
+import { checkSpace, writeProblem } from "./disk-space.js";
 import { withLock } from "./folder-lock.js";
-import { httpDownload } from "./http-download.js";
 import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "./libtorch.js";
-import { findPip, type OnBytes, pipDownload } from "./pip-download.js";
-import { unpack, zipNames } from "./unpack.js";
-
-const cpuIndex = "https://download.pytorch.org/whl/cpu";
+import { findPip, pipDownload } from "./pip-download.js";
+import { torchArchive } from "./torch-archive.js";
+import { unpack, zipSizes } from "./unpack.js";
 
 // What the CUDA build's libtorch_cpu needs even for CPU work.
 const cudaRuntime = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"];
 
-// The wheels and what is kept of them, side by side.
-const neededBytes = 1.1e9;
+// A wheel of the default package index; its size is not known before pip has begun.
+const wheelBytes = 6e8;
 
 /** How a fetch is going: what is being done, and bytes where there are any. */
 export interface FetchProgress {
@@ -29,77 +37,134 @@ export interface FetchOptions {
   readonly version?: string;
   /** A torch wheel or libtorch archive, as a URL or a file, instead of the package index. */
   readonly archive?: string;
+  /** The archive's SHA-256, in hex. */
+  readonly sha256?: string;
   readonly onProgress?: (progress: FetchProgress) => void;
 }
 
 /**
- * Fetches libtorch into the cache folder, unless it is there, and returns its directory. What was
- * fetched has been loaded once in a process of its own before it takes its place; an attempt that
- * broke off goes on from the files it had.
+ * Fetches libtorch into the cache folder, unless it is there undamaged, and returns its directory.
+ * What was fetched has been loaded once in a process of its own before it takes its place; an attempt
+ * that broke off goes on from the files it had.
  *
  * @throws GemlensError `DOWNLOAD`, `ARGUMENT`.
  */
 export async function fetchLibtorch(options: FetchOptions = {}): Promise<string> {
   const version = options.version ?? defaultTorchVersion;
-  if (!/^\d+\.\d+\.\d+$/.test(version)) {
-    throw new GemlensError("ARGUMENT", `setup: expected a version like 2.15.0, got ${version}`);
-  }
+  checkOptions(version, options);
   const progress = options.onProgress ?? (() => undefined);
   const target = cachedLibtorch(version);
   const torch = join(target, "torch");
-  if (existsSync(torch)) return torch;
-  mkdirSync(dirname(target), { recursive: true });
-  const onWait = (holder: string) => progress({ step: `waiting for another setup (${holder})` });
-  return withLock(`${target}.lock`, onWait, async () => {
-    if (existsSync(torch)) return torch;
-    const partial = `${target}.partial`;
-    const site = join(partial, "site");
-    rmSync(site, { recursive: true, force: true });
-    mkdirSync(site, { recursive: true });
-    checkSpace(partial);
-    try {
-      const files = await download(version, options.archive, join(partial, "files"), progress);
-      for (const file of files) {
-        progress({ step: `unpacking ${basename(file)}` });
-        await orRemove(file, partial, () => unpack(file, site, keep));
+  if (await isUsable(target, options, progress)) return torch;
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    const onWait = (holder: string) => progress({ step: `waiting for another setup (${holder})` });
+    const body = async () => {
+      // Another one may have fetched it meanwhile.
+      if (!(await isUsable(target, options, () => undefined))) {
+        await fetchInto(target, version, options, progress);
       }
-      checkVersion(join(site, "torch"), version);
-      progress({ step: "loading it once" });
-      prove(join(site, "torch"));
-    } catch (error) {
-      throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? diskFull(partial, error) : error;
-    }
-    renameSync(site, target);
-    rmSync(partial, { recursive: true, force: true });
-    return torch;
-  });
+      return torch;
+    };
+    return await withLock(`${target}.locks`, body, { onWait });
+  } catch (error) {
+    throw writeProblem(dirname(target), error) ?? error;
+  }
 }
 
-function checkSpace(folder: string): void {
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize < neededBytes) throw diskFull(folder, undefined);
+function checkOptions(version: string, { archive, sha256 }: FetchOptions): void {
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    throw new GemlensError("ARGUMENT", `setup: expected a version like 2.15.0, got ${version}`);
+  }
+  if (sha256 === undefined) return;
+  if (archive === undefined) {
+    throw new GemlensError(
+      "ARGUMENT",
+      "setup: expected --archive beside --sha256, got none: it is the archive's sum",
+    );
+  }
+  if (!/^[0-9a-f]{64}$/i.test(sha256)) {
+    throw new GemlensError("ARGUMENT", `setup: expected 64 hex digits for sha256, got ${sha256}`);
+  }
 }
 
-function diskFull(folder: string, cause: unknown): GemlensError {
-  const { bavail, bsize } = statfsSync(folder);
-  const free = `${(bavail * bsize) / 1e9}`.slice(0, 4);
-  return new GemlensError(
-    "DOWNLOAD",
-    `setup: expected ${neededBytes / 1e9} GB free for ${folder}, got ${free} GB: set GEMLENS_CACHE to a larger disk`,
-    { folder },
-    cause,
+/** What lies in the cache is there, undamaged, and from the archive that was asked for by its sum. */
+async function isUsable(
+  target: string,
+  { sha256 }: FetchOptions,
+  progress: (progress: FetchProgress) => void,
+): Promise<boolean> {
+  if (!existsSync(target)) return false;
+  const damage = await cacheDamage(target);
+  if (damage !== undefined) {
+    progress({ step: `the cache is damaged, ${damage}: fetching it again` });
+    return false;
+  }
+  const source = readSource(target);
+  if (sha256 === undefined || source === sha256.toLowerCase()) return true;
+  throw new GemlensError(
+    "ARGUMENT",
+    `setup: expected an archive with SHA-256 ${sha256}, got a cache from ${source ?? "an unknown one"}: remove ${target} to take another`,
+    { folder: target },
   );
 }
 
-async function download(
+/** What is wrong with a fetched libtorch, in words; undefined where nothing is. */
+export async function cacheDamage(target: string): Promise<string | undefined> {
+  const torch = join(target, "torch");
+  if (!existsSync(torch)) return `${torch} is missing`;
+  return (await findChange(target)) ?? loadProblem(torch);
+}
+
+async function fetchInto(
+  target: string,
   version: string,
-  archive: string | undefined,
+  options: FetchOptions,
+  progress: (progress: FetchProgress) => void,
+): Promise<void> {
+  const partial = `${target}.partial`;
+  const site = join(partial, "site");
+  const files = join(partial, "files");
+  rmSync(site, { recursive: true, force: true });
+  mkdirSync(site, { recursive: true });
+  mkdirSync(files, { recursive: true });
+  const archives = await download({ version, ...options }, files, progress);
+  checkSpace(partial, await unpackedBytes(archives));
+  const sums = new Map<string, string>();
+  for (const file of archives) {
+    progress({ step: `unpacking ${basename(file)}` });
+    const found = await orRemove(file, files, () => unpack(file, site, keep));
+    for (const [path, sum] of found) sums.set(path, sum);
+  }
+  checkVersion(join(site, "torch"), version);
+  progress({ step: "loading it once" });
+  const problem = loadProblem(join(site, "torch"));
+  if (problem !== undefined) {
+    throw new GemlensError("DOWNLOAD", `setup: what was fetched does not load: ${problem}`);
+  }
+  writeSums(site, sums);
+  writeFileSync(join(site, "source"), `${await fileSum(archives[0] as string)}\n`);
+  if (existsSync(target)) renameSync(target, join(partial, `damaged-${Date.now()}`));
+  renameSync(site, target);
+  rmSync(partial, { recursive: true, force: true });
+}
+
+function readSource(target: string): string | undefined {
+  const path = join(target, "source");
+  return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
+}
+
+/** The torch archive first, then what it needs besides. */
+async function download(
+  request: FetchOptions & { version: string },
   folder: string,
   progress: (progress: FetchProgress) => void,
 ): Promise<string[]> {
-  mkdirSync(folder, { recursive: true });
-  const torch = await torchFile(version, archive, folder, progress);
-  const names = await orRemove(torch, folder, () => zipNames(torch));
+  if (request.archive === undefined) {
+    checkSpace(folder, Math.max(0, wheelBytes - bytesIn(folder)));
+  }
+  const torch = await torchArchive(request, folder, progress);
+  const names = [...(await orRemove(torch, folder, () => zipSizes(torch))).keys()];
   if (!names.some((name) => name.endsWith("/libtorch_cuda.so"))) return [torch];
   const pip = findPip();
   if (pip === undefined) {
@@ -108,11 +173,28 @@ async function download(
       "setup: a CUDA build of torch needs the CUDA runtime's wheels besides, and no Python on PATH has pip",
     );
   }
-  const step = "fetching the CUDA runtime that this build of torch needs";
-  progress({ step });
-  await pipDownload(pip, cudaRuntime, folder);
-  const runtime = readdirSync(folder).filter((name) => /^nvidia_.*\.whl$/.test(name));
-  return [torch, ...runtime.map((name) => join(folder, name))];
+  const runtime = () => readdirSync(folder).filter((name) => /^nvidia_.*\.whl$/.test(name));
+  if (runtime().length < cudaRuntime.length) {
+    progress({ step: "fetching the CUDA runtime that this build of torch needs" });
+    await pipDownload(pip, cudaRuntime, folder);
+  }
+  return [torch, ...runtime().map((name) => join(folder, name))];
+}
+
+function bytesIn(folder: string): number {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(folder, entry.name)).size, 0);
+}
+
+async function unpackedBytes(archives: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const file of archives) {
+    for (const [name, size] of await zipSizes(file)) {
+      if (keep(name) !== undefined) bytes += size;
+    }
+  }
+  return bytes;
 }
 
 /** A file of ours that turns out damaged is removed, so that the next attempt fetches it anew. */
@@ -123,50 +205,6 @@ async function orRemove<T>(file: string, ours: string, read: () => Promise<T>): 
     if (GemlensError.is(error) && file.startsWith(ours)) rmSync(file, { force: true });
     throw error;
   }
-}
-
-async function torchFile(
-  version: string,
-  archive: string | undefined,
-  folder: string,
-  progress: (progress: FetchProgress) => void,
-): Promise<string> {
-  const bytes =
-    (step: string): OnBytes =>
-    (done, total) =>
-      progress({ step, done, total });
-  if (archive !== undefined && !/^https?:/.test(archive)) {
-    if (existsSync(archive)) return resolve(archive);
-    throw new GemlensError("ARGUMENT", `setup: expected a file or a URL, got ${archive}`);
-  }
-  const pip = archive === undefined ? findPip() : undefined;
-  if (pip === undefined) {
-    const url = archive ?? libtorchArchive(version);
-    const file = join(folder, `${createHash("sha256").update(url).digest("hex").slice(0, 12)}.zip`);
-    if (!existsSync(file)) await httpDownload(url, file, bytes(`fetching ${url}`));
-    return file;
-  }
-  const wheel = () => readdirSync(folder).find((name) => name.startsWith(`torch-${version}`));
-  if (wheel() === undefined) {
-    const requirement = [`torch==${version}`];
-    try {
-      progress({ step: `looking for torch ${version} in PyTorch's CPU index` });
-      const onBytes = bytes(`fetching torch ${version} (CPU build)`);
-      await pipDownload(pip, requirement, folder, { index: cpuIndex, quick: true, onBytes });
-    } catch (error) {
-      // Only an index that does not answer, or lacks the version, is a reason to ask another.
-      if (GemlensError.is(error) && error.fields["started"] === true) throw error;
-      progress({ step: `fetching torch ${version} from the default package index` });
-      const onBytes = bytes(`fetching torch ${version}`);
-      await pipDownload(pip, requirement, folder, { onBytes });
-    }
-  }
-  return join(folder, wheel() as string);
-}
-
-function libtorchArchive(version: string): string {
-  const name = `libtorch-shared-with-deps-${version}%2Bcpu.zip`;
-  return `https://download.pytorch.org/libtorch/cpu/${name}`;
 }
 
 /** include/ and the libraries that CPU work needs, in site-packages' layout. */
@@ -188,17 +226,17 @@ function checkVersion(torch: string, version: string): void {
   );
 }
 
-/** Loads it in a child process: a library that crashes while loading must not take us with it. */
-function prove(torch: string): void {
+/**
+ * Why a libtorch does not load, in words; undefined where it does. Tried in a child process: a library
+ * that crashes while loading must not take us with it.
+ */
+export function loadProblem(torch: string): string | undefined {
   const library = join(torch, "lib", "libtorch_cpu.so");
   // dlopen runs to the end and only then Node objects that this is no addon.
   const script = `
     try { process.dlopen({ exports: {} }, process.argv[1]); }
     catch (error) { if (!/did not self-register/.test(error.message)) { console.error(error.message); process.exit(1); } }`;
   const run = spawnSync(process.execPath, ["-e", script, library], { encoding: "utf8" });
-  if (run.status === 0) return;
-  const reason = run.stderr.trim() || `it ended with ${run.signal ?? run.status}`;
-  throw new GemlensError("DOWNLOAD", `setup: what was fetched does not load: ${reason}`, {
-    library,
-  });
+  if (run.status === 0) return undefined;
+  return run.stderr.trim().split("\n").at(-1) || `it ended with ${run.signal ?? run.status}`;
 }

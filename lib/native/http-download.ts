@@ -1,36 +1,65 @@
-import { createWriteStream, existsSync, statSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import {
+  createWriteStream,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { GemlensError } from "../errors/index.js";
+import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
 import type { OnBytes } from "./pip-download.js";
 
+/** Attempts in a row that may end without a byte. */
+const barrenAttempts = 3;
+
 /**
- * Downloads `url` to `path` by way of `path.part`, continuing a part that an earlier attempt left.
+ * Downloads `url` to `path` by way of `path.part`. A connection that breaks is taken up again where it
+ * broke, and so is a part that an earlier process left, if the server still has the same file.
  *
  * @throws GemlensError `DOWNLOAD`.
  */
 export async function httpDownload(url: string, path: string, onBytes?: OnBytes): Promise<void> {
   const part = `${path}.part`;
-  let done = existsSync(part) ? statSync(part).size : 0;
-  let total: number | undefined;
+  let barren = 0;
+  while (barren < barrenAttempts) {
+    const before = sizeOf(part);
+    const broken = await attempt(url, part, onBytes);
+    if (broken === undefined) {
+      renameSync(part, path);
+      rmSync(tagOf(part), { force: true });
+      return;
+    }
+    barren = sizeOf(part) > before ? 0 : barren + 1;
+    if (barren === barrenAttempts) throw unreachable(url, broken);
+    await sleep(500 * barren);
+  }
+}
+
+/** undefined when the whole is there; what broke off when it may be taken up again. */
+async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<unknown> {
+  const response = await ask(url, part);
+  const done = response.status === 206 ? sizeOf(part) : 0;
+  if (response.status === 416) {
+    await response.body?.cancel();
+    if (response.headers.get("content-range") === `bytes */${sizeOf(part)}`) return undefined;
+    rmSync(part, { force: true });
+    return new Error("the part did not fit the file");
+  }
+  if (!response.ok || response.body === null) {
+    await response.body?.cancel();
+    throw refused(url, response.status);
+  }
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  const total = Number.isNaN(length) ? undefined : done + length;
   try {
-    const response = await fetch(url, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
-    // 416: the part is already the whole, or longer than what is there now.
-    if (response.status === 416 && response.headers.get("content-range") === `bytes */${done}`) {
-      await response.body?.cancel();
-      return await rename(part, path);
-    }
-    if (!response.ok || response.body === null) {
-      await response.body?.cancel();
-      throw new GemlensError("DOWNLOAD", `setup: ${url} answered ${response.status}`, {
-        url,
-        status: response.status,
-      });
-    }
-    if (response.status !== 206) done = 0;
-    const length = Number(response.headers.get("content-length") ?? Number.NaN);
-    total = Number.isNaN(length) ? undefined : done + length;
+    if (total !== undefined) checkSpace(dirname(part), total - done);
+    rememberTag(part, response);
     const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
     let count = done;
     body.on("data", (chunk: Uint8Array) => {
@@ -40,30 +69,73 @@ export async function httpDownload(url: string, path: string, onBytes?: OnBytes)
     await pipeline(body, createWriteStream(part, { flags: done > 0 ? "a" : "w" }));
   } catch (error) {
     if (GemlensError.is(error)) throw error;
-    throw explain(url, error);
+    // What a socket says has a system call too; only these come from the disk.
+    if (isSystemError(error) && /^(write|open|close|fsync|ftruncate)$/.test(error.syscall ?? "")) {
+      const problem = error.code === "EPIPE" ? undefined : writeProblem(dirname(part), error);
+      if (problem !== undefined) throw problem;
+    }
+    return error;
   }
-  const size = statSync(part).size;
-  if (total !== undefined && size !== total) {
-    throw new GemlensError("DOWNLOAD", `setup: expected ${total} bytes of ${url}, got ${size}`, {
-      url,
-    });
-  }
-  await rename(part, path);
+  const size = sizeOf(part);
+  return total === undefined || size === total
+    ? undefined
+    : new Error(`${size} bytes of ${total} came`);
 }
 
-function explain(url: string, error: unknown): GemlensError {
-  const code = (error as NodeJS.ErrnoException).code ?? causeCode(error);
-  if (code === "ENOSPC") {
-    return new GemlensError("DOWNLOAD", `setup: the disk is full while fetching ${url}`, {}, error);
+async function ask(url: string, part: string): Promise<Response> {
+  const done = sizeOf(part);
+  // A compressed answer would have another length, and other bytes at the same place.
+  const headers: Record<string, string> = { "accept-encoding": "identity" };
+  if (done > 0) {
+    headers["range"] = `bytes=${done}-`;
+    if (existsSync(tagOf(part))) headers["if-range"] = readFileSync(tagOf(part), "utf8");
   }
-  const proxy = process.env["HTTPS_PROXY"] ?? process.env["https_proxy"];
-  // fetch reads the proxy variables only where NODE_USE_ENV_PROXY is known and set.
-  const hint =
-    proxy === undefined
-      ? "check the network"
-      : "a proxy is set, which Node's fetch ignores: install pip, or run with NODE_USE_ENV_PROXY=1 on Node 24";
-  const message = `setup: ${url} cannot be fetched (${code ?? String(error)}): ${hint}; running it again continues`;
+  try {
+    return await fetch(url, { headers });
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+/** What tells this version of the file from a later one; a part goes on with the same one only. */
+function rememberTag(part: string, response: Response): void {
+  const etag = response.headers.get("etag");
+  // A weak one promises no equal bytes, and If-Range may not name it.
+  const tag = etag?.startsWith("W/") ? null : etag;
+  const validator = tag ?? response.headers.get("last-modified");
+  if (validator === null) rmSync(tagOf(part), { force: true });
+  else writeFileSync(tagOf(part), validator);
+}
+
+function tagOf(part: string): string {
+  return `${part}.tag`;
+}
+
+function sizeOf(path: string): number {
+  return existsSync(path) ? statSync(path).size : 0;
+}
+
+function refused(url: string, status: number): GemlensError {
+  return new GemlensError("DOWNLOAD", `setup: ${url} answered ${status}`, { url, status });
+}
+
+function unreachable(url: string, error: unknown): GemlensError {
+  const code = (error as NodeJS.ErrnoException).code ?? causeCode(error);
+  const reason = code ?? (error instanceof Error ? error.message : String(error));
+  const message = `setup: ${url} cannot be fetched (${reason}): ${networkHint(url)}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { url }, error);
+}
+
+function networkHint(url: string): string {
+  const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const proxy = process.env[name] ?? process.env[name.toLowerCase()];
+  if (!proxy) return `check the network; behind a proxy set ${name}`;
+  // fetch reads the proxy variables only where NODE_USE_ENV_PROXY is known and set.
+  if (process.env["NODE_USE_ENV_PROXY"]) {
+    // A proxy that asks for a password comes out of fetch without a word of its own.
+    return `check the proxy that ${name} names, and the user and password that it may want`;
+  }
+  return `${name} is set, which Node's fetch ignores: install pip, or run with NODE_USE_ENV_PROXY=1 on Node 22.21 or 24`;
 }
 
 function causeCode(error: unknown): string | undefined {

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { isCutShort } from "./elf.js";
 
 /** The libtorch that `gemlens setup` fetches. */
 export const defaultTorchVersion = "2.15.0";
@@ -108,8 +109,16 @@ function inspect(source: LibtorchCandidate["source"], dir: string): LibtorchCand
     minor,
     cuda: existsSync(join(dir, "lib", "libtorch_cuda.so")),
     headers: existsSync(join(dir, "include", "ATen", "core", "Tensor.h")),
-    problem: minor === undefined ? "names no version" : undefined,
+    problem: minor === undefined ? "names no version" : cutLibrary(dir),
   };
+}
+
+function cutLibrary(dir: string): string | undefined {
+  const cut = ["libtorch_cpu.so", "libc10.so"].find((name) => {
+    const path = join(dir, "lib", name);
+    return existsSync(path) && isCutShort(path);
+  });
+  return cut === undefined ? undefined : `lib/${cut} is cut short`;
 }
 
 function readVersion(dir: string): string | undefined {

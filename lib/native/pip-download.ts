@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { GemlensError } from "../errors/index.js";
 
@@ -30,14 +30,18 @@ export async function pipDownload(
   folder: string,
   options: { index?: string; quick?: boolean; onBytes?: OnBytes } = {},
 ): Promise<void> {
-  const temporary = join(folder, ".pip");
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
+  // Its own name: the pip of a setup that was killed may still be writing into an earlier one.
+  const temporary = join(folder, `.pip-${process.pid}`);
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(".pip-")) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  const wheels = join(temporary, "wheels");
+  mkdirSync(wheels, { recursive: true });
   const args = [
     ...["download", "--no-deps", "--only-binary=:all:"],
     ...platforms.flatMap((platform) => ["--platform", platform]),
     ...["--python-version", "3.12", "--implementation", "cp", "--progress-bar", "off"],
-    ...["--no-input", "--disable-pip-version-check", "--dest", folder],
+    ...["--no-input", "--disable-pip-version-check", "--dest", wheels],
     // An index that cannot be reached is given up at once; one that answers may stumble.
     ...(options.quick ? ["--retries", "0", "--timeout", "6"] : ["--retries", "4"]),
     ...(options.index === undefined ? [] : ["--index-url", options.index]),
@@ -65,6 +69,8 @@ export async function pipDownload(
       child.on("error", reject).on("close", resolve);
     });
     if (code !== 0) throw explain(output, requirements, folder);
+    // pip copies into place byte by byte; a wheel counts only when it is whole.
+    for (const name of readdirSync(wheels)) renameSync(join(wheels, name), join(folder, name));
   } finally {
     clearInterval(timer);
     process.off("exit", stop);
@@ -94,7 +100,10 @@ function expectedBytes(output: string): number | undefined {
 }
 
 const causes: readonly [RegExp, string][] = [
-  [/No space left on device|ENOSPC/, "the disk is full"],
+  [
+    /No space left on device|ENOSPC|Disk quota exceeded/,
+    "the disk is full: make room, or set GEMLENS_CACHE to a larger disk",
+  ],
   [
     /ProxyError|Tunnel connection failed|407 Proxy/,
     "the proxy refused: check HTTPS_PROXY, or `pip config set global.proxy http://host:port`",
@@ -124,6 +133,7 @@ function explain(output: string, requirements: readonly string[], folder: string
   return new GemlensError("DOWNLOAD", `setup: expected ${what} in ${folder}: ${reason}`, {
     requirements,
     started: output.includes("Downloading "),
+    unreachable: specific === undefined && unreachable !== undefined,
     output: lines.slice(-12).join("\n"),
   });
 }

@@ -7,15 +7,19 @@ import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import yauzl from "yauzl";
 import { GemlensError } from "../errors/index.js";
+import { isSystemError } from "./disk-space.js";
 
 // Node 20.15 and 22.2 onwards.
 const crc32 = (zlib as { crc32?: (data: Uint8Array, value?: number) => number }).crc32;
 
-/** The names in a zip file, from its directory. */
-export async function zipNames(path: string): Promise<string[]> {
+/** The files in a zip file and their unpacked sizes, from its directory. */
+export async function zipSizes(path: string): Promise<Map<string, number>> {
   const zip = await openZip(path);
   try {
-    return (await entries(zip)).map((entry) => entry.fileName);
+    const all = await entries(zip);
+    return new Map(all.map((entry) => [entry.fileName, entry.uncompressedSize]));
+  } catch (error) {
+    throw explain(path, error);
   } finally {
     zip.close();
   }
@@ -23,13 +27,17 @@ export async function zipNames(path: string): Promise<string[]> {
 
 /**
  * Unpacks the entries that `rename` keeps (it returns their path below `folder`) and checks each:
- * against the wheel's own RECORD where there is one, else against the zip's CRC.
+ * against the wheel's own RECORD where there is one, else against the zip's CRC. Returns the SHA-256
+ * of each.
+ *
+ * @throws GemlensError `DOWNLOAD` where the zip is at fault; what the file system says stays as it is.
  */
 export async function unpack(
   path: string,
   folder: string,
   rename: (name: string) => string | undefined,
-): Promise<void> {
+): Promise<Map<string, string>> {
+  const sums = new Map<string, string>();
   const zip = await openZip(path);
   try {
     const all = await entries(zip);
@@ -48,15 +56,21 @@ export async function unpack(
       }
       const file = join(folder, safe);
       mkdirSync(dirname(file), { recursive: true });
-      const check = checksum(path, entry, hashes.get(entry.fileName));
+      const check = checksum(path, entry, hashes.get(entry.fileName), (sum) => sums.set(safe, sum));
       await pipeline(await openEntry(zip, entry), check, createWriteStream(file));
     }
+    return sums;
   } catch (error) {
-    if (GemlensError.is(error) || (error as NodeJS.ErrnoException).code === "ENOSPC") throw error;
-    throw new GemlensError("DOWNLOAD", `unpack: ${path} is damaged`, { path }, error);
+    throw explain(path, error);
   } finally {
     zip.close();
   }
+}
+
+/** A full disk or a forbidden folder is no fault of the zip file's. */
+function explain(path: string, error: unknown): unknown {
+  if (GemlensError.is(error) || isSystemError(error)) return error;
+  return new GemlensError("DOWNLOAD", `unpack: ${path} is damaged`, { path }, error);
 }
 
 async function openZip(path: string): Promise<yauzl.ZipFile> {
@@ -66,6 +80,7 @@ async function openZip(path: string): Promise<yauzl.ZipFile> {
       lazyEntries: true,
     });
   } catch (error) {
+    if (isSystemError(error)) throw error;
     throw new GemlensError("DOWNLOAD", `unpack: ${path} is no whole zip file`, { path }, error);
   }
 }
@@ -105,20 +120,27 @@ function parseRecord(text: string): Map<string, string> {
   return hashes;
 }
 
-function checksum(path: string, entry: yauzl.Entry, expected: string | undefined): Transform {
-  const sha = expected === undefined ? undefined : createHash("sha256");
+function checksum(
+  path: string,
+  entry: yauzl.Entry,
+  expected: string | undefined,
+  found: (sum: string) => void,
+): Transform {
+  const sha = createHash("sha256");
   let crc = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      if (sha !== undefined) sha.update(chunk);
-      else if (crc32 !== undefined) crc = crc32(chunk, crc);
+      sha.update(chunk);
+      if (expected === undefined && crc32 !== undefined) crc = crc32(chunk, crc);
       done(null, chunk);
     },
     flush(done) {
+      const digest = sha.digest();
+      found(digest.toString("hex"));
       const intact =
-        sha === undefined
+        expected === undefined
           ? crc32 === undefined || crc === entry.crc32
-          : sha.digest("base64url") === expected;
+          : digest.toString("base64url") === expected;
       if (intact) return done();
       const message = `unpack: ${entry.fileName} in ${path} has the wrong checksum`;
       done(new GemlensError("DOWNLOAD", message, { path, entry: entry.fileName }));

@@ -36,6 +36,10 @@ test("wrong usage ends with 2, and says on stderr what was wrong", () => {
   expect(version.stderr).toBe(
     "gemlens: ARGUMENT: setup: expected a version like 2.15.0, got newest\n",
   );
+  // Not dropped, although a libtorch with its core is there.
+  const sum = gemlens(["setup", "--sha256", "0".repeat(64)], works());
+  expect(sum.status).toBe(2);
+  expect(sum.stderr).toContain("ARGUMENT: setup: expected --archive beside --sha256, got none");
 });
 
 test("--help and --version are data, with 0", () => {

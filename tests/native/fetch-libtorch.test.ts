@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,11 +16,8 @@ import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fetchLibtorch } from "../../lib/native/fetch-libtorch.js";
-import { withLock } from "../../lib/native/folder-lock.js";
-import { httpDownload } from "../../lib/native/http-download.js";
 import { libtorchCandidates } from "../../lib/native/libtorch.js";
 import { findArtefacts } from "../../lib/native/load.js";
-import { unpack } from "../../lib/native/unpack.js";
 
 let folder: string;
 let servers: Server[];
@@ -51,11 +57,15 @@ function write(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-/** Serves `bytes` with ranges; `cutAfter` breaks the first answer off. */
+/** Serves `bytes` with ranges; `cutAfter` breaks the first answer off, and refuses the rest once. */
 async function serve(bytes: Uint8Array, cutAfter?: number) {
   const ranges: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
+    if (cutAfter !== undefined && ranges.length === 2) {
+      response.writeHead(503).end();
+      return;
+    }
     const start = Number(request.headers.range?.match(/bytes=(\d+)-/)?.[1] ?? 0);
     if (start >= bytes.length) {
       response.writeHead(416, { "content-range": `bytes */${bytes.length}` }).end();
@@ -63,12 +73,28 @@ async function serve(bytes: Uint8Array, cutAfter?: number) {
     }
     const body = bytes.subarray(start);
     response.writeHead(start > 0 ? 206 : 200, { "content-length": body.length });
-    if (cutAfter === undefined || ranges.length > 1) response.end(body);
-    else response.write(body.subarray(0, cutAfter), () => setTimeout(() => response.destroy(), 50));
+    if (cutAfter === undefined || ranges.length > 1) {
+      response.end(body);
+      return;
+    }
+    response.write(body.subarray(0, cutAfter));
+    // Broken once these bytes are on disk.
+    const timer = setInterval(() => {
+      if (partSize() < cutAfter) return;
+      clearInterval(timer);
+      response.socket?.destroy();
+    }, 5);
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/torch.zip`, ranges };
+}
+
+const filesFolder = () => join(folder, "cache/libtorch/2.15.0.partial/files");
+
+function partSize(): number {
+  const part = readdirSync(filesFolder()).find((name) => name.endsWith(".part"));
+  return part === undefined ? 0 : statSync(join(filesFolder(), part)).size;
 }
 
 const cached = () => readdirSync(join(folder, "cache", "libtorch"));
@@ -85,7 +111,7 @@ test("keeps include/ and the CPU libraries, proves that they load, and is then f
   ]);
   expect(readFileSync(join(dir, "lib", "libtorch_cpu.so")).equals(library)).toBe(true);
   expect(existsSync(join(dir, "share"))).toBe(false);
-  expect(cached()).toEqual(["2.15.0"]);
+  expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
   expect(steps).toEqual(["unpacking torch.zip", "loading it once"]);
   const candidates = [...libtorchCandidates(process.env)];
   expect(candidates.at(-1)).toMatchObject({ source: "cache", version: "2.15.0", headers: true });
@@ -99,41 +125,18 @@ test("what does not load does not take its place", async () => {
     code: "DOWNLOAD",
     message: expect.stringContaining("what was fetched does not load"),
   });
-  expect(cached()).toEqual(["2.15.0.partial"]);
+  expect(cached()).toEqual(["2.15.0.locks", "2.15.0.partial"]);
 });
 
 test("an archive by URL continues where it broke off", async () => {
   const bytes = archive(library);
   const { url, ranges } = await serve(bytes, 5000);
   await expect(fetchLibtorch({ archive: url })).rejects.toMatchObject({ code: "DOWNLOAD" });
-  const files = join(folder, "cache/libtorch/2.15.0.partial/files");
-  const parts = readdirSync(files).map((name) => readFileSync(join(files, name)));
+  const parts = readdirSync(filesFolder()).map((name) => readFileSync(join(filesFolder(), name)));
   expect(parts).toEqual([Buffer.from(bytes.subarray(0, 5000))]);
   await fetchLibtorch({ archive: url });
-  expect(ranges).toEqual([undefined, "bytes=5000-"]);
-  expect(cached()).toEqual(["2.15.0"]);
-});
-
-test("a download tells bytes, survives a finished part, and names what an index answers", async () => {
-  const bytes = archive(library);
-  const { url } = await serve(bytes);
-  const path = join(folder, "a.zip");
-  let last: [number, number | undefined] = [0, 0];
-  await httpDownload(url, path, (done, total) => {
-    last = [done, total];
-  });
-  expect(last).toEqual([bytes.length, bytes.length]);
-  expect(readFileSync(path).equals(bytes)).toBe(true);
-  writeFileSync(`${path}.part`, bytes);
-  await httpDownload(url, path);
-  expect(existsSync(`${path}.part`)).toBe(false);
-
-  const closed = await serve(bytes);
-  servers.at(-1)?.close();
-  await expect(httpDownload(closed.url, join(folder, "b.zip"))).rejects.toMatchObject({
-    code: "DOWNLOAD",
-    message: expect.stringContaining("ECONNREFUSED"),
-  });
+  expect(ranges).toEqual([undefined, "bytes=5000-", "bytes=5000-"]);
+  expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
 });
 
 test("two at once: one waits, then uses what the other fetched", async () => {
@@ -149,67 +152,12 @@ test("two at once: one waits, then uses what the other fetched", async () => {
   expect(waited.filter((step) => step.startsWith("waiting"))).toHaveLength(1);
 });
 
-test("a lock whose process has died is taken over", async () => {
-  const lock = join(folder, "lock");
-  const { hostname } = await import("node:os");
-  writeFileSync(lock, `${hostname()} 4194304`);
-  const waited: string[] = [];
-  expect(
-    await withLock(
-      lock,
-      (holder) => waited.push(holder),
-      async () => 7,
-    ),
-  ).toBe(7);
-  expect(waited).toEqual([]);
-  expect(existsSync(lock)).toBe(false);
-});
-
-test("a changed byte is found, by the wheel's RECORD and by the zip's CRC", async () => {
-  const text = "the library ".repeat(500);
-  const digest = createHash("sha256").update(text).digest("base64url");
-  const files = { "torch/a.txt": strToU8(text) };
-  const keep = (name: string) => (name.startsWith("torch/") ? name : undefined);
-  const wheel = (hash: string) => ({
-    ...files,
-    "torch-2.15.0.dist-info/RECORD": strToU8(`torch/a.txt,sha256=${hash},${text.length}\n`),
-  });
-
-  await unpack(write("good.whl", zipSync(wheel(digest))), join(folder, "good"), keep);
-  expect(readFileSync(join(folder, "good/torch/a.txt"), "utf8")).toBe(text);
-
-  const wrong = createHash("sha256").update("another").digest("base64url");
-  await expect(
-    unpack(write("bad.whl", zipSync(wheel(wrong))), join(folder, "bad"), keep),
-  ).rejects.toMatchObject({ code: "DOWNLOAD", message: expect.stringContaining("wrong checksum") });
-
-  const stored = zipSync(files, { level: 0 });
-  stored[200] = (stored[200] as number) ^ 1;
-  await expect(unpack(write("bad.zip", stored), join(folder, "crc"), keep)).rejects.toMatchObject({
-    code: "DOWNLOAD",
-    message: expect.stringContaining("wrong checksum"),
-  });
-
-  const short = zipSync(files).subarray(0, 60);
-  await expect(unpack(write("short.zip", short), join(folder, "s"), keep)).rejects.toMatchObject({
-    code: "DOWNLOAD",
-  });
-});
-
-test("a zip that names a file outside the folder is refused", async () => {
-  const path = write("evil.zip", zipSync({ "torch/x": strToU8("x") }));
-  await expect(unpack(path, join(folder, "in"), () => "../out")).rejects.toMatchObject({
-    code: "DOWNLOAD",
-  });
-  expect(existsSync(join(folder, "out"))).toBe(false);
-});
-
 test("a damaged download is not kept for the next attempt, and another version is refused", async () => {
   const damaged = archive(library);
   damaged[2000] = (damaged[2000] as number) ^ 0xff;
   const { url } = await serve(damaged);
   await expect(fetchLibtorch({ archive: url })).rejects.toMatchObject({ code: "DOWNLOAD" });
-  expect(readdirSync(join(folder, "cache/libtorch/2.15.0.partial/files"))).toEqual([]);
+  expect(readdirSync(filesFolder())).toEqual([]);
 
   const path = write("torch.zip", archive(library));
   await expect(fetchLibtorch({ archive: path, version: "2.14.0" })).rejects.toMatchObject({
@@ -223,4 +171,74 @@ test("a version that is none, and a file that is not there, are wrong arguments"
   await expect(fetchLibtorch({ archive: join(folder, "no.zip") })).rejects.toMatchObject({
     code: "ARGUMENT",
   });
+});
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+test("an archive's sum is held: the right one counts, a wrong one leaves nothing behind", async () => {
+  const bytes = archive(library);
+  const { url, ranges } = await serve(bytes);
+  const wrong = sha256(library);
+  await expect(fetchLibtorch({ archive: url, sha256: wrong })).rejects.toMatchObject({
+    code: "DOWNLOAD",
+    message: expect.stringContaining(`expected SHA-256 ${wrong}`),
+    fields: { expected: wrong, got: sha256(bytes) },
+  });
+  expect(readdirSync(filesFolder())).toEqual([]);
+  const path = write("torch.zip", bytes);
+  await expect(fetchLibtorch({ archive: path, sha256: wrong })).rejects.toMatchObject({
+    code: "DOWNLOAD",
+  });
+  expect(existsSync(path)).toBe(true);
+
+  await fetchLibtorch({ archive: url, sha256: sha256(bytes).toUpperCase() });
+  expect(ranges).toEqual([undefined, undefined]);
+  // What is in the cache has come from that archive, and from no other.
+  await fetchLibtorch({ archive: url, sha256: sha256(bytes) });
+  expect(ranges).toHaveLength(2);
+  await expect(fetchLibtorch({ archive: url, sha256: wrong })).rejects.toMatchObject({
+    code: "ARGUMENT",
+    message: expect.stringContaining(`got a cache from ${sha256(bytes)}`),
+  });
+});
+
+test("a sum that is none, or that belongs to no archive, is a wrong argument", async () => {
+  const path = write("torch.zip", archive(library));
+  await expect(fetchLibtorch({ sha256: sha256(library) })).rejects.toMatchObject({
+    code: "ARGUMENT",
+    message: "setup: expected --archive beside --sha256, got none: it is the archive's sum",
+  });
+  await expect(fetchLibtorch({ archive: path, sha256: "abc" })).rejects.toMatchObject({
+    code: "ARGUMENT",
+  });
+});
+
+test("a damaged cache is found and fetched again: a changed byte, a missing file, a cut library", async () => {
+  const path = write("torch.zip", archive(library));
+  const dir = await fetchLibtorch({ archive: path });
+  const lib = (name: string) => join(dir, "lib", name);
+  const damages: [string, () => void][] = [
+    [
+      "has changed",
+      () => writeFileSync(join(dir, "include/ATen/core/Tensor.h"), "#pragma twice\n"),
+    ],
+    ["is missing", () => rmSync(lib("libc10.so"))],
+    ["has changed", () => truncateSync(lib("libtorch_cpu.so"), 4096)],
+    ["is missing", () => rmSync(dir, { recursive: true })],
+  ];
+  for (const [said, damage] of damages) {
+    damage();
+    const steps: string[] = [];
+    const onProgress = ({ step }: { step: string }) => steps.push(step);
+    expect(await fetchLibtorch({ archive: path, onProgress })).toBe(dir);
+    expect(steps[0]).toMatch(new RegExp(`^the cache is damaged, .* ${said}: fetching it again$`));
+    expect(readFileSync(lib("libtorch_cpu.so")).equals(library)).toBe(true);
+    expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
+  }
+  // Where it cannot be fetched again, what is there is left alone.
+  rmSync(lib("libc10.so"));
+  await expect(fetchLibtorch({ archive: join(folder, "gone.zip") })).rejects.toMatchObject({
+    code: "ARGUMENT",
+  });
+  expect(existsSync(lib("libtorch_cpu.so"))).toBe(true);
 });

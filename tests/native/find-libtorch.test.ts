@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import {
   libtorchCandidates,
   libtorchForBuild,
 } from "../../lib/native/libtorch.js";
+import { findArtefacts } from "../../lib/native/load.js";
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0;
 
@@ -119,4 +120,24 @@ test("the cache folder follows GEMLENS_CACHE, XDG_CACHE_HOME, HOME in that order
   expect(cacheDir({ HOME: "/h" })).toBe("/h/.cache/gemlens");
   expect(cacheDir({ HOME: "/h", XDG_CACHE_HOME: "/x" })).toBe("/x/gemlens");
   expect(cacheDir({ HOME: "/h", XDG_CACHE_HOME: "/x", GEMLENS_CACHE: "/g" })).toBe("/g");
+});
+
+test("a library that ends too early is passed over: to open it would end the process", () => {
+  const dir = layOut(join(folder, "torch"), "2.15.0");
+  const whole = readFileSync(join(findArtefacts(), "gemlens.node"));
+  const problem = () => libtorchCandidates(environment({ LIBTORCH: dir })).next().value?.problem;
+  for (const name of ["libtorch_cpu.so", "libc10.so"]) {
+    const library = join(dir, "lib", name);
+    writeFileSync(library, whole);
+    expect(problem()).toBeUndefined();
+    // In its code, in its header, in the table after the header.
+    for (const length of [whole.length / 2, 64, 100]) {
+      writeFileSync(library, whole.subarray(0, length));
+      expect(problem()).toBe(`lib/${name} is cut short`);
+    }
+    writeFileSync(library, whole);
+  }
+  // What is no ELF file at all is for the loader to say.
+  writeFileSync(join(dir, "lib", "libc10.so"), "no library");
+  expect(problem()).toBeUndefined();
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, memory, SAE, type Tensor, tensor } from "../../lib/index.js";
 import type { AnyHandle, ModelHandle } from "../../lib/native/addon.js";
 import { native } from "../../lib/native/call.js";
+import { settledMemory } from "../support/collect.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { loadWithHandle } from "./fixtures/load-with-handle.js";
@@ -71,7 +72,7 @@ describe("the native core", () => {
     const core = native();
     const stale = core.tensorEmpty([1], "float32", "cpu");
     expect(core.dispose(stale)).toBe(true);
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     // The place is taken and freed again many times over.
     for (let i = 0; i < 100; i++) {
       const now = core.tensorEmpty([i], "float32", "cpu");
@@ -130,7 +131,7 @@ describe("a key-value cache", () => {
 
 describe("disposing", () => {
   test("twice is nothing: models, coders, features, caches", async () => {
-    const start = memory().handles;
+    const start = (await settledMemory()).handles;
     const own = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     const sae = await loadCoder();
     const run = await own.runWithCache(prompt, { names: [point], features: [sae] });
@@ -157,7 +158,7 @@ describe("disposing", () => {
   });
 
   test("a coder while it encodes, and while a run reads it", async () => {
-    const before = memory().handles;
+    const before = (await settledMemory()).handles;
     const sae = await loadCoder();
     const run = await model.runWithCache(prompt, { names: [point], features: [sae] });
     const want = (await run.features(sae).read()).values;

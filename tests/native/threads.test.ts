@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, memory } from "../../lib/index.js";
+import { settledMemory } from "../support/collect.js";
 import { device, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { writeRandomCheckpoint } from "./fixtures/random-checkpoint.js";
@@ -41,7 +42,7 @@ describe("threads", () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     using first = await model.forward(prompt);
     const want = await first.read("float32");
-    const handles = memory().handles;
+    const handles = (await settledMemory()).handles;
     let working = 2;
     const reports = [1, 2].map(() =>
       work<Report>("forwards.ts", { times: 60 }).finally(() => {

@@ -1,0 +1,56 @@
+import { existsSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { GemlensError } from "../errors/index.js";
+
+/** @throws GemlensError `DOWNLOAD` where the disk of `folder` has fewer than `bytes` left. */
+export function checkSpace(folder: string, bytes: number): void {
+  const free = freeBytes(folder);
+  if (free < bytes) throw diskFull(folder, `${size(bytes)} free`, size(free), undefined);
+}
+
+/**
+ * What a system call that could not write comes to: a full disk, a quota, no permission; undefined for
+ * any other error. It says nothing about what was to be written.
+ */
+export function writeProblem(folder: string, error: unknown): GemlensError | undefined {
+  if (!isSystemError(error)) return undefined;
+  if (error.code === "ENOSPC") {
+    return diskFull(
+      folder,
+      "room to write",
+      `a full disk (${size(freeBytes(folder))} left)`,
+      error,
+    );
+  }
+  if (error.code === "EDQUOT") {
+    return diskFull(folder, "room to write", "a quota that is used up", error);
+  }
+  return new GemlensError(
+    "DOWNLOAD",
+    `setup: expected to write to ${folder}, got ${error.message}`,
+    { folder },
+    error,
+  );
+}
+
+/** An error of the file system, as against one of what a file holds. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return error instanceof Error && typeof syscall === "string" && /^E[A-Z0-9]+$/.test(code ?? "");
+}
+
+function diskFull(folder: string, expected: string, got: string, cause: unknown): GemlensError {
+  const message = `setup: expected ${expected} in ${folder}, got ${got}: make room, or set GEMLENS_CACHE to a larger disk; running it again continues`;
+  return new GemlensError("DOWNLOAD", message, { folder }, cause);
+}
+
+function freeBytes(folder: string): number {
+  let existing = folder;
+  while (!existsSync(existing)) existing = dirname(existing);
+  const { bavail, bsize } = statfsSync(existing);
+  return bavail * bsize;
+}
+
+function size(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

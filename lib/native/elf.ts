@@ -1,0 +1,34 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+
+const headerBytes = 64;
+const segmentBytes = 56;
+const loadedSegment = 1;
+
+/**
+ * Whether a 64-bit ELF file ends before a part of it that is to be mapped: loading such a library does
+ * not fail but kills the process with SIGBUS. False for what is no ELF file: the loader says that itself.
+ */
+export function isCutShort(path: string): boolean {
+  const file = openSync(path, "r");
+  try {
+    const header = readAt(file, 0, headerBytes);
+    if (header === undefined || header.readUInt32BE(0) !== 0x7f454c46) return false;
+    const start = Number(header.readBigUInt64LE(0x20));
+    const table = readAt(file, start, segmentBytes * header.readUInt16LE(0x38));
+    if (table === undefined) return true;
+    const { size } = fstatSync(file);
+    for (let at = 0; at < table.length; at += segmentBytes) {
+      const end = table.readBigUInt64LE(at + 8) + table.readBigUInt64LE(at + 32);
+      if (table.readUInt32LE(at) === loadedSegment && end > BigInt(size)) return true;
+    }
+    return false;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** undefined where the file ends before. */
+function readAt(file: number, position: number, length: number): Buffer | undefined {
+  const buffer = Buffer.alloc(length);
+  return readSync(file, buffer, 0, length, position) === length ? buffer : undefined;
+}

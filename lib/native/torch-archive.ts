@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { GemlensError } from "../errors/index.js";
+import { fileSum } from "./checksum.js";
+import type { FetchProgress } from "./fetch-libtorch.js";
+import { httpDownload } from "./http-download.js";
+import { findPip, type OnBytes, pipDownload } from "./pip-download.js";
+
+const cpuIndex = "https://download.pytorch.org/whl/cpu";
+
+// Of the archives that are fetched without pip, which checks its index's sums itself. Where one is
+// missing here, the zip's own CRCs are what is checked.
+const knownSums: Readonly<Record<string, string>> = {
+  "2.13.0": "edbf4cbed78433d803e90a65f1752e57783d164bce66c95c0872b2ab8f5c159e",
+};
+
+/** Which torch, from where, and what it must sum up to. */
+export interface ArchiveRequest {
+  readonly version: string;
+  /** A URL or a file, instead of the package index. */
+  readonly archive?: string | undefined;
+  /** Its SHA-256, in hex. */
+  readonly sha256?: string | undefined;
+}
+
+type OnProgress = (progress: FetchProgress) => void;
+
+/**
+ * The file that torch is unpacked from: the one named, or else fetched into `folder`, which keeps it
+ * for the next attempt.
+ *
+ * @throws GemlensError `DOWNLOAD`, `ARGUMENT`.
+ */
+export async function torchArchive(
+  request: ArchiveRequest,
+  folder: string,
+  progress: OnProgress,
+): Promise<string> {
+  const { version, archive, sha256 } = request;
+  if (archive !== undefined && !/^https?:/.test(archive)) {
+    if (!existsSync(archive)) {
+      throw new GemlensError("ARGUMENT", `setup: expected a file or a URL, got ${archive}`);
+    }
+    await checkSum(archive, sha256, progress);
+    return resolve(archive);
+  }
+  const pip = archive === undefined ? findPip() : undefined;
+  if (pip !== undefined) return fetchWheel(pip, version, folder, progress);
+  const url = archive ?? libtorchArchive(version);
+  const expected = sha256 ?? (url === libtorchArchive(version) ? knownSums[version] : undefined);
+  const file = join(folder, `${createHash("sha256").update(url).digest("hex").slice(0, 12)}.zip`);
+  if (!existsSync(file)) await httpDownload(url, file, bytes(progress, `fetching ${url}`));
+  try {
+    await checkSum(file, expected, progress);
+  } catch (error) {
+    // Ours, so that the next attempt fetches it anew.
+    rmSync(file, { force: true });
+    throw error;
+  }
+  return file;
+}
+
+async function checkSum(file: string, expected: string | undefined, progress: OnProgress) {
+  if (expected === undefined) return;
+  progress({ step: `checking ${basename(file)}` });
+  const got = await fileSum(file);
+  if (got === expected.toLowerCase()) return;
+  throw new GemlensError("DOWNLOAD", `setup: expected SHA-256 ${expected} of ${file}, got ${got}`, {
+    file,
+    expected,
+    got,
+  });
+}
+
+async function fetchWheel(
+  pip: readonly string[],
+  version: string,
+  folder: string,
+  progress: OnProgress,
+): Promise<string> {
+  const wheel = () => readdirSync(folder).find((name) => name.startsWith(`torch-${version}`));
+  if (wheel() === undefined) {
+    const requirement = [`torch==${version}`];
+    const cpu = {
+      index: cpuIndex,
+      onBytes: bytes(progress, `fetching torch ${version} (CPU build)`),
+    };
+    try {
+      progress({ step: `looking for torch ${version} in PyTorch's CPU index` });
+      await pipDownload(pip, requirement, folder, { ...cpu, quick: true });
+    } catch (error) {
+      // Only an index that does not answer, or lacks the version, is a reason to ask another; one that
+      // stopped in the middle is asked again with patience.
+      if (GemlensError.is(error) && error.fields["started"] === true) {
+        if (error.fields["unreachable"] !== true) throw error;
+        progress({ step: `fetching torch ${version} (CPU build) once more` });
+        await pipDownload(pip, requirement, folder, cpu);
+      } else {
+        progress({ step: `fetching torch ${version} from the default package index` });
+        const onBytes = bytes(progress, `fetching torch ${version}`);
+        await pipDownload(pip, requirement, folder, { onBytes });
+      }
+    }
+  }
+  return join(folder, wheel() as string);
+}
+
+function bytes(progress: OnProgress, step: string): OnBytes {
+  return (done, total) => progress({ step, done, total });
+}
+
+function libtorchArchive(version: string): string {
+  const name = `libtorch-shared-with-deps-${version}%2Bcpu.zip`;
+  return `https://download.pytorch.org/libtorch/cpu/${name}`;
+}

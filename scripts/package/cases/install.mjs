@@ -1,0 +1,181 @@
+// Installing the package: the user's path, no network, no libtorch, several, and from source.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ended, isTrue, said } from "../expect.mjs";
+import { makePlace, run } from "../place.mjs";
+import { install, npx, packWithout } from "../tarball.mjs";
+
+const root = (place) => place.at("app/node_modules/gemlens");
+
+/** What install, setup, build and use need must be in it, and nothing of the project's own. */
+async function contents({ package: { files, bytes } }) {
+  const needed = [
+    "binding.gyp",
+    "CMakeLists.txt",
+    "LICENSE",
+    "README.md",
+    "cmake/old_glibc.cmake",
+    "cmake/torch.cmake",
+    "dist/cli/main.js",
+    "dist/index.d.ts",
+    "dist/index.js",
+    "native/binding/js_hook.cc",
+    "native/loader.c",
+    "prebuilds/linux-x64/gemlens.node",
+    "prebuilds/linux-x64/libgemlens_cuda.so",
+    "scripts/build-native.mjs",
+    "scripts/install.mjs",
+    "scripts/native-sources.mjs",
+    "scripts/nvcc.mjs",
+  ];
+  const missing = needed.filter((path) => !files.includes(path));
+  isTrue(missing.length === 0, `missing: ${missing.join(", ")}`);
+  isTrue(
+    files.some((path) => path.startsWith("assets/tiny-gemma2/")),
+    "no bundled model",
+  );
+  const stray = files.filter((path) => /^(tests|lib|bench|build|\.cmake-build)\//.test(path));
+  isTrue(stray.length === 0, `not wanted: ${stray.join(", ")}`);
+  const cores = files.filter((path) => path.includes("/libgemlens_core-"));
+  isTrue(cores.length > 0, "no core");
+  const minors = cores.map((path) => path.match(/core-(.*)\.so/)[1]).join(", ");
+  return `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB, cores ${minors}`;
+}
+
+/** Empty folder, no compiler, no torch: the three commands of the README. */
+async function user({ package: { path } }) {
+  const place = makePlace();
+  const seconds = [];
+  for (const step of [
+    () => install(place, path),
+    () => npx(place, "gemlens", "setup"),
+    () => npx(place, "gemlens", "demo"),
+  ]) {
+    const start = Date.now();
+    const result = await step();
+    ended(result, 0, "user's path");
+    seconds.push(((Date.now() - start) / 1000).toFixed(0));
+    if (seconds.length === 2) said(result, "ready: libtorch");
+  }
+  isTrue(!existsSync(join(root(place), "build")), "something was built");
+  return `install ${seconds[0]} s, setup ${seconds[1]} s, demo ${seconds[2]} s`;
+}
+
+/** With a warm npm cache and no network at all: the package itself fetches nothing. */
+async function offline({ package: { path } }) {
+  if (spawnSync("unshare", ["-rn", "true"]).status !== 0)
+    return { skipped: "no network namespaces" };
+  const place = makePlace();
+  ended(await install(place, path), 0, "npm install, to warm the cache");
+  rmSync(place.at("app"), { recursive: true });
+  mkdirSync(place.at("app"));
+  writeFileSync(place.at("app/package.json"), '{ "name": "app", "private": true }\n');
+  const registry = spawnSync("npm", ["config", "get", "registry"], { encoding: "utf8" }).stdout;
+  const probe = `fetch('${registry.trim()}').then(() => process.exit(3), () => 0)`;
+  const script = `node -e "${probe}" && exec npm install --foreground-scripts --offline "$0"`;
+  const result = await run("unshare", ["-rn", "sh", "-c", script, path], {
+    cwd: place.at("app"),
+    env: { ...place.env, PATH: `${place.env.PATH}:${process.env.PATH}` },
+  });
+  ended(result, 0, "npm install without network");
+  const cache = place.at("home/.cache/gemlens");
+  isTrue(!existsSync(cache), `${cache} was made`);
+  isTrue(existsSync(join(root(place), "dist/cli/main.js")), "nothing was installed");
+  return "npm install --offline in a network namespace with no interface";
+}
+
+/** Neither libtorch nor network: what is missing is said with its command. */
+async function missing(context) {
+  const place = await context.installed();
+  const result = await npx(place, "gemlens", "demo");
+  ended(result, 1, "demo without libtorch");
+  said(result, "NATIVE_LOAD");
+  said(result, "npx gemlens setup");
+  const code = `import("gemlens").then((it) => it.memory()).catch((e) => console.log(e.code))`;
+  const library = await run("node", ["-e", code], { cwd: place.at("app"), env: place.env });
+  said(library, /^NATIVE_LOAD\n/, "the library");
+  return "NATIVE_LOAD names `npx gemlens setup`";
+}
+
+/** A libtorch folder of links to `torch`, as a Python's site-packages has it. */
+function layOutPython(place, torch) {
+  const package_ = place.at("site/torch");
+  mkdirSync(package_, { recursive: true });
+  writeFileSync(join(package_, "__init__.py"), "raise ImportError('must not be imported')\n");
+  for (const name of ["lib", "include"]) symlinkSync(join(torch, name), join(package_, name));
+  const nvidia = join(torch, "../nvidia");
+  if (existsSync(nvidia)) symlinkSync(nvidia, place.at("site/nvidia"));
+}
+
+/** A libtorch of a version without a core, by name; one in a Python; two in the cache folder. */
+async function candidates(context) {
+  const { version, torch } = context.libtorch;
+  const place = await context.installed();
+  const other = place.at("other");
+  mkdirSync(join(other, "lib"), { recursive: true });
+  writeFileSync(join(other, "lib/libtorch_cpu.so"), "");
+  writeFileSync(join(other, "version.py"), "__version__ = '2.99.0+cpu'\n");
+  layOutPython(place, torch);
+  const cache = place.at("cache/libtorch");
+  mkdirSync(cache, { recursive: true });
+  for (const name of [version, "2.98.0"]) symlinkSync(join(torch, ".."), join(cache, name));
+  const env = {
+    ...place.env,
+    LIBTORCH: other,
+    PYTHONPATH: place.at("site"),
+    GEMLENS_CACHE: place.at("cache"),
+  };
+  const doctor = (more) =>
+    run("npx", ["gemlens", "doctor"], { cwd: place.at("app"), env: { ...env, ...more } });
+  const all = await doctor({});
+  ended(all, 0, "doctor");
+  said(all, /1\. LIBTORCH .*: 2\.99\.0, CPU, no headers: no core is built for 2\.99\n/);
+  said(all, new RegExp(`2\\. python .*: ${version}, CPU +<- loaded\\n`));
+  said(all, new RegExp(`3\\. cache .*${version}/torch: ${version}`));
+  said(all, /4\. cache .*2\.98\.0\/torch/);
+  const cached = await doctor({ PYTHONPATH: "" });
+  said(cached, new RegExp(`cache .*${version}/torch: ${version}, CPU +<- loaded\\n`));
+  const demo = await run("npx", ["gemlens", "demo"], { cwd: place.at("app"), env });
+  ended(demo, 0, "demo with several candidates");
+  return "passes LIBTORCH's 2.99 over, takes Python's, then the cache's; doctor lists all";
+}
+
+/** This machine's ccache, if it has one, with paths that are the same in every place. */
+function compilerCache(place) {
+  const folder = spawnSync("ccache", ["--get-config", "cache_dir"], { encoding: "utf8" }).stdout;
+  if (!folder) return {};
+  return { CCACHE_DIR: folder.trim(), CCACHE_BASEDIR: place.root, CCACHE_NOHASHDIR: "1" };
+}
+
+/** Where no core fits, it is built: by npm install, and by setup beside the cores that are there. */
+async function source(context) {
+  if (spawnSync("cmake", ["--version"]).status !== 0) return { skipped: "no cmake" };
+  const { torch, version } = context.libtorch;
+  const minor = version.replace(/\.\d+$/, "");
+  const place = makePlace({ compiler: true });
+  Object.assign(place.env, compilerCache(place), { LIBTORCH: torch });
+  const bare = await packWithout(context.package.path, ["prebuilds"], place);
+  const start = Date.now();
+  ended(await install(place, bare), 0, "npm install without prebuilds");
+  const built = join(root(place), "build/Release");
+  isTrue(existsSync(join(built, `libgemlens_core-${minor}.so`)), "npm install built no core");
+  ended(await npx(place, "gemlens", "demo"), 0, "demo from source");
+  const took = ((Date.now() - start) / 1000).toFixed(0);
+
+  const second = makePlace({ compiler: true });
+  Object.assign(second.env, compilerCache(second), { LIBTORCH: torch });
+  const core = `prebuilds/linux-x64/libgemlens_core-${minor}.so`;
+  const without = await packWithout(context.package.path, [core], second);
+  ended(await install(second, without), 0, "npm install without this core");
+  isTrue(!existsSync(join(root(second), core)), "npm install built beside prebuilds");
+  ended(await npx(second, "gemlens", "setup"), 0, "setup without this core");
+  isTrue(existsSync(join(root(second), core)), "setup built no core");
+  ended(await npx(second, "gemlens", "demo"), 0, "demo with the core that setup built");
+  const cores = readdirSync(join(root(second), "prebuilds/linux-x64")).filter((name) =>
+    name.startsWith("libgemlens_core-"),
+  );
+  return `npm install built ${minor} and demo ran (${took} s); setup built it beside: ${cores.length} cores`;
+}
+
+export const installCases = { contents, user, offline, missing, candidates, source };

@@ -1,0 +1,96 @@
+// What a user of the package meets, each in a place that knows nothing of this machine: packs it, then
+// runs the cases one after the other. Needs prebuilds/ (npm run prebuild) and a network for npm and pip;
+// the cases of full disks need root, the one without network needs namespaces.
+//   --only CASE,CASE   these alone
+//   --list             their names
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { makeArchive } from "./package/archive.mjs";
+import { installCases } from "./package/cases/install.mjs";
+import { setupCases } from "./package/cases/setup.mjs";
+import { diskCases } from "./package/cases/setup-disk.mjs";
+import { ended } from "./package/expect.mjs";
+import { cleanUp, makePlace, removePlaces, run } from "./package/place.mjs";
+import { install, pack } from "./package/tarball.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cases = { ...installCases, ...setupCases, ...diskCases };
+
+function once(make) {
+  let made;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** What the cases share; each part is made when the first of them asks. */
+async function makeContext(folder) {
+  // What lies in dist may be of another day.
+  ended(await run("npm", ["run", "build:ts"], { cwd: root }), 0, "npm run build:ts");
+  const packed = await pack(root, folder);
+  const from = (path) => import(pathToFileURL(join(root, "dist", path)).href);
+  const { defaultTorchVersion } = await from("native/libtorch.js");
+  const { fetchWithProgress } = await from("cli/setup.js");
+  const torch = await fetchWithProgress({});
+  const archive = once(async () => {
+    const path = join(folder, "libtorch.zip");
+    await makeArchive(torch, path);
+    return path;
+  });
+  const installed = once(async () => {
+    const place = makePlace();
+    ended(await install(place, packed.path), 0, "npm install");
+    return place;
+  });
+  return { package: packed, libtorch: { torch, version: defaultTorchVersion }, archive, installed };
+}
+
+async function runCase(name, context) {
+  const start = Date.now();
+  const seconds = () => `${((Date.now() - start) / 1000).toFixed(0)} s`;
+  try {
+    const what = await cases[name](context);
+    if (typeof what === "string") console.log(`ok    ${name} (${seconds()}): ${what}`);
+    else console.log(`skip  ${name}: ${what.skipped}`);
+    return typeof what === "string" ? "ok" : "skipped";
+  } catch (error) {
+    console.log(`FAIL  ${name} (${seconds()}): ${error.message}`);
+    return "failed";
+  } finally {
+    cleanUp();
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: { only: { type: "string" }, list: { type: "boolean", default: false } },
+  });
+  if (values.list) return console.log(Object.keys(cases).join("\n"));
+  const names = values.only?.split(",") ?? Object.keys(cases);
+  const unknown = names.find((name) => cases[name] === undefined);
+  if (unknown !== undefined) throw new Error(`no case ${unknown}; see --list`);
+  if (!existsSync(join(root, "prebuilds/linux-x64/gemlens.node"))) {
+    throw new Error("no prebuilds: run npm run prebuild first");
+  }
+  const folder = mkdtempSync(join(tmpdir(), "gemlens-test-package-"));
+  const count = { ok: 0, failed: 0, skipped: 0 };
+  try {
+    const context = await makeContext(folder);
+    for (const name of names) count[await runCase(name, context)] += 1;
+  } finally {
+    removePlaces();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`${count.ok} ok, ${count.failed} failed, ${count.skipped} skipped`);
+  process.exitCode = count.failed === 0 ? 0 : 1;
+}
+
+main().catch((error) => {
+  removePlaces();
+  console.error(`test-package: ${error.message}`);
+  process.exitCode = 1;
+});

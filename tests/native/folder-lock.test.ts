@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { withLock } from "../../lib/native/folder-lock.js";
+
+let folder: string;
+let lock: string;
+let children: ChildProcess[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-lock-"));
+  lock = join(folder, "lock");
+  children = [];
+});
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(fixture: string, ...args: string[]): ChildProcess {
+  const path = join(import.meta.dirname, "fixtures", fixture);
+  const child = spawn(process.execPath, ["--import", "tsx", path, lock, ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  return child;
+}
+
+async function outputOf(child: ChildProcess): Promise<string> {
+  let text = "";
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  await once(child, "close");
+  return text;
+}
+
+/** A turn of the lock whose holder's symlink says `target`. */
+function plant(target: string) {
+  mkdirSync(lock, { recursive: true });
+  symlinkSync(target, join(lock, "1"));
+}
+
+const here = () => readlinkSync("/proc/self/ns/pid");
+
+test("one after the other in one process, and nothing but a free turn is left", async () => {
+  const order: string[] = [];
+  const body = (name: string) => async () => {
+    order.push(`${name} in`);
+    await sleep(20);
+    order.push(`${name} out`);
+    return name;
+  };
+  const waited: string[] = [];
+  const onWait = (holder: string) => waited.push(holder);
+  const names = await Promise.all([
+    withLock(lock, body("a"), { onWait }),
+    withLock(lock, body("b"), { onWait }),
+  ]);
+  expect(names).toEqual(["a", "b"]);
+  expect(order).toEqual(["a in", "a out", "b in", "b out"]);
+  expect(waited).toHaveLength(1);
+  expect(readdirSync(lock).map((name) => readlinkSync(join(lock, name)))).toEqual(["free"]);
+  await expect(withLock(lock, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(await withLock(lock, async () => 7)).toBe(7);
+});
+
+test("a live holder keeps it however long it is silent, also while stopped; a killed one does not", async () => {
+  const holder = start("lock-hold.ts");
+  await once(holder.stdout as NonNullable<ChildProcess["stdout"]>, "data");
+  holder.kill("SIGSTOP");
+  let got = false;
+  const waiting: string[] = [];
+  const taking = withLock(
+    lock,
+    async () => {
+      got = true;
+    },
+    { onWait: (text) => waiting.push(text), patienceMs: 0 },
+  );
+  // Many looks at it: what must not happen has its chance.
+  await sleep(1500);
+  expect(got).toBe(false);
+  expect(waiting[0]).toContain(` ${holder.pid} `);
+  holder.kill("SIGKILL");
+  await taking;
+  expect(got).toBe(true);
+});
+
+test("several processes, a dead turn at the start and one that dies inside: never two at once", async () => {
+  plant(`${hostname()} ${here()} 4194304 1`);
+  const runs = [["6"], ["6"], ["6"], ["6", "3"]].map((args) =>
+    outputOf(start("lock-rounds.ts", ...args)),
+  );
+  expect(await Promise.all(runs)).toEqual(["done\n", "done\n", "done\n", ""]);
+});
+
+test("a process number that was given to another process since is a dead holder", async () => {
+  const start = readFileSync("/proc/self/stat", "utf8").split(") ")[1]?.split(" ")[19];
+  plant(`${hostname()} ${here()} ${process.pid} ${Number(start) - 1}`);
+  const waited: string[] = [];
+  const onWait = (holder: string) => waited.push(holder);
+  expect(await withLock(lock, async () => 7, { onWait })).toBe(7);
+  expect(waited).toEqual([]);
+});
+
+test.each([
+  ["another machine", (path: string) => symlinkSync("elsewhere pid:[1] 1 1", path)],
+  [
+    "another process namespace",
+    (path: string) => symlinkSync(`${hostname()} pid:[1] 4194304 1`, path),
+  ],
+  ["something that is no lock", (path: string) => writeFileSync(path, "")],
+])("%s is waited for, then said, and never taken over", async (_what, make) => {
+  mkdirSync(lock);
+  make(join(lock, "1"));
+  const run = withLock(lock, async () => 7, { patienceMs: 800 });
+  await expect(run).rejects.toMatchObject({
+    code: "DOWNLOAD",
+    message: expect.stringContaining(`remove that folder if it is no more`),
+    fields: { folder: lock },
+  });
+  expect(readdirSync(lock)).toEqual(["1"]);
+});
