@@ -7,7 +7,7 @@ const MB = 1 << 20;
 
 /** A script of tests/native/fixtures that prints JSON. */
 async function measure(script: string, args: readonly string[] = []) {
-  const end = await runChild(script, args, { nodeArgs: ["--expose-gc"], timeout: 55_000 });
+  const end = await runChild(script, args, { nodeArgs: ["--expose-gc"] });
   expect(end, end.stderr).toMatchObject({ code: 0, signal: null, stderr: "" });
   return JSON.parse(end.stdout) as Record<string, number>;
 }
