@@ -3,7 +3,7 @@
 //   node scripts/test-sanitizers.mjs                         everything: an hour or more
 //   node scripts/test-sanitizers.mjs tests/05-hooks.test.ts  anything after it goes to vitest
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,24 +12,31 @@ import { buildNative } from "./build-native.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = join(root, "build/sanitize");
 
-/** The runtimes come before anything else in the process: Node itself is not instrumented. */
-function preload() {
-  const compiler = process.env.CXX ?? "g++";
-  // libstdc++ too: the runtime looks for __cxa_throw before the core brings it in.
-  const names = ["libasan.so", "libubsan.so", "libstdc++.so.6"];
-  return names.map((name) => {
-    const found = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: "utf8" });
-    const path = found.stdout?.trim() ?? "";
-    if (!isAbsolute(path)) throw new Error(`${compiler}: expected a path for ${name}, got ${path}`);
-    return path;
-  });
+const compiler = process.env.CXX ?? "g++";
+
+function runtime(name) {
+  const found = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: "utf8" });
+  const path = found.stdout?.trim() ?? "";
+  if (!isAbsolute(path)) throw new Error(`${compiler}: expected a path for ${name}, got ${path}`);
+  return path;
 }
 
-function environment(reports) {
-  // Children write there too, whatever their parent makes of their output.
-  const common = [`log_path=${join(reports, "report")}`, "print_stacktrace=1", "halt_on_error=1"];
+/** The runtimes come before anything else in the process: Node itself is not instrumented. */
+function preload(folder) {
+  const report = join(folder, "libreport.so");
+  const source = join(root, "tests/native/sanitizers/report.cc");
+  const flags = ["-std=c++20", "-shared", "-fPIC", source, "-o", report];
+  const { status } = spawnSync(compiler, flags, { stdio: "inherit" });
+  if (status !== 0) throw new Error(`${compiler}: cannot build ${source}`);
+  // libstdc++ too: the runtime looks for __cxa_throw before the core brings it in.
+  return [runtime("libasan.so"), report, runtime("libubsan.so"), runtime("libstdc++.so.6")];
+}
+
+/** Children report to the folder too, whatever their parent makes of their output. */
+function environment(libraries, reports) {
   const asan = [
-    ...common,
+    `log_path=${join(reports, "address")}`,
+    "halt_on_error=1",
     // V8 ends a process with its heap still standing.
     "detect_leaks=0",
     // Freed memory is kept apart this long, in megabytes: tests read what a process holds.
@@ -41,9 +48,10 @@ function environment(reports) {
     ...process.env,
     GEMLENS_ADDON: addon,
     GEMLENS_ALLOCATOR: "system",
-    LD_PRELOAD: preload().join(":"),
+    LD_PRELOAD: libraries.join(":"),
     ASAN_OPTIONS: asan.join(":"),
-    UBSAN_OPTIONS: common.join(":"),
+    UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
+    GEMLENS_UBSAN_REPORT: join(reports, "undefined"),
   };
 }
 
@@ -72,9 +80,11 @@ async function main() {
     process.exitCode = code;
     return;
   }
-  const reports = mkdtempSync(join(tmpdir(), "gemlens-sanitizers-"));
+  const folder = mkdtempSync(join(tmpdir(), "gemlens-sanitizers-"));
+  const reports = join(folder, "reports");
+  mkdirSync(reports);
   try {
-    const run = await suite(process.argv.slice(2), environment(reports));
+    const run = await suite(process.argv.slice(2), environment(preload(folder), reports));
     const files = readdirSync(reports);
     for (const file of files) console.log(readFileSync(join(reports, file), "utf8"));
     const [, passed = "0", failed = "0"] = /(\d+) passed, (\d+) failed\n$/.exec(run.end) ?? [];
@@ -84,7 +94,7 @@ async function main() {
     console.log(`${passed} passed, ${all} failed`);
     process.exitCode = all === 0 ? 0 : 1;
   } finally {
-    rmSync(reports, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
 }
 
