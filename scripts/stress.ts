@@ -1,15 +1,26 @@
 // Random calls from a seed, for as long as asked: nothing may crash, hang, reject unheard, or leave
-// memory behind.
+// memory behind. The seed is printed; the same seed makes the same calls with the same choices.
 //
-//     npx tsx scripts/stress.ts [--minutes 30] [--seed N]
-import { setTimeout as sleep } from "node:timers/promises";
+//     node --expose-gc --import tsx scripts/stress.ts [--minutes 30] [--seed N] [--calls N] [--trace]
+import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import { memory } from "../lib/index.js";
-import { actions } from "./stress/actions.js";
+import { callsOf } from "./stress/calls.js";
 import { Dice } from "./stress/dice.js";
+import { RunningTime } from "./stress/running-time.js";
 import { World } from "./stress/world.js";
 
+interface Options {
+  readonly seed: number;
+  /** What ends first. */
+  readonly minutes: number;
+  readonly calls: number;
+  /** Every call on a line of its own, on stderr. */
+  readonly trace: boolean;
+}
+
 const slowest = 60_000;
+const megabyte = 1e6;
 
 /** Errors that a random call may end with: a hook that throws, an abort, something disposed before. */
 function isExpected(error: unknown): boolean {
@@ -17,61 +28,98 @@ function isExpected(error: unknown): boolean {
   return name === "AbortError" || ["HOOK", "DISPOSED", "BUSY", "ABORTED"].includes(code ?? "");
 }
 
-async function withWatchdog(what: string, work: Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const late = sleep(slowest, "late", { signal: stop.signal }).catch(() => "done");
-  const first = await Promise.race([work, late]);
-  stop.abort();
-  if (first === "late") throw new Error(`${what} did not end within ${slowest / 1000} s`);
+async function withWatchdog(what: string, work: Promise<void>, time: RunningTime): Promise<void> {
+  let watch: NodeJS.Timeout | undefined;
+  const begun = time.now();
+  const late = new Promise<never>((_, reject) => {
+    watch = setInterval(() => {
+      if (time.now() - begun > slowest) reject(new Error(`not ended within ${slowest / 1000} s`));
+    }, 1000);
+  });
+  try {
+    await Promise.race([work, late]);
+  } catch (cause) {
+    throw new Error(what, { cause });
+  } finally {
+    clearInterval(watch);
+  }
 }
 
-async function run(seed: number, minutes: number): Promise<void> {
-  const dice = new Dice(seed);
-  const world = new World(dice);
+async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
+  const world = new World();
   const counts = new Map<string, number>();
-  let failed = 0;
+  // Of the calls as they were made: two runs of one seed and as many calls have the same.
+  const made = createHash("sha256");
+  let expected = 0;
+  let total = 0;
   const start = await world.open();
-  const end = Date.now() + minutes * 60_000;
-  let told = Date.now();
+  const resident = process.memoryUsage.rss();
+  const time = new RunningTime();
+  let told = 0;
   const open = new Set<Promise<void>>();
-  while (Date.now() < end) {
-    const [name, action] = dice.of(actions);
+  for (const { name, action, seed: own, alone } of callsOf(seed)) {
+    if (total === calls || time.now() > minutes * 60_000) break;
+    const what = `call ${total++}, ${name} of seed ${own}`;
+    if (trace) console.error(what);
+    made.update(`${what}\n`);
     counts.set(name, (counts.get(name) ?? 0) + 1);
-    const work = action(world, dice).catch((error: unknown) => {
+    const work = action(world, new Dice(own)).catch((error: unknown) => {
       if (!isExpected(error)) throw error;
-      failed++;
+      expected++;
     });
-    const watched = withWatchdog(name, work).finally(() => open.delete(watched));
+    const watched = withWatchdog(what, work, time).finally(() => open.delete(watched));
     open.add(watched);
     // Some calls overlap; an error in any ends the run.
-    if (open.size > 3 || dice.chance(0.6)) await Promise.all(open);
-    if (Date.now() - told > 30_000) {
-      told = Date.now();
+    if (alone || open.size > 3) await Promise.all(open);
+    if (time.now() - told > 30_000) {
+      told = time.now();
       const { handles, allocatedBytes } = memory();
-      const total = [...counts.values()].reduce((a, b) => a + b, 0);
-      console.error(`${total} calls, ${handles} handles, ${(allocatedBytes / 1e6).toFixed(0)} MB`);
+      console.error(`${total} calls, ${handles} handles, ${megabytes(allocatedBytes)} MB`);
     }
   }
   await Promise.all(open);
   const left = await world.close();
-  console.log(JSON.stringify({ seed, calls: Object.fromEntries(counts), failed, start, left }));
-  if (left.handles > start.handles || left.allocatedBytes > start.allocatedBytes + 1e6) {
+  const counted = Object.fromEntries([...counts].sort());
+  console.log(
+    JSON.stringify({
+      seed,
+      total,
+      made: made.digest("hex").slice(0, 16),
+      calls: counted,
+      expected,
+    }),
+  );
+  console.log(JSON.stringify({ start, left }));
+  const rss = [resident, process.memoryUsage.rss()].map(megabytes).join(" to ");
+  console.error(`stress: ${total} calls, ${expected} expected errors; resident ${rss} MB`);
+  const kept = (["handles", "tensors", "cpuBytes"] as const).filter(
+    (key) => left[key] > start[key],
+  );
+  if (kept.length > 0 || left.allocatedBytes > start.allocatedBytes + megabyte) {
     throw new Error(`memory was not given back: ${JSON.stringify({ start, left })}`);
   }
 }
 
+const megabytes = (bytes: number): string => (bytes / megabyte).toFixed(0);
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { minutes: { type: "string", default: "30" }, seed: { type: "string" } },
+    options: {
+      minutes: { type: "string", default: "30" },
+      calls: { type: "string", default: "Infinity" },
+      seed: { type: "string" },
+      trace: { type: "boolean", default: false },
+    },
   });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  console.error(`stress: seed ${seed}, ${values.minutes} minutes`);
+  console.error(`stress: seed ${seed}`);
   process.on("unhandledRejection", (error) => {
-    console.error("stress: a rejection that nobody heard", error);
+    console.error(`stress: a rejection that nobody heard, with seed ${seed}`, error);
     process.exit(1);
   });
   try {
-    await run(seed, Number(values.minutes));
+    const { minutes, calls, trace } = values;
+    await run({ seed, minutes: Number(minutes), calls: Number(calls), trace });
     console.error("stress: passed");
   } catch (error) {
     console.error(`stress: failed with seed ${seed}`, error);

@@ -212,10 +212,8 @@ describe("the command line", () => {
 
 describe("demo", () => {
   it("shows text, tokens, named features, a steered continuation, timings and what is next", async () => {
-    const started = performance.now();
     const { code, stdout, stderr } = await gemlens(["demo", "--device", device]);
     expect([code, stderr]).toEqual([0, ""]);
-    expect(performance.now() - started).toBeLessThan(20_000);
     const headings = stdout.match(/^(\d\. .*|Next)$/gm)?.map((line) => line.slice(0, 2));
     expect(headings).toEqual(["1.", "2.", "3.", "4.", "5.", "Ne"]);
     expect(stdout).not.toContain("\x1b");

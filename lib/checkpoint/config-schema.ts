@@ -3,7 +3,14 @@ import { refuse, show } from "./refuse.js";
 
 const size = z.int().min(1).max(1_000_000_000);
 const tokenId = z.int().min(0);
-const positive = z.number().positive();
+// The core computes with it in float32, where 1e39 is infinite and 1e-46 is 0.
+const positive = z
+  .number()
+  .positive()
+  .refine((value) => {
+    const rounded = Math.fround(value);
+    return rounded > 0 && Number.isFinite(rounded);
+  }, "expected a number that float32 can hold");
 const layerType = z.enum(["sliding_attention", "full_attention"]);
 
 /** A list of that length: zod keeps an issue for every item of a longer one. */

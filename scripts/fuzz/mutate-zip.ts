@@ -137,21 +137,29 @@ function deflateOver(file: Buffer, random: Random): Buffer {
   return Buffer.concat([file.subarray(0, at), stream, file.subarray(resume)]);
 }
 
+// What an archive is rebuilt from. Its members may lie over each other, and each change of a change
+// would hold all of them again.
+const mostBytes = 1 << 24;
+const longestName = 1000;
+
 /** The members of an archive that is still sound; none where it is not. */
 function membersOf(file: Buffer): Member[] {
   const members: Member[] = [];
+  let left = mostBytes;
   const directory = file.indexOf("PK\x01\x02", 0, "latin1");
   for (let at = directory; at >= 0; at = file.indexOf("PK\x01\x02", at + 4, "latin1")) {
     const number = (offset: number, width: Width): number =>
       Number(getInteger(file, at + offset, width));
-    const name = file.toString("utf8", at + 46, at + 46 + number(28, 2));
+    const name = file.toString("utf8", at + 46, at + 46 + Math.min(number(28, 2), longestName));
     const local = number(42, 4);
     const nameAndExtra = [26, 28].map((offset) => Number(getInteger(file, local + offset, 2)));
     const start = local + 30 + (nameAndExtra[0] ?? 0) + (nameAndExtra[1] ?? 0);
     const data = file.subarray(start, start + number(20, 4));
     const deflate = number(10, 2) === 8;
     try {
-      const content = deflate ? zlib.inflateRawSync(data, { maxOutputLength: 1 << 24 }) : data;
+      const content = deflate ? zlib.inflateRawSync(data, { maxOutputLength: mostBytes }) : data;
+      if (content.length > left) break;
+      left -= content.length;
       members.push({ name, content, deflate });
     } catch {
       // Changed already.

@@ -128,7 +128,8 @@ function parseFolderConfig(folder: string): void {
 async function runModel(folder: string): Promise<void> {
   const loaded = await HookedTransformer.fromPretrained(folder);
   try {
-    const logits = await loaded.forward([[2, 1, 3, 4, 5, 6]]);
+    // A sound config may allow fewer tokens than these.
+    const logits = await loaded.forward([[2, 1, 3, 4, 5, 6].slice(0, loaded.cfg.nCtx)]);
     await logits.read();
     logits.dispose();
   } finally {

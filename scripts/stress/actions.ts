@@ -17,9 +17,11 @@ import {
   zeros,
 } from "../../lib/index.js";
 import type { Dice } from "./dice.js";
+import { somePrompts } from "./prompts.js";
 import type { World } from "./world.js";
 
-type Action = (world: World, dice: Dice) => Promise<void>;
+/** One call with everything that it chooses by the dice. */
+export type Action = (world: World, dice: Dice) => Promise<void>;
 
 function someHook({ model, sae }: World, dice: Dice): Hook {
   const name = dice.of(model.hookNames);
@@ -62,14 +64,14 @@ function someCoders({ sae, transcoder }: World, dice: Dice) {
 const forward: Action = async (world, dice) => {
   const hooks = Array.from({ length: dice.integer(0, 4) }, () => someHook(world, dice));
   const options = { hooks, interventions: someInterventions(world, dice) };
-  (await world.model.forward(world.prompts(), options)).dispose();
+  (await world.model.forward(somePrompts(dice), options)).dispose();
 };
 
 const cache: Action = async (world, dice) => {
   const { model, sae, transcoder } = world;
   const names = model.hookNames.filter(() => dice.chance(0.1));
   const features = dice.chance(0.5) ? [sae, transcoder] : [];
-  const run = await model.runWithCache(world.prompts(), {
+  const run = await model.runWithCache(somePrompts(dice), {
     names,
     features,
     coders: someCoders(world, dice),
@@ -84,7 +86,7 @@ const cache: Action = async (world, dice) => {
 const generate: Action = async (world, dice) => {
   const stopAt = dice.integer(1, 12);
   const controller = new AbortController();
-  const generation = world.model.generate(world.prompts(12), {
+  const generation = world.model.generate(somePrompts(dice, 12), {
     maxNewTokens: 12,
     seed: dice.integer(0, 1000),
     interventions: someInterventions(world, dice),
@@ -104,7 +106,7 @@ const abortMidway: Action = async (world, dice) => {
   const controller = new AbortController();
   const hooks = [hook("blocks.1.hook_mlp_out", async () => sleep(5).then(() => {}))];
   const { signal } = controller;
-  const run = world.model.forward(world.prompts(), { hooks, signal });
+  const run = world.model.forward(somePrompts(dice), { hooks, signal });
   await sleep(dice.integer(0, 8));
   controller.abort();
   (await run).dispose();
@@ -118,7 +120,7 @@ const gradients: Action = async (world, dice) => {
   };
   const target = dice.of([{ metric }, { logit: 5 }, { loss: true as const }]);
   const coders = someCoders(world, dice);
-  const input = world.prompts();
+  const input = somePrompts(dice);
   const names = ["blocks.0.hook_resid_pre", "blocks.2.hook_mlp_out"] as const;
   using run = await world.model.runWithGradients(input, { names, target, coders });
   run.grad(names[0]);
@@ -126,7 +128,7 @@ const gradients: Action = async (world, dice) => {
 
 const attribution: Action = async (world, dice) => {
   const method = dice.of(["gradient", "ablation"] as const);
-  const [input = []] = world.prompts(8);
+  const [input = []] = somePrompts(dice, 8);
   await attribute(world.model, input, { to: { logit: 9 }, through: [world.sae], method });
 };
 
@@ -151,7 +153,7 @@ const tensors: Action = async (_, dice) => {
 
 const patching: Action = async (world, dice) => {
   const at = "blocks.1.hook_resid_post" as const;
-  const [row = []] = world.prompts();
+  const [row = []] = somePrompts(dice);
   using clean = await world.model.runWithCache(row, { names: [at], logits: false });
   const put = patch(at, clean.cache, { positions: [dice.integer(0, row.length)] });
   clean.dispose();
@@ -179,11 +181,16 @@ const worker: Action = async (_, dice) => {
       seed: dice.integer(0, 2 ** 31),
     },
   });
+  let failure: unknown;
+  started.on("error", (error) => {
+    failure = error;
+  });
   const ready = new Promise((resolve) => started.once("message", resolve));
-  const failed = new Promise((_, reject) => started.once("error", reject));
+  const failed = new Promise((resolve) => started.once("error", resolve));
   if (dice.chance(0.8)) await Promise.race([ready, failed]);
   await sleep(dice.integer(0, 200));
   await started.terminate();
+  if (failure !== undefined) throw new Error("a worker failed", { cause: failure });
 };
 
 /** Common ones are there several times. */

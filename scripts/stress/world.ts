@@ -1,19 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { HookedTransformer, type MemoryUse, memory, SAE, Transcoder } from "../../lib/index.js";
-import type { Dice } from "./dice.js";
 
 const scope = "assets/tiny-gemma2/gemma-scope";
 
 /** What the calls of a stress run share: one model, its coders. */
 export class World {
-  readonly #dice: Dice;
   #model: HookedTransformer | undefined;
   #sae: SAE | undefined;
   #transcoder: Transcoder | undefined;
-
-  constructor(dice: Dice) {
-    this.#dice = dice;
-  }
 
   get model(): HookedTransformer {
     if (this.#model === undefined) throw new Error("stress: not open");
@@ -51,16 +45,6 @@ export class World {
       await sleep(20);
     }
     return memory();
-  }
-
-  /** Tokens of one or several prompts, some of them padded. */
-  prompts(most = 40): number[][] {
-    const dice = this.#dice;
-    const rows = dice.chance(0.7) ? 1 : dice.integer(2, 5);
-    return Array.from({ length: rows }, () => [
-      2,
-      ...Array.from({ length: dice.integer(1, most) }, () => dice.integer(10, 3000)),
-    ]);
   }
 
   async #load(): Promise<void> {

@@ -68,7 +68,7 @@ export const config = (keys: Record<string, unknown>): string =>
 export const coderShapes = { W_enc: [4, 6], W_dec: [6, 4], b_enc: [6], b_dec: [4], threshold: [6] };
 export const soundArchive = npz(coderShapes);
 
-const coderTensors = Object.fromEntries(
+export const coderTensors = Object.fromEntries(
   Object.entries(coderShapes).map(([name, shape]) => [name.toLowerCase(), ["F32", shape]]),
 ) as unknown as Tensors;
 export const soundParams2 = safetensors(coderTensors);

@@ -57,6 +57,7 @@ export const configCases: HostileCase[] = [
     config({}).replace("{", '{"__proto__":1,"__proto__":2,'),
     '"__proto__"',
   ),
+  modelCase("hidden_size twice", config({}).replace("{", '{"hidden_size":4,'), '"hidden_size"'),
   { ...modelCase("a named pipe", "", "file"), write: pipe(file) },
   // its keys
   key("hidden_size", "1000000001"),

@@ -11,6 +11,7 @@ import {
   openWeights,
   params,
   put,
+  config as soundConfig,
   weights,
 } from "./case.js";
 
@@ -32,6 +33,12 @@ const config = (name: string, text: string): HostileCase => ({
   write: model(put("config.json", text)),
   open: openModel,
   file: "config.json",
+});
+
+/** A sound config.json, one number of which float32 cannot hold. */
+const scalar = (key: string, value: string, field = key): HostileCase => ({
+  ...config(`${key}: ${value}`, soundConfig({ [key]: "@" }).replace('"@"', value)),
+  field,
 });
 
 const zeros = Buffer.alloc(96);
@@ -79,6 +86,19 @@ export const foundCases: HostileCase[] = [
   },
   config("a control character where a key should be", '{"a":1,\u0007}'),
   config("a line end inside a text", '{"a":"\n"}'),
+  // Sound numbers that float32 turns into infinity or 0: INTERNAL, or logits that are no numbers.
+  scalar("rms_norm_eps", "1e39"),
+  scalar("rms_norm_eps", "1e-60"),
+  scalar("query_pre_attn_scalar", "1e300"),
+  scalar("query_pre_attn_scalar", "5e-324"),
+  scalar("attn_logit_softcapping", "1e308"),
+  scalar("final_logit_softcapping", "1e308"),
+  scalar("final_logit_softcapping", "1e-60"),
+  scalar("rope_theta", "1e308"),
+  scalar("rope_local_base_freq", "3.5e38"),
+  scalar("rope_parameters", '{"rope_theta":1e308}', "rope_parameters.rope_theta"),
+  scalar("rope_parameters", '{"rope_type":"linear","factor":1e-60}', "rope_parameters.factor"),
+  scalar("rope_scaling", '{"rope_type":"linear","factor":1e308}', "rope_scaling.factor"),
   {
     ...config("an object 100,000 deep, already parsed", "{}"),
     open: (folder) =>

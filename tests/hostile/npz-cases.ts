@@ -112,6 +112,7 @@ export const npzCases: HostileCase[] = [
     '"a.npy" data descriptor',
   ),
   // where members lie
+  lying("a name twice", [a, a], '"a.npy"'),
   lying(
     "a member inside the directory",
     [{ ...a, central: { offset: 58 + vector.length } }],
@@ -161,6 +162,7 @@ export const npzCases: HostileCase[] = [
     [stored("a.npy", npyOf(f4("(4,)"), vector, 2).fill(0xff, 8, 12))],
     '"a.npy"',
   ),
+  holding("a negative size", [stored("a.npy", npyOf(f4("(-4,)"), vector))], '"a.npy"'),
   holding(
     "nine dimensions",
     [stored("a.npy", npyOf(f4(`(${"1, ".repeat(9)})`), Buffer.alloc(4)))],
@@ -214,6 +216,11 @@ export const npzCases: HostileCase[] = [
   coder(
     "a deflated threshold that is no number",
     threshold("<f8", 8, 0x7ff0000000000001n, true),
+    "threshold",
+  ),
+  coder(
+    "a threshold of 1e300, which is infinite in float32",
+    threshold("<f8", 8, 0x7e37e43c8800759cn),
     "threshold",
   ),
 ];

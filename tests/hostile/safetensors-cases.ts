@@ -1,12 +1,17 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { safetensors } from "../../scripts/fuzz/tiny-files.js";
 import {
   both,
+  coder2,
+  coderTensors,
   config,
   type HostileCase,
   headed,
+  openCoder,
   openModel,
   openWeights,
+  params2,
   pipe,
   put,
   weights,
@@ -37,6 +42,18 @@ const indexed = (name: string, map: string, file: string, field: string): Hostil
   field,
 });
 
+/** A Gemma Scope 2 folder whose last tensor, the thresholds, ends with these bits. */
+const threshold = (what: string, bits: bigint): HostileCase => {
+  const bytes = safetensors(coderTensors);
+  bytes.writeUInt32LE(Number(bits), bytes.length - 4);
+  return {
+    ...header(`a coder's threshold that is ${what}`, bytes, "threshold"),
+    write: both(coder2({}), put(params2, bytes)),
+    open: openCoder,
+    file: params2,
+  };
+};
+
 const many = (count: number, item: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => item(i)).join();
 
@@ -59,7 +76,18 @@ export const safetensorsCases: HostileCase[] = [
   header("two million lists in 6 MB", headed(`{"w":[${"[],".repeat(2_000_000)}[]]}`), "JSON"),
   header("a header of 20 MB", headed(`{${" ".repeat(20_000_000)}}`), "header length"),
   header("20,001 tensors", headed(`{${many(20_001, (i) => `"${i}":1`)}}`), "header"),
+  header("a tensor named twice, once in escapes", headed('{"w":1,"\\u0077":1}'), '"w"'),
   // an entry
+  header(
+    "two tensors that overlap",
+    headed(
+      '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},' +
+        '"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}',
+      6,
+    ),
+    "b.data_offsets",
+  ),
+  header("a negative size", headed(entry("[-1]", "[0,1]"), 1), "w.shape.0"),
   header(
     "a shape of 300,000 texts",
     headed(entry(`[${'"",'.repeat(300_000)}""]`, "[0,1]")),
@@ -124,6 +152,8 @@ export const safetensorsCases: HostileCase[] = [
   // an index
   indexed("a list", "[]", index, "weight_map"),
   indexed("a name in a list", '{"a":["a.safetensors"]}', index, "weight_map.a"),
+  indexed("a path that climbs", '{"a":"../../etc/a.safetensors"}', index, "weight_map"),
+  indexed("an absolute path", '{"a":"/etc/a.safetensors"}', index, "weight_map"),
   indexed("a tensor called __proto__", `{"__proto__":"${shard}"}`, index, "weight_map"),
   indexed(
     "2,000 shards",
@@ -146,4 +176,7 @@ export const safetensorsCases: HostileCase[] = [
       pipe(shard),
     ),
   },
+  // a coder's
+  threshold("no number", 0x7fc00000n),
+  threshold("infinite", 0xff800000n),
 ];

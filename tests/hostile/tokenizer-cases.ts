@@ -62,6 +62,7 @@ export const tokenizerCases: HostileCase[] = [
   model("another model", { type: "WordPiece" }, "model.type"),
   model("a model of Object.prototype", { type: "constructor" }, "model.type"),
   vocab("a vocabulary as a list", '[["a",-1]]', "model.vocab"),
+  vocab("a negative id", '{"a":-1}', 'model.vocab["a"]'),
   vocab("an id that is half", '{"a":0.5}', 'model.vocab["a"]'),
   vocab("an id that is infinite", '{"a":1e999}', 'model.vocab["a"]'),
   vocab("an id twice", '{"a":0,"b":0}', 'model.vocab["b"]'),

@@ -2,12 +2,13 @@ import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { writeRandomCheckpoint } from "../native/fixtures/random-checkpoint.js";
 import { runChild } from "../native/fixtures/run-child.js";
+import { quarantine } from "../support/sanitizer-env.js";
 
 const MB = 1 << 20;
 
 /** A script of tests/native/fixtures that prints JSON. */
 async function measure(script: string, args: readonly string[] = []) {
-  const end = await runChild(script, args, { nodeArgs: ["--expose-gc"], timeout: 55_000 });
+  const end = await runChild(script, args, { nodeArgs: ["--expose-gc"] });
   expect(end, end.stderr).toMatchObject({ code: 0, signal: null, stderr: "" });
   return JSON.parse(end.stdout) as Record<string, number>;
 }
@@ -30,13 +31,13 @@ describe("over and over, handles and bytes end as they were", () => {
   ])("%s × %i", async (what, times, mostGrowth) => {
     const { growth, ...rest } = await measure("leak.ts", [what]);
     expect(rest).toEqual({ times, handles: 0, tensors: 0, cpuBytes: 0, allocatedBytes: 0 });
-    expect(growth).toBeLessThan(mostGrowth * MB);
+    expect(growth).toBeLessThan(mostGrowth * MB + quarantine);
   });
 
   test("20 workers that are terminated in the middle of their work", async () => {
     const { growth, ...rest } = await measure("many-workers.ts");
     expect(rest).toEqual({ handles: 0, cpuBytes: 0, allocatedBytes: 0, threads: 0 });
-    expect(growth).toBeLessThan(64 * MB);
+    expect(growth).toBeLessThan(64 * MB + quarantine);
   });
 });
 
@@ -53,8 +54,11 @@ test("150 generations dropped after one token do not pile up their key-value cac
   try {
     const { dropped = 0, each = 0, growth } = await measure("drop-caches.ts", [folder]);
     expect(growth).toBeLessThan(1e9);
-    // All of them together would be more than that.
-    expect(dropped * each).toBeGreaterThan(2e9);
+    // All of them together would be more than that. With libtorch's own allocator the parts of a
+    // cache that nobody has written to are not resident.
+    if (process.env["GEMLENS_ALLOCATOR"] !== "system") {
+      expect(dropped * each).toBeGreaterThan(2e9);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

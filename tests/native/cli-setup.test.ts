@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadWithReport } from "../../lib/native/load.js";
+import { sanitizerEnv } from "../support/sanitizer-env.js";
 
 const root = join(import.meta.dirname, "../..");
 const { report } = loadWithReport();
@@ -19,7 +20,7 @@ function gemlens(args: readonly string[], env: Record<string, string>) {
   return spawnSync(process.execPath, ["--import", "tsx", main, ...args], {
     cwd: root,
     encoding: "utf8",
-    env: { HOME: folder, PATH: "", ...env },
+    env: { HOME: folder, PATH: "", ...sanitizerEnv(), ...env },
   });
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { full, HookedTransformer, type Tensor } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { gate } from "../support/gate.js";
 import { runChild } from "./fixtures/run-child.js";
 
 const PRE = "blocks.0.hook_resid_pre";
@@ -21,15 +22,6 @@ afterAll(async () => {
   await a.dispose();
   await b.dispose();
 });
-
-/** A promise with its handles outside. */
-function gate() {
-  let open!: () => void;
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { promise, open };
-}
 
 describe("while a run waits for a hook, only what was submitted inside that hook runs", () => {
   test("the second of two nested runs waits for the first, so its hook may too", async () => {

@@ -12,6 +12,7 @@ import {
 import { settledMemory } from "../support/collect.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { gate } from "../support/gate.js";
 
 const PRE = "blocks.0.hook_resid_pre";
 const POST = "blocks.2.hook_resid_post";
@@ -152,9 +153,13 @@ describe("two requests at once, of which one has a slow hook", () => {
     const order: string[] = [];
     let mine: Tensor | undefined;
     let answer: Tensor | undefined;
+    const waiting = gate();
+    const queued = gate();
     const slow = async (act: Tensor) => {
       const own = act.mul(2);
-      await sleep(30);
+      waiting.open();
+      await queued.promise;
+      await sleep(20); // time for the other to run, if it would
       expect(own.isDisposed).toBe(false);
       expect(mine?.isDisposed).toBe(false);
       order.push("slow hook");
@@ -166,11 +171,11 @@ describe("two requests at once, of which one has a slow hook", () => {
       return out;
     });
     const second = (async () => {
-      await sleep(5);
+      await waiting.promise;
       // Created while the other request's hook waits: not that hook's to dispose.
       const x = zeros([4], { device });
       mine = x;
-      const out = await other().forward(prompt, {
+      const running = other().forward(prompt, {
         hooks: [
           [
             POST,
@@ -182,6 +187,8 @@ describe("two requests at once, of which one has a slow hook", () => {
           ],
         ],
       });
+      queued.open();
+      const out = await running;
       order.push("second");
       expect(x.isDisposed).toBe(false);
       x.dispose();
@@ -232,6 +239,8 @@ describe("work that a hook does not wait for", () => {
 
   test("with a slow hook of its own holds the run up, and both end", async () => {
     const order: string[] = [];
+    const started = gate();
+    const held = gate();
     let left: Promise<Tensor> | undefined;
     const ok = await runAround(a, async () => {
       left = b.forward(prompt, {
@@ -240,17 +249,20 @@ describe("work that a hook does not wait for", () => {
             PRE,
             async () => {
               order.push("its hook");
-              await sleep(10);
+              started.open();
+              await held.promise;
+              order.push("its end");
             },
           ],
         ],
       });
-      await sleep(2);
+      await started.promise;
       order.push("the hook");
+      void sleep(5).then(held.open);
     });
     order.push("the run");
     using out = await (left as Promise<Tensor>);
-    expect(order).toEqual(["its hook", "the hook", "the run"]);
+    expect(order).toEqual(["its hook", "the hook", "its end", "the run"]);
     expect([ok, out.allClose(plain)]).toEqual([true, true]);
   });
 

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { doctor, formatDoctor } from "../../lib/native/doctor.js";
 import { coreMinors, findArtefacts, loadWithReport } from "../../lib/native/load.js";
+import { sanitizerEnv } from "../support/sanitizer-env.js";
 
 const root = join(import.meta.dirname, "../..");
 const { report } = loadWithReport();
@@ -24,7 +25,7 @@ function inFreshNode(code: string, env: Record<string, string>) {
   const run = spawnSync(process.execPath, ["--import", "tsx", file], {
     cwd: root,
     encoding: "utf8",
-    env: { HOME: folder, PATH: "", ...env },
+    env: { HOME: folder, PATH: "", ...sanitizerEnv(), ...env },
   });
   expect(run.stderr).toBe("");
   return JSON.parse(run.stdout) as Record<string, unknown>;

@@ -18,7 +18,7 @@ let long: string;
 let end: ChildEnd;
 beforeAll(async () => {
   long = writeRandomCheckpoint({ layers: 64 }).folder;
-  end = await runChild("terminate.ts", [long, ...situations], { timeout: 60_000 });
+  end = await runChild("terminate.ts", [long, ...situations]);
 });
 afterAll(() => rmSync(long, { recursive: true, force: true }));
 

@@ -1,0 +1,23 @@
+// scripts/test-sanitizers.mjs sets these.
+const names = [
+  "LD_PRELOAD",
+  "ASAN_OPTIONS",
+  "UBSAN_OPTIONS",
+  "GEMLENS_UBSAN_REPORT",
+  "GEMLENS_ALLOCATOR",
+];
+const options = process.env["ASAN_OPTIONS"];
+
+/** What a process needs that is given an environment of its own; empty but under the sanitizers. */
+export function sanitizerEnv(): Record<string, string> {
+  if (options === undefined) return {};
+  const set = names.map((name) => [name, process.env[name]]).filter(([, value]) => value);
+  return Object.fromEntries(set) as Record<string, string>;
+}
+
+/**
+ * Bytes that a process may hold besides: AddressSanitizer keeps freed memory for a while, and notes
+ * about all of it. 0 without it.
+ */
+export const quarantine =
+  2 * 2 ** 20 * Number(/quarantine_size_mb=(\d+)/.exec(options ?? "")?.[1] ?? 0);
