@@ -119,7 +119,7 @@ async function main(): Promise<void> {
   const wants = ({ id, slow, only = device }: Row) =>
     only === device && (wanted ? wanted.includes(id) : !(quick && slow));
   const roundsOf = ({ leastRounds = 0 }: Row) => ({
-    rounds: asked ?? Math.max(quick ? 3 : 9, leastRounds),
+    rounds: asked ?? Math.max(quick ? 3 : 7, leastRounds),
     warmUp: quick || asked !== undefined ? 1 : 2,
   });
   const loadAverage = loadavg()[0] as number;

@@ -34,6 +34,8 @@ const wellKnown = {
   "[asyncDispose]": "As `dispose()`: what `await using` calls at the end of its block.",
 };
 
+const firstHeading = /^# (.+?)\n/;
+
 export function load(app) {
   app.converter.on(Converter.EVENT_CREATE_DECLARATION, (context, reflection) => {
     if (isOperation(reflection)) showAsMethod(context, reflection);
@@ -48,13 +50,14 @@ export function load(app) {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     const printers = project.getReflectionsByKind(ReflectionKind.Method).filter(isPrinter);
     for (const printer of printers) project.removeReflection(printer);
+    // The first page shows the project's name over it.
+    const [first] = project.readme ?? [];
+    if (first !== undefined) first.text = first.text.replace(firstHeading, "");
   });
   app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, document) => {
-    const [first, ...rest] = document.content;
-    const [, heading, body] = /^# (.+?)\n(.*)$/s.exec(first?.text ?? "") ?? [];
-    if (heading === undefined) return;
-    document.name = heading;
-    document.content = [{ ...first, text: body }, ...rest];
+    // Its page shows no title but this heading.
+    const [, heading] = firstHeading.exec(document.content[0]?.text ?? "") ?? [];
+    if (heading !== undefined) document.name = heading;
   });
 }
 

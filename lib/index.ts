@@ -12,4 +12,10 @@ export * from "./intervene/index.js";
 export * from "./model/index.js";
 export { type DoctorReport, doctor } from "./native/doctor.js";
 export * from "./tensor/index.js";
-export { type ChatMessage, type TokenBatch, type TokenIds, Tokenizer } from "./tokenizer/index.js";
+export {
+  type ChatMessage,
+  type TokenBatch,
+  type TokenIds,
+  Tokenizer,
+  TokenStream,
+} from "./tokenizer/index.js";

@@ -33,6 +33,7 @@ export class TokenStream {
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   #held: number[] = [];
 
+  /** @internal What `tokenizer.stream` calls. */
   constructor(tokens: TokenTexts) {
     this.#tokens = tokens;
   }
