@@ -261,13 +261,21 @@ napi_value featuresEdit(Arguments& args) {
                 });
 }
 
+// Rows of that shape; -1 where a size is negative, or all of them together do not fit.
+int64_t rowsOf(const std::vector<int64_t>& shape) {
+  int64_t rows = 1, most = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(most, std::max<int64_t>(size, 1), &most)) return -1;
+    rows *= size;
+  }
+  return rows;
+}
+
 napi_value featuresSlice(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
   const int64_t begin = readInt(args.env(), args[1]), end = readInt(args.env(), args[2]);
   const std::vector<int64_t> shape = readInts(args.env(), args[3]);
-  int64_t rows = 1;
-  for (const int64_t size : shape) rows *= size;
-  if (begin < 0 || end < begin || end > features->rowCount() || rows != end - begin) {
+  if (begin < 0 || end < begin || end > features->rowCount() || rowsOf(shape) != end - begin) {
     throw Error(code::kShape, concat("slice: expected 0 ≤ begin ≤ end ≤ ", features->rowCount(),
                                      " and a shape of end − begin rows, got ", begin, ", ", end,
                                      ", ", formatShape(shape)));

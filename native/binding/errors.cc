@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <cstdlib>
 #include <new>
 
 #include "base/error.h"
@@ -61,9 +62,15 @@ napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* 
                  {"requested", between(text, "Tried to allocate ", ". ")},
                  {"free", between(text, " of which ", " is free")}});
   } catch (const c10::Error& e) {
+    const std::string text = firstLine(e.what_without_backtrace());
+    // libtorch's own allocator, with GEMLENS_ALLOCATOR=system.
+    if (text.find("DefaultCPUAllocator: ") != std::string::npos) {
+      const double bytes = std::atof(between(text, "tried to allocate ", " bytes").c_str());
+      return make(env, code::kOutOfMemory, prefix + text,
+                  {{"device", std::string("cpu")}, {"requested", bytes}});
+    }
     // In the vocabulary (`what` given) libtorch checks the caller's shapes and types for us.
-    return make(env, what == nullptr ? code::kInternal : code::kArgument,
-                prefix + firstLine(e.what_without_backtrace()), {});
+    return make(env, what == nullptr ? code::kInternal : code::kArgument, prefix + text, {});
   } catch (const std::bad_alloc&) {
     return make(env, code::kOutOfMemory, prefix + "the system has no memory left",
                 {{"device", std::string("cpu")}});

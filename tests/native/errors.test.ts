@@ -9,6 +9,7 @@ import {
 } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { runChild } from "./fixtures/run-child.js";
 
 const PRE = "blocks.0.hook_resid_pre";
 const POST = "blocks.2.hook_resid_post";
@@ -182,5 +183,13 @@ describe("an error", () => {
     expect((error as GemlensError).fields["device"]).toBeDefined();
     using again = await model.forward(prompt);
     expect(again.allClose(plain)).toBe(true);
+  });
+
+  test("of memory says the same with libtorch's own allocator", async () => {
+    const end = await runChild("no-memory.ts");
+    expect(end, end.stderr).toMatchObject({ code: 0, signal: null });
+    const { code, fields } = JSON.parse(end.stdout) as GemlensError;
+    expect(code).toBe("OUT_OF_MEMORY");
+    expect(fields).toEqual({ device: "cpu", requested: 2 ** 47 });
   });
 });

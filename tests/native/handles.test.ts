@@ -8,6 +8,7 @@ import { native } from "../../lib/native/call.js";
 import { settledMemory } from "../support/collect.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { coderWithHandle } from "./fixtures/coder-with-handle.js";
 import { loadWithHandle } from "./fixtures/load-with-handle.js";
 import { runChild } from "./fixtures/run-child.js";
 
@@ -66,6 +67,25 @@ describe("the native core", () => {
     expect(error).toMatchObject({ code: "ARGUMENT", message: /got something else$/ });
     expect((await failure(() => native().dispose(foreign))).code).toBe("ARGUMENT");
     expect(native().isAlive(foreign)).toBe(false);
+  });
+
+  test("slices features by no shape whose sizes wrap around, or are negative", async () => {
+    const core = native();
+    const path = fixture("tiny-gemma2/gs1/res/params.npz");
+    const made = await coderWithHandle(path, { hookName: point, device });
+    using sae = made.sae;
+    const x = core.tensorEmpty([4, sae.cfg.dIn], "float32", device);
+    const features = await core.coderEncode(made.handle, x, null, null, none);
+    for (const [end, shape] of [
+      [0, [2 ** 62, 4]],
+      [0, [2 ** 62, 2 ** 62, 0]],
+      [4, [-2, -2]],
+      [4, [2 ** 62, 1, 4, 4, 4]],
+    ] as const) {
+      const error = await failure(async () => core.featuresSlice(features, 0, end, shape, none));
+      expect(error, String(shape)).toMatchObject({ code: "SHAPE" });
+    }
+    expect([core.dispose(features), core.dispose(x)]).toEqual([true, true]);
   });
 
   test("never takes a stale handle for what has its place now", async () => {
