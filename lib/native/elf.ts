@@ -7,16 +7,19 @@ const loadedSegment = 1;
 /**
  * Whether a 64-bit ELF file ends before a part of it that is to be mapped: loading such a library does
  * not fail but kills the process with SIGBUS. False for what is no ELF file: the loader says that itself.
+ *
+ * @throws what the file system says where it cannot be read
  */
 export function isCutShort(path: string): boolean {
   const file = openSync(path, "r");
   try {
     const header = readAt(file, 0, headerBytes);
     if (header === undefined || header.readUInt32BE(0) !== 0x7f454c46) return false;
-    const start = Number(header.readBigUInt64LE(0x20));
-    const table = readAt(file, start, segmentBytes * header.readUInt16LE(0x38));
-    if (table === undefined) return true;
     const { size } = fstatSync(file);
+    const start = header.readBigUInt64LE(0x20);
+    if (start > BigInt(size)) return true;
+    const table = readAt(file, Number(start), segmentBytes * header.readUInt16LE(0x38));
+    if (table === undefined) return true;
     for (let at = 0; at < table.length; at += segmentBytes) {
       const end = table.readBigUInt64LE(at + 8) + table.readBigUInt64LE(at + 32);
       if (table.readUInt32LE(at) === loadedSegment && end > BigInt(size)) return true;

@@ -12,7 +12,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/index.js";
 import { fileSum, findChange, writeSums } from "./checksum.js";
-import { checkSpace, writeProblem } from "./disk-space.js";
+import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
 import { withLock } from "./folder-lock.js";
 import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "./libtorch.js";
 import { findPip, pipDownload } from "./pip-download.js";
@@ -113,7 +113,12 @@ async function isUsable(
 export async function cacheDamage(target: string): Promise<string | undefined> {
   const torch = join(target, "torch");
   if (!existsSync(torch)) return `${torch} is missing`;
-  return (await findChange(target)) ?? loadProblem(torch);
+  try {
+    return (await findChange(target)) ?? loadProblem(torch);
+  } catch (error) {
+    if (isSystemError(error)) return `${error.path ?? target} cannot be read (${error.code})`;
+    throw error;
+  }
 }
 
 async function fetchInto(

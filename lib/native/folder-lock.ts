@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -89,12 +97,21 @@ function take(folder: string, turn: number): boolean {
 }
 
 function endTurn(folder: string, turn: number): void {
+  const own = join(folder, `${turn}`);
   try {
     makeLink(free, join(folder, `${turn + 1}`));
   } catch {
-    // A full disk: nobody else can make the next turn either.
+    // A full disk: the turn stays, as numbers must not begin anew, and says that it is over.
+    const done = join(folder, `${turn}.done`);
+    try {
+      makeLink(free, done);
+      renameSync(done, own);
+    } catch {
+      // Nobody else can make the next turn either; this one is over when the process is.
+    }
+    return;
   }
-  rmSync(join(folder, `${turn}`), { force: true });
+  rmSync(own, { force: true });
 }
 
 function makeLink(target: string, path: string): boolean {

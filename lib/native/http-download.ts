@@ -20,7 +20,8 @@ const barrenAttempts = 3;
 
 /**
  * Downloads `url` to `path` by way of `path.part`. A connection that breaks is taken up again where it
- * broke, and so is a part that an earlier process left, if the server still has the same file.
+ * broke, and so is a part that an earlier process left, if the server says that it still has the same
+ * file; one that says nothing of a file's version starts anew.
  *
  * @throws GemlensError `DOWNLOAD`.
  */
@@ -86,9 +87,9 @@ async function ask(url: string, part: string): Promise<Response> {
   const done = sizeOf(part);
   // A compressed answer would have another length, and other bytes at the same place.
   const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (done > 0) {
+  if (done > 0 && existsSync(tagOf(part))) {
     headers["range"] = `bytes=${done}-`;
-    if (existsSync(tagOf(part))) headers["if-range"] = readFileSync(tagOf(part), "utf8");
+    headers["if-range"] = readFileSync(tagOf(part), "utf8");
   }
   try {
     return await fetch(url, { headers });

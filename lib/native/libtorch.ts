@@ -109,16 +109,20 @@ function inspect(source: LibtorchCandidate["source"], dir: string): LibtorchCand
     minor,
     cuda: existsSync(join(dir, "lib", "libtorch_cuda.so")),
     headers: existsSync(join(dir, "include", "ATen", "core", "Tensor.h")),
-    problem: minor === undefined ? "names no version" : cutLibrary(dir),
+    problem: minor === undefined ? "names no version" : libraryProblem(dir),
   };
 }
 
-function cutLibrary(dir: string): string | undefined {
-  const cut = ["libtorch_cpu.so", "libc10.so"].find((name) => {
+function libraryProblem(dir: string): string | undefined {
+  for (const name of ["libtorch_cpu.so", "libc10.so"]) {
     const path = join(dir, "lib", name);
-    return existsSync(path) && isCutShort(path);
-  });
-  return cut === undefined ? undefined : `lib/${cut} is cut short`;
+    try {
+      if (existsSync(path) && isCutShort(path)) return `lib/${name} is cut short`;
+    } catch (error) {
+      return `lib/${name} cannot be read (${(error as NodeJS.ErrnoException).code})`;
+    }
+  }
+  return undefined;
 }
 
 function readVersion(dir: string): string | undefined {

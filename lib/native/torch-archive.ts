@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { GemlensError } from "../errors/index.js";
 import { fileSum } from "./checksum.js";
@@ -39,9 +39,7 @@ export async function torchArchive(
 ): Promise<string> {
   const { version, archive, sha256 } = request;
   if (archive !== undefined && !/^https?:/.test(archive)) {
-    if (!existsSync(archive)) {
-      throw new GemlensError("ARGUMENT", `setup: expected a file or a URL, got ${archive}`);
-    }
+    checkReadable(archive);
     await checkSum(archive, sha256, progress);
     return resolve(archive);
   }
@@ -59,6 +57,23 @@ export async function torchArchive(
     throw error;
   }
   return file;
+}
+
+function checkReadable(archive: string): void {
+  const wrong = (got: string, cause?: unknown) =>
+    new GemlensError(
+      "ARGUMENT",
+      `setup: expected a file that can be read or a URL, got ${got}`,
+      { archive },
+      cause,
+    );
+  if (!existsSync(archive)) throw wrong(archive);
+  if (!statSync(archive).isFile()) throw wrong(`${archive}, which is no file`);
+  try {
+    accessSync(archive, constants.R_OK);
+  } catch (error) {
+    throw wrong(`${archive}, which this user may not read`, error);
+  }
 }
 
 async function checkSum(file: string, expected: string | undefined, progress: OnProgress) {

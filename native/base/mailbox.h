@@ -19,7 +19,8 @@ class Mailbox {
   using Work = std::function<void()>;
 
   // Every call of `ring`, from any thread, has to bring about one call of `open`. Of two bells, the
-  // one that `open` was called for may call it again without a turn of the loop, the other not.
+  // one that `open` was called for may call it again without a turn of the loop; the other as a
+  // rule does not, though a loop that looks at both in one pass may let it.
   explicit Mailbox(std::function<void(int bell)> ring) : ring_(std::move(ring)) {}
 
   // From any thread. Forgets the work once closed.

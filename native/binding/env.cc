@@ -34,8 +34,8 @@ void Environment::shutDown() {
   closing_ = true;
   mailbox_.close();
   for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
+  // Stopped, not gone: a hook that ended the environment is still on this thread's stack.
   for (auto& [name, executor] : executors_) executor->stop();
-  executors_.clear();
   hookCalls_.clear();
   for (const auto bridge : bridges_) napi_release_threadsafe_function(bridge, napi_tsfn_abort);
 }

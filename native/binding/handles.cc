@@ -148,6 +148,7 @@ napi_value HandleTable::lend(const Tensor& tensor) {
 }
 
 void HandleTable::watch(napi_value handle) {
+  if (!alive(handle)) return;
   size_t kind = 0;
   Slot* slot = find(handle, &kind);
   if (slot != nullptr && slot->weak == nullptr) napi_create_reference(env_, handle, 0, &slot->weak);
@@ -327,7 +328,7 @@ void HandleTable::sweep() {
   napi_handle_scope scope = nullptr;
   napi_open_handle_scope(env_, &scope);
   for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (!slots_[i].used) continue;
+    if (!slots_[i].used || slots_[i].weak == nullptr) continue;
     napi_value value = nullptr;
     if (napi_get_reference_value(env_, slots_[i].weak, &value) == napi_ok && value == nullptr)
       release(i);

@@ -11,7 +11,8 @@ namespace {
 using Outcome = HookCall::Outcome;
 
 void answer(Environment& environment, HookCall& call) {
-  environment.hookCalls().erase(call.wait.id);
+  // Not there: the environment was shut down inside the hook, and nobody waits any more.
+  if (environment.hookCalls().erase(call.wait.id) == 0) return;
   call.wait.answered.store(true, std::memory_order_release);
   call.executor->wake();
 }
@@ -66,9 +67,9 @@ void callHook(Environment& environment, const HookTarget& target,
     if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
       napi_get_and_clear_last_exception(env, &ignored);
     }
-    if (lent != nullptr) environment.handles().watch(lent);
     call->outcome = Outcome::Failed;
     answer(environment, *call);
+    if (lent != nullptr) environment.handles().watch(lent);
     return;
   }
   if (readAnswer(environment, result, *call)) {

@@ -4,8 +4,6 @@
 #
 #     scripts/gpu/run.sh node scripts/test.mjs --gpu
 #     scripts/gpu/run.sh npx tsx bench/main.ts --device cuda
-#
-# The core is built here again (with cmake and a compiler) where it does not open, say for its libc.
 set -eu
 cd "$(dirname "$0")/../.."
 here=$(pwd)

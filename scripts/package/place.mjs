@@ -66,7 +66,8 @@ export function makePlace({ python = true, compiler = false } = {}) {
 
 /** After each case: ends what still runs and closes the servers. */
 export function cleanUp() {
-  for (const child of children) child.kill("SIGKILL");
+  // The whole group: npx and sh have children of their own.
+  for (const { pid } of children) process.kill(-pid, "SIGKILL");
   for (const close of servers) close();
 }
 
@@ -82,7 +83,8 @@ export function closeLater(close) {
 
 /** Starts a command; `ended` gives { status, signal, stdout, stderr, output }. */
 export function start(command, args, options) {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+  const stdio = ["ignore", "pipe", "pipe"];
+  const child = spawn(command, args, { stdio, detached: true, ...options });
   children.add(child);
   child.on("close", () => children.delete(child));
   const seen = { stdout: "", stderr: "", output: "" };

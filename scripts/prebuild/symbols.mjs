@@ -19,7 +19,7 @@ const packedRelocations = "GLIBC_ABI_DT_RELR";
 
 /** The undefined symbols of `objdump -T`'s text that name a version: [{ name, family, version }]. */
 function neededSymbols(text) {
-  const pattern = /\*UND\*\s+[0-9a-f]+\s+\(?(GLIBC|GLIBCXX|CXXABI|GCC)_([\d.]+)\)?\s+(\S+)/g;
+  const pattern = /\*UND\*\s+[0-9a-f]+\s+\(?(GLIBC|GLIBCXX|CXXABI|GCC)_([\w.]+)\)?\s+(\S+)/g;
   return [...text.matchAll(pattern)].map(([, family, version, name]) => ({
     name,
     family,
@@ -35,6 +35,11 @@ export function checkSymbols(text) {
   const newest = {};
   const tooNew = text.includes(packedRelocations) ? [packedRelocations] : [];
   for (const { name, family, version } of neededSymbols(text)) {
+    // GLIBC_PRIVATE is promised by no system.
+    if (!/^\d/.test(version)) {
+      tooNew.push(`${name}@${family}_${version}`);
+      continue;
+    }
     if (compare(version, newest[family] ?? "0") > 0) newest[family] = version;
     if (compare(version, floors[family]) > 0) tooNew.push(`${name}@${family}_${version}`);
   }

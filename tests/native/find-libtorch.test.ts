@@ -137,7 +137,20 @@ test("a library that ends too early is passed over: to open it would end the pro
     }
     writeFileSync(library, whole);
   }
+  // A header that says its table is nowhere.
+  const astray = Buffer.from(whole);
+  astray.writeBigUInt64LE(2n ** 63n, 0x20);
+  writeFileSync(join(dir, "lib", "libc10.so"), astray);
+  expect(problem()).toBe("lib/libc10.so is cut short");
   // What is no ELF file at all is for the loader to say.
   writeFileSync(join(dir, "lib", "libc10.so"), "no library");
   expect(problem()).toBeUndefined();
+});
+
+test("a library that cannot be read is passed over", () => {
+  const dir = layOut(join(folder, "torch"), "2.15.0");
+  rmSync(join(dir, "lib", "libtorch_cpu.so"));
+  mkdirSync(join(dir, "lib", "libtorch_cpu.so"));
+  const { value } = libtorchCandidates(environment({ LIBTORCH: dir })).next();
+  expect(value?.problem).toBe("lib/libtorch_cpu.so cannot be read (EISDIR)");
 });

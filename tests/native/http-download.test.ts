@@ -72,6 +72,8 @@ async function breakOff(response: ServerResponse, onDisk: number) {
   while (onDisk > 0 && !(existsSync(`${path}.part`) && statSync(`${path}.part`).size >= onDisk)) {
     await sleep(5);
   }
+  // Not before the headers are on their way.
+  await sleep(5);
   response.socket?.destroy();
 }
 
@@ -122,9 +124,11 @@ test("a part of another version of the file is not gone on with", async () => {
 test("a part that is the whole counts; one that is longer than the file is fetched anew", async () => {
   const { url } = await serve(ranged(bytes, '"a"'));
   writeFileSync(`${path}.part`, bytes);
+  writeFileSync(`${path}.part.tag`, '"a"');
   await httpDownload(url, path);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   writeFileSync(`${path}.part`, new Uint8Array(bytes.length + 5));
+  writeFileSync(`${path}.part.tag`, '"a"');
   await httpDownload(url, path);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   expect(readdirSync(folder)).toEqual(["file.zip"]);
@@ -154,13 +158,17 @@ test("nobody there: the address, the reason, and what to do about a proxy", asyn
   const { url } = await serve();
   await new Promise((resolve) => server.close(resolve));
   const hint = async (env: Record<string, string>) => {
-    const before = { ...process.env };
-    for (const name of ["HTTP_PROXY", "http_proxy", "NODE_USE_ENV_PROXY"]) delete process.env[name];
+    const names = ["HTTP_PROXY", "http_proxy", "NODE_USE_ENV_PROXY"];
+    const before = names.map((name) => [name, process.env[name]] as const);
+    for (const name of names) delete process.env[name];
     Object.assign(process.env, env);
     try {
       return await httpDownload(url, path).then(String, (error) => String(error.message));
     } finally {
-      process.env = before;
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
     }
   };
   expect(await hint({})).toBe(

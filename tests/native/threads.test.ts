@@ -106,6 +106,16 @@ describe("threads", () => {
   });
 });
 
+test.each([false, true])("a worker may end inside its hook, nested: %s", async (nested) => {
+  for (let i = 0; i < 3; i++) {
+    const { code } = await work("exit-in-hook.ts", { nested });
+    expect(code).toBe(7);
+  }
+  await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
+  using out = await model.forward([2, 3]);
+  expect(out.shape[1]).toBe(2);
+});
+
 describe("process.exit()", () => {
   test.each([
     ["exit in a long forward", true],
