@@ -22,7 +22,7 @@ export function benchBlock(page: string): string | undefined {
   return block.exec(page)?.[0];
 }
 
-const rate = (n: number) => (n >= 100 ? n.toFixed(0) : n.toPrecision(3));
+const rate = (n: number) => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toPrecision(3));
 const seconds = (ms: number) =>
   ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(0)} ms`;
 
