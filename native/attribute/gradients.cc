@@ -96,7 +96,9 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     if (target->splice == nullptr) {
       plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
     } else {
-      target->splice->watch([&](const Tensor& x) { featureSlot = preActivation(*target, x); });
+      // By value: it outlives this block.
+      target->splice->watch(
+          [target, &featureSlot](const Tensor& x) { featureSlot = preActivation(*target, x); });
     }
   }
   for (intervene::Splice* splice : gradients.splices) splice->trackOutput();
