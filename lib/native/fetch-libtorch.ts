@@ -236,6 +236,8 @@ function checkVersion(torch: string, version: string): void {
  * that crashes while loading must not take us with it.
  */
 export function loadProblem(torch: string): string | undefined {
+  const [candidate] = libtorchCandidates({ LIBTORCH: torch });
+  if (candidate?.problem !== undefined) return candidate.problem;
   const library = join(torch, "lib", "libtorch_cpu.so");
   // dlopen runs to the end and only then Node objects that this is no addon.
   const script = `
