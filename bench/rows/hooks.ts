@@ -44,8 +44,7 @@ const roundTrip = (
   },
 });
 
-// After a rest the first milliseconds of a round are slower, until the scheduler has both threads on
-// cores of their own: enough calls for what a script in full swing sees.
+// The first milliseconds after a rest are slower: enough calls for what a script in full swing sees.
 const many = 20_000;
 
 export const hookGroup: Group = {
