@@ -6,7 +6,15 @@
 //   --sanitize       address and undefined-behaviour sanitizers in the core
 //   --old-glibc      bind to glibc 2.28's symbols, for prebuilds (cmake/old_glibc.cmake)
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -15,10 +23,15 @@ import { fetchNvcc, findNvcc } from "./nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
+const plugin = "libgemlens_cuda.so";
 
 /** The module that decides which libtorch counts; TypeScript, so compiled first in a checkout. */
-export async function libtorchModule() {
-  const compiled = join(root, "dist/native/libtorch.js");
+export function libtorchModule() {
+  return compiledModule("native/libtorch.js");
+}
+
+async function compiledModule(path) {
+  const compiled = join(root, "dist", path);
   if (!existsSync(compiled) && existsSync(join(root, "tsconfig.build.json"))) {
     spawnSync(
       process.execPath,
@@ -87,17 +100,16 @@ export async function buildNative(args = []) {
   const suffix = `${options.sanitize ? "-sanitize" : ""}${options["old-glibc"] ? "-prebuild" : ""}`;
   const tree = join(root, ".cmake-build", `${found.minor}${suffix}`);
   const out = resolve(options.out);
-  mkdirSync(out, { recursive: true });
+  const built = join(tree, "artefacts");
   const definitions = {
     LIBTORCH: found.dir,
-    GEMLENS_OUT: out,
+    GEMLENS_OUT: built,
     GEMLENS_NODE: process.execPath,
     // Not the empty string: cmake-js does not pass that on, and the tree would keep its last one.
     GEMLENS_NVCC: chooseNvcc(options, found.cuda) || "OFF",
     GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
     GEMLENS_OLD_GLIBC: options["old-glibc"] ? "ON" : "OFF",
   };
-  if (staleTree(tree, generator)) rmSync(tree, { recursive: true, force: true });
   const common = [
     "--directory",
     root,
@@ -109,8 +121,32 @@ export async function buildNative(args = []) {
     "warn",
   ];
   const defined = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
-  // Not `compile`: it keeps the first configuration, and answers an error with a second full build.
-  return cmakeJs("configure", [...common, ...defined]) || cmakeJs("build", common);
+  const build = async () => {
+    if (staleTree(tree, generator)) rmSync(tree, { recursive: true, force: true });
+    // Not `compile`: it keeps the first configuration, and answers an error with a second full build.
+    const code = cmakeJs("configure", [...common, ...defined]) || cmakeJs("build", common);
+    if (code === 0)
+      replaceAll(built, out, (name) => name !== plugin || definitions.GEMLENS_NVCC !== "OFF");
+    return code;
+  };
+  // An installation and a setup may come at the same time; one build tree takes one of them.
+  const { withLock } = await compiledModule("native/folder-lock.js");
+  const onWait = (holder) => console.error(`gemlens: waiting for another build (${holder})`);
+  return withLock(join(root, ".cmake-build/locks"), build, { onWait });
+}
+
+/** Whoever loads meanwhile finds a whole file, the old one or the new one. */
+function replaceAll(from, to, isWanted) {
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from).filter(isWanted)) {
+    const partial = join(to, `.${name}.${process.pid}`);
+    try {
+      copyFileSync(join(from, name), partial);
+      renameSync(partial, join(to, name));
+    } finally {
+      rmSync(partial, { force: true });
+    }
+  }
 }
 
 function cmakeJs(command, args) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { packageVersion } from "../native/core-check.js";
 import { register as registerAblate } from "./ablate.js";
 import { register as registerAttribute } from "./attribute.js";
 import { register as registerDemo } from "./demo.js";
@@ -31,11 +31,9 @@ const commands = [
 ];
 
 function createProgram(): Command {
-  const manifest = new URL("../../package.json", import.meta.url);
-  const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { version: string };
   const program = new Command("gemlens")
     .description("Run Gemma with hooks, and read it with Gemma Scope.")
-    .version(version)
+    .version(packageVersion())
     .showHelpAfterError("(gemlens <command> --help lists its options)");
   // Before the commands: they inherit it.
   program.exitOverride();

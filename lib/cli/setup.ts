@@ -4,20 +4,18 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { GemlensError } from "../errors/index.js";
+import { type FetchOptions, fetchLibtorch } from "../native/fetch-libtorch.js";
 import {
-  cacheDamage,
-  type FetchOptions,
-  type FetchProgress,
-  fetchLibtorch,
-  loadProblem,
-} from "../native/fetch-libtorch.js";
-import {
+  defaultTorchVersion,
   describeCandidate,
   type LibtorchCandidate,
   libtorchCandidates,
   libtorchForBuild,
 } from "../native/libtorch.js";
 import { coreMinors, findArtefacts } from "../native/load.js";
+import { coreLoadProblem, loadProblem } from "../native/try-loading.js";
+import { fetchProgress } from "./fetch-progress.js";
+import { note } from "./terminal.js";
 
 interface SetupOptions {
   readonly torch?: string;
@@ -44,20 +42,17 @@ export function register(program: Command): void {
 async function setup(options: SetupOptions): Promise<void> {
   const { torch, archive, sha256 } = options;
   const wanted = torch !== undefined || archive !== undefined || sha256 !== undefined;
-  let dir = wanted ? undefined : await usable();
-  if (dir === undefined) {
-    const found = wanted ? undefined : libtorchForBuild().found;
-    // One in the cache goes the same way: it is looked at, and fetched again where it is damaged.
-    const version = found === undefined ? torch : found.version;
-    dir =
-      found !== undefined && found.source !== "cache"
-        ? found.dir
-        : await fetchWithProgress({
-            ...(version === undefined ? {} : { version }),
-            ...(archive === undefined ? {} : { archive }),
-            ...(sha256 === undefined ? {} : { sha256 }),
-          });
-    buildCore(dir);
+  const dir = wanted
+    ? await fetchWithProgress({
+        ...(torch === undefined ? {} : { version: torch }),
+        ...(archive === undefined ? {} : { archive }),
+        ...(sha256 === undefined ? {} : { sha256 }),
+      })
+    : ((await usable()) ?? (await found()) ?? (await fetchWithProgress({})));
+  makeCore(dir);
+  const first = firstWithCore();
+  if (first !== undefined && first.dir !== dir) {
+    note(`${describeCandidate(first)} comes first when loading; LIBTORCH=${dir} takes this one`);
   }
   const result = { libtorch: dir };
   console.log(options.json ? JSON.stringify(result) : `ready: libtorch ${dir}`);
@@ -65,29 +60,50 @@ async function setup(options: SetupOptions): Promise<void> {
 
 /** Fetches libtorch with progress on stderr; also what `npm install` in a checkout calls. */
 export async function fetchWithProgress(options: FetchOptions): Promise<string> {
-  const show = progressLine();
-  const dir = await fetchLibtorch({ ...options, onProgress: show.update });
-  show.end();
-  return dir;
+  const show = fetchProgress();
+  try {
+    return await fetchLibtorch({ ...options, onProgress: show.update });
+  } finally {
+    show.end();
+  }
 }
 
 /** A libtorch that has a core already and loads; one in the cache is mended where it does not. */
 async function usable(): Promise<string | undefined> {
   const minors = cores();
   for (const candidate of libtorchCandidates()) {
-    if (candidate.problem !== undefined || !minors.includes(candidate.minor ?? "")) continue;
-    const damage = await damageOf(candidate);
-    console.error(`gemlens: ${describeCandidate(candidate)}${damage ? `: ${damage}` : ""}`);
-    if (damage === undefined) return candidate.dir;
-    if (candidate.source === "cache" && candidate.version !== undefined) {
-      return fetchWithProgress({ version: candidate.version });
-    }
+    if (!minors.includes(candidate.minor ?? "")) continue;
+    const { source, version, dir } = candidate;
+    // This looks at every sum, and fetches again what is damaged.
+    if (source === "cache") return fetchWithProgress(version === undefined ? {} : { version });
+    const problem = candidate.problem ?? loadProblem(dir);
+    note(`${describeCandidate(candidate)}${problem ? `: ${problem}` : ""}`);
+    if (problem === undefined) return dir;
   }
   return undefined;
 }
 
-async function damageOf({ source, dir }: LibtorchCandidate): Promise<string | undefined> {
-  return source === "cache" ? cacheDamage(dirname(dir)) : loadProblem(dir);
+/**
+ * A libtorch that a core has to be built for, where that is better than fetching one: it was named, or
+ * there is no core either for the one that would be fetched.
+ */
+async function found(): Promise<string | undefined> {
+  const { found } = libtorchForBuild();
+  if (found === undefined || (found.source !== "LIBTORCH" && hasDefaultCore())) return undefined;
+  if (found.source !== "cache" || found.version === undefined) return found.dir;
+  return fetchWithProgress({ version: found.version });
+}
+
+function hasDefaultCore(): boolean {
+  return cores().some((minor) => defaultTorchVersion.startsWith(`${minor}.`));
+}
+
+function firstWithCore(): LibtorchCandidate | undefined {
+  const minors = cores();
+  for (const candidate of libtorchCandidates()) {
+    if (candidate.problem === undefined && minors.includes(candidate.minor ?? "")) return candidate;
+  }
+  return undefined;
 }
 
 function artefacts(): string | undefined {
@@ -103,16 +119,31 @@ function cores(): string[] {
   return folder === undefined ? [] : coreMinors(folder);
 }
 
-function buildCore(libtorch: string): void {
+/** Builds the core for a libtorch where none is there, or where the one that is there does not load. */
+function makeCore(libtorch: string): void {
   const [candidate] = libtorchCandidates({ ...process.env, LIBTORCH: libtorch });
-  if (cores().includes(candidate?.minor ?? "")) return;
+  const minor = candidate?.minor ?? "";
+  if (cores().includes(minor)) {
+    const problem = coreLoadProblem(libtorch);
+    if (problem === undefined) return;
+    note(`${problem}: building the core again`);
+    buildCore(libtorch, minor, "installing gemlens again brings back a core that came with it");
+  } else {
+    const other =
+      hasDefaultCore() &&
+      `\`npx gemlens setup --torch ${defaultTorchVersion}\` takes one with a core`;
+    buildCore(libtorch, minor, other || undefined);
+  }
+  const problem = coreLoadProblem(libtorch);
+  if (problem === undefined) return;
+  throw new GemlensError("NATIVE_LOAD", `setup: the core was built and does not load: ${problem}`);
+}
+
+function buildCore(libtorch: string, minor: string, hint: string | undefined): void {
   const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
   const script = join(root, "scripts", "build-native.mjs");
   if (!existsSync(script)) {
-    throw new GemlensError(
-      "NATIVE_LOAD",
-      `setup: no core for ${candidate?.minor}, and ${script} is missing`,
-    );
+    throw new GemlensError("NATIVE_LOAD", `setup: no core for ${minor}, and ${script} is missing`);
   }
   // Beside the other cores, where there are any: they are looked for in one folder.
   const folder = artefacts();
@@ -120,41 +151,10 @@ function buildCore(libtorch: string): void {
   const run = spawnSync(process.execPath, [script, "--libtorch", libtorch, ...out], {
     stdio: ["ignore", 2, 2],
   });
-  if (run.status !== 0) {
-    throw new GemlensError(
-      "NATIVE_LOAD",
-      "setup: the core could not be built; the reason is above",
-    );
-  }
-}
-
-/** One line that rewrites itself on a terminal; elsewhere a line per step and per tenth. */
-function progressLine(): { update(progress: FetchProgress): void; end(): void } {
-  const live = process.stderr.isTTY;
-  let step = "";
-  let tenth = 0;
-  const update = (progress: FetchProgress) => {
-    const { done, total } = progress;
-    const isNew = progress.step !== step;
-    if (isNew) {
-      if (live && step !== "") process.stderr.write("\n");
-      if (!live) process.stderr.write(`gemlens: ${progress.step}\n`);
-      step = progress.step;
-      tenth = 0;
-    }
-    const megabytes = done === undefined ? "" : ` ${(done / 1e6).toFixed(0)}`;
-    const whole = total === undefined ? "" : ` of ${(total / 1e6).toFixed(0)}`;
-    const amount = done === undefined ? "" : `:${megabytes}${whole} MB`;
-    if (live) {
-      process.stderr.write(`\r\x1b[Kgemlens: ${step}${amount}`);
-    } else if (
-      done !== undefined &&
-      total !== undefined &&
-      Math.floor((10 * done) / total) > tenth
-    ) {
-      tenth = Math.floor((10 * done) / total);
-      process.stderr.write(`gemlens: ${step}${amount}\n`);
-    }
-  };
-  return { update, end: () => live && step !== "" && process.stderr.write("\n") };
+  if (run.status === 0) return;
+  const remedy = hint === undefined ? "" : `; ${hint}`;
+  throw new GemlensError(
+    "NATIVE_LOAD",
+    `setup: the core for libtorch ${minor} could not be built, the reason is above${remedy}`,
+  );
 }

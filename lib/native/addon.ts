@@ -117,6 +117,8 @@ export type NativeTypedArray =
   | Uint8Array;
 
 export interface NativeInfo {
+  /** The version of gemlens whose sources it was built from. */
+  readonly version: string;
   /** libtorch's version as it was built against, e.g. "2.15.0". */
   readonly torch: string;
   readonly cuda: boolean;

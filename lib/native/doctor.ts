@@ -130,12 +130,10 @@ function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
     return { loaded: { libtorch, core }, cudaProblem, problem: undefined, remedies: [] };
   } catch (error) {
     const fields = GemlensError.is(error) ? error.fields : {};
-    const attempts = (fields["attempts"] ?? []) as string[];
     return {
       loaded: undefined,
       cudaProblem: "nothing is loaded",
-      // What was tried last says most; the places are listed above it.
-      problem: attempts.at(-1) ?? String(error),
+      problem: (fields["problem"] as string | undefined) ?? String(error),
       remedies: (fields["remedies"] ?? []) as string[],
     };
   }

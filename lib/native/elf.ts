@@ -1,8 +1,20 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 
 const headerBytes = 64;
 const segmentBytes = 56;
 const loadedSegment = 1;
+
+/**
+ * Why a library must not be opened, in words that follow its name; undefined where nothing speaks
+ * against it, also where it is not there: the loader says that itself.
+ */
+export function fileProblem(path: string): string | undefined {
+  try {
+    return existsSync(path) && isCutShort(path) ? "is cut short" : undefined;
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code})`;
+  }
+}
 
 /**
  * Whether a 64-bit ELF file ends before a part of it that is to be mapped: loading such a library does
@@ -10,7 +22,7 @@ const loadedSegment = 1;
  *
  * @throws what the file system says where it cannot be read
  */
-export function isCutShort(path: string): boolean {
+function isCutShort(path: string): boolean {
   const file = openSync(path, "r");
   try {
     const header = readAt(file, 0, headerBytes);

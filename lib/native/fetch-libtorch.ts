@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -17,6 +16,7 @@ import { withLock } from "./folder-lock.js";
 import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "./libtorch.js";
 import { findPip, pipDownload } from "./pip-download.js";
 import { torchArchive } from "./torch-archive.js";
+import { loadProblem } from "./try-loading.js";
 import { unpack, zipSizes } from "./unpack.js";
 
 // What the CUDA build's libtorch_cpu needs even for CPU work.
@@ -55,13 +55,16 @@ export async function fetchLibtorch(options: FetchOptions = {}): Promise<string>
   const progress = options.onProgress ?? (() => undefined);
   const target = cachedLibtorch(version);
   const torch = join(target, "torch");
-  if (await isUsable(target, options, progress)) return torch;
+  const partial = `${target}.partial`;
+  if (!existsSync(partial) && (await isUsable(target, options, progress))) return torch;
   try {
     mkdirSync(dirname(target), { recursive: true });
     const onWait = (holder: string) => progress({ step: `waiting for another setup (${holder})` });
     const body = async () => {
-      // Another one may have fetched it meanwhile.
-      if (!(await isUsable(target, options, () => undefined))) {
+      // Another one may have fetched it meanwhile, or have been killed when all but tidying was done.
+      if (await isUsable(target, options, () => undefined)) {
+        rmSync(partial, { recursive: true, force: true });
+      } else {
         await fetchInto(target, version, options, progress);
       }
       return torch;
@@ -110,7 +113,7 @@ async function isUsable(
 }
 
 /** What is wrong with a fetched libtorch, in words; undefined where nothing is. */
-export async function cacheDamage(target: string): Promise<string | undefined> {
+async function cacheDamage(target: string): Promise<string | undefined> {
   const torch = join(target, "torch");
   if (!existsSync(torch)) return `${torch} is missing`;
   try {
@@ -229,21 +232,4 @@ function checkVersion(torch: string, version: string): void {
     "ARGUMENT",
     `setup: expected torch ${version}, got ${got}: name it with --torch`,
   );
-}
-
-/**
- * Why a libtorch does not load, in words; undefined where it does. Tried in a child process: a library
- * that crashes while loading must not take us with it.
- */
-export function loadProblem(torch: string): string | undefined {
-  const [candidate] = libtorchCandidates({ LIBTORCH: torch });
-  if (candidate?.problem !== undefined) return candidate.problem;
-  const library = join(torch, "lib", "libtorch_cpu.so");
-  // dlopen runs to the end and only then Node objects that this is no addon.
-  const script = `
-    try { process.dlopen({ exports: {} }, process.argv[1]); }
-    catch (error) { if (!/did not self-register/.test(error.message)) { console.error(error.message); process.exit(1); } }`;
-  const run = spawnSync(process.execPath, ["-e", script, library], { encoding: "utf8" });
-  if (run.status === 0) return undefined;
-  return run.stderr.trim().split("\n").at(-1) || `it ended with ${run.signal ?? run.status}`;
 }

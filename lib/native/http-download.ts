@@ -15,8 +15,9 @@ import { GemlensError } from "../errors/index.js";
 import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
 import type { OnBytes } from "./pip-download.js";
 
-/** Attempts in a row that may end without a byte. */
+/** Attempts in a row that may end without a byte, whatever ends them. */
 const barrenAttempts = 3;
+const pauseMs = 500;
 
 /**
  * Downloads `url` to `path` by way of `path.part`. A connection that breaks is taken up again where it
@@ -37,14 +38,23 @@ export async function httpDownload(url: string, path: string, onBytes?: OnBytes)
       return;
     }
     barren = sizeOf(part) > before ? 0 : barren + 1;
-    if (barren === barrenAttempts) throw unreachable(url, broken);
-    await sleep(500 * barren);
+    if (barren === barrenAttempts) {
+      throw GemlensError.is(broken) ? broken : unreachable(url, broken);
+    }
+    await sleep(pauseMs * (barren + 1));
   }
 }
 
 /** undefined when the whole is there; what broke off when it may be taken up again. */
 async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<unknown> {
-  const response = await ask(url, part);
+  let response: Response;
+  try {
+    response = await ask(url, part);
+  } catch (error) {
+    // Without a code it is the URL that is wrong, not the network.
+    if (errorCode(error) === undefined) throw unreachable(url, error);
+    return error;
+  }
   const done = response.status === 206 ? sizeOf(part) : 0;
   if (response.status === 416) {
     await response.body?.cancel();
@@ -54,7 +64,10 @@ async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<un
   }
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
-    throw refused(url, response.status);
+    const refusal = refused(url, response.status);
+    // A server that has too much to do may have less in a second.
+    if (response.status === 429 || response.status >= 500) return refusal;
+    throw refusal;
   }
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   const total = Number.isNaN(length) ? undefined : done + length;
@@ -91,11 +104,7 @@ async function ask(url: string, part: string): Promise<Response> {
     headers["range"] = `bytes=${done}-`;
     headers["if-range"] = readFileSync(tagOf(part), "utf8");
   }
-  try {
-    return await fetch(url, { headers });
-  } catch (error) {
-    throw unreachable(url, error);
-  }
+  return await fetch(url, { headers });
 }
 
 /** What tells this version of the file from a later one; a part goes on with the same one only. */
@@ -121,8 +130,7 @@ function refused(url: string, status: number): GemlensError {
 }
 
 function unreachable(url: string, error: unknown): GemlensError {
-  const code = (error as NodeJS.ErrnoException).code ?? causeCode(error);
-  const reason = code ?? (error instanceof Error ? error.message : String(error));
+  const reason = errorCode(error) ?? (error instanceof Error ? error.message : String(error));
   const message = `setup: ${url} cannot be fetched (${reason}): ${networkHint(url)}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { url }, error);
 }
@@ -139,7 +147,7 @@ function networkHint(url: string): string {
   return `${name} is set, which Node's fetch ignores: install pip, or run with NODE_USE_ENV_PROXY=1 on Node 22.21 or 24`;
 }
 
-function causeCode(error: unknown): string | undefined {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return (cause as NodeJS.ErrnoException | undefined)?.code;
+function errorCode(error: unknown): string | undefined {
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return code ?? (cause as NodeJS.ErrnoException | undefined)?.code;
 }

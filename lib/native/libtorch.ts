@@ -2,10 +2,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { isCutShort } from "./elf.js";
+import { fileProblem } from "./elf.js";
 
 /** The libtorch that `gemlens setup` fetches. */
 export const defaultTorchVersion = "2.15.0";
+
+// What the sources use is in it, and they are built and tested against it.
+const oldestMinor = "2.11";
 
 /**
  * One place where libtorch was looked for. Usable when `problem` is undefined.
@@ -62,12 +65,17 @@ export function libtorchForBuild(env: Environment = process.env): {
 } {
   const passedOver: LibtorchCandidate[] = [];
   for (const candidate of libtorchCandidates(env)) {
-    if (candidate.problem === undefined && candidate.headers) {
-      return { found: candidate, passedOver };
-    }
-    passedOver.push(candidate);
+    const { headers, minor, problem = tooOld(minor) } = candidate;
+    if (problem === undefined && headers) return { found: candidate, passedOver };
+    passedOver.push({ ...candidate, problem });
   }
   return { found: undefined, passedOver };
+}
+
+function tooOld(minor: string | undefined): string | undefined {
+  return minor !== undefined && compareVersions(minor, oldestMinor) < 0
+    ? `older than ${oldestMinor}, the oldest that a core can be built for`
+    : undefined;
 }
 
 /** One line about a candidate, for doctor and for errors. */
@@ -115,12 +123,8 @@ function inspect(source: LibtorchCandidate["source"], dir: string): LibtorchCand
 
 function libraryProblem(dir: string): string | undefined {
   for (const name of ["libtorch_cpu.so", "libc10.so"]) {
-    const path = join(dir, "lib", name);
-    try {
-      if (existsSync(path) && isCutShort(path)) return `lib/${name} is cut short`;
-    } catch (error) {
-      return `lib/${name} cannot be read (${(error as NodeJS.ErrnoException).code})`;
-    }
+    const problem = fileProblem(join(dir, "lib", name));
+    if (problem !== undefined) return `lib/${name} ${problem}`;
   }
   return undefined;
 }
@@ -138,12 +142,20 @@ function readVersion(dir: string): string | undefined {
   return python ?? readIfThere(join(dir, "build-version"))?.match(/^[\d.]+/)?.[0];
 }
 
+/** undefined for what cannot be read, too: such a libtorch then names no version. */
 function readIfThere(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
-// find_spec reads the package's location without importing it: 30 ms instead of seconds.
+// find_spec reads the package's location without importing it: 30 ms instead of seconds. Python looks
+// into the working directory first, and a torch/ that lies there is not to be loaded into a process.
 const askPython = `
+import sys
+sys.path = [path for path in sys.path if path]
 import importlib.util
 spec = importlib.util.find_spec("torch")
 print(spec.origin if spec is not None and spec.origin else "")`;
@@ -173,9 +185,15 @@ function* pythonCandidates(env: Environment): Generator<LibtorchCandidate> {
 
 function* cacheCandidates(env: Environment): Generator<LibtorchCandidate> {
   const folder = join(cacheDir(env), "libtorch");
-  const versions = existsSync(folder)
-    ? readdirSync(folder).filter((name) => /^\d+\.\d+\.\d+$/.test(name))
-    : [];
+  let names: string[];
+  try {
+    names = existsSync(folder) ? readdirSync(folder) : [];
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    yield missing("cache", folder, `cannot be read (${code})`);
+    return;
+  }
+  const versions = names.filter((name) => /^\d+\.\d+\.\d+$/.test(name));
   if (versions.length === 0) yield missing("cache", folder, "nothing fetched yet");
   versions.sort((a, b) => preference(a) - preference(b) || compareVersions(b, a));
   for (const version of versions) yield inspect("cache", join(folder, version, "torch"));

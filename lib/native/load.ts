@@ -4,6 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GemlensError } from "../errors/index.js";
 import type { Addon } from "./addon.js";
+import { coreProblem } from "./core-check.js";
+import { fileProblem } from "./elf.js";
 import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from "./libtorch.js";
 import { platformProblem } from "./platform.js";
 
@@ -79,11 +81,15 @@ function load(): { addon: Addon; report: NativeReport } {
   let loader: Loader;
   try {
     artefacts = findArtefacts();
+    const problem = fileProblem(join(artefacts, "gemlens.node"));
+    if (problem !== undefined) throw new Error(`${artefacts}/gemlens.node ${problem}`);
     loader = require(join(artefacts, "gemlens.node")) as Loader;
   } catch (error) {
     throw failure([`loader gemlens.node: ${firstLine(error)}`], [], error);
   }
   const minors = coreMinors(artefacts);
+  // Why what has both a libtorch and a core did not load: it says more than what is not there.
+  let problem: string | undefined;
   let cause: unknown;
   for (const libtorch of libtorchCandidates()) {
     if (libtorch.problem !== undefined) {
@@ -95,19 +101,28 @@ function load(): { addon: Addon; report: NativeReport } {
       attempts.push(`${describeCandidate(libtorch)}: no core is built for ${libtorch.minor}`);
       continue;
     }
+    const damage = fileProblem(core);
+    if (damage !== undefined) {
+      problem = `${describeCandidate(libtorch)}: ${core} ${damage}`;
+      attempts.push(problem);
+      continue;
+    }
     const torch = join(libtorch.dir, "lib", "libtorch_cpu.so");
     try {
       const { exports, cudaProblem } = open(loader, artefacts, libtorch, core);
+      const mismatch = coreProblem(exports as Partial<Addon>);
+      if (mismatch !== undefined) throw new Error(`${core}: ${mismatch}`);
       const report = { artefacts, libtorch, core, cudaProblem, attempts };
       return { addon: exports as Addon, report };
     } catch (error) {
       cause = error;
-      attempts.push(`${describeCandidate(libtorch)}: ${firstLine(error)}`);
+      problem = `${describeCandidate(libtorch)}: ${firstLine(error)}`;
+      attempts.push(problem);
       // Once a libtorch is in the process a second one would share half of its libraries.
       if (!firstLine(error).startsWith(`${torch}: `)) break;
     }
   }
-  throw failure(attempts, minors, cause);
+  throw failure(attempts, minors, cause, problem);
 }
 
 function open(
@@ -127,6 +142,12 @@ function open(
   }
   // Nothing links libtorch_cuda: opening it is what registers the CUDA kernels.
   const cuda = [lib("libtorch_cuda.so"), ...(existsSync(plugin) ? [plugin] : [])];
+  for (const path of cuda) {
+    const problem = fileProblem(path);
+    if (problem !== undefined) {
+      return { exports: loader.load(cpu, core), cudaProblem: `${path} ${problem}` };
+    }
+  }
   try {
     const exports = loader.load([...cpu, ...cuda], core);
     return {
@@ -148,7 +169,12 @@ function firstLine(error: unknown): string {
   return message.split("\n")[0] ?? message;
 }
 
-function failure(attempts: readonly string[], minors: readonly string[], cause: unknown) {
+function failure(
+  attempts: readonly string[],
+  minors: readonly string[],
+  cause: unknown,
+  problem = attempts.at(-1),
+) {
   const platform = platformProblem();
   const remedies =
     platform === undefined
@@ -168,7 +194,7 @@ function failure(attempts: readonly string[], minors: readonly string[], cause: 
   return new GemlensError(
     "NATIVE_LOAD",
     lines.join("\n"),
-    { attempts, cores: minors, remedies },
+    { attempts, problem, cores: minors, remedies },
     cause,
   );
 }

@@ -13,7 +13,7 @@ const platforms = [28, 27, 26, 25, 24, 17, 12, 5].map((minor) => `manylinux_2_${
 export function findPip(): readonly string[] | undefined {
   const commands = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]];
   return commands.find(([program, ...args]) => {
-    const run = spawnSync(program as string, [...args, "--version"], { stdio: "ignore" });
+    const run = spawnSync(program as string, [...args, "--version"], { cwd: "/", stdio: "ignore" });
     return run.status === 0;
   });
 }
@@ -50,7 +50,12 @@ export async function pipDownload(
   // pip downloads into its temporary folder, so that is where progress shows with every version.
   const env = { ...process.env, TMPDIR: temporary, PIP_NO_CACHE_DIR: "1", PYTHONUNBUFFERED: "1" };
   const [program, ...first] = pip as [string, ...string[]];
-  const child = spawn(program, [...first, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, [...first, ...args], {
+    // `python -m pip` looks into the working directory first, where somebody else's pip/ may lie.
+    cwd: temporary,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;

@@ -2,10 +2,16 @@ const glibcFloor = "2.28";
 
 /** The glibc this process runs on; undefined on musl and wherever there is none. */
 export function glibcVersion(): string | undefined {
+  const settings = process.report as { excludeNetwork?: boolean };
+  const before = settings.excludeNetwork;
   // Without this the report resolves the host's names, which can take seconds.
-  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report.header?.glibcVersionRuntime;
+  settings.excludeNetwork = true;
+  try {
+    const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+    return report.header?.glibcVersionRuntime;
+  } finally {
+    if (before !== undefined) settings.excludeNetwork = before;
+  }
 }
 
 /** Why libtorch cannot run on this platform at all, in words; undefined where it can. */

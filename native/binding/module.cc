@@ -16,6 +16,7 @@ namespace {
 napi_value info(Arguments& args) {
   Napi::Env env(args.env());
   Napi::Object out = Napi::Object::New(env);
+  out.Set("version", GEMLENS_VERSION);
   out.Set("torch", TORCH_VERSION);
   out.Set("cuda", cudaAvailable());
   out.Set("cudaDevices", cudaDeviceCount());

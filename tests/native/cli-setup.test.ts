@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { defaultTorchVersion } from "../../lib/native/libtorch.js";
 import { loadWithReport } from "../../lib/native/load.js";
 import { sanitizerEnv } from "../support/sanitizer-env.js";
 
@@ -66,4 +67,72 @@ test("setup does nothing where a libtorch with its core is there", () => {
   const run = gemlens(["setup", "--json"], works());
   expect(run.status).toBe(0);
   expect(JSON.parse(run.stdout)).toEqual({ libtorch: report.libtorch.dir });
+});
+
+/** Loader and core by name, in a folder of their own. */
+function artefacts(core: (path: string) => void) {
+  const dir = join(folder, "artefacts");
+  mkdirSync(dir);
+  copyFileSync(join(report.artefacts, "gemlens.node"), join(dir, "gemlens.node"));
+  core(join(dir, `libgemlens_core-${report.libtorch.minor}.so`));
+  return dir;
+}
+
+test("setup is not ready with a core that does not load", () => {
+  const GEMLENS_ADDON = artefacts((path) => writeFileSync(path, "not a library"));
+  const run = gemlens(["setup"], { ...works(), GEMLENS_ADDON });
+  expect([run.status, run.stdout]).toEqual([1, ""]);
+  expect(run.stderr).toContain("file too short: building the core again");
+  expect(run.stderr).toContain("building needs cmake");
+  expect(run.stderr).toContain("NATIVE_LOAD: setup: the core for libtorch");
+  expect(run.stderr).toContain("installing gemlens again");
+});
+
+/** The files by which a libtorch with headers is known; it does not load. */
+function layOut(dir: string, version: string) {
+  const [major, minor, patch] = version.split(".");
+  for (const path of ["lib", "include/ATen/core", "include/torch/headeronly"]) {
+    mkdirSync(join(dir, path), { recursive: true });
+  }
+  for (const path of ["lib/libtorch_cpu.so", "include/ATen/core/Tensor.h"]) {
+    writeFileSync(join(dir, path), "");
+  }
+  const parts = [`MAJOR ${major}`, `MINOR ${minor}`, `PATCH ${patch}`];
+  const header = parts.map((part) => `#define TORCH_VERSION_${part}\n`).join("");
+  writeFileSync(join(dir, "include/torch/headeronly/version.h"), header);
+  return dir;
+}
+
+/** A PATH with a Python that has this torch, and a pip that tells what it was asked for and fails. */
+function python(torch: string) {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  const script = `#!/bin/sh
+case "$*" in
+  *--version) ;;
+  *download*) echo "pip: $*" | /usr/bin/env -i PATH=/usr/bin:/bin tail -n 1; exit 1 ;;
+  *) echo "${torch}/__init__.py" ;;
+esac
+`;
+  writeFileSync(join(bin, "python3"), script, { mode: 0o755 });
+  return bin;
+}
+
+test("setup fetches the libtorch that has a core, rather than build for another that is found", () => {
+  const minor = defaultTorchVersion.replace(/\.\d+$/, "");
+  const GEMLENS_ADDON = artefacts(() => undefined);
+  writeFileSync(join(GEMLENS_ADDON, `libgemlens_core-${minor}.so`), "");
+  const env = { GEMLENS_ADDON, PATH: python(layOut(join(folder, "site/torch"), "2.12.0")) };
+  const fetching = gemlens(["setup"], env);
+  expect(fetching.status).toBe(1);
+  expect(fetching.stderr).toContain(`torch==${defaultTorchVersion}`);
+  // One that is named is built for.
+  const LIBTORCH = layOut(join(folder, "named"), "2.12.0");
+  const building = gemlens(["setup"], { ...env, LIBTORCH });
+  expect(building.status).toBe(1);
+  expect(building.stderr).toContain("building needs cmake");
+  expect(building.stderr).toContain(`npx gemlens setup --torch ${defaultTorchVersion}`);
+  // Not one that is too old.
+  const old = gemlens(["setup"], { ...env, LIBTORCH: layOut(join(folder, "old"), "1.13.1") });
+  expect(old.stderr).toContain(`torch==${defaultTorchVersion}`);
 });

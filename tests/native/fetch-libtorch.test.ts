@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -63,7 +64,7 @@ async function serve(bytes: Uint8Array, cutAfter?: number) {
   const server = createServer((request, response) => {
     ranges.push(request.headers.range);
     if (cutAfter !== undefined && ranges.length === 2) {
-      response.writeHead(503).end();
+      response.writeHead(403).end();
       return;
     }
     const start = Number(request.headers.range?.match(/bytes=(\d+)-/)?.[1] ?? 0);
@@ -139,6 +140,18 @@ test("an archive by URL continues where it broke off", async () => {
   expect(parts).toEqual([Buffer.from(bytes.subarray(0, 5000))]);
   await fetchLibtorch({ archive: url });
   expect(ranges).toEqual([undefined, "bytes=5000-", "bytes=5000-"]);
+  expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
+});
+
+test("what a killed setup left beside a whole libtorch is tidied away", async () => {
+  const path = write("torch.zip", archive(library));
+  const dir = await fetchLibtorch({ archive: path });
+  mkdirSync(filesFolder(), { recursive: true });
+  writeFileSync(join(filesFolder(), "torch.whl"), "left");
+  const steps: string[] = [];
+  const onProgress = ({ step }: { step: string }) => steps.push(step);
+  expect(await fetchLibtorch({ archive: path, onProgress })).toBe(dir);
+  expect(steps).toEqual([]);
   expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
 });
 

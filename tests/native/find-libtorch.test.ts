@@ -93,6 +93,32 @@ test.skipIf(!hasPython)("Python is asked where torch is without importing it", (
   expect(python[0]).toMatchObject({ dir: join(site, "torch"), version: "2.14.1" });
 });
 
+test.skipIf(!hasPython)("a torch in the working directory is nobody's choice", () => {
+  layOut(join(folder, "torch"), "2.15.0");
+  writeFileSync(join(folder, "torch", "__init__.py"), "");
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    const env = environment({ PATH: process.env["PATH"] ?? "" });
+    const dirs = [...libtorchCandidates(env)].map((candidate) => candidate.dir);
+    expect(dirs).not.toContain(join(folder, "torch"));
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test("what cannot be read is a candidate's problem, not an error", () => {
+  const named = layOut(join(folder, "named"), "2.15.0");
+  rmSync(join(named, "include", "torch", "headeronly", "version.h"));
+  mkdirSync(join(named, "include", "torch", "headeronly", "version.h"));
+  writeFileSync(join(folder, "libtorch"), "");
+  const candidates = [
+    ...libtorchCandidates(environment({ LIBTORCH: named, GEMLENS_CACHE: folder })),
+  ];
+  expect(candidates[0]?.problem).toBe("names no version");
+  expect(candidates.at(-1)).toMatchObject({ source: "cache", problem: "cannot be read (ENOTDIR)" });
+});
+
 test("of several fetched versions the default comes first, then the newest", () => {
   for (const version of ["2.9.1", "2.16.0", "2.15.0"]) {
     layOut(join(folder, "libtorch", version, "torch"), version);
@@ -114,6 +140,17 @@ test("a build passes over a candidate without headers, and lists it", () => {
     "python3: not on PATH",
     "python: not on PATH",
   ]);
+});
+
+test("a build passes over a libtorch that is too old, and says so", () => {
+  const old = layOut(join(folder, "old"), "2.9.1");
+  const cached = layOut(join(folder, "libtorch", "2.11.0", "torch"), "2.11.0");
+  const env = environment({ LIBTORCH: old, GEMLENS_CACHE: folder });
+  const { found, passedOver } = libtorchForBuild(env);
+  expect(found?.dir).toBe(cached);
+  expect(passedOver.map(describeCandidate)[0]).toBe(
+    `LIBTORCH ${old}: 2.9.1, CPU: older than 2.11, the oldest that a core can be built for`,
+  );
 });
 
 test("the cache folder follows GEMLENS_CACHE, XDG_CACHE_HOME, HOME in that order", () => {

@@ -111,6 +111,18 @@ test("a server that gives nothing more ends in an error, and the part stays for 
   expect(existsSync(path)).toBe(false);
 });
 
+test("a server that stumbles meanwhile is asked again", async () => {
+  const { url, asked } = await serve(
+    ranged(bytes, '"a"', 50_000),
+    (_request, response) => response.writeHead(502).end(),
+    (request) => request.socket.destroy(),
+    ranged(bytes, '"a"'),
+  );
+  await httpDownload(url, path);
+  expect(readFileSync(path).equals(bytes)).toBe(true);
+  expect(asked.map(({ range }) => range)).toEqual([undefined, ...Array(3).fill("bytes=50000-")]);
+});
+
 test("a part of another version of the file is not gone on with", async () => {
   const newer = bytes.map((byte) => byte ^ 255);
   writeFileSync(`${path}.part`, bytes.subarray(0, 60_000));

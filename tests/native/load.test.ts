@@ -1,9 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { coreProblem, packageVersion } from "../../lib/native/core-check.js";
 import { doctor, formatDoctor } from "../../lib/native/doctor.js";
 import { coreMinors, findArtefacts, loadWithReport } from "../../lib/native/load.js";
 import { sanitizerEnv } from "../support/sanitizer-env.js";
@@ -121,6 +131,33 @@ test("a missing loader and a damaged core say so in the linker's words", () => {
   const damaged = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
   expect(damaged["code"]).toBe("NATIVE_LOAD");
   expect(damaged["message"]).toContain(`${core}: file too short`);
+});
+
+test("a loader or core that ends too early is not opened: that would be the process's end", () => {
+  const names = ["gemlens.node", `libgemlens_core-${report.libtorch.minor}.so`];
+  const reset = () => {
+    for (const name of names) copyFileSync(join(report.artefacts, name), join(folder, name));
+  };
+  for (const name of names) {
+    reset();
+    const path = join(folder, name);
+    truncateSync(path, statSync(path).size >> 1);
+    const failure = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
+    expect(failure["code"]).toBe("NATIVE_LOAD");
+    expect(failure["message"]).toContain(`${path} is cut short`);
+    expect((failure["fields"] as { problem: string }).problem).toContain(`${path} is cut short`);
+  }
+});
+
+test("a core of another gemlens is told from ours", () => {
+  const { addon } = loadWithReport();
+  expect(coreProblem(addon)).toBeUndefined();
+  const { shutDown: _, ...older } = addon;
+  expect(coreProblem(older)).toBe("the core is of another version of gemlens: it lacks shutDown");
+  const info = () => ({ ...addon.info(), version: "0.0.1" });
+  expect(coreProblem({ ...addon, info })).toBe(
+    `the core is of gemlens 0.0.1, and this is ${packageVersion()}`,
+  );
 });
 
 test("worker threads load it beside the main thread, again and again", () => {

@@ -141,6 +141,24 @@ async function candidates(context) {
   return "passes LIBTORCH's 2.99 over, takes Python's, then the cache's; doctor lists all";
 }
 
+/** Python has another torch and there is no compiler: setup fetches the one that has a core. */
+async function otherTorch(context) {
+  const { torch, version } = context.libtorch;
+  const place = makePlace();
+  layOutPython(place, torch);
+  rmSync(place.at("site/torch/include"));
+  mkdirSync(place.at("site/torch/include/ATen/core"), { recursive: true });
+  writeFileSync(place.at("site/torch/include/ATen/core/Tensor.h"), "");
+  writeFileSync(place.at("site/torch/version.py"), "__version__ = '2.12.0+cpu'\n");
+  place.env.PYTHONPATH = place.at("site");
+  ended(await install(place, context.package.path), 0, "npm install");
+  const setup = await npx(place, "gemlens", "setup");
+  ended(setup, 0, "setup beside a Python with torch 2.12");
+  said(setup, new RegExp(`ready: libtorch .*/${version}/torch`));
+  ended(await npx(place, "gemlens", "demo"), 0, "demo beside a Python with torch 2.12");
+  return `a Python with 2.12, no compiler: ${version} is fetched`;
+}
+
 /** This machine's ccache, if it has one, with paths that are the same in every place. */
 function compilerCache(place) {
   const folder = spawnSync("ccache", ["--get-config", "cache_dir"], { encoding: "utf8" }).stdout;
@@ -175,7 +193,14 @@ async function source(context) {
   const cores = readdirSync(join(root(second), "prebuilds/linux-x64")).filter((name) =>
     name.startsWith("libgemlens_core-"),
   );
-  return `npm install built ${minor} and demo ran (${took} s); setup built it beside: ${cores.length} cores`;
+
+  // Two that both find the core damaged: one builds, the other waits.
+  writeFileSync(join(root(second), core), "damaged");
+  const both = await Promise.all([1, 2].map(() => npx(second, "gemlens", "setup")));
+  for (const result of both) ended(result, 0, "two setups with a damaged core");
+  said({ output: both.map(({ output }) => output).join("\n") }, "waiting for another build");
+  ended(await npx(second, "gemlens", "demo"), 0, "demo with the core that two setups built");
+  return `npm install built ${minor} and demo ran (${took} s); setup built it beside: ${cores.length} cores, and a damaged one again`;
 }
 
-export const installCases = { contents, user, offline, missing, candidates, source };
+export const installCases = { contents, user, offline, missing, candidates, otherTorch, source };

@@ -1,5 +1,6 @@
 // `gemlens setup` when things go wrong: each case ends in a working cache or in a typed error.
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import {
   closeSync,
   existsSync,
@@ -11,6 +12,7 @@ import {
   truncateSync,
   writeSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
 import { run, start } from "../place.mjs";
@@ -183,15 +185,25 @@ async function damaged(context) {
   return "a changed byte, a missing and a cut library are found and fetched again";
 }
 
+async function closedPort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 async function proxy(context) {
   const setup = await setupIn(context, "proxy");
-  const nowhere = "http://127.0.0.1:9";
+  // Where nobody listens; not one of the ports that fetch itself forbids.
+  const nowhere = `http://127.0.0.1:${await closedPort()}`;
   const pip = await setup.withEnv({ HTTPS_PROXY: nowhere, https_proxy: nowhere }, "setup");
   failed(pip, /proxy/i, "pip behind a dead proxy");
   const env = { HTTP_PROXY: nowhere, PIP_RETRIES: "0" };
-  const url = "http://127.0.0.1:9/libtorch.zip";
-  const own = await setup.withEnv(env, "setup", "--archive", url);
+  const own = await setup.withEnv(env, "setup", "--archive", `${nowhere}/libtorch.zip`);
   failed(own, "HTTP_PROXY is set, which Node's fetch ignores", "fetch beside a proxy");
+  said(own, "(ECONNREFUSED)", "fetch beside a proxy");
   return "a dead proxy is named, by pip and by our own fetch";
 }
 

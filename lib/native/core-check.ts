@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import type { Addon } from "./addon.js";
+
+// `keyof Addon` at run time: the compiler refuses a name too many and one too few.
+const exported: Readonly<Record<keyof Addon, true>> = {
+  info: true,
+  memory: true,
+  releaseMemory: true,
+  shutDown: true,
+  cudaProbe: true,
+  hookPoints: true,
+  dispose: true,
+  isAlive: true,
+  abort: true,
+  hookSettle: true,
+  tensorEmpty: true,
+  tensorFrom: true,
+  tensorShape: true,
+  tensorDtype: true,
+  tensorDevice: true,
+  tensorIsContiguous: true,
+  tensorData: true,
+  tensorRead: true,
+  tensorReadSync: true,
+  tensorUnshare: true,
+  tensorFreeze: true,
+  ops: true,
+  coderLoad: true,
+  coderParameter: true,
+  coderEncode: true,
+  coderDecode: true,
+  coderForward: true,
+  coderApplyEdit: true,
+  coderDots: true,
+  featuresInfo: true,
+  featuresRead: true,
+  featuresToDense: true,
+  featuresEdit: true,
+  featuresSlice: true,
+  gradMode: true,
+  gradTrack: true,
+  gradOf: true,
+  modelLoad: true,
+  modelInfo: true,
+  modelParameter: true,
+  modelRun: true,
+  modelGradients: true,
+  modelReadout: true,
+  modelCompare: true,
+  modelEmbed: true,
+  modelFinalNorm: true,
+  modelUnembed: true,
+  kvCacheCreate: true,
+  kvCacheLength: true,
+  drain: true,
+};
+
+/** gemlens' own version, from package.json. */
+export function packageVersion(): string {
+  const manifest = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
+}
+
+/**
+ * Why a core that loaded does not belong to this JavaScript, in words; undefined where it does. Cores of
+ * other days lie about in a checkout, or where GEMLENS_ADDON points.
+ */
+export function coreProblem(core: Partial<Addon>): string | undefined {
+  const lacking = Object.keys(exported).filter((name) => !(name in core));
+  if (lacking.length > 0)
+    return `the core is of another version of gemlens: it lacks ${lacking.join(", ")}`;
+  const expected = packageVersion();
+  const { version } = (core as Addon).info();
+  if (version === expected) return undefined;
+  return `the core is of gemlens ${version ?? "unknown"}, and this is ${expected}`;
+}
