@@ -94,6 +94,9 @@ Weights in the file's own type are mapped and used in place: they are resident w
 touched, but the kernel may drop them, and several processes share them. A float32 file loaded
 as bfloat16 is converted tensor by tensor into anonymous memory.
 
+Of anonymous memory, the rows about opening say what that adds to the process; "in all" is the whole of
+it at its highest, Node itself and every step of the table included.
+
 Fixed limits: 2³¹ active features in one call (split the batch), and what one ArrayBuffer may hold for
 \`tensor.data\` (take a \`slice\`).
 `;

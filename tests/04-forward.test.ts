@@ -298,6 +298,18 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose("W_U", unembedded, need(golden, "unembed.hook_out"), tolerance);
   });
 
+  it("has the gains of a float64 model in float64, as the model uses them", async () => {
+    const dtype = "float64";
+    await using wide = await HookedTransformer.fromPretrained(fixture(name), { device, dtype });
+    const names = ["blocks.1.ln1.hook_normalized", "blocks.1.attn.hook_in"] as const;
+    using run = await wide.runWithCache([1, 2, 3], { names, logits: false });
+    using gain = wide.weight("blocks.1.ln1.w");
+    expect(gain.dtype).toBe("float64");
+    using scaled = run.cache.get(names[0]).mul(gain);
+    using off = scaled.sub(run.cache.get(names[1])).abs();
+    expect(Number(off.max().item())).toBeLessThan(1e-14);
+  });
+
   it("refuses to change a weight", () => {
     using weight = model.weight("blocks.0.attn.W_Q");
     expect(() => weight.fill_(0)).toThrow(expect.objectContaining({ code: "ARGUMENT" }));

@@ -12,6 +12,16 @@ import type { PatchCell } from "./patching-plan.js";
  *
  * Takes the same options (`batchSize` has no effect) and gives the same grid, of estimates. Throws as
  * {@link activationPatching}; UNSUPPORTED at a point that has no gradient.
+ *
+ * @example
+ * const grid = await attributionPatching(model, {
+ *   clean: text,
+ *   corrupt: "Leo lives in Berlin. He speaks",
+ *   target: { logitDiff: [" Japanese", " German"] },
+ *   over: { points: "resid_pre" },
+ * });
+ * const { effect, share } = grid.at({ layer: 1, position: 7 });
+ * console.log(effect, share);
  */
 export async function attributionPatching(
   model: HookedTransformer,

@@ -10,7 +10,7 @@ import { readSafetensorsHeader } from "./safetensors.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 
-/** The parameters of one JumpReLU coder: f = pre·1[pre > threshold], pre = x·W_enc + b_enc. */
+/** Of one JumpReLU coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc. */
 export interface CoderParams {
   /** `[dIn, dSae]` */
   readonly W_enc: TensorSource;

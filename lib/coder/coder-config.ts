@@ -19,7 +19,7 @@ export interface CoderConfig {
   readonly hookName: string;
   /** The hook whose tensor it rebuilds: `hookName` again for an SAE. */
   readonly hookNameOut: string;
-  /** `model/source` on Neuronpedia, where one is known. */
+  /** `model/source` on Neuronpedia. Not filled yet: undefined for every coder. */
   readonly neuronpediaId: string | undefined;
   /** The published release, such as `gemma-scope-2b-pt-res`, where the file lies in a cache of it. */
   readonly release: string | undefined;

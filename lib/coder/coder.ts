@@ -195,7 +195,8 @@ export abstract class Coder implements Disposable {
   /**
    * Writes the coder in a published format, in float32: Gemma Scope 1 where `path` ends in .npz,
    * else a Gemma Scope 2 folder (config.json and params.safetensors). Written to a temporary name
-   * first, then renamed.
+   * first, then renamed. An .npz has no place for the hook: where its path does not tell it, as a
+   * published one's does, it is loaded with `hookName` (of a transcoder with `hookNameOut` too).
    *
    * @throws UNSUPPORTED where the format has no place for this coder (a skip in an .npz; a hook
    *   that Gemma Scope 2 does not name)

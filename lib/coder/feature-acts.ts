@@ -142,6 +142,11 @@ export class FeatureActs implements Disposable {
   /**
    * Active features of one token, the strongest first.
    *
+   * @example
+   * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
+   * const [strongest] = await run.features(sae).at({ pos: -1 });
+   * console.log(strongest?.feature); // 213
+   *
    * @throws ARGUMENT for a token that there is not
    * @throws SHAPE for activations that are not [batch, pos]
    */

@@ -28,13 +28,27 @@ export class SAE extends Coder {
     return new SAE(handle, cfg);
   }
 
-  /** decode(encode(x)): the reconstruction, in x's shape and dtype. Throws as {@link encode}. */
+  /**
+   * decode(encode(x)): the reconstruction, in x's shape and dtype. Throws as {@link encode}.
+   *
+   * @example
+   * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
+   * using rebuilt = await sae.forward(x);
+   * console.log(rebuilt.shape); // [1, 8, 128]
+   */
   async forward<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("forward", options, ["unchecked", "signal"]);
     return (await this.forwardNative("forward", x, options)) as T;
   }
 
-  /** x − forward(x): what the coder does not explain. Throws as {@link encode}. */
+  /**
+   * x − forward(x): what the coder does not explain. Throws as {@link encode}.
+   *
+   * @example
+   * using x = await model.forward(text, { stopAtLayer: 3 });
+   * using error = await sae.error(x);
+   * console.log(error.norm().item(), x.norm().item());
+   */
   async error<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("error", options, ["unchecked", "signal"]);
     return (await this.errorNative(x, x, options)) as T;

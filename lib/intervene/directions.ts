@@ -68,6 +68,11 @@ export function steer<const Name extends string = string>(
  * Takes a direction out: x − (x·v̂)v̂, v̂ = v/‖v‖ ("directional ablation": Arditi et al. 2024, arXiv
  * 2406.11717).
  *
+ * @example
+ * const interventions = [project("blocks.2.hook_resid_post", sae.direction(213))];
+ * const options = { interventions, temperature: 0, maxNewTokens: 2 };
+ * console.log(await model.generate(text, options).text()); // it is
+ *
  * @throws ARGUMENT for a vector without length, or a place that is none
  * @throws NOT_FOUND for what is no hook
  */

@@ -60,6 +60,10 @@ export function clamp(
 /**
  * Multiplies a feature where it is active: x + (f′ − f)·W_dec with f′ = `factor` · f.
  *
+ * @example
+ * const options = { interventions: [scale(sae.feature(213), 0.5)], temperature: 0 };
+ * console.log(await model.generate(text, { ...options, maxNewTokens: 2 }).text()); // it is
+ *
  * @throws ARGUMENT for a feature, factor or place that is none
  */
 export function scale(

@@ -5,7 +5,7 @@ import type { AnyIntervention } from "./types.js";
 /**
  * A change of what a run computes, as plain data: made by {@link ablate}, {@link clamp},
  * {@link scale}, {@link steer}, {@link project}, {@link patch} or {@link freeze}, taken by
- * `forward`, `loss`, `runWithCache` and `generate`, any number of times.
+ * `forward`, `loss`, `runWithCache`, `runWithGradients` and `generate`, any number of times.
  *
  * @useDeclaredType
  */

@@ -67,6 +67,14 @@ export function patch(
  * `options` say otherwise. Attention patterns, norm scales, MLP outputs.
  *
  * @param points the hooks' names, or a predicate over those that the cache has
+ *
+ * @example
+ * const patterns = (name: string) => name.endsWith("hook_pattern");
+ * using clean = await model.runWithCache(text, { names: patterns, logits: false });
+ * const interventions = freeze(patterns, clean.cache); // where each token looks, as in `text`
+ * const other = "Leo lives in Berlin. He speaks";
+ * using logits = await model.forward(other, { interventions, positions: [-1] });
+ *
  * @throws as {@link patch}
  */
 export function freeze<const Name extends string, Names extends string>(

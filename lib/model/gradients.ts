@@ -40,6 +40,11 @@ export class Gradients<Names extends string = string> extends Run<Names> {
    * The gradient at a spliced coder's features: one number for each active feature, at the places
    * of `features(coder)`. The splice's error term is a constant to it.
    *
+   * @example
+   * const options = { coders: [sae], target: { logit: " Japanese" } };
+   * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
+   * console.log(g.grad("hook_embed").shape, await g.grad(sae).at({ pos: -1 }));
+   *
    * @throws NOT_FOUND for a coder that was not spliced
    */
   grad(coder: Coder): FeatureActs;

@@ -1,11 +1,11 @@
 import { inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
 import type { AxesOf, CheckedName, Hook, HookFunction } from "../hooks/index.js";
-import { call, task } from "../native/call.js";
+import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
 import type { ChatMessage, TokenIds, Tokenizer } from "../tokenizer/index.js";
+import { describeModel } from "./describe-model.js";
 import type {
   GenerateOptions,
   GenerateSettings,
@@ -27,6 +27,7 @@ import {
   tokenRows,
 } from "./model-input.js";
 import type { RecordedToken } from "./recorded-token.js";
+import { checkWidth } from "./residual-input.js";
 import type { Run } from "./run.js";
 import { forward, loss, runWithCache } from "./run-model.js";
 import type { CacheOptions, ForwardOptions, LossOptions } from "./run-options.js";
@@ -102,7 +103,12 @@ export class HookedTransformer implements AsyncDisposable {
     return { ids, shape, mask };
   }
 
-  /** One readable string per token of a text (with its BOS) or of ids; ARGUMENT for a batch. */
+  /**
+   * One readable string per token of a text (with its BOS) or of ids; ARGUMENT for a batch.
+   *
+   * @example
+   * console.log(model.toStrTokens("One day").join("|")); // <bos>|One| day
+   */
   toStrTokens(input: TokenInput, options: { prependBos?: boolean | undefined } = {}): string[] {
     checkOptions("toStrTokens", options, ["prependBos"]);
     const rows = tokenRows(readTokens("toStrTokens", input, this.#unlimited, options));
@@ -110,7 +116,10 @@ export class HookedTransformer implements AsyncDisposable {
     return this.tokenizer.toStrTokens(rows[0] as Int32Array);
   }
 
-  /** The text of token ids; special tokens are shown unless `skipSpecialTokens` is true. */
+  /**
+   * The text of token ids; special tokens are shown unless `skipSpecialTokens` is true. Throws as
+   * {@link Tokenizer.decode}.
+   */
   decode(
     ids: TokenIds | number,
     options: { skipSpecialTokens?: boolean | undefined } = {},
@@ -119,12 +128,20 @@ export class HookedTransformer implements AsyncDisposable {
     return this.tokenizer.decode(ids, { skipSpecialTokens: options.skipSpecialTokens ?? false });
   }
 
-  /** The id of a text that is exactly one token, such as " Paris"; else ARGUMENT. */
+  /**
+   * The id of a text that is exactly one token, such as " Paris"; else ARGUMENT.
+   *
+   * @example
+   * console.log(model.toSingleToken(" Japanese")); // 2703
+   */
   toSingleToken(text: string): number {
     return this.tokenizer.toSingleToken(text);
   }
 
-  /** The prompt of a conversation by the model's own template, BOS included. */
+  /**
+   * The prompt of a conversation by the model's own template, BOS included. Throws as
+   * {@link Tokenizer.applyChatTemplate}.
+   */
   applyChatTemplate(
     messages: readonly ChatMessage[],
     options: { addGenerationPrompt?: boolean | undefined } = {},
@@ -143,7 +160,9 @@ export class HookedTransformer implements AsyncDisposable {
    * using logits = await model.forward(text, { positions: [-1] }); // of the next token alone
    * console.log(model.decode(Number(logits.argmax().item()))); // Japanese
    * @throws ARGUMENT, SHAPE, NOT_FOUND (a hook), HOOK (a hook threw), BUSY (inside its own hook),
-   *   DISPOSED; `signal.reason` when aborted
+   *   DISPOSED; UNSUPPORTED (`hook_attn_in` changed where heads share keys); TOKENIZER (of a text);
+   *   DTYPE (a residual stream of another), DEVICE (it, a coder or a patch on another);
+   *   `signal.reason` when aborted
    */
   forward(
     input: Input,
@@ -201,7 +220,8 @@ export class HookedTransformer implements AsyncDisposable {
    * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
    * console.log(g.value, g.grad("hook_embed").shape, await g.grad(sae).topK(3));
    * @throws as `forward`; ARGUMENT for a target that is none, or a metric whose result is no tensor
-   *   of one element; HOOK when the metric throws
+   *   of one element; HOOK when the metric throws; UNSUPPORTED for `hook_attn_in` among `names`
+   *   where heads share keys (a predicate goes without it)
    */
   runWithGradients<const Names extends string>(
     input: Input,
@@ -213,7 +233,12 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
-   * float32 [batch, pos − 1], 0 where padding is concerned. Throws as `forward`.
+   * [batch, pos − 1], 0 where padding is concerned. Throws as `forward`.
+   *
+   * @example
+   * console.log((await model.loss(text)).toFixed(2)); // 7.13
+   * using each = await model.loss(text, { perToken: true });
+   * console.log(each.shape); // [1, 7]
    */
   loss(
     input: Input,
@@ -257,6 +282,8 @@ export class HookedTransformer implements AsyncDisposable {
    *
    * @example
    * using quiet = model.addHook("blocks.1.hook_mlp_out", (act) => act.mul(0.5));
+   *
+   * @throws NOT_FOUND for a name that is no hook, with the closest that are; ARGUMENT, DISPOSED
    */
   addHook<const Name extends string>(
     name: CheckedName<Name>,
@@ -277,8 +304,12 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * A weight by TransformerLens' name and shape, read-only: "W_U", "blocks.3.attn.W_O",
-   * "blocks.0.ln1.w" (1 + w, float32) and so on. W_E is the raw embedding, before its factor
+   * "blocks.0.ln1.w" (1 + w, at least float32) and so on. W_E is the raw embedding, before its factor
    * √d_model. A view of the model's memory, except gains, and W_K and W_V where heads share keys.
+   *
+   * @example
+   * using out = model.weight("blocks.3.attn.W_O");
+   * console.log(out.shape); // [4, 32, 128]
    *
    * @throws NOT_FOUND listing the names, DISPOSED
    */
@@ -286,7 +317,10 @@ export class HookedTransformer implements AsyncDisposable {
     return weight(this.#core.handle("weight"), this.cfg, name);
   }
 
-  /** Token embeddings times √d_model: [batch, pos, d_model], what `hook_embed` has. */
+  /**
+   * Token embeddings times √d_model: [batch, pos, d_model], what `hook_embed` has. ARGUMENT for what
+   * is no text or tokens, or too long for the context.
+   */
   async embed(
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
@@ -311,7 +345,7 @@ export class HookedTransformer implements AsyncDisposable {
   ): Promise<T> {
     const model = this.#core.handle("finalNorm");
     checkOptions("finalNorm", options, ["signal"]);
-    this.#checkWidth("finalNorm", x);
+    checkWidth("finalNorm", x, this.cfg);
     const run = task(
       "finalNorm",
       (addon, ctx) => addon.modelFinalNorm(model, handleOf(x, "finalNorm"), ctx),
@@ -327,7 +361,7 @@ export class HookedTransformer implements AsyncDisposable {
   ): Promise<Tensor<["batch", "pos", "d_vocab"]>> {
     const model = this.#core.handle("unembed");
     checkOptions("unembed", options, ["signal"]);
-    this.#checkWidth("unembed", x);
+    checkWidth("unembed", x, this.cfg);
     const run = task(
       "unembed",
       (addon, ctx) => addon.modelUnembed(model, handleOf(x, "unembed"), ctx),
@@ -349,45 +383,13 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   [inspect.custom](): string {
-    const { cfg } = this;
-    const lines = [
-      `HookedTransformer ${cfg.modelName} (${cfg.modelType}, ${cfg.dtype} on ${cfg.device})`,
-      `  ${cfg.nLayers} layers, d_model ${cfg.dModel}, ${cfg.nHeads} heads of ${cfg.dHead} ` +
-        `(${cfg.nKeyValueHeads} for keys and values), d_mlp ${cfg.dMlp}, ` +
-        `vocabulary ${cfg.dVocab}, context ${cfg.nCtx}`,
-    ];
-    if (this.isDisposed) lines.push("  (disposed)");
-    else {
-      const { bytes } = call("inspect", (addon) => addon.modelInfo(this.#core.handle("inspect")));
-      const hooks = this.#core.hooks.size;
-      lines.push(`  ${(bytes / 1e6).toFixed(1)} MB of weights, ${hooks} hooks added`);
-    }
-    return lines.join("\n");
+    return describeModel(this.#core);
   }
 
   /** For tokens that are only looked at: a text may be longer than the context. */
   get #unlimited(): InputContext {
     const cfg = { ...this.cfg, nCtx: Number.POSITIVE_INFINITY };
     return { tokenizer: this.tokenizer, cfg };
-  }
-
-  #checkWidth(what: string, x: Tensor): void {
-    handleOf(x, what);
-    const { dModel, dtype } = this.cfg;
-    if (x.shape.at(-1) !== dModel) {
-      throw new GemlensError(
-        "SHAPE",
-        `${what}: expected [.., ${dModel}] for input, got [${x.shape.join(", ")}]`,
-        { expected: dModel, got: x.shape },
-      );
-    }
-    if (x.dtype !== dtype) {
-      throw new GemlensError(
-        "DTYPE",
-        `${what}: expected ${dtype} for input, got ${x.dtype}; convert it with x.to("${dtype}")`,
-        { expected: dtype, got: x.dtype },
-      );
-    }
   }
 }
 

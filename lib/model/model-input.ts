@@ -1,9 +1,7 @@
 import type { ModelConfig } from "../checkpoint/index.js";
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
 import type { Tensor } from "../tensor/index.js";
-import { handleOf } from "../tensor/internal.js";
 import type { Tokenizer } from "../tokenizer/index.js";
 
 /** A batch of token ids, padded to the longest row. */
@@ -212,37 +210,4 @@ function checkTokens(what: string, tokens: Unchecked, cfg: InputContext["cfg"]):
   const mask = tokens.mask;
   const ids = Int32Array.from(tokens.ids, (id, i) => (mask[i] === 1 ? id : (cfg.padTokenId ?? 0)));
   return { ids, shape: [batch, pos], mask: Uint8Array.from(mask), rows, padding };
-}
-
-/** Checks the residual stream that a run starts from. */
-export function checkResidual(
-  what: string,
-  x: Tensor,
-  place: { dModel: number; dtype: string; device: string },
-): { batch: number; pos: number } {
-  handleOf(x, what);
-  const [batch, pos, width] = x.shape;
-  const valid = x.shape.length === 3 && batch && pos && width === place.dModel;
-  if (!valid) {
-    throw new GemlensError(
-      "SHAPE",
-      `${what}: expected [batch, pos, ${place.dModel}] for input, got [${x.shape.join(", ")}]`,
-      { expected: place.dModel, got: x.shape },
-    );
-  }
-  if (x.dtype !== place.dtype) {
-    throw new GemlensError(
-      "DTYPE",
-      `${what}: expected ${place.dtype} for input, got ${x.dtype}; convert it with x.to("${place.dtype}")`,
-      { expected: place.dtype, got: x.dtype },
-    );
-  }
-  if (x.device !== place.device) {
-    throw new GemlensError(
-      "DEVICE",
-      `${what}: expected a tensor on ${place.device} for input, got one on ${x.device}`,
-      { expected: place.device, got: x.device },
-    );
-  }
-  return { batch, pos };
 }

@@ -6,12 +6,12 @@ import { startLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import {
   checkMask,
-  checkResidual,
   type Input,
   readTokens,
   type TokenInput,
   type TokenOptions,
 } from "./model-input.js";
+import { checkResidual } from "./residual-input.js";
 
 /** What a run begins with: tokens, or the residual stream that enters a block. */
 export interface RunStart {

@@ -13,8 +13,9 @@ interface Weight {
 }
 
 const asStored = (stored: Tensor) => stored;
-/** The checkpoint stores a norm's gain as its difference from 1. */
-const gain = (stored: Tensor) => stored.to("float32").add(1);
+/** The checkpoint stores a norm's gain as its difference from 1; added in the type it is used in. */
+const gain = (stored: Tensor) =>
+  stored.to(stored.dtype === "float64" ? "float64" : "float32").add(1);
 const transposed = (stored: Tensor) => stored.transpose(0, 1);
 
 /** [heads · d_head, d_model] → [heads, d_model, d_head]. */
