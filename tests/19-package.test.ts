@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,12 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as gemlens from "../lib/index.js";
 import { root } from "./support/cli.js";
 
-// What an application sees of the package: its declarations as they are emitted.
+// What an application sees of the package, short of installing it (npm run test:package does).
+const require = createRequire(import.meta.url);
+const read = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8"));
+
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
 
 function tsc(...args: string[]): string {
-  const bin = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+  const bin = require.resolve("typescript/bin/tsc");
   return spawnSync(process.execPath, [bin, ...args], { cwd: folder, encoding: "utf8" }).stdout;
 }
 
@@ -46,5 +49,19 @@ const other: typeof minus = "NaN";
     expect(tsc("--noEmit", "--strict", "--skipLibCheck", "false", ...how, at("app/main.mts"))).toBe(
       "",
     );
+  });
+});
+
+describe("package.json", () => {
+  it("asks for a Node that has zlib.crc32 and that every dependency takes", () => {
+    const { subset } = require("semver") as { subset(inner: string, outer: string): boolean };
+    const { node } = read("package.json").engines as { node: string };
+    expect(subset(node, "^20.15.0 || >=22.2.0")).toBe(true);
+    const all = Object.entries<{ dev?: boolean; engines?: { node?: string } }>(
+      read("package-lock.json").packages,
+    ).filter(([, { dev, engines }]) => dev !== true && engines?.node !== undefined);
+    expect(all.length).toBeGreaterThan(10);
+    const narrower = all.filter(([, { engines }]) => !subset(node, engines?.node ?? ""));
+    expect(narrower).toEqual([]);
   });
 });
