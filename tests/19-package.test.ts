@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as gemlens from "../lib/index.js";
 import { root } from "./support/cli.js";
@@ -63,5 +63,33 @@ describe("package.json", () => {
     expect(all.length).toBeGreaterThan(10);
     const narrower = all.filter(([, { engines }]) => !subset(node, engines?.node ?? ""));
     expect(narrower).toEqual([]);
+  });
+});
+
+describe("the packed files", () => {
+  let paths: string[];
+  beforeAll(() => {
+    const pack = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+    const run = spawnSync("npm", pack, { cwd: root, encoding: "utf8" });
+    const [{ files }] = JSON.parse(run.stdout) as [{ files: { path: string }[] }];
+    paths = files.map(({ path }) => path);
+  });
+
+  it("hold every file that a packed page links", () => {
+    const pages = paths.filter((path) => path.endsWith(".md"));
+    expect(pages).toContain("docs/hooks.md");
+    const broken = pages.flatMap((page) =>
+      [...readFileSync(join(root, page), "utf8").matchAll(/\]\(([^)#]+)\)/g)]
+        .map(([, target = ""]) => target)
+        .filter((target) => !/^https?:/.test(target))
+        .map((target) => join(dirname(page), target))
+        .filter((target) => !paths.includes(target))
+        .map((target) => `${page}: ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it("hold no configuration that extends one which is not packed", () => {
+    expect(paths.filter((path) => /tsconfig/.test(path))).toEqual([]);
   });
 });
