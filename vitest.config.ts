@@ -5,7 +5,7 @@ const workers = Number(process.env["GEMLENS_TEST_WORKERS"] ?? 1);
 
 // What takes no device, and may want more of a checkout than a GPU machine has.
 const withoutDevice = [
-  "tests/{01,02,13,14,15,17,18}-*",
+  "tests/{01,02,13,14,15,17,18,19}-*",
   "tests/native/{check-layers,cli-setup,fetch,find,folder-lock,http,load,prebuild,stress,unpack}*",
 ];
 

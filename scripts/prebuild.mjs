@@ -44,7 +44,7 @@ function prebuildify(libtorch, cuda) {
     env: {
       ...process.env,
       PREBUILD_NODE_GYP: join(root, "scripts/prebuild/node-gyp.mjs"),
-      GEMLENS_PREBUILD: JSON.stringify({ libtorch, cuda }),
+      GEMLENS_PREBUILD_OPTIONS: JSON.stringify({ libtorch, cuda }),
     },
   });
   return run.status ?? 1;

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { makeArchive } from "./package/archive.mjs";
+import { applicationCases } from "./package/cases/application.mjs";
 import { installCases } from "./package/cases/install.mjs";
 import { setupCases } from "./package/cases/setup.mjs";
 import { diskCases } from "./package/cases/setup-disk.mjs";
@@ -17,7 +18,7 @@ import { cleanUp, makePlace, removePlaces, run } from "./package/place.mjs";
 import { install, pack } from "./package/tarball.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const cases = { ...installCases, ...setupCases, ...diskCases };
+const cases = { ...installCases, ...applicationCases, ...setupCases, ...diskCases };
 
 function once(make) {
   let made;

@@ -46,7 +46,8 @@ const coder = z.union([
 const feature = z.strictObject({ coder, feature: integer });
 const vector = z.strictObject({ length: integer, base64: z.base64() });
 const direction = z.strictObject({ hook: z.string(), vector });
-const coefficient = z.union([z.number(), z.enum(["Infinity", "-Infinity"])]);
+// No z.enum: its declaration would have a computed key, [-Infinity], which does not compile.
+const coefficient = z.union([z.number(), z.literal(["Infinity", "-Infinity"])]);
 
 const intervention = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("ablate"), target: feature, to: z.number(), ...where }),

@@ -4,13 +4,10 @@ import { dirname, join, normalize, sep } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import * as zlib from "node:zlib";
+import { crc32 } from "node:zlib";
 import yauzl from "yauzl";
 import { GemlensError } from "../errors/index.js";
 import { isSystemError } from "./disk-space.js";
-
-// Node 20.15 and 22.2 onwards.
-const crc32 = (zlib as { crc32?: (data: Uint8Array, value?: number) => number }).crc32;
 
 /** The files in a zip file and their unpacked sizes, from its directory. */
 export async function zipSizes(path: string): Promise<Map<string, number>> {
@@ -131,16 +128,14 @@ function checksum(
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       sha.update(chunk);
-      if (expected === undefined && crc32 !== undefined) crc = crc32(chunk, crc);
+      if (expected === undefined) crc = crc32(chunk, crc);
       done(null, chunk);
     },
     flush(done) {
       const digest = sha.digest();
       found(digest.toString("hex"));
       const intact =
-        expected === undefined
-          ? crc32 === undefined || crc === entry.crc32
-          : digest.toString("base64url") === expected;
+        expected === undefined ? crc === entry.crc32 : digest.toString("base64url") === expected;
       if (intact) return done();
       const message = `unpack: ${entry.fileName} in ${path} has the wrong checksum`;
       done(new GemlensError("DOWNLOAD", message, { path, entry: entry.fileName }));

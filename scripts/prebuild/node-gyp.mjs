@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // What prebuildify runs in place of node-gyp, in the staging folder: a core for each libtorch of
-// GEMLENS_PREBUILD (a JSON list), and with the last one the CUDA plugin.
+// GEMLENS_PREBUILD_OPTIONS (a JSON list), and with the last one the CUDA plugin.
 import { join } from "node:path";
 import { buildNative } from "../build-native.mjs";
 
 async function main() {
-  const { libtorch, cuda } = JSON.parse(process.env.GEMLENS_PREBUILD);
+  const { libtorch, cuda } = JSON.parse(process.env.GEMLENS_PREBUILD_OPTIONS);
   for (const [i, dir] of libtorch.entries()) {
     const plugin = cuda && i === libtorch.length - 1 ? "--cuda" : "--no-cuda";
     const out = join(process.cwd(), "build/Release");

@@ -141,7 +141,8 @@ test("a loader or core that ends too early is not opened: that would be the proc
   for (const name of names) {
     reset();
     const path = join(folder, name);
-    truncateSync(path, statSync(path).size >> 1);
+    // Where there is debug information it comes last, and may well be missing.
+    truncateSync(path, Math.min(statSync(path).size >> 1, 100_000));
     const failure = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
     expect(failure["code"]).toBe("NATIVE_LOAD");
     expect(failure["message"]).toContain(`${path} is cut short`);

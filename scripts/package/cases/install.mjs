@@ -6,6 +6,7 @@ import { ended, isTrue, said } from "../expect.mjs";
 import { makePlace, run } from "../place.mjs";
 import { install, npx, packWithout } from "../tarball.mjs";
 
+const project = join(import.meta.dirname, "../../..");
 const root = (place) => place.at("app/node_modules/gemlens");
 
 /** What install, setup, build and use need must be in it, and nothing of the project's own. */
@@ -20,6 +21,9 @@ async function contents({ package: { files, bytes } }) {
     "dist/cli/main.js",
     "dist/index.d.ts",
     "dist/index.js",
+    "docs/hooks.md",
+    "docs/recipes.md",
+    "examples/steering.ts",
     "native/binding/js_hook.cc",
     "native/loader.c",
     "prebuilds/linux-x64/gemlens.node",
@@ -35,7 +39,13 @@ async function contents({ package: { files, bytes } }) {
     files.some((path) => path.startsWith("assets/tiny-gemma2/")),
     "no bundled model",
   );
-  const stray = files.filter((path) => /^(tests|lib|bench|build|\.cmake-build)\//.test(path));
+  const own = /^(tests|lib|bench|build|docs\/api|\.c[a-z-]+)\/|tsconfig|\.(mjs|map|tsbuildinfo)$/;
+  const wanted = [...needed, "bench/README.md"];
+  // What tsc left of a module that is gone is stray too.
+  const isStale = (path) =>
+    /^dist\/.*\.js$/.test(path) &&
+    !existsSync(path.replace(/^dist(.*)\.js$/, `${project}/lib$1.ts`));
+  const stray = files.filter((path) => !wanted.includes(path) && (own.test(path) || isStale(path)));
   isTrue(stray.length === 0, `not wanted: ${stray.join(", ")}`);
   const cores = files.filter((path) => path.includes("/libgemlens_core-"));
   isTrue(cores.length > 0, "no core");

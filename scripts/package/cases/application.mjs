@@ -1,0 +1,84 @@
+// What an application does with the installed package: its TypeScript compiles, its scripts run.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ended, isTrue, said } from "../expect.mjs";
+import { makePlace, run } from "../place.mjs";
+import { install } from "../tarball.mjs";
+
+const { devDependencies } = JSON.parse(
+  readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
+);
+
+/** A place with the package and these of the project's own tools, in the versions it has locked. */
+async function placeWith(tarball, tools) {
+  const place = makePlace();
+  const names = tools.map((name) => `${name}@${devDependencies[name]}`);
+  ended(await install(place, tarball, names), 0, `npm install with ${names.join(", ")}`);
+  return place;
+}
+
+const packageRoot = (place) => place.at("app/node_modules/gemlens");
+
+/** The TypeScript blocks of the installed README and docs, as files of the application. */
+function writeBlocks(place) {
+  const docs = readdirSync(join(packageRoot(place), "docs")).map((name) => `docs/${name}`);
+  const files = ["README.md", ...docs].flatMap((page) => {
+    const text = readFileSync(join(packageRoot(place), page), "utf8");
+    return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code], i) => {
+      const name = `${page.replace(/\W/g, "-")}-${i}.mts`;
+      writeFileSync(place.at("app", name), code);
+      return name;
+    });
+  });
+  isTrue(files.length > 4, `README and docs have ${files.length} blocks`);
+  return files;
+}
+
+/** Strict, and with libraries checked: the declarations must compile for whoever imports them. */
+async function types({ package: { path } }) {
+  const place = await placeWith(path, ["typescript", "@types/node"]);
+  const files = writeBlocks(place);
+  const modules = [
+    { module: "nodenext", moduleResolution: "nodenext" },
+    { module: "esnext", moduleResolution: "bundler" },
+  ];
+  for (const how of modules) {
+    const compilerOptions = {
+      ...how,
+      target: "es2022",
+      types: ["node"],
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+    };
+    const config = { compilerOptions, include: ["*.mts"] };
+    writeFileSync(place.at("app/tsconfig.json"), JSON.stringify(config));
+    const args = ["node_modules/typescript/bin/tsc", "-p", "."];
+    const result = await run("node", args, { cwd: place.at("app"), env: place.env });
+    ended(result, 0, `tsc with ${how.moduleResolution}`);
+  }
+  const { typescript } = devDependencies;
+  return `${files.length} blocks of README and docs, nodenext and bundler, TypeScript ${typescript}`;
+}
+
+/** An example as recipes.md starts it, and the README's first with its path as the README says. */
+async function examples({ package: { path }, libtorch: { torch } }) {
+  const place = await placeWith(path, ["tsx"]);
+  const env = { ...place.env, LIBTORCH: torch };
+  const folder = packageRoot(place);
+  const packed = await run("npx", ["tsx", "examples/steering.ts"], { cwd: folder, env });
+  ended(packed, 0, "examples/steering.ts");
+  said(packed, "logits equal: true");
+
+  const readme = readFileSync(join(folder, "README.md"), "utf8");
+  const [, code] = /^```ts\n(.*?)^```/ms.exec(readme);
+  const own = code.replaceAll('"assets/', '"node_modules/gemlens/assets/');
+  isTrue(own !== code, "the README's first example names no bundled file");
+  writeFileSync(place.at("app/example.mts"), own);
+  const first = await run("npx", ["tsx", "example.mts"], { cwd: place.at("app"), env });
+  ended(first, 0, "the README's first example");
+  said(first, /^\d+ \d+\.\d+\n.{20,}/);
+  return "examples/steering.ts in the package, the README's first in the application";
+}
+
+export const applicationCases = { types, examples };
