@@ -125,7 +125,7 @@ async function main(): Promise<void> {
   const loadAverage = loadavg()[0] as number;
   const { threads } = (await doctor()).cpu;
   const date = new Date().toISOString();
-  const peers = new Peers(findPythons(given), threads, device);
+  const peers = new Peers(await findPythons(given), threads, device);
   try {
     const { measured, failed } = await runRows(peers, wants, roundsOf);
     const report: Report = {

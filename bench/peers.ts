@@ -146,13 +146,13 @@ export function readFloats(path: string): Float32Array {
 }
 
 /** A Python for each environment: what is given, its variable, else what setup.mjs made. */
-export function findPythons(
+export async function findPythons(
   given: Partial<Record<EnvironmentName, string | undefined>>,
-): Partial<Record<EnvironmentName, string>> {
+): Promise<Partial<Record<EnvironmentName, string>>> {
   const found: Partial<Record<EnvironmentName, string>> = {};
   for (const name of ["a", "c"] as const) {
     const variable = process.env[`GEMLENS_BENCH_PYTHON_${name.toUpperCase()}`];
-    const python = given[name] ?? variable ?? environmentPython(name);
+    const python = given[name] ?? variable ?? (await environmentPython(name));
     if (python === undefined) {
       console.error(`bench: no Python environment ${name} (node bench/python/setup.mjs makes it)`);
     } else {

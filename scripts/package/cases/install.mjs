@@ -26,6 +26,7 @@ async function contents({ package: { files, bytes } }) {
     "prebuilds/linux-x64/libgemlens_cuda.so",
     "scripts/build-native.mjs",
     "scripts/install.mjs",
+    "scripts/libtorch-module.mjs",
     "scripts/native-sources.mjs",
     "scripts/nvcc.mjs",
   ];
