@@ -22,6 +22,7 @@ import { modelGroups } from "./rows/forward.js";
 import { hookGroup } from "./rows/hooks.js";
 import { interventionGroup } from "./rows/interventions.js";
 import { openGroup } from "./rows/open.js";
+import { exitOnSignals } from "./temporary.js";
 
 const groups = [hookGroup, ...modelGroups, coderGroup, openGroup, interventionGroup];
 const options = {
@@ -148,7 +149,5 @@ async function main(): Promise<void> {
   }
 }
 
-// An exit, so that checkpoints are removed and peers end.
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
+exitOnSignals();
 main();
