@@ -13,7 +13,7 @@ import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { doctor } from "../lib/index.js";
-import { type Measured, measure } from "./measure.js";
+import type { Measured } from "./measure.js";
 import { findPythons, Peers } from "./peers.js";
 import { describeMachine, type Report, writeReport } from "./report.js";
 import type { Row } from "./row.js";
@@ -22,6 +22,7 @@ import { modelGroups } from "./rows/forward.js";
 import { hookGroup } from "./rows/hooks.js";
 import { interventionGroup } from "./rows/interventions.js";
 import { openGroup } from "./rows/open.js";
+import { runGroups } from "./run-groups.js";
 import { exitOnSignals } from "./temporary.js";
 
 const groups = [hookGroup, ...modelGroups, coderGroup, openGroup, interventionGroup];
@@ -63,35 +64,6 @@ function print({ id, what, unit, sides, compared, cost, bound, refused }: Measur
   for (const { name, why } of refused) console.log(`             ${name} not timed: ${why}`);
 }
 
-async function runRows(
-  peers: Peers,
-  wants: (row: Row) => boolean,
-  roundsOf: (row: Row) => { rounds: number; warmUp: number },
-): Promise<{ measured: Measured[]; failed: number }> {
-  const measured: Measured[] = [];
-  let failed = 0;
-  for (const group of groups) {
-    const rows = group.rows.filter(wants);
-    if (rows.length === 0) continue;
-    const close = await group.open?.(peers);
-    try {
-      for (const row of rows) {
-        try {
-          const figures = await measure(row, peers, roundsOf(row));
-          measured.push(figures);
-          print(figures);
-        } catch (error) {
-          failed += 1;
-          console.error(`bench: ${row.id} failed: ${(error as Error).stack}`);
-        }
-      }
-    } finally {
-      await close?.();
-    }
-  }
-  return { measured, failed };
-}
-
 function badUsage(why: string): void {
   console.error(`bench: ${why}`);
   process.exitCode = 2;
@@ -128,7 +100,7 @@ async function main(): Promise<void> {
   const date = new Date().toISOString();
   const peers = new Peers(await findPythons(given), threads, device);
   try {
-    const { measured, failed } = await runRows(peers, wants, roundsOf);
+    const { measured, failed } = await runGroups(groups, peers, { wants, roundsOf, print });
     const report: Report = {
       date,
       ...describeMachine(device),
