@@ -10,9 +10,9 @@
 //   --python-a PYTHON  an environment with SAELens, TransformerLens 3 and transformers
 //   --python-c PYTHON  an environment with TransformerLens 4 and transformers
 import { existsSync } from "node:fs";
-import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { doctor } from "../lib/index.js";
+import { cpuTimes, othersCpuShare } from "./contention.js";
 import type { Measured } from "./measure.js";
 import { findPythons, Peers } from "./peers.js";
 import { describeMachine, type Report, writeReport } from "./report.js";
@@ -95,12 +95,13 @@ async function main(): Promise<void> {
     rounds: asked ?? Math.max(quick ? 3 : 7, leastRounds),
     warmUp: quick || asked !== undefined ? 1 : 2,
   });
-  const loadAverage = loadavg()[0] as number;
   const { threads } = (await doctor()).cpu;
   const date = new Date().toISOString();
   const peers = new Peers(await findPythons(given), threads, device);
   try {
+    const before = cpuTimes();
     const { measured, failed } = await runGroups(groups, peers, { wants, roundsOf, print });
+    const after = cpuTimes();
     const report: Report = {
       date,
       ...describeMachine(device),
@@ -110,7 +111,7 @@ async function main(): Promise<void> {
         libtorch: doctor().loaded?.libtorch.version ?? "unknown",
       },
       peers: peers.versions,
-      loadAverage,
+      ...(before && after ? { othersCpuShare: othersCpuShare(before, after) } : {}),
       rows: measured,
     };
     const whole = !quick && wanted === undefined && asked === undefined && failed === 0;

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { distance } from "../bench/distance.js";
 import { measure } from "../bench/measure.js";
 import { Peers } from "../bench/peers.js";
-import { newestReport } from "../bench/report.js";
+import { newestReport, type Report } from "../bench/report.js";
 import type { Row, Side } from "../bench/row.js";
 import { benchBlock, benchPages, benchTable } from "../scripts/bench-table.js";
 import { runChild } from "./native/fixtures/run-child.js";
@@ -17,6 +17,21 @@ describe("figures", () => {
       expect(benchBlock(page)).toBe(report && benchTable(report));
     },
   );
+});
+
+describe("the line under the figures", () => {
+  const report = newestReport() as Report;
+
+  it("tells what other processes took of the machine", () => {
+    expect(benchTable({ ...report, othersCpuShare: 0.0314 })).toContain(
+      "rounds in turns, other processes took 3.1 % of the cores' time, 20",
+    );
+  });
+
+  it("leaves that out where the report does not know", () => {
+    const { othersCpuShare, ...older } = report;
+    expect(benchTable(older)).toMatch(/rounds in turns, \d{4}-/);
+  });
 });
 
 describe("a row", () => {
