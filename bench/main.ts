@@ -10,10 +10,10 @@
 //   --python-a PYTHON  an environment with SAELens, TransformerLens 3 and transformers
 //   --python-c PYTHON  an environment with TransformerLens 4 and transformers
 import { existsSync } from "node:fs";
-import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { doctor } from "../lib/index.js";
-import { type Measured, measure } from "./measure.js";
+import { cpuTimes, othersCpuShare } from "./contention.js";
+import type { Measured } from "./measure.js";
 import { findPythons, Peers } from "./peers.js";
 import { describeMachine, type Report, writeReport } from "./report.js";
 import type { Row } from "./row.js";
@@ -22,6 +22,8 @@ import { modelGroups } from "./rows/forward.js";
 import { hookGroup } from "./rows/hooks.js";
 import { interventionGroup } from "./rows/interventions.js";
 import { openGroup } from "./rows/open.js";
+import { runGroups } from "./run-groups.js";
+import { exitOnSignals } from "./temporary.js";
 
 const groups = [hookGroup, ...modelGroups, coderGroup, openGroup, interventionGroup];
 const options = {
@@ -62,35 +64,6 @@ function print({ id, what, unit, sides, compared, cost, bound, refused }: Measur
   for (const { name, why } of refused) console.log(`             ${name} not timed: ${why}`);
 }
 
-async function runRows(
-  peers: Peers,
-  wants: (row: Row) => boolean,
-  roundsOf: (row: Row) => { rounds: number; warmUp: number },
-): Promise<{ measured: Measured[]; failed: number }> {
-  const measured: Measured[] = [];
-  let failed = 0;
-  for (const group of groups) {
-    const rows = group.rows.filter(wants);
-    if (rows.length === 0) continue;
-    const close = await group.open?.(peers);
-    try {
-      for (const row of rows) {
-        try {
-          const figures = await measure(row, peers, roundsOf(row));
-          measured.push(figures);
-          print(figures);
-        } catch (error) {
-          failed += 1;
-          console.error(`bench: ${row.id} failed: ${(error as Error).stack}`);
-        }
-      }
-    } finally {
-      await close?.();
-    }
-  }
-  return { measured, failed };
-}
-
 function badUsage(why: string): void {
   console.error(`bench: ${why}`);
   process.exitCode = 2;
@@ -122,12 +95,13 @@ async function main(): Promise<void> {
     rounds: asked ?? Math.max(quick ? 3 : 7, leastRounds),
     warmUp: quick || asked !== undefined ? 1 : 2,
   });
-  const loadAverage = loadavg()[0] as number;
   const { threads } = (await doctor()).cpu;
   const date = new Date().toISOString();
-  const peers = new Peers(findPythons(given), threads, device);
+  const peers = new Peers(await findPythons(given), threads, device);
   try {
-    const { measured, failed } = await runRows(peers, wants, roundsOf);
+    const before = cpuTimes();
+    const { measured, failed } = await runGroups(groups, peers, { wants, roundsOf, print });
+    const after = cpuTimes();
     const report: Report = {
       date,
       ...describeMachine(device),
@@ -137,7 +111,7 @@ async function main(): Promise<void> {
         libtorch: doctor().loaded?.libtorch.version ?? "unknown",
       },
       peers: peers.versions,
-      loadAverage,
+      ...(before && after ? { othersCpuShare: othersCpuShare(before, after) } : {}),
       rows: measured,
     };
     const whole = !quick && wanted === undefined && asked === undefined && failed === 0;
@@ -148,7 +122,5 @@ async function main(): Promise<void> {
   }
 }
 
-// An exit, so that checkpoints are removed and peers end.
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
+exitOnSignals();
 main();

@@ -10,6 +10,9 @@ interface Answer {
   readonly ms?: number;
 }
 
+/** The process is no more: it was killed, or it crashed. */
+export class PeerEnded extends Error {}
+
 const script = join(import.meta.dirname, "python/peer.py");
 
 /** bench/python/peer.py in a Python environment; one request at a time. */
@@ -18,16 +21,19 @@ export class PeerProcess {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #log: string[];
+  readonly #end: Promise<string>;
 
   private constructor(
     child: ChildProcess,
     lines: AsyncIterator<string>,
     versions: Versions,
     log: string[],
+    end: Promise<string>,
   ) {
     this.#child = child;
     this.#lines = lines;
     this.#log = log;
+    this.#end = end;
     this.versions = versions;
   }
 
@@ -41,28 +47,30 @@ export class PeerProcess {
     const failed = new Promise<never>((_, reject) => child.once("error", reject));
     // Awaited in start() alone; a later failure shows as the end of the lines.
     failed.catch(() => undefined);
+    // Heard from the start: a process that ends while nobody waits for it tells so only once.
+    const end = new Promise<string>((resolve) => {
+      child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
     child.stdin.on("error", () => undefined);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const first = await Promise.race([lines.next(), failed]);
     if (first.done) throw new Error(`${python} ended: ${tail(log)}`);
-    return new PeerProcess(child, lines, JSON.parse(first.value) as Versions, log);
+    return new PeerProcess(child, lines, JSON.parse(first.value) as Versions, log, end);
   }
 
-  /** @throws what went wrong there. */
+  /** @throws what went wrong there; a PeerEnded where nothing more can be asked. */
   async request(request: Readonly<Record<string, unknown>>): Promise<Answer> {
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
     const line = await this.#lines.next();
-    if (line.done) throw new Error(`the peer ended: ${tail(this.#log)}`);
+    if (line.done) throw new PeerEnded(`the peer ended (${await this.#end}): ${tail(this.#log)}`);
     const answer = JSON.parse(line.value) as Answer;
     if (answer.error !== undefined) throw new Error(answer.error);
     return answer;
   }
 
   async close(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const closed = new Promise((resolve) => this.#child.once("close", resolve));
     this.#child.stdin?.end();
-    await closed;
+    await this.#end;
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PeerProcess, type Versions } from "./peer-process.js";
+import { PeerEnded, PeerProcess, type Versions } from "./peer-process.js";
 import { environmentPython } from "./python/setup.mjs";
 import type { Device, Side } from "./row.js";
 import { temporaryFolder } from "./temporary.js";
@@ -39,6 +39,7 @@ export interface LoadedPeer {
   readonly name: string;
   /** It doing this work, as a side of a row. */
   side(work: string, request: Request): Side;
+  /** Never rejects, for what was measured is in hand by then: see `Peers.failures`. */
   unload(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ export class Peers {
   readonly #versions = new Map<EnvironmentName, Versions>();
   readonly #scratch = temporaryFolder();
   #lastId = 0;
+  #failures = 0;
 
   constructor(
     pythons: Partial<Record<EnvironmentName, string>>,
@@ -65,6 +67,11 @@ export class Peers {
   /** Of each environment that was used. */
   get versions(): Readonly<Record<string, Versions>> {
     return Object.fromEntries(this.#versions);
+  }
+
+  /** How often a peer ended while it loaded, or did not unload; why was printed each time. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** The Python in which this kind can run. */
@@ -89,6 +96,7 @@ export class Peers {
       await process.request({ do: "load", id, kind, threads, device, ...request });
     } catch (error) {
       console.error(`bench: ${name} does not load: ${(error as Error).message}`);
+      if (error instanceof PeerEnded) this.#failures += 1;
       return undefined;
     }
     return {
@@ -103,7 +111,14 @@ export class Peers {
           return readFloats(to);
         },
       }),
-      unload: async () => void (await process.request({ do: "unload", id })),
+      unload: async () => {
+        try {
+          await process.request({ do: "unload", id });
+        } catch (error) {
+          console.error(`bench: ${name} does not unload: ${(error as Error).message}`);
+          this.#failures += 1;
+        }
+      },
     };
   }
 
@@ -146,13 +161,13 @@ export function readFloats(path: string): Float32Array {
 }
 
 /** A Python for each environment: what is given, its variable, else what setup.mjs made. */
-export function findPythons(
+export async function findPythons(
   given: Partial<Record<EnvironmentName, string | undefined>>,
-): Partial<Record<EnvironmentName, string>> {
+): Promise<Partial<Record<EnvironmentName, string>>> {
   const found: Partial<Record<EnvironmentName, string>> = {};
   for (const name of ["a", "c"] as const) {
     const variable = process.env[`GEMLENS_BENCH_PYTHON_${name.toUpperCase()}`];
-    const python = given[name] ?? variable ?? environmentPython(name);
+    const python = given[name] ?? variable ?? (await environmentPython(name));
     if (python === undefined) {
       console.error(`bench: no Python environment ${name} (node bench/python/setup.mjs makes it)`);
     } else {

@@ -27,8 +27,11 @@ export interface Report {
   readonly versions: { readonly node: string; readonly libtorch: string };
   /** By environment of bench/python. */
   readonly peers: Readonly<Record<string, Versions>>;
-  /** Processes that wanted a core when it began, averaged over a minute. */
-  readonly loadAverage: number;
+  /**
+   * The part of the cores' time that other processes took while it ran, 0 to 1; absent in older
+   * reports, and where there is no /proc.
+   */
+  readonly othersCpuShare?: number;
   readonly rows: readonly Measured[];
 }
 

@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
 const folders = new Set<string>();
 
-/** A new folder; what is not removed by hand goes when the process exits: checkpoints are large. */
+/**
+ * A new folder; what is not removed by hand goes when the process exits: checkpoints are large. A
+ * signal is no exit unless `exitOnSignals()` makes it one.
+ */
 export function temporaryFolder(parent = tmpdir()): { folder: string; remove(): void } {
   const folder = mkdtempSync(join(parent, "gemlens-bench-"));
   folders.add(folder);
@@ -20,3 +23,10 @@ export function temporaryFolder(parent = tmpdir()): { folder: string; remove(): 
 process.once("exit", () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
+
+/** For a program's main(): Ctrl-C and the like end it by an exit, with the code that shells give. */
+export function exitOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+}

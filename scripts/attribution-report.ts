@@ -4,14 +4,15 @@
 //
 //     npx tsx scripts/attribution-report.ts [PROMPTS]
 import { join } from "node:path";
+import { Command } from "commander";
 import { HookedTransformer } from "../lib/index.js";
+import { positiveInteger } from "./number-options.js";
 import { agreement, heldOutPrompts, summary } from "./tiny/attribution.js";
 import { loadCoders } from "./tiny/coders.js";
 
 const folder = join(import.meta.dirname, "../assets/tiny-gemma2");
 
-async function main(): Promise<void> {
-  const count = Number(process.argv[2] ?? 20);
+async function main(count: number): Promise<void> {
   await using model = await HookedTransformer.fromPretrained(folder, { dtype: "float32" });
   const prompts = await heldOutPrompts(model, folder, count);
   console.log(`${count} held-out prompts; target: the likeliest token's logit minus the second's`);
@@ -34,4 +35,7 @@ async function main(): Promise<void> {
   );
 }
 
-main();
+new Command("attribution-report")
+  .argument("[prompts]", "how many", positiveInteger, 20)
+  .action(main)
+  .parseAsync();

@@ -79,16 +79,21 @@ function conditions({
   threads,
   versions,
   peers,
+  othersCpuShare,
   rows,
 }: Report): string {
   const rounds = Math.min(...rows.map((row) => row.rounds));
   const torch = [...new Set(Object.values(peers).map((found) => found["torch"]))].join(", ");
   const python = torch === "" ? "" : `; Python's torch ${torch}`;
+  const others =
+    othersCpuShare === undefined
+      ? ""
+      : `, other processes took ${(100 * othersCpuShare).toFixed(1)} % of the cores' time`;
   return (
     `${gpu === undefined ? "" : `${gpu}; `}${machine.cpu}, ${threads} threads on both sides; Node ${versions.node}, libtorch ` +
     `${versions.libtorch}${python}. The bound: the row's matrix products alone in torch (of a coder, ` +
     `the encoder's), or reading its weights from memory once a token, in the same rounds. At least ` +
-    `${rounds} rounds in turns, ` +
+    `${rounds} rounds in turns${others}, ` +
     `${date.slice(0, 10)}, commit ${commit}${changed ? " and what was not committed" : ""}.`
   );
 }

@@ -17,42 +17,23 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { compiledModule, libtorchModule } from "./compiled-module.mjs";
 import { fetchNvcc, findNvcc } from "./nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const plugin = "libgemlens_cuda.so";
 
-/** The module that decides which libtorch counts; TypeScript, so compiled first in a checkout. */
-export function libtorchModule() {
-  return compiledModule("native/libtorch.js");
-}
-
-async function compiledModule(path) {
-  const compiled = join(root, "dist", path);
-  if (!existsSync(compiled) && existsSync(join(root, "tsconfig.build.json"))) {
-    spawnSync(
-      process.execPath,
-      [require.resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"],
-      {
-        cwd: root,
-        stdio: "inherit",
-      },
-    );
-  }
-  return import(pathToFileURL(compiled).href);
-}
-
 function has(command) {
   return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 }
 
-function chooseNvcc(options, cuda) {
+async function chooseNvcc(options, cuda) {
   if (options["no-cuda"]) return "";
-  if (options.cuda) return findNvcc() ?? fetchNvcc();
-  return cuda ? (findNvcc() ?? "") : "";
+  if (options.cuda) return (await findNvcc()) ?? fetchNvcc();
+  return cuda ? ((await findNvcc()) ?? "") : "";
 }
 
 // A build tree remembers its generator and its source folder; another one needs a fresh tree.
@@ -106,7 +87,7 @@ export async function buildNative(args = []) {
     GEMLENS_OUT: built,
     GEMLENS_NODE: process.execPath,
     // Not the empty string: cmake-js does not pass that on, and the tree would keep its last one.
-    GEMLENS_NVCC: chooseNvcc(options, found.cuda) || "OFF",
+    GEMLENS_NVCC: (await chooseNvcc(options, found.cuda)) || "OFF",
     GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
     GEMLENS_OLD_GLIBC: options["old-glibc"] ? "ON" : "OFF",
   };

@@ -12,6 +12,7 @@ import { Command, Option } from "commander";
 import { fuzz, replay } from "./fuzz/drive.js";
 import { readFinding, saveFinding } from "./fuzz/finding.js";
 import { type Format, formats } from "./fuzz/samples.js";
+import { nonNegativeInteger, positiveInteger, positiveNumber, share } from "./number-options.js";
 
 interface Options {
   readonly format: Format;
@@ -65,10 +66,10 @@ async function run(options: Options): Promise<void> {
 
 new Command("fuzz")
   .addOption(new Option("--format <format>", "what to change").choices(formats).default("npz"))
-  .option("--minutes <n>", "processor minutes", Number)
-  .option("--inputs <n>", "number of inputs", Number)
-  .option("--seed <n>", "makes the same inputs again", Number, Date.now() % 1_000_000)
-  .option("--native <share>", "how many inputs are loaded and run as well, 0 to 1", Number, 0.05)
+  .option("--minutes <n>", "processor minutes", positiveNumber)
+  .option("--inputs <n>", "number of inputs", positiveInteger)
+  .option("--seed <n>", "makes the same inputs again", nonNegativeInteger, Date.now() % 1_000_000)
+  .option("--native <share>", "how many inputs are loaded and run as well, 0 to 1", share, 0.05)
   .option("--out <folder>", "where findings go", join(tmpdir(), "gemlens-fuzz-findings"))
   .option("--replay <file>", "opens a saved finding again")
   .action(run)

@@ -2,9 +2,9 @@
 //   node scripts/nvcc.mjs        prints the path of an nvcc, fetching one when there is none
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { libtorchModule } from "./compiled-module.mjs";
 
 const wheels = [
   "nvidia-cuda-nvcc==13.0.88",
@@ -14,14 +14,12 @@ const wheels = [
   "nvidia-cuda-runtime==13.0.96",
 ];
 
-function cacheFolder() {
-  const { GEMLENS_CACHE, XDG_CACHE_HOME } = process.env;
-  if (GEMLENS_CACHE) return resolve(GEMLENS_CACHE);
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "gemlens");
-}
+const nvccIn = (target) => join(target, "nvidia/cu13/bin/nvcc");
 
-const target = join(cacheFolder(), "nvcc", "13.0.88");
-const fetched = join(target, "nvidia/cu13/bin/nvcc");
+async function targetFolder() {
+  const { cacheDir } = await libtorchModule();
+  return join(cacheDir(), "nvcc", "13.0.88");
+}
 
 // sm_90a needs 12.0; anything older would fail on the first kernel.
 function usable(nvcc) {
@@ -31,14 +29,16 @@ function usable(nvcc) {
 }
 
 /** GEMLENS_NVCC, an nvcc on PATH or in its usual folder, or one fetched earlier. */
-export function findNvcc() {
+export async function findNvcc() {
+  const fetched = nvccIn(await targetFolder());
   const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "nvcc"));
   const places = [process.env.GEMLENS_NVCC, ...onPath, "/usr/local/cuda/bin/nvcc", fetched];
   return places.find((path) => path && existsSync(path) && usable(path));
 }
 
 /** Fetches the wheels into the cache folder and returns nvcc's path. */
-export function fetchNvcc() {
+export async function fetchNvcc() {
+  const target = await targetFolder();
   mkdirSync(join(target, ".."), { recursive: true });
   const temporary = mkdtempSync(`${target}.partial-`);
   try {
@@ -53,7 +53,7 @@ export function fetchNvcc() {
       if (run.error?.code === "ENOENT") continue;
       throw new Error(`nvcc: pip could not fetch ${wheels.join(" ")}`);
     }
-    if (!existsSync(join(temporary, "nvidia/cu13/bin/nvcc"))) {
+    if (!existsSync(nvccIn(temporary))) {
       throw new Error("nvcc: no Python with pip on PATH to fetch it with");
     }
     rmSync(target, { recursive: true, force: true });
@@ -61,9 +61,11 @@ export function fetchNvcc() {
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
-  return fetched;
+  return nvccIn(target);
 }
 
-if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  console.log(findNvcc() ?? fetchNvcc());
+async function main() {
+  console.log((await findNvcc()) ?? (await fetchNvcc()));
 }
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) main();

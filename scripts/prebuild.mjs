@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { libtorchModule } from "./build-native.mjs";
+import { libtorchModule } from "./compiled-module.mjs";
 import { checkFile, floors } from "./prebuild/symbols.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,14 +1,16 @@
 // Opens models of the published sizes, with random weights, and writes what that takes to
-// docs/limits.md. Needs 12 GB of disk; nothing is downloaded.
+// docs/limits.md; with --only those are printed. Needs 12 GB of disk; nothing is downloaded.
 //
 //     npx tsx scripts/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { renameSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { randomSae } from "../bench/random-coder.js";
 import { gemma2b, type ModelShape, randomModel } from "../bench/random-model.js";
+import { exitOnSignals } from "../bench/temporary.js";
 import type { Sizes } from "./real-size-case.js";
 
 interface Case {
@@ -37,9 +39,12 @@ const cases: readonly Case[] = [
 ];
 const page = join(dirname(import.meta.dirname), "docs/limits.md");
 
-async function measure(item: Case, parent: string): Promise<Sizes> {
+async function measure(item: Case, parent: string | undefined): Promise<Sizes> {
   console.error(`real-size: writing ${item.what}`);
-  const { folder, remove } = await randomModel(item.shape, { dtype: item.file, parent });
+  const { folder, remove } = await randomModel(item.shape, {
+    dtype: item.file,
+    ...(parent === undefined ? {} : { parent }),
+  });
   try {
     const coder = join(folder, "params.npz");
     const sae = await randomSae(item.layer, item.shape.dModel, 16384);
@@ -48,15 +53,25 @@ async function measure(item: Case, parent: string): Promise<Sizes> {
     console.error(`real-size: measuring ${item.what}`);
     const script = join(import.meta.dirname, "real-size-case.ts");
     const args = ["--import", "tsx", script, folder, coder, `${item.layer}`];
-    const { status, stdout } = spawnSync(process.execPath, args, {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    if (status !== 0) throw new Error(`real-size: ${item.what} ended with ${status}`);
-    return JSON.parse(stdout) as Sizes;
+    return JSON.parse(await outputOf(item.what, args)) as Sizes;
   } finally {
     remove();
   }
+}
+
+/** Not spawnSync: a signal has to be heard meanwhile. */
+async function outputOf(what: string, args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const kill = () => child.kill();
+  process.once("exit", kill);
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const [code, signal] = await once(child, "close");
+  process.off("exit", kill);
+  if (code !== 0) throw new Error(`real-size: ${what} ended with ${signal ?? code}`);
+  return output;
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
@@ -106,22 +121,34 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { dir: { type: "string" }, only: { type: "string" } },
   });
-  const wanted = values.only?.split(",") ?? cases.map(({ name }) => name);
-  const parent = mkdtempSync(join(values.dir ?? tmpdir(), "gemlens-real-size-"));
-  const known: Record<string, Sizes> = {};
-  try {
-    for (const item of cases) {
-      if (wanted.includes(item.name)) known[item.name] = await measure(item, parent);
-    }
-  } finally {
-    rmSync(parent, { recursive: true });
+  const names = cases.map(({ name }) => name);
+  const wanted = values.only?.split(",") ?? names;
+  const unknown = wanted.filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    console.error(`real-size: expected some of ${names.join(", ")}, got ${unknown.join(", ")}`);
+    process.exitCode = 2;
+    return;
   }
-  console.log(JSON.stringify(known, null, 2));
-  const all = cases.flatMap((item): [Case, Sizes][] =>
-    known[item.name] === undefined ? [] : [[item, known[item.name] as Sizes]],
+  const measured: [Case, Sizes][] = [];
+  for (const item of cases) {
+    if (wanted.includes(item.name)) measured.push([item, await measure(item, values.dir)]);
+  }
+  console.log(
+    JSON.stringify(
+      measured.map(([{ name }, sizes]) => ({ name, ...sizes })),
+      null,
+      2,
+    ),
   );
-  writeFileSync(`${page}.part`, render(all));
+  const text = render(measured);
+  if (measured.length < cases.length) {
+    console.log(text);
+    console.error(`real-size: ${page} is written when all of ${names.join(", ")} ran`);
+    return;
+  }
+  writeFileSync(`${page}.part`, text);
   renameSync(`${page}.part`, page);
 }
 
+exitOnSignals();
 main();

@@ -3,8 +3,9 @@
 //
 //     node --expose-gc --import tsx scripts/stress.ts [--minutes 30] [--seed N] [--calls N] [--trace]
 import { createHash } from "node:crypto";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { memory } from "../lib/index.js";
+import { nonNegativeInteger, positiveInteger, positiveNumber } from "./number-options.js";
 import { callsOf } from "./stress/calls.js";
 import { Dice } from "./stress/dice.js";
 import { RunningTime } from "./stress/running-time.js";
@@ -103,24 +104,15 @@ async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
 
 const megabytes = (bytes: number): string => (bytes / megabyte).toFixed(0);
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "30" },
-      calls: { type: "string", default: "Infinity" },
-      seed: { type: "string" },
-      trace: { type: "boolean", default: false },
-    },
-  });
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+async function main(options: Options): Promise<void> {
+  const { seed } = options;
   console.error(`stress: seed ${seed}`);
   process.on("unhandledRejection", (error) => {
     console.error(`stress: a rejection that nobody heard, with seed ${seed}`, error);
     process.exit(1);
   });
   try {
-    const { minutes, calls, trace } = values;
-    await run({ seed, minutes: Number(minutes), calls: Number(calls), trace });
+    await run(options);
     console.error("stress: passed");
   } catch (error) {
     console.error(`stress: failed with seed ${seed}`, error);
@@ -128,4 +120,11 @@ async function main(): Promise<void> {
   }
 }
 
-main();
+const anySeed = Math.floor(Math.random() * 2 ** 31);
+new Command("stress")
+  .option("--minutes <n>", "how long at most", positiveNumber, 30)
+  .option("--calls <n>", "how many at most", positiveInteger, Number.POSITIVE_INFINITY)
+  .option("--seed <n>", "makes the same calls again", nonNegativeInteger, anySeed)
+  .option("--trace", "every call on a line of its own, on stderr", false)
+  .action(main)
+  .parseAsync();

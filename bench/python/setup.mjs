@@ -6,28 +6,27 @@
 //   --python-a PYTHON  an environment `a` that is there already: only `c` is made, on top of it
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { libtorchModule } from "../../scripts/compiled-module.mjs";
 
 const torch = "torch==2.15.0";
 const cpuIndex = "https://download.pytorch.org/whl/cpu";
 const here = import.meta.dirname;
 
-function cacheFolder() {
-  const { GEMLENS_CACHE, XDG_CACHE_HOME } = process.env;
-  if (GEMLENS_CACHE) return resolve(GEMLENS_CACHE);
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "gemlens");
+async function folderOf(name) {
+  const { cacheDir } = await libtorchModule();
+  return join(cacheDir(), "bench-python", name);
 }
 
-const folderOf = (name) => join(cacheFolder(), "bench-python", name);
 const pythonIn = (folder) => join(folder, "bin/python");
 
 /** The Python of environment "a" or "c" made by this script, if it is there and whole. */
-export function environmentPython(name) {
-  const python = pythonIn(folderOf(name));
-  return existsSync(join(folderOf(name), "complete")) && existsSync(python) ? python : undefined;
+export async function environmentPython(name) {
+  const folder = await folderOf(name);
+  const python = pythonIn(folder);
+  return existsSync(join(folder, "complete")) && existsSync(python) ? python : undefined;
 }
 
 function run(program, args) {
@@ -53,8 +52,8 @@ function sitePackages(python) {
 }
 
 /** A virtual environment under a fresh folder; `fill` puts the packages in. */
-function make(name, base, fill) {
-  const folder = folderOf(name);
+async function make(name, base, fill) {
+  const folder = await folderOf(name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, ".."), { recursive: true });
   console.error(`setup: making ${folder}`);
@@ -85,11 +84,11 @@ function makeC(a) {
   });
 }
 
-function main() {
+async function main() {
   const options = { python: { type: "string" }, "python-a": { type: "string" } };
   const { values } = parseArgs({ options });
-  const a = values["python-a"] ?? environmentPython("a") ?? makeA(values.python ?? "python3");
-  const c = environmentPython("c") ?? makeC(a);
+  const a = values["python-a"] ?? (await environmentPython("a")) ?? (await makeA(values.python ?? "python3"));
+  const c = (await environmentPython("c")) ?? (await makeC(a));
   console.log(`a  ${a}\nc  ${c}`);
 }
 

@@ -56,7 +56,7 @@ const boundOf = (peer: LoadedPeer | undefined, what: string, work: string, reque
   peer && { ...peer.side(work, { ...request }), name: `${what}, ${peer.name}` };
 
 function openForward(
-  { model, languageModels, matrices, tolerance }: Models,
+  { model, languageModels, matrices, tolerance }: Omit<Models, "close">,
   count: number,
 ): Opened {
   const tokens = promptTokens(count);
@@ -77,7 +77,12 @@ function openForward(
   };
 }
 
-function openDecode(models: Models, dtype: Dtype, prompt: number, steps: number): Opened {
+export function openDecode(
+  models: Omit<Models, "close">,
+  dtype: Dtype,
+  prompt: number,
+  steps: number,
+): Opened {
   const { model, languageModels, matrices, tolerance } = models;
   const tokens = promptTokens(prompt);
   const options = { maxNewTokens: steps + 1, temperature: 0, stopAtEos: false };
@@ -114,7 +119,8 @@ function openDecode(models: Models, dtype: Dtype, prompt: number, steps: number)
   return {
     sides: sides.map(checked),
     bound: boundOf(matrices, "its weights read from memory", "read", { times: steps }),
-    tolerance,
+    // A token id that is near another is another token.
+    tolerance: dtype === "float32" ? 0 : tolerance,
     close: () => undefined,
   };
 }

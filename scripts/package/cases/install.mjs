@@ -30,6 +30,7 @@ async function contents({ package: { files, bytes } }) {
     "prebuilds/linux-x64/libgemlens_cuda.so",
     "scripts/build-native.mjs",
     "scripts/install.mjs",
+    "scripts/compiled-module.mjs",
     "scripts/native-sources.mjs",
     "scripts/nvcc.mjs",
   ];
