@@ -1,6 +1,14 @@
 // Installing the package: the user's path, no network, no libtorch, several, and from source.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
 import { makePlace, run } from "../place.mjs";
@@ -10,7 +18,7 @@ const project = join(import.meta.dirname, "../../..");
 const root = (place) => place.at("app/node_modules/gemlens");
 
 /** What install, setup, build and use need must be in it, and nothing of the project's own. */
-async function contents({ package: { files, bytes } }) {
+async function contents({ package: { files, bytes }, libtorch: { torch } }) {
   const needed = [
     "binding.gyp",
     "CMakeLists.txt",
@@ -50,6 +58,10 @@ async function contents({ package: { files, bytes } }) {
   isTrue(stray.length === 0, `not wanted: ${stray.join(", ")}`);
   const cores = files.filter((path) => path.includes("/libgemlens_core-"));
   isTrue(cores.length > 0, "no core");
+  const native = files.filter((path) => path.startsWith("prebuilds/"));
+  const holds = (path, text) => readFileSync(join(project, path)).includes(text);
+  const local = native.filter((path) => [torch, `${project}/`].some((text) => holds(path, text)));
+  isTrue(local.length === 0, `a path of this machine is in ${local.join(", ")}`);
   const minors = cores.map((path) => path.match(/core-(.*)\.so/)[1]).join(", ");
   return `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB, cores ${minors}`;
 }
