@@ -71,7 +71,9 @@ function openForward(
   const request = { tokens: [...tokens] };
   return {
     sides: [ours, ...languageModels.map((peer) => peer.side("forward", request))],
-    bound: boundOf(matrices, "its GEMMs alone", "multiply", { tokens: count }),
+    bound: boundOf(matrices, "its GEMMs alone, each the faster of 2 ways", "multiply", {
+      tokens: count,
+    }),
     tolerance,
     close: () => undefined,
   };
@@ -118,7 +120,9 @@ export function openDecode(
   const sides = [ours, ...languageModels.map((peer) => peer.side("decode", request))];
   return {
     sides: sides.map(checked),
-    bound: boundOf(matrices, "its weights read from memory", "read", { times: steps }),
+    bound: boundOf(matrices, "its weights read from memory, each the fastest of 4 ways", "read", {
+      times: steps,
+    }),
     // A token id that is near another is another token.
     tolerance: dtype === "float32" ? 0 : tolerance,
     close: () => undefined,
