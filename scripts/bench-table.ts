@@ -44,6 +44,17 @@ function peers({ compared, refused }: Measured): string {
   return [...compared.map(against), ...missing].join("<br>") || "–";
 }
 
+/** What is less than a side varies from round to round is no cost that was seen. */
+function costOf({ sides, compared }: Measured): string {
+  const [without] = compared;
+  if (without === undefined) return "–";
+  const more = 100 * (1 / without.medianRatio - 1);
+  const spread = 100 * Math.max(...sides.map((side) => side.spread));
+  return Math.abs(more) < spread
+    ? `${more.toFixed(1)} %, within the spread of ${spread.toFixed(1)} %`
+    : `${rate(without.extraMicroseconds)} µs each, ${more.toFixed(1)} %`;
+}
+
 /** The table of a report, with what it was measured on. */
 export function benchTable(report: Report): string {
   const rows = report.rows
@@ -51,12 +62,7 @@ export function benchTable(report: Report): string {
     .map((row) => `| ${row.id} | ${row.what} | ${ours(row)} | ${peers(row)} |`);
   const costs = report.rows
     .filter(({ cost }) => cost)
-    .map(({ id, what, compared }) => {
-      const [without] = compared;
-      if (without === undefined) return `| ${id} | ${what} | – |`;
-      const more = 100 * (1 / without.medianRatio - 1);
-      return `| ${id} | ${what} | ${rate(without.extraMicroseconds)} µs each, ${more.toFixed(1)} % |`;
-    });
+    .map((row) => `| ${row.id} | ${row.what} | ${costOf(row)} |`);
   const tables = [
     table(["", "work", "gemlens", "times as fast as, median (least)"], rows),
     table(["", "what is added", "cost"], costs),
