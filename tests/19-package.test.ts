@@ -66,6 +66,12 @@ describe("package.json", () => {
   });
 });
 
+it("has no script that npm runs before or after another without being asked", () => {
+  const names = Object.keys(read("package.json").scripts);
+  const hooks = names.filter((name) => names.includes(name.replace(/^(pre|post)/, "")));
+  expect(hooks.filter((name) => /^(pre|post)/.test(name))).toEqual([]);
+});
+
 describe("the packed files", () => {
   let paths: string[];
   beforeAll(() => {

@@ -8,7 +8,7 @@ import { closeLater } from "./place.mjs";
  * @param {string} file
  * @param {{ cutAfter?: number, refuseOnce?: number, pauseAt?: number, changedByte?: number }} behaviour
  *   cutAfter: every answer breaks off after so many bytes; refuseOnce: this request gets
- *   503; pauseAt: an answer stops at this place of the file until `resume` is called.
+ *   403; pauseAt: an answer stops at this place of the file until `resume` is called.
  */
 export async function serve(file, behaviour = {}) {
   const size = statSync(file).size;
@@ -25,7 +25,7 @@ export async function serve(file, behaviour = {}) {
   async function answer(request, response) {
     state.requests.push(request.headers.range);
     if (state.requests.length === behaviour.refuseOnce) {
-      response.writeHead(503).end();
+      response.writeHead(403).end();
       return;
     }
     const start = Number(request.headers.range?.match(/bytes=(\d+)-/)?.[1] ?? 0);

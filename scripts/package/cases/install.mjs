@@ -207,6 +207,10 @@ async function source(context) {
   const second = makePlace({ compiler: true });
   Object.assign(second.env, compilerCache(second), { LIBTORCH: torch });
   const core = `prebuilds/linux-x64/libgemlens_core-${minor}.so`;
+  const others = context.package.files.filter(
+    (path) => path.includes("/libgemlens_core-") && path !== core,
+  );
+  isTrue(others.length > 0, "needs prebuilds for another minor too: --torch 2.13,2.15");
   const without = await packWithout(context.package.path, [core], second);
   ended(await install(second, without), 0, "npm install without this core");
   isTrue(!existsSync(join(root(second), core)), "npm install built beside prebuilds");

@@ -86,7 +86,7 @@ async function cut(context) {
   const dying = await serve(await context.archive(), { cutAfter: 200e6, refuseOnce: 2 });
   const second = await setupIn(context, "cut");
   const broken = await second.gemlens("setup", "--archive", dying.url);
-  failed(broken, "answered 503", "cut, then refused");
+  failed(broken, "answered 403", "cut, then refused");
   ended(await second.gemlens("setup", "--archive", dying.url), 0, "after it was cut");
   dying.close();
   isTrue(/^bytes=[1-9]/.test(dying.state.requests[2] ?? ""), "the part was not gone on with");
