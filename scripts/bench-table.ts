@@ -65,7 +65,7 @@ export function benchTable(report: Report): string {
     .map((row) => `| ${row.id} | ${row.what} | ${costOf(row)} |`);
   const tables = [
     table(["", "work", "gemlens", "times as fast as, median (least)"], rows),
-    table(["", "what is added", "cost"], costs),
+    table(["", "what is added", "cost of each; of all, in % of the run without"], costs),
   ];
   return `${[...tables, conditions(report)].filter(Boolean).join("\n\n")}\n`;
 }

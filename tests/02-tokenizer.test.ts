@@ -169,6 +169,16 @@ describe("edges", () => {
       /^toSingleToken: expected one token for " the river", got \d: " the" /,
     );
     expect(codeAndMessage(() => tokenizer.toSingleToken("")).message).toContain("got none");
+    // Words without their space are what people ask for first.
+    const words = ["river", "flower", "little", "friend", "garden"];
+    const split = words.filter((word) => tokenizer.encode(word, { prependBos: false }).length > 1);
+    const whole = split.find(
+      (word) => tokenizer.encode(` ${word}`, { prependBos: false }).length === 1,
+    );
+    expect(whole).toBeDefined();
+    expect(codeAndMessage(() => tokenizer.toSingleToken(whole as string)).message).toMatch(
+      new RegExp(`; " ${whole}", with a space before it, is one$`),
+    );
   });
 
   it("refuses an empty batch and an unknown padding side", () => {

@@ -46,7 +46,7 @@ export function resolveModel(
   throw notFound(
     nameOrPath,
     `its files (revision ${revision}) in ${repository}`,
-    `fetch them with: hf download ${hub}   (Gemma's licence must be accepted on huggingface.co first), ` +
+    `accept Gemma's licence on huggingface.co, then fetch them with: hf download ${hub}; ` +
       "or give the path of a folder that holds config.json and the safetensors files",
   );
 }

@@ -153,10 +153,16 @@ export class Tokenizer {
       badArgument(
         "toSingleToken",
         `one token for ${JSON.stringify(text)}`,
-        parts.length === 0 ? "none" : `${parts.length}: ${parts.join(" ")}`,
+        parts.length === 0 ? "none" : `${parts.length}: ${parts.join(" ")}${this.#spaced(text)}`,
       );
     }
     return ids[0] as number;
+  }
+
+  /** Most words are one token with the space before them, and are named without it by mistake. */
+  #spaced(text: string): string {
+    const isOne = this.encode(` ${text}`, { prependBos: false }).length === 1;
+    return isOne ? `; ${JSON.stringify(` ${text}`)}, with a space before it, is one` : "";
   }
 
   /**

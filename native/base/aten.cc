@@ -55,9 +55,9 @@ namespace {
 
 // Where weight · xᵀ is faster than x · weightᵀ, by the number of x's rows. The same products, but a
 // library splits them between threads by the longer side, the weight's, and reads the weight once.
-// Measured with MKL and oneDNN of libtorch 2.15, 2 threads, gemma-2-2b's shapes (times as fast): float32
-// 2.3 at 2 rows, 1.6 at 4, 1.3 at 16 and 32, 1.2 at 64 and 128, 1.1 at 256, 1.0 at 1 and 512; bfloat16
-// 0.8 at 4, 1.0 at 8, 1.2 at 16 and 32, 1.0 at 64, 0.9 at 512.
+// Measured with MKL and oneDNN of libtorch 2.15, 2 threads, gemma-2-2b's shapes (times as fast):
+// float32 2.3 at 2 rows, 1.6 at 4, 1.3 at 16 and 32, 1.2 at 64 and 128, 1.1 at 256, 1.0 at 1 and
+// 512; bfloat16 0.8 at 4, 1.0 at 8, 1.2 at 16 and 32, 1.0 at 64, 0.9 at 512.
 bool weightFirst(const Tensor& x, int64_t rows) {
   if (!x.is_cpu()) return false;
   if (x.scalar_type() == c10::kFloat) return rows >= 2 && rows <= 256;
