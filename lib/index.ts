@@ -14,6 +14,7 @@ export { type DoctorReport, doctor } from "./native/doctor.js";
 export * from "./tensor/index.js";
 export {
   type ChatMessage,
+  type ChatTemplateOptions,
   type TokenBatch,
   type TokenIds,
   Tokenizer,

@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import { probability, quoteToken, signed, textTable } from "../report/index.js";
 import { type Ablated, ablated, type Change } from "./ablated.js";
 import { integer, position, readText } from "./arguments.js";
+import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
 import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { note, paintFor } from "./terminal.js";
 
-interface AblateOptions extends ModelOptions, CoderOptions {
+interface AblateOptions extends ModelOptions, CoderOptions, ChatFlag {
   readonly position: number;
   readonly top: number;
   readonly json?: boolean;
@@ -27,7 +28,7 @@ export function register(program: Command): void {
       -1,
     )
     .option("--top <n>", "rows of each table", integer(1), 5);
-  withModel(withCoders(command))
+  withModel(withChat(withCoders(command)))
     .option("--json", "print {model, features, tokens, position, loss, rose, fell, perToken}")
     .action(ablate)
     .addHelpText(
@@ -52,8 +53,9 @@ async function ablate(
   command: Command,
 ): Promise<void> {
   checkCoders(command, options);
-  const text = await readText(words, command);
+  const given = await readText(words, command);
   await using model = await loadModel(options);
+  const text = promptOf(model, given, options);
   using coders = new CoderSet("ablate", options);
   const outcome = await ablated(model, text, specs, coders, options);
   if (!options.json) {

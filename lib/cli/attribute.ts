@@ -4,12 +4,13 @@ import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, signed, textTable } from "../report/index.js";
 import { integer, position, readText, several } from "./arguments.js";
 import { bundledCoders } from "./bundled.js";
+import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { type Site, showFeature, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { note, paintFor, progressLine } from "./terminal.js";
 
-interface AttributeFlags extends ModelOptions, CoderOptions {
+interface AttributeFlags extends ModelOptions, CoderOptions, ChatFlag {
   readonly to?: string;
   readonly minus?: string;
   readonly position: number;
@@ -41,7 +42,7 @@ export function register(program: Command): void {
       several(integer(0)),
     )
     .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"));
-  withModel(withCoders(command))
+  withModel(withChat(withCoders(command)))
     .option("--json", "print {model, to, position, value, method, features, completeness}")
     .action(run)
     .addHelpText(
@@ -55,8 +56,9 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
   if (options.minus !== undefined && options.to === undefined) {
     command.error("error: --minus goes with --to");
   }
-  const text = await readText(words, command);
+  const given = await readText(words, command);
   await using model = await loadModel(options);
+  const text = promptOf(model, given, options);
   using coders = new CoderSet("attribute", options);
   const layers = options.layer ?? (options.sae ? [] : bundledCoders(options.site).map((_, i) => i));
   const through = await coders.all(layers, options.site);

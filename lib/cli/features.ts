@@ -5,11 +5,12 @@ import { quoteToken, textTable } from "../report/index.js";
 import { activeAt } from "./active.js";
 import { integer, readText } from "./arguments.js";
 import { bundledCoder, isBundled, namesOf } from "./bundled.js";
+import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { loadCoder } from "./load-coder.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { note } from "./terminal.js";
 
-interface FeaturesOptions extends ModelOptions {
+interface FeaturesOptions extends ModelOptions, ChatFlag {
   readonly sae?: string;
   readonly layer?: number;
   readonly hook?: string;
@@ -29,7 +30,7 @@ export function register(program: Command): void {
     .option("--hook <name>", "the hook that the SAE reads, where its path does not tell it")
     .option("--hook-out <name>", "the hook that a transcoder rebuilds, likewise")
     .option("--top <n>", "features shown for each token", integer(1), 5);
-  withModel(command)
+  withModel(withChat(command))
     .option("--json", "print {model, coder, tokens: [{position, id, text, features}]}")
     .action(features)
     .addHelpText(
@@ -49,8 +50,9 @@ async function features(
   if (options.sae === undefined && !isBundled(options.model)) {
     command.error(`error: --sae is needed with --model ${options.model}`);
   }
-  const text = await readText(words, command);
+  const given = await readText(words, command);
   await using model = await loadModel(options);
+  const text = promptOf(model, given, options);
   const layer = options.layer ?? Math.floor(model.cfg.nLayers / 2);
   using coder = await loadCoder("features", options.sae ?? bundledCoder(layer), options);
   using run = await model.runWithCache(text, { names: [], features: [coder], logits: false });

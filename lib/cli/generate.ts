@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { collect, number, readText } from "./arguments.js";
+import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
 import {
   chosenInterventions,
@@ -12,7 +13,12 @@ import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
 import { note, paintFor } from "./terminal.js";
 
-interface GenerateOptions extends ModelOptions, SamplingFlags, CoderOptions, InterventionOptions {
+interface GenerateOptions
+  extends ModelOptions,
+    SamplingFlags,
+    CoderOptions,
+    InterventionOptions,
+    ChatFlag {
   readonly repetitionPenalty?: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
@@ -33,7 +39,7 @@ export function register(program: Command): void {
     )
     .option("--stop <text>", "end before this text; may be given again", collect);
   withInterventions(command);
-  withModel(withCoders(command))
+  withModel(withChat(withCoders(command)))
     .option("--json", "print one JSON line per token, then one with text, seed and timing")
     .action(generate)
     .addHelpText("after", `\n--ablate, --clamp and --steer may be given again.${specHelp}`);
@@ -45,8 +51,9 @@ async function generate(
   command: Command,
 ): Promise<void> {
   if (intervenes(options)) checkCoders(command, options);
-  const prompt = await readText(words, command);
+  const given = await readText(words, command);
   await using model = await loadModel(options);
+  const prompt = promptOf(model, given, options);
   using coders = new CoderSet("generate", options);
   const chosen = await chosenInterventions(options, coders, firstPosition(model, prompt));
   const { repetitionPenalty, stop, json } = options;

@@ -6,6 +6,7 @@ import type { HookedTransformer } from "../model/index.js";
 import { probability, quoteToken, textColumns, textTable } from "../report/index.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { integer, numbers, readText } from "./arguments.js";
+import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
 import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
 import { featureTokens } from "./feature-tokens.js";
@@ -15,7 +16,7 @@ import { type NextToken, nextTokens } from "./next-tokens.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
 import { lineWidth, note, paintFor } from "./terminal.js";
 
-interface SteerOptions extends ModelOptions, SamplingFlags, CoderOptions {
+interface SteerOptions extends ModelOptions, SamplingFlags, CoderOptions, ChatFlag {
   readonly strengths?: readonly number[];
   readonly top: number;
   readonly json?: boolean;
@@ -40,7 +41,7 @@ export function register(program: Command): void {
     integer(1),
     5,
   );
-  withModel(withCoders(command))
+  withModel(withChat(withCoders(command)))
     .option("--json", "print {model, feature, prompt, seed, tokens, runs}")
     .action(steer)
     .addHelpText(
@@ -70,8 +71,9 @@ async function steer(
   if (spec.value !== undefined && options.strengths !== undefined) {
     command.error("error: the strength is given twice, with the feature and by --strengths");
   }
-  const prompt = await readText(words, command);
+  const text = await readText(words, command);
   await using model = await loadModel(options);
+  const prompt = promptOf(model, text, options);
   using coders = new CoderSet("steer", options);
   const ref = await coders.find(spec);
   const from = spec.from ?? firstPosition(model, prompt);

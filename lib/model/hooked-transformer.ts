@@ -4,7 +4,7 @@ import type { AxesOf, CheckedName, Hook, HookFunction } from "../hooks/index.js"
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
-import type { ChatMessage, TokenIds, Tokenizer } from "../tokenizer/index.js";
+import type { ChatMessage, ChatTemplateOptions, TokenIds, Tokenizer } from "../tokenizer/index.js";
 import { describeModel } from "./describe-model.js";
 import type {
   GenerateOptions,
@@ -142,14 +142,8 @@ export class HookedTransformer implements AsyncDisposable {
    * The prompt of a conversation by the model's own template, BOS included. Throws as
    * {@link Tokenizer.applyChatTemplate}.
    */
-  applyChatTemplate(
-    messages: readonly ChatMessage[],
-    options: { addGenerationPrompt?: boolean | undefined } = {},
-  ): string {
-    checkOptions("applyChatTemplate", options, ["addGenerationPrompt"]);
-    return this.tokenizer.applyChatTemplate(messages, {
-      addGenerationPrompt: options.addGenerationPrompt ?? true,
-    });
+  applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
+    return this.tokenizer.applyChatTemplate(messages, options);
   }
 
   /**

@@ -29,7 +29,7 @@ const mostRange = 10_000;
 const longestReason = 300;
 
 /**
- * Renders a Jinja chat template over `messages`.
+ * Renders a Jinja chat template.
  *
  * @throws TOKENIZER where the template itself is broken, or takes more time or memory than a prompt
  *   can need; ARGUMENT where it refuses the messages (Gemma's: roles that do not alternate, or a
@@ -37,15 +37,12 @@ const longestReason = 300;
  */
 export function renderChat(
   template: ChatTemplate,
-  messages: readonly ChatMessage[],
   variables: Readonly<Record<string, unknown>>,
 ): string {
   const program = parseTemplate(template);
   const scope = new Environment();
   for (const [name, value] of Object.entries(globals)) scope.set(name, value);
-  const given = Object.entries({ ...variables, messages }).map(([name, value]) =>
-    scope.set(name, value),
-  );
+  const given = Object.entries(variables).map(([name, value]) => scope.set(name, value));
   try {
     return new BoundedInterpreter(scope, given).run(program).value as string;
   } catch (error) {
@@ -57,7 +54,7 @@ export function renderChat(
     throw new GemlensError(
       "ARGUMENT",
       `applyChatTemplate: expected messages that the model's template takes, got: ${got}`,
-      { messages: messages.map(({ role }) => role) },
+      {},
       error,
     );
   }

@@ -23,6 +23,7 @@ const tokenizerLimits: JsonLimits = { bytes: 64 * 1024 * 1024, values: 4_000_000
 const configLimits: JsonLimits = { bytes: 8 * 1024 * 1024, values: 400_000 };
 const templateBytes = 1024 * 1024;
 
+const toolTemplateName = "tool_use";
 const mostTemplates = 64;
 const longestSpecial = 1000;
 
@@ -42,6 +43,10 @@ export interface TokenizerFiles {
   readonly eos: SpecialToken | null;
   readonly pad: SpecialToken | null;
   readonly chatTemplate: ChatTemplate | null;
+  /** Used instead where tools are given; null where there is one template for both. */
+  readonly toolTemplate: ChatTemplate | null;
+  /** The special tokens that templates may name, such as `bos_token`. */
+  readonly templateTokens: Readonly<Record<string, string>>;
 }
 
 function readBytes(file: string, most: number): Buffer {
@@ -75,11 +80,30 @@ function specialText(value: unknown, place: Place): string | null {
   return checkText(text, at, 0, longestSpecial);
 }
 
-/** The template called "default" where there are several, else the first. */
-function templateIn(value: unknown, place: Place): ChatTemplate | null {
+/** The tokens that a file names: bos_token and the like, and those of extra_special_tokens. */
+function namedTokens([json, place]: readonly [Readonly<Record<string, unknown>>, Place]): Record<
+  string,
+  string
+> {
+  const key = "extra_special_tokens";
+  const extra = isObject(json[key]) ? Object.entries(json[key]) : [];
+  const direct = Object.entries(json).filter(([name]) => name.endsWith("_token"));
+  const tokens: Record<string, string> = {};
+  for (const [name, value] of [...direct, ...extra]) {
+    const isToken = typeof value === "string" || (isObject(value) && "content" in value);
+    const text = isToken ? specialText(value, inside(place, name)) : null;
+    if (text) tokens[name] = text;
+  }
+  return tokens;
+}
+
+type Templates = ReadonlyMap<string, ChatTemplate>;
+
+/** Templates by name; the only one is called "default". */
+function templatesIn(value: unknown, place: Place): Templates {
   const { file } = place;
-  if (value === null || value === undefined) return null;
-  if (typeof value === "string") return { text: value, file };
+  if (value === null || value === undefined) return new Map();
+  if (typeof value === "string") return new Map([["default", { text: value, file }]]);
   if (!Array.isArray(value)) return wrong(place, "a template, or a list of them", value);
   const templates = checkList(value, place, mostTemplates).map((item, i) => {
     const { name, template } = checkObject(item, inside(place, i));
@@ -87,8 +111,23 @@ function templateIn(value: unknown, place: Place): ChatTemplate | null {
     if (typeof template === "string") return { name, text: template };
     return wrong(inside(inside(place, i), "template"), "a text", template);
   });
-  const chosen = templates.find(({ name }) => name === "default") ?? templates[0];
-  return chosen ? { text: chosen.text, file } : null;
+  return new Map(templates.map(({ name, text }) => [name, { text, file }]));
+}
+
+/** Those of the folder's own files: chat_template.jinja, and the one for tools. */
+function templatesBeside(dir: string): Templates {
+  const files = [
+    ["default", join(dir, "chat_template.jinja")],
+    [toolTemplateName, join(dir, "additional_chat_templates", `${toolTemplateName}.jinja`)],
+  ] as const;
+  return new Map(
+    files
+      .filter(([, file]) => existsSync(file))
+      .map(([name, file]) => [
+        name,
+        { text: readBytes(file, templateBytes).toString("utf8"), file },
+      ]),
+  );
 }
 
 /**
@@ -106,7 +145,7 @@ export function readTokenizerFiles(dir: string): TokenizerFiles {
     return [existsSync(path) ? checkObject(readJson(path, configLimits), place) : {}, place];
   };
   const [config, configPlace] = optional(configName);
-  const named = [[config, configPlace] as const, optional(namesName)];
+  const named = [[config, configPlace], optional(namesName)] as const;
   const special = (key: SpecialKey): SpecialToken | null => {
     const found = named.map(([json, place]) => ({
       text: specialText(json[key], inside(place, key)),
@@ -115,16 +154,17 @@ export function readTokenizerFiles(dir: string): TokenizerFiles {
     const first = found.find(({ text }) => text);
     return first?.text ? { text: first.text, file: first.file } : null;
   };
-  const jinja = join(dir, "chat_template.jinja");
-  const listed = templateIn(config["chat_template"], inside(configPlace, "chat_template"));
+  const beside = templatesBeside(dir);
+  const listed = templatesIn(config["chat_template"], inside(configPlace, "chat_template"));
+  const templates = beside.has("default") ? beside : listed;
   return {
     file,
     tokenizer,
     bos: special("bos_token"),
     eos: special("eos_token"),
     pad: special("pad_token"),
-    chatTemplate: existsSync(jinja)
-      ? { text: readBytes(jinja, templateBytes).toString("utf8"), file: jinja }
-      : listed,
+    chatTemplate: templates.get("default") ?? templates.values().next().value ?? null,
+    toolTemplate: templates.get(toolTemplateName) ?? null,
+    templateTokens: { ...namedTokens(named[1]), ...namedTokens(named[0]) },
   };
 }

@@ -1,4 +1,6 @@
-import { type ChatMessage, renderChat } from "./chat-template.js";
+import { type ChatTemplateOptions, checkChatOptions } from "./chat-options.js";
+import type { ChatMessage } from "./chat-template.js";
+import { renderConversation } from "./conversation.js";
 import { type Engine, loadEngine } from "./engine.js";
 import { badArgument, fail } from "./fail.js";
 import { TokenStream } from "./token-stream.js";
@@ -166,28 +168,27 @@ export class Tokenizer {
   }
 
   /**
-   * The prompt of a conversation, by the model's own template. It begins with the BOS already,
-   * which `encode` does not double. By default it ends where the model's turn begins.
+   * The prompt of a conversation by the model's own template, equal to transformers'
+   * `apply_chat_template`. It begins with the BOS already, which `encode` does not double. By
+   * default it ends where the model's turn begins.
    *
-   * @throws TOKENIZER where the model has no template; ARGUMENT where it refuses the messages
+   * @example
+   * const question = { role: "user", content: "Where does Leo live?" };
+   * const prefill = { role: "assistant", content: "Leo lives in" };
+   * model.applyChatTemplate([question]); // … <start_of_turn>model\n
+   * model.applyChatTemplate([question, prefill], { continueFinalMessage: true }); // … Leo lives in
+   * @throws TOKENIZER if the model has no template, or one that gemlens does not render as Python
+   *   does; ARGUMENT if it refuses the messages
    */
-  applyChatTemplate(
-    messages: readonly ChatMessage[],
-    { addGenerationPrompt = true }: { addGenerationPrompt?: boolean } = {},
-  ): string {
-    const { chatTemplate, bos, eos, pad } = this.#engine;
-    if (chatTemplate === null) {
-      return fail(this.#dir, "chat_template", "a template (of a chat model)", "none");
+  applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
+    const settings = checkChatOptions(options);
+    const { chatTemplate, toolTemplate, templateTokens } = this.#engine;
+    const template = settings.tools === null ? chatTemplate : (toolTemplate ?? chatTemplate);
+    if (template === null) {
+      const remedy = "none; only instruction-tuned models (-it) have one";
+      return fail(this.#dir, "chat_template", "a chat template", remedy);
     }
-    if (!Array.isArray(messages) || messages.length === 0) {
-      badArgument("applyChatTemplate", "at least one message", "none");
-    }
-    return renderChat(chatTemplate, messages, {
-      add_generation_prompt: addGenerationPrompt,
-      ...(bos !== null && { bos_token: bos.text }),
-      ...(eos !== null && { eos_token: eos.text }),
-      ...(pad !== null && { pad_token: pad.text }),
-    });
+    return renderConversation(template, messages, settings, templateTokens);
   }
 
   /** Decodes tokens one by one as they are generated; never cuts a character in two. */
