@@ -37,7 +37,11 @@ export function register(program: Command): void {
       "more than 1 makes tokens that occurred less probable",
       positive,
     )
-    .option("--stop <text>", "end before this text; may be given again", collect);
+    .option(
+      "--stop <text>",
+      "end before this text, a special token's too; may be given again",
+      collect,
+    );
   withInterventions(command);
   withModel(withChat(withCoders(command)))
     .option("--json", "print one JSON line per token, then one with text, seed and timing")

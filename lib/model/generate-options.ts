@@ -28,7 +28,10 @@ export interface GenerateSettings extends SamplingOptions, RunEditOptions {
   readonly maxNewTokens?: number | undefined;
   /** End a row at the model's end tokens. Default true. */
   readonly stopAtEos?: boolean | undefined;
-  /** End a row before any of these strings. */
+  /**
+   * End a row before any of these strings. They match what was generated, special tokens written
+   * out: "<end_of_turn>" stops at that token, and text on its two sides is not one stretch.
+   */
   readonly stop?: readonly string[] | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;

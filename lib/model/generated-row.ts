@@ -32,7 +32,7 @@ export class GeneratedRow {
     const ends = this.#ends.has(token);
     this.ended = ends || last;
     if (!(this.#text instanceof RowText)) return this.#text;
-    const text = ends ? "" : this.#text.push(token);
+    const text = this.#text.push(token, ends);
     this.ended ||= this.#text.stopped;
     return this.ended ? text + this.#text.end() : text;
   }
@@ -63,7 +63,8 @@ export function withText(token: DrawnToken, text: TextOrError): GeneratedToken {
 
 function rowText(core: ModelCore, stops: readonly string[]): RowText | { missing: unknown } {
   try {
-    return new RowText(core.tokenizer.stream({ skipSpecialTokens: true }), stops);
+    // Loads the tokenizer, which throws here if it is missing.
+    return new RowText(core.tokenizer, stops);
   } catch (error) {
     if (stops.length > 0 || !GemlensError.is(error)) throw error;
     return { missing: error };

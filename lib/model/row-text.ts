@@ -1,17 +1,28 @@
-import type { TokenStream } from "../tokenizer/index.js";
+import type { Tokenizer, TokenStream } from "../tokenizer/index.js";
+
+/** A stretch of what was generated; a special token's is matched and not shown. */
+interface Piece {
+  readonly text: string;
+  readonly isShown: boolean;
+}
 
 /**
  * The text of one row as it is generated: never cuts a character in two, leaves special tokens
  * out, ends before the first stop string, and holds back what may be the beginning of one.
+ *
+ * Stop strings are looked for in what was generated, special tokens written out. So
+ * "<end_of_turn>\n" stops, and "day\n" does not match "day<end_of_turn>\n".
  */
 export class RowText {
+  readonly #tokenizer: Tokenizer;
   readonly #stream: TokenStream;
   readonly #stops: readonly string[];
-  #held = "";
+  #held: Piece[] = [];
   #stopped = false;
 
-  constructor(stream: TokenStream, stops: readonly string[]) {
-    this.#stream = stream;
+  constructor(tokenizer: Tokenizer, stops: readonly string[]) {
+    this.#tokenizer = tokenizer;
+    this.#stream = tokenizer.stream();
     this.#stops = stops;
   }
 
@@ -20,41 +31,64 @@ export class RowText {
     return this.#stopped;
   }
 
-  /** Adds a token; returns the text that is certain now. */
-  push(id: number): string {
-    this.#held += this.#stream.push(id);
+  /** Adds a token, an end token maybe, which is not shown; returns the text that is certain now. */
+  push(id: number, isEnd: boolean): string {
+    const text = this.#stream.push(id);
+    if (isEnd || this.#tokenizer.specialTokenIds.has(id)) {
+      // What the stream held back of a character comes first, and is no part of the token.
+      const start = Math.max(0, text.length - this.#tokenizer.decode(id).length);
+      this.#held.push({ text: text.slice(0, start), isShown: true });
+      this.#held.push({ text: text.slice(start), isShown: false });
+    } else {
+      this.#held.push({ text, isShown: true });
+    }
     return this.#release(false);
   }
 
   /** Returns what is still held back. */
   end(): string {
     if (this.#stopped) return "";
-    this.#held += this.#stream.end();
+    this.#held.push({ text: this.#stream.end(), isShown: true });
     return this.#release(true);
   }
 
   #release(final: boolean): string {
-    const found = this.#stops.map((stop) => this.#held.indexOf(stop)).filter((index) => index >= 0);
-    let certain = this.#held.length;
+    const held = this.#held.map(({ text }) => text).join("");
+    const found = this.#stops.map((stop) => held.indexOf(stop)).filter((index) => index >= 0);
+    let certain = held.length;
     if (found.length > 0) {
       this.#stopped = true;
       certain = Math.min(...found);
     } else if (!final) {
-      certain -= this.#beginning();
+      certain -= beginning(held, this.#stops);
     }
-    const text = this.#held.slice(0, certain);
-    this.#held = this.#stopped ? "" : this.#held.slice(certain);
-    return text;
+    const shown = this.#take(certain);
+    if (this.#stopped) this.#held = [];
+    return shown;
   }
 
-  /** Length of the longest end of the held text that begins a stop string. */
-  #beginning(): number {
-    let longest = 0;
-    for (const stop of this.#stops) {
-      for (let length = Math.min(stop.length - 1, this.#held.length); length > longest; length--) {
-        if (this.#held.endsWith(stop.slice(0, length))) longest = length;
-      }
+  /** Takes so many characters off the held text; returns those that are shown. */
+  #take(count: number): string {
+    let shown = "";
+    let left = count;
+    const rest: Piece[] = [];
+    for (const { text, isShown } of this.#held) {
+      if (isShown) shown += text.slice(0, left);
+      if (left < text.length) rest.push({ text: text.slice(left), isShown });
+      left = Math.max(0, left - text.length);
     }
-    return longest;
+    this.#held = rest;
+    return shown;
   }
+}
+
+/** Length of the longest end of `text` that begins a stop string. */
+function beginning(text: string, stops: readonly string[]): number {
+  let longest = 0;
+  for (const stop of stops) {
+    for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
+      if (text.endsWith(stop.slice(0, length))) longest = length;
+    }
+  }
+  return longest;
 }
