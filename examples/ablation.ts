@@ -16,7 +16,7 @@ async function show(what: string, options: RunOptions = {}) {
 }
 
 using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
-const [strongest] = await run.features(sae).at({ pos: -1 });
+const [strongest] = await run.features(sae).at({ position: -1 });
 if (strongest === undefined) throw new Error("no feature fires on the last token");
 const feature = sae.feature(strongest.feature);
 const corpus = ["Ben lives in Paris. He speaks French.", "On Monday, Lily saw a red bird."];

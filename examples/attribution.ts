@@ -7,7 +7,7 @@ using sae = await SAE.fromFile(`${scope}/params.npz`);
 const text = "Leo lives in Osaka. He speaks";
 const tokens = model.toStrTokens(text);
 
-const options = { to: { logitDiff: [" Japanese", " German"] as const }, through: [sae] };
+const options = { target: { logitDiff: [" Japanese", " German"] as const }, through: [sae] };
 const found = await attribute(model, text, options);
 const exact = await attribute(model, text, { ...options, method: "ablation" });
 console.log(`logit of " Japanese" minus " German": ${found.value.toFixed(2)}`);

@@ -14,7 +14,7 @@ console.log(`${hookName}: ${acts.shape.join(" x ")}, ${acts.nnz} of them active`
 // Token by token; the first is the begin-of-text token, on which coders are not trained.
 for (const [pos, token] of model.toStrTokens(text).entries()) {
   if (pos === 0) continue;
-  const strongest = (await acts.at({ pos })).slice(0, 3);
+  const strongest = (await acts.at({ position: pos })).slice(0, 3);
   const shown = strongest.map(({ feature, value }) => `${feature} (${value.toFixed(1)})`);
   console.log(JSON.stringify(token).padEnd(12), shown.join("  "));
 }

@@ -151,8 +151,8 @@ describe("runWithCache", () => {
           });
           total += alone.features(coder).nnz;
           for (const pos of [0, 2, -1]) {
-            const got = await batch.features(coder).at({ batch: row, pos });
-            const want = await alone.features(coder).at({ pos });
+            const got = await batch.features(coder).at({ batch: row, position: pos });
+            const want = await alone.features(coder).at({ position: pos });
             expect(got.map(({ feature }) => feature)).toEqual(want.map(({ feature }) => feature));
             const values = (list: typeof got) => list.map(({ value }) => value);
             expect(relativeError(values(got), values(want))).toBeLessThan(1e-5);

@@ -34,14 +34,18 @@ describe("features", () => {
         .sort((a, b) => b[1] - a[1])
         .map(([feature]) => feature);
     for (const pos of [0, 7, 23]) {
-      expect((await acts.at({ pos })).map(({ feature }) => feature)).toEqual(byToken(pos));
+      expect((await acts.at({ position: pos })).map(({ feature }) => feature)).toEqual(
+        byToken(pos),
+      );
     }
-    expect(await acts.at({ pos: -1 })).toEqual(await acts.at({ pos: 23 }));
+    expect(await acts.at({ position: -1 })).toEqual(await acts.at({ position: 23 }));
     const all = [...dense.entries()].filter(([, v]) => v > 0).sort((a, b) => b[1] - a[1]);
     for (const k of [1, 5, 10_000]) {
       const top = await acts.topK(k);
-      const want = all.slice(0, k).map(([i]) => ({ pos: Math.floor(i / 96), feature: i % 96 }));
-      expect(top.map(({ pos, feature }) => ({ pos, feature }))).toEqual(want);
+      const want = all
+        .slice(0, k)
+        .map(([i]) => ({ position: Math.floor(i / 96), feature: i % 96 }));
+      expect(top.map(({ position, feature }) => ({ position, feature }))).toEqual(want);
     }
   });
 
@@ -100,7 +104,7 @@ describe("features", () => {
     expect(relativeError(await out.read("float32"), await want.read("float32"))).toBe(0);
     for (const call of [
       () => acts.read(),
-      () => acts.at({ pos: 0 }),
+      () => acts.at({ position: 0 }),
       () => acts.topK(1),
       () => acts.toDense(),
       () => acts.set(1, 1),
@@ -117,7 +121,7 @@ describe("features", () => {
     using edited = await sae.edit(x, async (acts) => {
       await acts.read();
       acts.set(11, 4, { positions: 2 });
-      await acts.at({ pos: 2 });
+      await acts.at({ position: 2 });
       acts.add(12, 1, { positions: 2 });
     });
     const before = await x.read("float32");
@@ -204,8 +208,8 @@ describe("features", () => {
       () => acts.set(1, 1, { positions: 24 }),
       () => acts.set(1, 1, { batch: 1 }),
       () => acts.set(1, 1, { position: 1 } as never),
-      () => acts.at({ pos: 24 }),
-      () => acts.at({ pos: 0, batch: 1 }),
+      () => acts.at({ position: 24 }),
+      () => acts.at({ position: 0, batch: 1 }),
       () => acts.topK(0),
       () => sae.edit(x, "no" as never),
       () => sae.encode(7 as never),

@@ -53,9 +53,9 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
       features: [sae],
       logits: false,
     });
-    const want = await single.features(sae).at({ pos: -1 });
+    const want = await single.features(sae).at({ position: -1 });
     using acts = await sae.encode(padded.cache.get(name).clone());
-    const got = await acts.at({ batch: 0, pos: -1 });
+    const got = await acts.at({ batch: 0, position: -1 });
     expect(got.map(({ feature }) => feature)).toEqual(want.map(({ feature }) => feature));
   });
 });

@@ -165,7 +165,7 @@ it("fires strictly above the threshold, and never below zero", async () => {
   await expectFeatures(acts, need(expected, "features"));
   using out = await sae.decode(acts);
   await expectValues("out", out, need(expected, "out"));
-  expect(await acts.at({ pos: 1 })).toEqual([]);
+  expect(await acts.at({ position: 1 })).toEqual([]);
   // No feature at all: the reconstruction is the bias.
   using nothing = await sae.encode(zeros([2, 4], { device: device as "cpu" }));
   expect(nothing.nnz).toBe(0);

@@ -141,7 +141,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
       const together = await collect(model.generate(rows, { ...greedy, interventions, coders }));
       for (const [row, tokens] of rows.entries()) {
         const alone = await collect(model.generate(tokens, { ...greedy, interventions, coders }));
-        const mine = together.filter((token) => token.row === row);
+        const mine = together.filter((token) => token.batch === row);
         expect(
           mine.map(({ token }) => token),
           `${what}, row ${row}`,
@@ -167,7 +167,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     for (const [batch, strength] of strengths.entries()) {
       const edit = steer(res.feature(3), strength, { positions: { from: 2 } });
       const alone = await collect(model.generate(prompt, { ...greedy, interventions: [edit] }));
-      const mine = together.filter(({ row }) => row === batch);
+      const mine = together.filter((token) => token.batch === batch);
       expect(mine.map(({ token }) => token)).toEqual(alone.map(({ token }) => token));
     }
   });
@@ -315,7 +315,7 @@ describe("a generation with interventions", () => {
     const options = { interventions: [steer(sae.feature(1), 3)], seed: 7, stopAtEos: false };
     const first = async (input: number[] | number[][]) =>
       (await collect(model.generate(input, options)))
-        .filter(({ row }) => row === 0)
+        .filter(({ batch }) => batch === 0)
         .map(({ token }) => token);
     expect(await first(prompt)).toEqual(await first(prompt));
     expect(await first([prompt, [2, 5]])).toEqual(await first(prompt));

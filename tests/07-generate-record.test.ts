@@ -90,7 +90,7 @@ describe("recorded steps", () => {
       expect([...(await acts.read()).indices]).toEqual([
         ...indices.subarray(indptr[first], indptr[end]),
       ]);
-      expect((await acts.at({ pos: -1 })).length).toBeGreaterThan(0);
+      expect((await acts.at({ position: -1 })).length).toBeGreaterThan(0);
       token.dispose();
     }
   });
@@ -103,7 +103,7 @@ describe("recorded steps", () => {
     };
     const together = await collect(model.generate(rows, options));
     for (const [row, tokens] of rows.entries()) {
-      const mine = together.filter((token) => token.row === row);
+      const mine = together.filter((token) => token.batch === row);
       const alone = await collect(model.generate(tokens, options));
       expect(mine.map(({ token }) => token)).toEqual(alone.map(({ token }) => token));
       for (const [i, token] of mine.entries()) {
@@ -141,9 +141,9 @@ describe("recorded steps", () => {
       expect((logits[token.token] as number) - total).toBeCloseTo(token.logprob, 4);
       token.dispose();
     }
-    const ids = drawn.filter(({ row }) => row === 0).map(({ token }) => token);
+    const ids = drawn.filter(({ batch }) => batch === 0).map(({ token }) => token);
     using run = await model.forward([...prompt, ...ids.slice(0, -1)], { positions: [-1] });
-    const last = drawn.filter(({ row }) => row === 0).at(-1);
+    const last = drawn.filter(({ batch }) => batch === 0).at(-1);
     expect(last?.step).toBe(5);
     expect(last?.logits.isDisposed).toBe(true);
     expect(run.shape).toEqual([1, 1, 128]);
@@ -155,7 +155,7 @@ describe("recorded steps", () => {
     for (const input of [prompt, [prompt, [2, 9]]]) {
       const generation = model.generate(input, { ...greedy, interventions, coders: [sae], record });
       for await (const token of generation) {
-        const active = await token.features(sae).at({ pos: -1 });
+        const active = await token.features(sae).at({ position: -1 });
         expect(active.find(({ feature }) => feature === 8)?.value).toBe(20);
         expect(active.find(({ feature }) => feature === 24)?.value ?? 0).toBe(0);
         token.dispose();
@@ -206,7 +206,7 @@ describe("recorded tokens", () => {
       const { signal } = controller;
       for await (const token of model.generate(rows, { ...greedy, record, signal })) {
         token.dispose();
-        if (token.step === 1 && token.row === 1) controller.abort(new Error("enough"));
+        if (token.step === 1 && token.batch === 1) controller.abort(new Error("enough"));
       }
     });
     expect(aborted.message).toBe("enough");
@@ -229,7 +229,7 @@ describe("recorded tokens", () => {
     let kept: { dispose(): void } | undefined;
     await tidy(async () => {
       for await (const token of model.generate(rows, { ...greedy, record })) {
-        if (token.step === 4 && token.row === 1) kept = token.keep();
+        if (token.step === 4 && token.batch === 1) kept = token.keep();
       }
     });
     expect(memory().handles).toBe(before + 3);

@@ -53,8 +53,8 @@ describe("text", () => {
       expect(given + texts[row]).toBe(story);
     }
     const counts = [0, 0, 0];
-    for await (const { row } of model.generate(starts, greedy))
-      counts[row] = (counts[row] ?? 0) + 1;
+    for await (const { batch } of model.generate(starts, greedy))
+      counts[batch] = (counts[batch] ?? 0) + 1;
     expect(counts).toEqual([chain.length - 1, chain.length - 2, 1]);
   });
 

@@ -66,7 +66,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     const together = await collect(model.generate(rows, options));
     for (const [row, tokens] of rows.entries()) {
       const alone = await collect(model.generate(tokens, options));
-      const mine = together.filter((token) => token.row === row);
+      const mine = together.filter((token) => token.batch === row);
       expect(mine.map(({ token }) => token)).toEqual(alone.map(({ token }) => token));
       const logprobs = (list: GeneratedToken[]) => list.map(({ logprob }) => logprob);
       expect(relativeError(logprobs(mine), logprobs(alone))).toBeLessThan(1e-4);

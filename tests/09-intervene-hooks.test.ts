@@ -117,8 +117,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
       [scale(coder.feature(a), 3), ablate(coder.feature(b), { to: 0.5 })],
       edited(coder, async (acts) => {
         // f + 2·f needs the values: those of every active place.
-        for (const { batch, pos, feature, value } of await acts.topK(1000)) {
-          if (feature === a) acts.add(a, 2 * value, { positions: pos, batch });
+        for (const { batch, position, feature, value } of await acts.topK(1000)) {
+          if (feature === a) acts.add(a, 2 * value, { positions: position, batch });
         }
         acts.set(b, 0.5);
       }),

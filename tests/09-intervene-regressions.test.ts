@@ -57,7 +57,7 @@ describe("a splice", () => {
   it("is where a feature target of its coder is read", async () => {
     const coders = [{ coder: sae, errorTerm: false }];
     using acts = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
-    const [top] = await acts.features(sae).at({ pos: -1 });
+    const [top] = await acts.features(sae).at({ position: -1 });
     if (top === undefined) throw new Error("nothing fires");
     const target = { feature: sae.feature(top.feature), position: -1 };
     using run = await model.runWithGradients(prompt, { names: [], coders, target });
@@ -121,13 +121,13 @@ describe("gradients", () => {
 describe("attribution to a feature", () => {
   it("leaves out its own coder", async () => {
     using acts = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
-    const [top] = await acts.features(sae).at({ pos: -1 });
-    const to = { feature: sae.feature(top?.feature ?? 0), position: -1 };
+    const [top] = await acts.features(sae).at({ position: -1 });
+    const target = { feature: sae.feature(top?.feature ?? 0), position: -1 };
     using early = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: "blocks.0.hook_resid_post",
       device,
     });
-    const found = await attribute(model, prompt, { to, through: [early, sae] });
+    const found = await attribute(model, prompt, { target, through: [early, sae] });
     expect(found.length).toBeGreaterThan(0);
     expect(found.every(({ coder }) => coder === early)).toBe(true);
   });

@@ -41,7 +41,7 @@ test("a coder of the embedding is attributed to and evaluated like others", asyn
     { device, hookName: "hook_embed" },
   );
   const prompt = [2, 17, 99, 5, 63];
-  const options = { to: { logit: 9 }, through: [sae] };
+  const options = { target: { logit: 9 }, through: [sae] };
   const exact = await attribute(model, prompt, { ...options, method: "ablation" });
   const path = await attribute(model, prompt, { ...options, method: "integrated-gradients" });
   expect(exact.length).toBeGreaterThan(10);

@@ -166,11 +166,11 @@ describe("a spliced coder", () => {
     if (strong === undefined) throw new Error("nothing fires");
     using changed = await model.runWithGradients(prompt, {
       coders: [sae],
-      interventions: [clamp(sae.feature(strong.feature), 7, { positions: strong.pos })],
+      interventions: [clamp(sae.feature(strong.feature), 7, { positions: strong.position })],
       features: [sae],
       target,
     });
-    const there = await changed.features(sae).at({ pos: strong.pos });
+    const there = await changed.features(sae).at({ position: strong.position });
     expect(there.find(({ feature }) => feature === strong.feature)?.value).toBe(7);
   });
 

@@ -66,7 +66,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     });
 
     test("head by head as transformers", async () => {
-      const over = { points: "z", positions: "all", heads: true } as const;
+      const over = { points: "z", positions: "all-at-once", heads: true } as const;
       const grid = await run(model, { ...pair, over });
       expect(grid.shape).toEqual([1, model.cfg.nLayers, 1, model.cfg.nHeads]);
       const golden = oracle.golden(entry[key].heads).data;
@@ -148,7 +148,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
   });
 
   test("patching all of the first residual stream gives the other prompt", async () => {
-    const over = { points: "resid_pre", layers: [0], positions: "all" } as const;
+    const over = { points: "resid_pre", layers: [0], positions: "all-at-once" } as const;
     const grid = await activationPatching(model, { ...pair, over });
     const { value, effect, share } = grid.at({ layer: 0 });
     expect(value).toBeCloseTo(entry.clean, 4);

@@ -5,13 +5,9 @@ import {
   directLogitAttribution,
   HookedTransformer,
   logitLens,
-  readout,
-  SAE,
   type Tensor,
-  tensor,
   tidy,
 } from "../lib/index.js";
-import { settledMemory } from "./support/collect.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture, goldensOf, rowsOf } from "./support/fixtures.js";
 import { Oracle } from "./support/oracle.js";
@@ -67,7 +63,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
         logits: false,
       });
       const { topK, token } = entry;
-      const lens = await logitLens(model, run.cache, { topK, tokens: [token] });
+      const lens = await logitLens(model, run.cache, { topK, target: { logit: token } });
       expect(lens.map(({ layer, position }) => [layer, position])).toEqual(
         Array.from({ length: model.cfg.nLayers }, (_, layer) =>
           prompt.map((_, position) => [layer, position]),
@@ -97,7 +93,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     test("of a padded batch is that of its rows", async () => {
       const rows = rowsOf(goldensOf(folder, "expected_padded"));
       const names = (name: string) => name.endsWith("hook_resid_post");
-      const options = { topK: 3, positions: [0, -2], layers: [1, -1], tokens: [7] };
+      const options = { topK: 3, positions: [0, -2], layers: [1, -1], target: { logit: [7] } };
       for (const paddingSide of ["left", "right"] as const) {
         using run = await model.runWithCache(rows, { names, logits: false, paddingSide });
         const lens = await logitLens(model, run.cache, options);
@@ -142,7 +138,11 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
         { layers: [99] },
         { positions: [99] },
         { topK: -1 },
-        { tokens: [999] },
+        { target: { logit: 999 } },
+        { target: { logit: [5, 999] } },
+        { target: { logitDiff: [5] as never } },
+        { target: { logit: 5, position: 2 } as never },
+        { target: [5] as never },
       ]) {
         const error = await failure(() => logitLens(model, run.cache, wrong));
         expect(error, JSON.stringify(wrong)).toMatchObject({ code: "ARGUMENT" });
@@ -271,7 +271,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       const { nLayers, nHeads, dMlp } = model.cfg;
       for (const [t, token] of entry.tokens.entries()) {
         for (const [p, position] of entry.positions.entries()) {
-          const effects = await directLogitAttribution(model, run.cache, { token, position, by });
+          const effects = await directLogitAttribution(model, run.cache, {
+            target: { logit: token, position },
+            by,
+          });
           const total = effects.reduce((sum, { effect }) => sum + effect, 0);
           const at = t * entry.positions.length + p;
           expect(total).toBeCloseTo(oracle.golden(entry.total).data[at] as number, 4);
@@ -306,14 +309,12 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
         const column = (logits.shape[1] as number) - row.length + 3;
         const at = (token: number) =>
           tidy(() => logits.select(0, batch).select(0, column).select(0, token).item() as number);
-        for (const target of [{ token: 9 }, { tokens: [9, 70] as const }]) {
+        for (const target of [{ logit: 9 }, { logitDiff: [9, 70] as const }]) {
           const effects = await directLogitAttribution(model, run.cache, {
-            ...target,
-            position: 3,
-            batch,
+            target: { ...target, position: 3, batch },
             by,
           });
-          const want = at(9) - ("tokens" in target ? at(70) : 0);
+          const want = at(9) - ("logitDiff" in target ? at(70) : 0);
           const scale = Math.max(1, Math.abs(want));
           const sum = effects.reduce((total, { effect }) => total + effect, 0);
           expect(Math.abs(sum - want) / scale).toBeLessThan(1e-4);
@@ -325,12 +326,14 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       using one = await model.runWithCache(prompt, { names: decompositionNames(model) });
       using two = await model.runWithCache([prompt, prompt], { names: decompositionNames(model) });
       const wrong: [typeof one, Parameters<typeof directLogitAttribution>[2]][] = [
-        [one, {}],
-        [one, { token: 3, tokens: [3, 4] }],
-        [one, { token: 128 }],
-        [one, { token: 3, position: 10 }],
-        [one, { token: 3, batch: 1 }],
-        [two, { token: 3 }],
+        [one, {} as never],
+        [one, { target: { logit: 3, logitDiff: [3, 4] } }],
+        [one, { target: { loss: true } as never }],
+        [one, { target: { logit: 128 } }],
+        [one, { target: { logit: 3, position: 10 } }],
+        [one, { target: { logit: 3, batch: 1 } }],
+        [one, { target: { logit: 3, batch: [0] as never } }],
+        [two, { target: { logit: 3 } }],
       ];
       for (const [run, options] of wrong) {
         const error = await failure(() => directLogitAttribution(model, run.cache, options));
@@ -338,63 +341,4 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       }
     });
   });
-
-  describe("readout", () => {
-    test("of a vector is its product with the unembedding", async () => {
-      const { dModel, dVocab } = model.cfg;
-      const numbers = Float32Array.from({ length: dModel }, (_, i) => Math.sin(i * i + 1));
-      using vector = tensor(numbers, { device });
-      const { top, bottom, targets } = await readout(model, vector, { topK: 4, tokens: [5, 90] });
-      const weights = await model.weight("W_U").to("float64").read();
-      const logits = Array.from({ length: dVocab }, (_, token) =>
-        numbers.reduce((sum, x, d) => sum + x * Number(weights[d * dVocab + token]), 0),
-      );
-      const order = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0));
-      expect(top.map(({ token }) => token)).toEqual(order.slice(0, 4));
-      expect(bottom.map(({ token }) => token)).toEqual(order.slice(-4).reverse());
-      const total = Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0));
-      for (const score of [...top, ...bottom, ...targets]) {
-        const logit = logits[score.token] as number;
-        expect(score.logit).toBeCloseTo(logit, 4);
-        expect(score.logprob).toBeCloseTo(logit - total, 4);
-      }
-      expect(targets.map(({ rank }) => rank)).toEqual([order.indexOf(5), order.indexOf(90)]);
-    });
-
-    test("with norm and cap of the last residual stream is the logits", async () => {
-      const last = `blocks.${model.cfg.nLayers - 1}.hook_resid_post`;
-      using run = await model.runWithCache(prompt, { names: [last] });
-      const stream: Tensor = run.cache.get(last);
-      using vector = stream.select(0, 0).select(0, -1);
-      const read = await readout(model, vector, { topK: 3, finalNorm: true, softCap: true });
-      using logits = run.logits.select(0, 0).select(0, -1).clone();
-      const values = await logits.read("float64");
-      const order = [...values.keys()].sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0));
-      expect(read.top.map(({ token }) => token)).toEqual(order.slice(0, 3));
-      expect(read.bottom.map(({ token }) => token)).toEqual(order.slice(-3).reverse());
-      for (const { token, logit } of [...read.top, ...read.bottom]) {
-        expect(logit).toBeCloseTo(values[token] as number, 4);
-      }
-    });
-
-    test("frees what it makes, and refuses other widths", async () => {
-      const before = (await settledMemory()).tensors;
-      using vector = tensor(new Float32Array(model.cfg.dModel).fill(1), { device });
-      await readout(model, vector);
-      expect((await settledMemory()).tensors).toBe(before + 1);
-      using wide = tensor(new Float32Array(7), { device });
-      expect(await failure(() => readout(model, wide))).toMatchObject({ code: "SHAPE" });
-      expect(await failure(() => readout(model, 3 as never))).toMatchObject({ code: "ARGUMENT" });
-    });
-  });
-});
-
-test("readout of a feature is that of its decoder row", async () => {
-  await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
-  using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
-    device,
-    hookName: "blocks.2.hook_resid_post",
-  });
-  using row = sae.direction(11);
-  expect(await readout(model, sae.feature(11))).toEqual(await readout(model, row));
 });

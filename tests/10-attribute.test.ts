@@ -73,7 +73,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     test.each(methods)("by %s", async (method, key, tolerance) => {
       const coder = oracle.coder(entry.coder);
       const found = await attribute(model, oracle.prompt(entry.prompt), {
-        to: targetOf(entry),
+        target: targetOf(entry),
         through: [coder],
         method,
         batchSize: 7,
@@ -106,10 +106,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     const [entry] = cases as [EffectsCase];
     const prompt = oracle.prompt(entry.prompt);
     for (const [method] of methods) {
-      const to = targetOf(entry);
-      const together = await attribute(model, prompt, { to, through: [first, second], method });
+      const target = targetOf(entry);
+      const together = await attribute(model, prompt, { target, through: [first, second], method });
       for (const coder of [first, second]) {
-        const alone = await attribute(model, prompt, { to, through: [coder], method });
+        const alone = await attribute(model, prompt, { target, through: [coder], method });
         const mine = together.filter((found) => found.coder === coder);
         expect(mine.map(({ feature, position }) => [feature, position])).toEqual(
           alone.map(({ feature, position }) => [feature, position]),
@@ -134,10 +134,15 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     const through = [oracle.coder("res")];
     const prompt = oracle.prompt(entry.prompt);
     for (const [method] of methods) {
-      const want = await attribute(model, prompt, { to: entry.target, through, method, topK: 20 });
+      const want = await attribute(model, prompt, {
+        target: entry.target,
+        through,
+        method,
+        topK: 20,
+      });
       for (const positions of [undefined, [-1]]) {
-        const to = { metric, positions };
-        const got = await attribute(model, prompt, { to, through, method, topK: 20 });
+        const target = { metric, positions };
+        const got = await attribute(model, prompt, { target, through, method, topK: 20 });
         expect(got.value).toBeCloseTo(want.value, 4);
         const effects = (found: Attributions) => found.map(({ effect }) => effect);
         expect(relativeError(effects(got), effects(want)), method).toBeLessThan(1e-3);
@@ -155,7 +160,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       [{ coder: skip, errorTerm: false, excludeSpecialTokens: true }],
     ]) {
       const found = await attribute(model, prompt, {
-        to: { logit: 9, position: 8 },
+        target: { logit: 9, position: 8 },
         through: [res],
         method: "ablation",
         coders,
@@ -178,7 +183,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
 
   test("leaves no tensor behind, also when it is stopped", async () => {
     const through = [oracle.coder("res")];
-    const options = { to: { logit: 9 }, through } as const;
+    const options = { target: { logit: 9 }, through } as const;
     await attribute(model, [2, 5, 9], { ...options, method: "ablation" });
     const before = await settledMemory();
     for (const [method] of methods) {
@@ -202,7 +207,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
   test("tells how far it is", async () => {
     const seen: { done: number; total: number }[] = [];
     const found = await attribute(model, [2, 5, 9], {
-      to: { logit: 9 },
+      target: { logit: 9 },
       through: [oracle.coder("res")],
       method: "ablation",
       batchSize: 10,
@@ -214,29 +219,29 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
 
   test("refuses what it cannot do", async () => {
     const through = [oracle.coder("res")];
-    const to = { logit: 9 };
+    const target = { logit: 9 };
     const wrong: [unknown, unknown, string][] = [
       [
         [
           [2, 5],
           [2, 7],
         ],
-        { to, through },
+        { target, through },
         "ARGUMENT",
       ],
-      [[2, 5], { to }, "ARGUMENT"],
+      [[2, 5], { target }, "ARGUMENT"],
       [[2, 5], { through }, "ARGUMENT"],
-      [[2, 5], { to, through: [] }, "ARGUMENT"],
-      [[2, 5], { to, through: [7] }, "ARGUMENT"],
-      [[2, 5], { to, through, method: "gradients" }, "ARGUMENT"],
-      [[2, 5], { to, through, topK: 0 }, "ARGUMENT"],
-      [[2, 5], { to, through, batchSize: 1.5 }, "ARGUMENT"],
-      [[2, 5], { to, through, top: 3 }, "ARGUMENT"],
-      [[2, 5], { to: { loss: true }, through }, "ARGUMENT"],
-      [[2, 5], { to: { logit: 9, batch: 0 }, through }, "ARGUMENT"],
-      [[2, 5], { to: { logit: 9, position: 2 }, through }, "ARGUMENT"],
-      [[2, 5], { to: { logit: 999 }, through }, "ARGUMENT"],
-      [[2, 5], { to: { metric: () => 3 }, through }, "ARGUMENT"],
+      [[2, 5], { target, through: [] }, "ARGUMENT"],
+      [[2, 5], { target, through: [7] }, "ARGUMENT"],
+      [[2, 5], { target, through, method: "gradients" }, "ARGUMENT"],
+      [[2, 5], { target, through, topK: 0 }, "ARGUMENT"],
+      [[2, 5], { target, through, batchSize: 1.5 }, "ARGUMENT"],
+      [[2, 5], { target, through, top: 3 }, "ARGUMENT"],
+      [[2, 5], { target: { loss: true }, through }, "ARGUMENT"],
+      [[2, 5], { target: { logit: 9, batch: 0 }, through }, "ARGUMENT"],
+      [[2, 5], { target: { logit: 9, position: 2 }, through }, "ARGUMENT"],
+      [[2, 5], { target: { logit: 999 }, through }, "ARGUMENT"],
+      [[2, 5], { target: { metric: () => 3 }, through }, "ARGUMENT"],
     ];
     for (const [input, options, code] of wrong) {
       const run = () => attribute(model, input as never, options as never);

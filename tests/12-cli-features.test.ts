@@ -48,7 +48,7 @@ async function json<T>(...args: string[]): Promise<T> {
 
 async function strongestAt(coder: SAE | Transcoder, pos: number): Promise<number> {
   using run = await model.runWithCache(prompt, { names: [], features: [coder], logits: false });
-  const [best] = await run.features(coder).at({ pos });
+  const [best] = await run.features(coder).at({ position: pos });
   return best?.feature as number;
 }
 
@@ -226,7 +226,7 @@ describe("ablate", () => {
 
 describe("attribute", () => {
   interface Output {
-    readonly to: { id: number; text: string };
+    readonly target: { id: number; text: string; minus?: string };
     readonly value: number;
     readonly features: {
       hook: string;
@@ -246,16 +246,17 @@ describe("attribute", () => {
     "by %s lists the library's strongest, without the BOS",
     async (method, { minus }: { minus?: string }) => {
       const out = await json<Output>(
-        ...["attribute", "--layer", "2", "--method", method, "--to", " Japanese", "--top", "6"],
-        ...(minus === undefined ? [] : ["--minus", minus]),
+        ...["attribute", "--layer", "2", "--method", method, "--target", " Japanese", "--top", "6"],
+        ...(minus === undefined ? [] : ["--target", minus]),
         prompt,
       );
       const all = await attribute(model, prompt, {
-        to: minus === undefined ? { logit: " Japanese" } : { logitDiff: [" Japanese", minus] },
+        target: minus === undefined ? { logit: " Japanese" } : { logitDiff: [" Japanese", minus] },
         through: [sae],
         method,
       });
       const want = all.filter(({ position }) => position > 0).slice(0, 6);
+      expect(out.target).toMatchObject({ text: " Japanese", ...(minus && { minus }) });
       expect(out.value).toBeCloseTo(all.value, 3);
       expect(out.features.map(({ feature, position }) => [feature, position])).toEqual(
         want.map(({ feature, position }) => [feature, position]),
@@ -267,6 +268,13 @@ describe("attribute", () => {
       expect(out.completeness.length).toBe(method === "integrated-gradients" ? 1 : 0);
     },
   );
+
+  it("takes --to and --minus for one version", async () => {
+    const of = (...args: string[]) => json<Output>("attribute", "--layer", "2", ...args, prompt);
+    expect(await of("--to", " Japanese", "--minus", " German")).toEqual(
+      await of("--target", " Japanese", "--target", " German"),
+    );
+  });
 
   it("asks for the most probable next token by itself, through every layer", async () => {
     using logits = await model.forward(prompt, { positions: [-1] });
@@ -304,6 +312,8 @@ it.concurrent.each([
   [["steer", "2:7:1", "--strengths", "1,2", "x"], 2, "the strength is given twice"],
   [["attribute", "--layer", "1", "--sae", "x.npz", "x"], 2, "cannot go with --sae"],
   [["attribute", "--minus", " it", "x"], 2, "--minus goes with --to"],
+  [["attribute", "--target", "a", "--to", "b", "x"], 2, "--target was given with a former name"],
+  [["lens", "--target", "a", "--target", "b", "--target", "c", "x"], 2, "once, or twice"],
   [["ablate", "2:5000", "x"], 2, "ARGUMENT: feature: expected an integer in [0, 1024)"],
   [["ablate", "9:5", "x"], 1, "NOT_FOUND: coders: expected one of 0, 1, 2, 3 for layer, got 9"],
   [["evaluate", "nowhere.txt"], 1, "NOT_FOUND: evaluate: expected a text file"],

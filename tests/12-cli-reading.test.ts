@@ -62,6 +62,32 @@ describe("lens", () => {
   });
 });
 
+describe("lens --target", () => {
+  interface Score {
+    readonly id: number;
+    readonly logit: number;
+    readonly rank: number;
+  }
+  interface Output {
+    readonly layers: { positions: { target: Score & { minus?: Score } }[] }[];
+  }
+
+  it("tells one token's rank, or the difference of two logits", async () => {
+    const out = await json<Output>("lens", "--target", " Japanese", "--target", " German", prompt);
+    const last = out.layers.at(-1)?.positions.at(-1)?.target;
+    using logits = await model.forward(prompt, { positions: [-1] });
+    const values = await logits.read("float32");
+    const [more, less] = [" Japanese", " German"].map((text) => model.toSingleToken(text));
+    expect([last?.id, last?.minus?.id]).toEqual([more, less]);
+    const gap = (values[more as number] as number) - (values[less as number] as number);
+    expect((last?.logit as number) - (last?.minus?.logit as number)).toBeCloseTo(gap, 3);
+    const { stdout } = await run("lens", "--target", " Japanese", "--target", " German", prompt);
+    expect(stdout.trimEnd().endsWith(`+${gap.toFixed(2)}`)).toBe(true);
+    const former = await json<Output>("lens", "--token", " Japanese", prompt);
+    expect(former.layers.at(-1)?.positions.at(-1)?.target.rank).toBe(last?.rank);
+  });
+});
+
 describe("evaluate", () => {
   interface Output {
     readonly corpus: string;

@@ -275,7 +275,7 @@ describe("generation with interventions", () => {
   async function strongestIn(prompt: readonly number[], sae: SAE): Promise<number> {
     using run = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
     const found = await run.features(sae).topK(100);
-    return found.find(({ pos }) => pos > 0)?.feature as number;
+    return found.find(({ position }) => position > 0)?.feature as number;
   }
 });
 

@@ -1,5 +1,6 @@
 import type { Coder } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
+import { renamed } from "../errors/renamed.js";
 import { checkCoder, pointsOf } from "../intervene/edit-place.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import type { TokenInput } from "../model/model-input.js";
@@ -14,10 +15,23 @@ import { type AttributionTarget, TargetValues } from "./target-values.js";
 /** How effects are found; {@link attribute} says what each does. */
 export type AttributionMethod = "gradient" | "integrated-gradients" | "ablation";
 
-/** What `attribute` takes. */
-export interface AttributeOptions extends PromptOptions {
-  /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
-  readonly to: AttributionTarget;
+/** Options for `attribute`. */
+export type AttributeOptions = AttributeSettings & MeasuredOn;
+
+type MeasuredOn =
+  | {
+      /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
+      readonly target: AttributionTarget;
+      readonly to?: undefined;
+    }
+  | {
+      /** @deprecated The former name of `target`. */
+      readonly to: AttributionTarget;
+      readonly target?: undefined;
+    };
+
+/** Options for `attribute`, but for its target. */
+export interface AttributeSettings extends PromptOptions {
   /** The coders whose active features are asked about; that of a target feature is left out. */
   readonly through: readonly Coder[];
   /** Default "gradient". */
@@ -60,8 +74,8 @@ export interface AttributionJob {
  * Effects are in units of the target: logits, unless it is a feature or a metric of one's own.
  *
  * @example
- * const to = { logitDiff: [" Japanese", " German"] } as const;
- * const found = await attribute(model, text, { to, through: [sae], topK: 5 });
+ * const target = { logitDiff: [" Japanese", " German"] } as const;
+ * const found = await attribute(model, text, { target, through: [sae], topK: 5 });
  * for (const { feature, position, effect } of found) console.log(feature, position, effect);
  *
  * @throws ARGUMENT for a batch of prompts, a coder that does not fit the model, an unknown token
@@ -75,8 +89,10 @@ export async function attribute(
   const what = "attribute";
   const core = coreOf(model, what);
   core.handle(what);
-  if (options === undefined) throw argument(what, "options with to and through", "options", "none");
+  if (options === undefined)
+    throw argument(what, "options with target and through", "options", "none");
   checkOptions(what, options, [
+    "target",
     "to",
     "through",
     "method",
@@ -103,10 +119,11 @@ export async function attribute(
   for (const [i, coder] of through.entries()) {
     pointsOf(place, `through[${i}]`, checkCoder(place, `through[${i}]`, coder));
   }
+  const asked = renamed(what, ["to", options.to], ["target", options.target]) as AttributionTarget;
   using prompt = new Prompt(what, model, input, options);
-  const target = new TargetValues(what, model, prompt, options.to, "to");
+  const target = new TargetValues(what, model, prompt, asked, "target");
   // A feature of a coder is no cause of another of the same: both read one tensor.
-  const own = "feature" in options.to ? options.to.feature.coder : undefined;
+  const own = "feature" in asked ? asked.feature.coder : undefined;
   const causes = through.filter((coder) => coder !== own);
   const job = { what, model, prompt, target, through: causes, batchSize, onProgress };
   const { effects, value, completeness } = await run(job);

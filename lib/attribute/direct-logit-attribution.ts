@@ -1,5 +1,10 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import { signedTokens, type TokenRef } from "../model/gradient-target.js";
+import {
+  kindOf,
+  type LogitDiffTarget,
+  type LogitTarget,
+  signedTokens,
+} from "../model/gradient-target.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { tidy } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
@@ -13,16 +18,16 @@ import {
 } from "./components.js";
 import { workType } from "./decompose.js";
 
-/** What `directLogitAttribution` takes. */
-export interface DirectLogitOptions {
-  /** The token whose logit is taken apart … */
-  readonly token?: TokenRef | undefined;
-  /** … or two, whose logits' difference is. */
-  readonly tokens?: readonly [more: TokenRef, less: TokenRef] | undefined;
-  /** Counted in the row's real tokens, negative from its end. Default −1. */
-  readonly position?: number | undefined;
-  /** The row of the batch; needed where there is more than one. */
+/** A logit, or the difference of two, at one place. */
+export type DirectLogitTarget = (Omit<LogitTarget, "batch"> | Omit<LogitDiffTarget, "batch">) & {
+  /** The row of the batch; needed if there is more than one. */
   readonly batch?: number | undefined;
+};
+
+/** Options for `directLogitAttribution`. */
+export interface DirectLogitOptions {
+  /** The logit, or the difference of two, that is taken apart. */
+  readonly target: DirectLogitTarget;
   /** Default "component". */
   readonly by?: DecomposeBy | undefined;
 }
@@ -45,8 +50,8 @@ export interface DirectLogitEffect extends Component {
  * @example
  * const names = decompositionNames(model, "head");
  * using run = await model.runWithCache(text, { names, logits: false });
- * const options = { tokens: [" Japanese", " German"], by: "head" } as const;
- * const effects = await directLogitAttribution(model, run.cache, options);
+ * const target = { logitDiff: [" Japanese", " German"] } as const;
+ * const effects = await directLogitAttribution(model, run.cache, { target, by: "head" });
  * console.log(effects.sort((a, b) => b.effect - a.effect).slice(0, 3));
  *
  * @throws NOT_FOUND naming the hook that the cache lacks
@@ -59,26 +64,18 @@ export async function directLogitAttribution(
 ): Promise<DirectLogitEffect[]> {
   const what = "directLogitAttribution";
   const core = coreOf(model, what);
-  checkOptions(what, options, ["token", "tokens", "position", "batch", "by"]);
-  const { token, tokens, position = -1 } = options ?? {};
-  if ((token === undefined) === (tokens === undefined)) {
-    throw argument(
-      what,
-      "one of token and tokens",
-      "options",
-      token === undefined ? "none" : "both",
-    );
-  }
+  checkOptions(what, options, ["target", "by"]);
+  const { target } = options ?? {};
+  kindOf(what, target, ["logit", "logitDiff"]);
   const by = checkBy(what, options.by ?? "component");
-  const target = tokens === undefined ? { logit: token ?? 0 } : { logitDiff: tokens };
   const signed = signedTokens(what, core, target);
   const scale = cached(what, cache, "ln_final.hook_scale");
   const layout = layoutOf(scale);
-  if (options.batch === undefined && layout.batch > 1) {
-    throw argument(what, `a row in [0, ${layout.batch})`, "batch", "none");
+  if (target.batch === undefined && layout.batch > 1) {
+    throw argument(what, `a row in [0, ${layout.batch})`, "target.batch", "none");
   }
-  const row = layout.row(what, options.batch ?? 0);
-  const column = layout.column(what, row, position);
+  const row = layout.row(what, target.batch ?? 0);
+  const column = layout.column(what, row, target.position ?? -1);
   const read = (name: string) => cached(what, cache, name).select(0, row).select(0, column);
   return tidy(() => {
     const dtype = workType(model);

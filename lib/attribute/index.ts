@@ -9,6 +9,7 @@ export { type DecomposeOptions, decomposeResidual, type ResidualParts } from "./
 export {
   type DirectLogitEffect,
   type DirectLogitOptions,
+  type DirectLogitTarget,
   directLogitAttribution,
 } from "./direct-logit-attribution.js";
 export {
@@ -24,4 +25,4 @@ export type { PatchingOptions } from "./patching-pair.js";
 export type { PatchingOver, PatchPoint } from "./patching-plan.js";
 export { type Readout, type ReadoutOptions, readout } from "./readout.js";
 export type { AttributionTarget } from "./target-values.js";
-export type { RankedToken, TokenScore } from "./token-scores.js";
+export type { RankedToken, TokenScore, TokenTarget } from "./token-scores.js";

@@ -1,11 +1,16 @@
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import type { TokenRef } from "../model/gradient-target.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { type AnyCache, cached, checkLayers, layoutOf } from "./cache-rows.js";
-import { checkTokens, checkTopK, type ScoredRow, scoreTokens } from "./token-scores.js";
+import {
+  checkTarget,
+  checkTopK,
+  type ScoredRow,
+  scoreTokens,
+  type TokenTarget,
+} from "./token-scores.js";
 
-/** What `logitLens` takes. */
+/** Options for `logitLens`. */
 export interface LogitLensOptions {
   /** How many of the highest tokens. Default 5. */
   readonly topK?: number | undefined;
@@ -13,8 +18,8 @@ export interface LogitLensOptions {
   readonly layers?: readonly number[] | undefined;
   /** Counted in each row's real tokens, negative from its end. Default: every real token. */
   readonly positions?: readonly number[] | undefined;
-  /** Tokens whose logit and rank are wanted besides: ids, or texts that are one token. */
-  readonly tokens?: readonly TokenRef[] | undefined;
+  /** Tokens whose logit and rank are reported besides, in `targets`. */
+  readonly target?: TokenTarget | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,10 +55,10 @@ export async function logitLens(
 ): Promise<LensEntry[]> {
   const what = "logitLens";
   const core = coreOf(model, what);
-  checkOptions(what, options, ["topK", "layers", "positions", "tokens", "signal"]);
+  checkOptions(what, options, ["topK", "layers", "positions", "target", "signal"]);
   const { positions, signal } = options;
   const topK = checkTopK(what, options.topK ?? 5, core);
-  const targets = checkTokens(what, core, options.tokens);
+  const targets = checkTarget(what, core, options.target);
   if (positions !== undefined && !Array.isArray(positions)) {
     throw argument(what, "a list of positions", "positions", typeof positions);
   }

@@ -1,7 +1,7 @@
 import { argument } from "../errors/check-options.js";
 import { closest } from "../hooks/closest.js";
 import { shortNames } from "../hooks/points.js";
-import type { PatchingPlan } from "./patching-plan.js";
+import { allAtOnce, type PatchingPlan } from "./patching-plan.js";
 
 /** One cell of a grid. */
 export interface PatchResult {
@@ -38,8 +38,8 @@ export class PatchingGrid {
   readonly points: readonly string[];
   /** Counted from 0. */
   readonly layers: readonly number[];
-  /** Counted in the prompts' tokens; "all" where they were exchanged at once. */
-  readonly positions: readonly number[] | "all";
+  /** Counted in the prompts' tokens; "all-at-once" if they were exchanged together. */
+  readonly positions: readonly number[] | "all-at-once";
   /** Undefined where all heads were exchanged at once. */
   readonly heads: readonly number[] | undefined;
   /** Which of the two prompts was run. */
@@ -74,7 +74,7 @@ export class PatchingGrid {
   /** [points, layers, positions, heads]; 1 where an axis was not split. */
   get shape(): [points: number, layers: number, positions: number, heads: number] {
     const { points, layers, positions, heads } = this;
-    const across = positions === "all" ? 1 : positions.length;
+    const across = positions === allAtOnce ? 1 : positions.length;
     return [points.length, layers.length, across, heads?.length ?? 1];
   }
 
@@ -89,7 +89,7 @@ export class PatchingGrid {
     const p = find("point", this.points, name);
     const l = find("layer", this.layers, layer);
     const t =
-      this.positions === "all"
+      this.positions === allAtOnce
         ? none("position", position)
         : find("position", this.positions, position);
     const h = this.heads === undefined ? none("head", head) : find("head", this.heads, head);

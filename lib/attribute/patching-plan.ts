@@ -11,6 +11,10 @@ import type { Prompt } from "./prompt.js";
 /** A point of a block: TransformerLens' short name, or the name behind "blocks.L.". */
 export type PatchPoint = CacheShortName | keyof typeof blockPoints;
 
+/** The positions of a grid where they are exchanged together. */
+export const allAtOnce = "all-at-once";
+type AllAtOnce = typeof allAtOnce;
+
 /** Which activations are exchanged, one by one. */
 export interface PatchingOver {
   /** "resid_pre", "attn_out", "mlp_out", "z", "pattern", "ln1.hook_scale", … */
@@ -18,10 +22,10 @@ export interface PatchingOver {
   /** Default: all. Negative from the end. */
   readonly layers?: readonly number[] | undefined;
   /**
-   * Default: each position by itself; "all": every position of a cell at once. Of attention patterns
-   * these are queries.
+   * Default: each position by itself; "all-at-once": every position together, in one cell. Of
+   * attention patterns these are queries.
    */
-  readonly positions?: readonly number[] | "all" | undefined;
+  readonly positions?: readonly number[] | AllAtOnce | undefined;
   /** Each head by itself (all of them, or these). Default: all heads at once. */
   readonly heads?: true | readonly number[] | undefined;
 }
@@ -42,7 +46,7 @@ export interface PatchCell {
 export interface PatchingPlan {
   readonly points: readonly string[];
   readonly layers: readonly number[];
-  readonly positions: readonly number[] | "all";
+  readonly positions: readonly number[] | AllAtOnce;
   readonly heads: readonly number[] | undefined;
   readonly cells: readonly PatchCell[];
   /** Every hook that is exchanged. */
@@ -72,7 +76,7 @@ export function planPatching(
   const cells: PatchCell[] = [];
   for (const suffix of suffixes) {
     for (const layer of layers) {
-      for (const position of positions === "all" ? [undefined] : positions) {
+      for (const position of positions === allAtOnce ? [undefined] : positions) {
         for (const head of heads ?? [undefined]) {
           const name = `blocks.${layer}.${suffix}`;
           cells.push({ name, layer, position, head, index: cells.length });
@@ -129,11 +133,16 @@ function checkPositions(
   what: string,
   positions: PatchingOver["positions"],
   prompt: Prompt,
-): number[] | "all" {
-  if (positions === "all") return "all";
+): number[] | AllAtOnce {
+  if (positions === allAtOnce) return allAtOnce;
   if (positions === undefined) return Array.from({ length: prompt.length }, (_, i) => i);
   if (!Array.isArray(positions) || positions.length === 0) {
-    throw argument(what, '"all" or a list of positions', "over.positions", String(positions));
+    throw argument(
+      what,
+      `"${allAtOnce}" or a list of positions`,
+      "over.positions",
+      JSON.stringify(positions),
+    );
   }
   return [...new Set(positions.map((position: number) => prompt.position(what, position)))];
 }

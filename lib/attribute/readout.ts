@@ -1,24 +1,24 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import type { TokenRef } from "../model/gradient-target.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import {
-  checkTokens,
+  checkTarget,
   checkTopK,
   type ScoredRow,
   scoreTokens,
   type TokenScore,
+  type TokenTarget,
 } from "./token-scores.js";
 
-/** What `readout` takes. */
+/** Options for `readout`. */
 export interface ReadoutOptions {
   /** How many of the highest and of the lowest tokens. Default 10. */
   readonly topK?: number | undefined;
-  /** Tokens whose logit and rank are wanted besides: ids, or texts that are one token. */
-  readonly tokens?: readonly TokenRef[] | undefined;
+  /** Tokens whose logit and rank are reported besides, in `targets`. */
+  readonly target?: TokenTarget | undefined;
   /** Puts the vector through the final norm first, as the model does with its residual stream. */
   readonly finalNorm?: boolean | undefined;
   /** Puts the final soft cap on the logits. */
@@ -39,7 +39,8 @@ export interface Readout extends ScoredRow {
  * Of a feature it is the decoder row ("direct logits").
  *
  * @example
- * const { top, targets } = await readout(model, sae.feature(213), { tokens: [" Japanese"] });
+ * const options = { target: { logit: " Japanese" } };
+ * const { top, targets } = await readout(model, sae.feature(213), options);
  * console.log(top.map(({ text }) => text), targets[0]?.rank);
  *
  * @throws SHAPE for another width (the decoder of an attention coder writes heads, not the residual
@@ -53,10 +54,10 @@ export async function readout(
 ): Promise<Readout> {
   const what = "readout";
   const core = coreOf(model, what);
-  checkOptions(what, options, ["topK", "tokens", "finalNorm", "softCap", "signal"]);
+  checkOptions(what, options, ["topK", "target", "finalNorm", "softCap", "signal"]);
   const { finalNorm = false, softCap = false, signal } = options;
   const topK = checkTopK(what, options.topK ?? 10, core);
-  const tokens = checkTokens(what, core, options.tokens);
+  const tokens = checkTarget(what, core, options.target);
   using row = residualRow(what, vector, core.cfg.dModel);
   const shared = { finalNorm, softCap, signal };
   // The norm and the cap are odd functions: the lowest tokens are the highest of −v.

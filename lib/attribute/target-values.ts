@@ -48,7 +48,7 @@ export class TargetValues {
     name: string,
   ) {
     const core = coreOf(model, what);
-    kindOf(what, target, kinds, name, ["positions"]);
+    kindOf(what, target, kinds, name, { metric: ["positions"] });
     if ("batch" in target) throw argument(what, "no batch (there is one prompt)", name, "one");
     if ("metric" in target) {
       if (typeof target.metric !== "function") {

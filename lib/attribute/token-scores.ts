@@ -1,6 +1,12 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import { type TokenRef, tokenOf } from "../model/gradient-target.js";
+import {
+  kindOf,
+  type LogitDiffTarget,
+  signedTokens,
+  type TokenRef,
+  tokenOf,
+} from "../model/gradient-target.js";
 import type { ModelCore } from "../model/model-core.js";
 import type { NativeReadout } from "../native/addon.js";
 import { task } from "../native/call.js";
@@ -48,15 +54,27 @@ export function checkTopK(what: string, topK: number, core: ModelCore): number {
   throw argument(what, `an integer in [0, ${dVocab}]`, "topK", topK);
 }
 
-/** Ids of tokens given as ids or texts. */
-export function checkTokens(
+/**
+ * Tokens that are reported: those of a target that is a logit or a logit difference, or any number
+ * of them. A readout tells each token's logit and rank, so a difference is that of two entries.
+ */
+export type TokenTarget =
+  | {
+      /** One token, or several. */
+      readonly logit: TokenRef | readonly TokenRef[];
+    }
+  | Pick<LogitDiffTarget, "logitDiff">;
+
+/** The ids of a target's tokens, in their order. */
+export function checkTarget(
   what: string,
   core: ModelCore,
-  tokens: readonly TokenRef[] | undefined,
+  target: TokenTarget | undefined,
 ): number[] {
-  if (tokens === undefined) return [];
-  if (!Array.isArray(tokens)) throw argument(what, "a list of tokens", "tokens", typeof tokens);
-  return tokens.map((token: TokenRef) => tokenOf(what, core, token));
+  if (target === undefined) return [];
+  kindOf(what, target, ["logit", "logitDiff"], "target", { logit: [], logitDiff: [] });
+  if ("logitDiff" in target) return signedTokens(what, core, target).map(({ token }) => token);
+  return [target.logit].flat().map((token: TokenRef) => tokenOf(what, core, token));
 }
 
 /** What each row of x [rows, d_model] says about the vocabulary. */

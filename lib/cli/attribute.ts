@@ -8,11 +8,10 @@ import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { type Site, showFeature, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { type TargetFlags, targetsOf, withTarget } from "./target-option.js";
 import { note, paintFor, progressLine } from "./terminal.js";
 
-interface AttributeFlags extends ModelOptions, CoderOptions, ChatFlag {
-  readonly to?: string;
-  readonly minus?: string;
+interface AttributeFlags extends ModelOptions, CoderOptions, ChatFlag, TargetFlags {
   readonly position: number;
   readonly method: AttributionMethod;
   readonly layer?: readonly number[];
@@ -26,9 +25,11 @@ export function register(program: Command): void {
   const command = program
     .command("attribute")
     .description("show the features that a next token's logit comes from")
-    .argument("[text...]", "the text; standard input where it is left out")
-    .option("--to <token>", 'whose logit, as in " Paris" (default: the most probable next token)')
-    .option("--minus <token>", "the difference to this token's logit instead")
+    .argument("[text...]", "the text; standard input where it is left out");
+  withTarget(command, 'whose logit, as in " Paris" (default: the most probable next token)', [
+    "to",
+    "minus",
+  ])
     .option("--position <n>", "the token behind which it is, negative from the end", position, -1)
     .addOption(
       new Option("--method <name>", "gradient times activation, its integral, or exact ablation")
@@ -43,7 +44,7 @@ export function register(program: Command): void {
     )
     .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"));
   withModel(withChat(withCoders(command)))
-    .option("--json", "print {model, to, position, value, method, features, completeness}")
+    .option("--json", "print {model, target, position, value, method, features, completeness}")
     .action(run)
     .addHelpText(
       "after",
@@ -53,9 +54,7 @@ export function register(program: Command): void {
 
 async function run(words: string[], options: AttributeFlags, command: Command): Promise<void> {
   checkCoders(command, options);
-  if (options.minus !== undefined && options.to === undefined) {
-    command.error("error: --minus goes with --to");
-  }
+  const [token, minus] = targetsOf(command, options);
   const given = await readText(words, command);
   await using model = await loadModel(options);
   const text = promptOf(model, given, options);
@@ -63,13 +62,13 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
   const layers = options.layer ?? (options.sae ? [] : bundledCoders(options.site).map((_, i) => i));
   const through = await coders.all(layers, options.site);
   const { position: at, method } = options;
-  const to = await targetToken(model, text, options);
+  const more = await targetToken(model, text, token, at);
   const progress = progressLine();
   const all = await attribute(model, text, {
-    to:
-      options.minus === undefined
-        ? { logit: to.id, position: at }
-        : { logitDiff: [to.id, options.minus], position: at },
+    target:
+      minus === undefined
+        ? { logit: more.id, position: at }
+        : { logitDiff: [more.id, minus], position: at },
     through,
     method,
     onProgress: ({ done, total }) => progress.show(`${done} of ${total} runs`),
@@ -85,19 +84,19 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
     const features = found.map(({ coder, name, ...rest }) => {
       return { hook: coder.cfg.hookName, ...rest, ...(name && { name }) };
     });
-    const { model: of, minus } = options;
-    const target = { ...to, ...(minus !== undefined && { minus }) };
+    const { model: of } = options;
+    const target = { ...more, ...(minus !== undefined && { minus }) };
     const completeness = all.completeness.map(({ coder, ...rest }) => {
       return { hook: coder.cfg.hookName, ...rest };
     });
-    const out = { model: of, to: target, position: at, value: all.value, method };
+    const out = { model: of, target, position: at, value: all.value, method };
     console.log(JSON.stringify({ ...out, features, completeness }));
     return;
   }
-  const minus = options.minus === undefined ? "" : ` minus ${quoteToken(options.minus)}`;
+  const less = minus === undefined ? "" : ` minus ${quoteToken(minus)}`;
   const hooks = [...new Set(through.map(({ cfg }) => cfg.hookName))];
   note(`${all.length} active features of ${hooks.join(", ")}; ${method}`);
-  console.log(`logit of ${quoteToken(to.text)}${minus}: ${all.value.toFixed(3)}`);
+  console.log(`logit of ${quoteToken(more.text)}${less}: ${all.value.toFixed(3)}`);
   const rows = found.map(({ coder, feature, position, token, activation, effect, name }) => [
     showFeature(coder.cfg, feature),
     `${position}`,
@@ -124,13 +123,14 @@ function showCompleteness({ completeness }: Attributions): void {
   }
 }
 
-/** The token of --to, else the most probable next one. */
+/** The token of --target, else the most probable next one. */
 async function targetToken(
   model: HookedTransformer,
   text: string,
-  { to, position }: AttributeFlags,
+  token: string | undefined,
+  position: number,
 ): Promise<{ id: number; text: string }> {
-  if (to !== undefined) return { id: model.toSingleToken(to), text: to };
+  if (token !== undefined) return { id: model.toSingleToken(token), text: token };
   using logits = await model.forward(text, { positions: [position] });
   const id = Number(logits.argmax().item());
   return { id, text: model.decode(id) };

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import { type LensEntry, logitLens } from "../attribute/index.js";
-import { quoteToken, textTable } from "../report/index.js";
+import { quoteToken, signed, textTable } from "../report/index.js";
 import { integer, readText } from "./arguments.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { type TargetFlags, targetsOf, withTarget } from "./target-option.js";
 import { lineWidth, note, paintFor } from "./terminal.js";
 
-interface LensOptions extends ModelOptions {
+interface LensOptions extends ModelOptions, TargetFlags {
   readonly top: number;
-  readonly token?: string;
   readonly json?: boolean;
 }
 
@@ -16,9 +16,13 @@ export function register(program: Command): void {
   const command = program
     .command("lens")
     .description("show what each layer predicts at each token (the logit lens)")
-    .argument("[text...]", "the text; standard input where it is left out")
-    .option("--token <token>", "show this token's rank and probability instead")
-    .option("--top <n>", "with --json: tokens of each cell", integer(1), 5);
+    .argument("[text...]", "the text; standard input where it is left out");
+  withTarget(command, "show this token's rank and probability instead", ["token"]).option(
+    "--top <n>",
+    "with --json: tokens of each cell",
+    integer(1),
+    5,
+  );
   withModel(command)
     .option("--json", "print {model, tokens, layers: [{layer, positions: [{position, top}]}]}")
     .action(lens)
@@ -32,16 +36,17 @@ behind the last layer they are the model's own.`,
 }
 
 async function lens(words: string[], options: LensOptions, command: Command): Promise<void> {
+  const target = targetsOf(command, options);
   const text = await readText(words, command);
   await using model = await loadModel(options);
-  const { token, top } = options;
+  const { top } = options;
   using run = await model.runWithCache(text, {
     names: (name) => name.endsWith("hook_resid_post"),
     logits: false,
   });
   const entries = await logitLens(model, run.cache, {
     topK: options.json ? top : 1,
-    ...(token !== undefined && { tokens: [token] }),
+    ...(target.length > 0 && { target: { logit: target } }),
   });
   const { ids } = model.toTokens(text);
   const tokens = model.toStrTokens(ids).map((text, position) => {
@@ -54,7 +59,7 @@ async function lens(words: string[], options: LensOptions, command: Command): Pr
     console.log(JSON.stringify({ model: options.model, tokens, layers: told }));
     return;
   }
-  note(token === undefined ? "layer by layer" : `rank and % of ${quoteToken(token)}, 0 the first`);
+  note(titleOf(target));
   const left = tokens.map(({ position, text }) => [`${position}`, quoteToken(text)]);
   const columns = layers.map((layer) => [`${layer}`, ...at(layer).map(show)]);
   for (const [i, group] of fitting(["", ""], left, columns).entries()) {
@@ -87,8 +92,15 @@ function fitting(head: string[], left: string[][], columns: string[][]): string[
   return groups;
 }
 
+function titleOf([more, less]: readonly string[]): string {
+  if (more === undefined) return "layer by layer";
+  if (less === undefined) return `rank and % of ${quoteToken(more)}, 0 the first`;
+  return `logit of ${quoteToken(more)} minus ${quoteToken(less)}`;
+}
+
 function show({ top, targets }: LensEntry): string {
-  const [asked] = targets;
+  const [asked, less] = targets;
+  if (asked !== undefined && less !== undefined) return signed(asked.logit - less.logit, 2);
   if (asked !== undefined) return `#${asked.rank} ${percent(asked.logprob)}`;
   const [best] = top;
   return best === undefined ? "" : `${quoteToken(best.text)} ${percent(best.logprob)}`;
@@ -97,9 +109,13 @@ function show({ top, targets }: LensEntry): string {
 const percent = (logprob: number) => `${Math.round(100 * Math.exp(logprob))}`;
 
 function tell({ position, top, targets }: LensEntry) {
-  const [asked] = targets;
-  const told = top.map(({ token: id, ...rest }) => ({ id, ...rest }));
+  const [asked, less] = targets;
+  const told = top.map(toldOf);
   if (asked === undefined) return { position, top: told };
-  const { token: id, ...rest } = asked;
-  return { position, top: told, asked: { id, ...rest } };
+  const target = { ...toldOf(asked), ...(less !== undefined && { minus: toldOf(less) }) };
+  return { position, top: told, target };
+}
+
+function toldOf<T extends { readonly token: number }>({ token: id, ...rest }: T) {
+  return { id, ...rest };
 }

@@ -107,7 +107,7 @@ export abstract class Coder implements Disposable {
    * @example
    * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
    * using acts = await sae.encode(x);
-   * const [strongest] = await acts.at({ pos: -1 }); // of the last token
+   * const [strongest] = await acts.at({ position: -1 }); // of the last token
    * console.log(acts.shape, strongest?.feature); // [1, 8, 1024] 213
    *
    * @throws SHAPE for another width

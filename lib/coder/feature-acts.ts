@@ -30,7 +30,7 @@ export interface LocatedFeature extends ActiveFeature {
   /** Row of the batch. */
   readonly batch: number;
   /** Counted in the row's real tokens. */
-  readonly pos: number;
+  readonly position: number;
 }
 
 /**
@@ -144,17 +144,17 @@ export class FeatureActs implements Disposable {
    *
    * @example
    * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
-   * const [strongest] = await run.features(sae).at({ pos: -1 });
+   * const [strongest] = await run.features(sae).at({ position: -1 });
    * console.log(strongest?.feature); // 213
    *
    * @throws ARGUMENT for a token that there is not
    * @throws SHAPE for activations that are not [batch, pos]
    */
-  async at(where: { batch?: number; pos: number }): Promise<ActiveFeature[]> {
-    checkOptions("at", where, ["batch", "pos"]);
+  async at(where: { batch?: number; position: number }): Promise<ActiveFeature[]> {
+    checkOptions("at", where, ["batch", "position"]);
     this.#needPositions("at");
     const row = this.#layout.row("at", where.batch ?? 0);
-    const cell = row * this.#layout.pos + this.#layout.column("at", row, where.pos);
+    const cell = row * this.#layout.pos + this.#layout.column("at", row, where.position);
     const { indptr, indices, values } = await this.read();
     const found: ActiveFeature[] = [];
     for (let i = indptr[cell] ?? 0; i < (indptr[cell + 1] ?? 0); i++) {
@@ -168,8 +168,8 @@ export class FeatureActs implements Disposable {
    *
    * @example
    * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
-   * for (const { pos, feature, value } of await run.features(sae).topK(5)) {
-   *   console.log(pos, feature, value.toFixed(1));
+   * for (const { position, feature, value } of await run.features(sae).topK(5)) {
+   *   console.log(position, feature, value.toFixed(1));
    * }
    *
    * @throws ARGUMENT unless k is a positive integer

@@ -46,7 +46,7 @@ export class RowLayout {
     const index = position < 0 ? position + length : position;
     if (!Number.isInteger(position) || index < 0 || index >= length) {
       const range = length === 0 ? "none (the row is empty)" : `one of [-${length}, ${length})`;
-      throw argument(what, range, `a position in row ${row}`, position, { row, length });
+      throw argument(what, range, `a position in row ${row}`, position, { batch: row, length });
     }
     return (this.#starts[row] ?? 0) + index;
   }

@@ -26,14 +26,14 @@ export function strongest(csr: SparseFeatures, layout: RowLayout, k: number): Lo
   }
   cut();
   return kept.map(({ entry, cell, value }) => {
-    const { batch, pos } = placeOf(cell, layout) ?? { batch: 0, pos: cell };
-    return { batch, pos, feature: indices[entry] ?? 0, value };
+    const { batch, position } = placeOf(cell, layout) ?? { batch: 0, position: cell };
+    return { batch, position, feature: indices[entry] ?? 0, value };
   });
 }
 
 /** Row and position of a cell, undefined for padding. */
-function placeOf(cell: number, layout: RowLayout): { batch: number; pos: number } | undefined {
+function placeOf(cell: number, layout: RowLayout): { batch: number; position: number } | undefined {
   const batch = Math.floor(cell / layout.pos);
-  const pos = layout.position(batch, cell % layout.pos);
-  return pos === undefined ? undefined : { batch, pos };
+  const position = layout.position(batch, cell % layout.pos);
+  return position === undefined ? undefined : { batch, position };
 }

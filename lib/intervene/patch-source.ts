@@ -88,7 +88,7 @@ export function checkSource(
         `positions that the source has (${length} of row ${row})`,
         `${use}.positions`,
         `position ${lacks} of ${places}: say which with {positions}`,
-        { row, length: prompt, sourceLength: length },
+        { batch: row, length: prompt, sourceLength: length },
       );
     }
     if (isPattern) checkPattern(what, use, layout, row, wanted, rows);

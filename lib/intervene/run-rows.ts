@@ -87,7 +87,7 @@ export function checkListed(
     if (wrong === undefined) continue;
     const range = step === undefined ? `[-${length}, ${length})` : `[-${length}, …)`;
     throw argument(what, `positions in ${range} (row ${row})`, `${use}.positions`, wrong, {
-      row,
+      batch: row,
       length,
     });
   }

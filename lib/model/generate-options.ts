@@ -50,7 +50,7 @@ export interface GenerateOptions<Names extends string = string> extends Generate
 /** One new token of one row. */
 export interface GeneratedToken {
   /** The row of the batch, 0 for a single prompt. */
-  readonly row: number;
+  readonly batch: number;
   /** Its id. */
   readonly token: number;
   /** The text that is certain with it: "" inside a character, for special and for stop tokens. */

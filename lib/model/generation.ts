@@ -21,7 +21,7 @@ const what = "generate";
  *
  * @example
  * const generation = model.generate(["One day", "One sunny day"], { maxNewTokens: 4 });
- * for await (const { row, text, logprob } of generation) console.log(row, text, logprob);
+ * for await (const { batch, text, logprob } of generation) console.log(batch, text, logprob);
  */
 export class Generation<Item extends GeneratedToken = GeneratedToken>
   implements AsyncIterable<Item>
@@ -64,7 +64,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     const texts = new Array<string>(this.#ready().prompt.rows.batch).fill("");
     for await (const item of this) {
       try {
-        texts[item.row] += item.text;
+        texts[item.batch] += item.text;
       } finally {
         if (item instanceof RecordedToken) item.dispose();
       }
@@ -109,7 +109,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
             if (state.ended) continue;
             const token = tokens[row] as number;
             const text = state.push(token, last);
-            const drawn = { row, token, logprob: logprobs[row] as number, step };
+            const drawn = { batch: row, token, logprob: logprobs[row] as number, step };
             yield record === undefined ? withText(drawn, text) : await record.token(drawn, text);
           }
           if (rows.every(({ ended }) => ended)) return;

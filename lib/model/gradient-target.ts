@@ -88,7 +88,7 @@ export function kindOf(
   target: unknown,
   allowed: readonly TargetKind[] = targetKinds,
   subject = "target",
-  metricKeys: readonly string[] = [],
+  beside: Partial<Record<TargetKind, readonly string[]>> = {},
 ): TargetKind {
   const expected = `one of ${allowed.map((kind) => `{${kind}}`).join(", ")}`;
   if (typeof target !== "object" || target === null) {
@@ -98,9 +98,8 @@ export function kindOf(
   if (kind === undefined || more.length > 0) {
     throw argument(what, expected, subject, `{${Object.keys(target).join(", ")}}`);
   }
-  const known: string[] = [kind];
-  if (kind === "metric") known.push(...metricKeys);
-  else if (kind !== "loss") known.push("position", "batch");
+  const placed = kind !== "loss" && kind !== "metric";
+  const known: string[] = [kind, ...(beside[kind] ?? (placed ? ["position", "batch"] : []))];
   const unknown = Object.keys(target).find((key) => !known.includes(key));
   if (unknown !== undefined) {
     throw argument(what, `one of ${known.join(", ")}`, `a key of ${subject}`, unknown);

@@ -43,7 +43,7 @@ export class Gradients<Names extends string = string> extends Run<Names> {
    * @example
    * const options = { coders: [sae], target: { logit: " Japanese" } };
    * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
-   * console.log(g.grad("hook_embed").shape, await g.grad(sae).at({ pos: -1 }));
+   * console.log(g.grad("hook_embed").shape, await g.grad(sae).at({ position: -1 }));
    *
    * @throws NOT_FOUND for a coder that was not spliced
    */

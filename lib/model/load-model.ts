@@ -26,11 +26,11 @@ export interface LoadOptions extends HubOptions {
    * is for numerical checks: everything but coders is then computed in it.
    */
   readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | "float64" | undefined;
-  /** Not supported yet: UNSUPPORTED. */
+  /** Reserved for int8 weights: UNSUPPORTED. */
   readonly quantize?: string | undefined;
-  /** No effect while nothing is fetched: names are looked up in the Hugging Face cache. */
+  /** Reserved for downloads: UNSUPPORTED. Nothing is downloaded today, so leave it out. */
   readonly offline?: boolean | undefined;
-  /** As `offline`: for the fetch to come. */
+  /** Reserved for downloads of gated models: UNSUPPORTED. */
   readonly token?: string | undefined;
   /** Called at each stage. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
@@ -39,6 +39,12 @@ export interface LoadOptions extends HubOptions {
 }
 
 const what = "fromPretrained";
+/** Options that later versions take, and what holds until then. */
+const reserved = {
+  quantize: "weights keep the form of the file, or the one that dtype names",
+  offline: "nothing is downloaded, names are found in the Hugging Face cache",
+  token: "nothing is downloaded, so no token is sent",
+} as const;
 const dtypes = ["auto", "float32", "bfloat16", "float16", "float64"] as const;
 
 /** Finds, checks and loads a model. */
@@ -54,10 +60,13 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
     "onProgress",
     "signal",
   ]);
-  if (options.quantize !== undefined) {
-    throw new GemlensError("UNSUPPORTED", `${what}: quantized weights are not supported`, {
-      quantize: options.quantize,
-    });
+  for (const [option, why] of Object.entries(reserved)) {
+    if (options[option as keyof typeof reserved] === undefined) continue;
+    throw new GemlensError(
+      "UNSUPPORTED",
+      `${what}: the option ${option} is not supported yet: ${why}; leave it out`,
+      { option },
+    );
   }
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
     throw argument(what, "a model's name or folder", "nameOrPath", JSON.stringify(nameOrPath));

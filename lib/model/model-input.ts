@@ -164,7 +164,7 @@ export function checkMask(
   for (let row = 0; row < batch; row++) {
     if (rows.length(row) === 0) {
       throw argument(what, "at least one real token", `row ${row} of input`, "only padding", {
-        row,
+        batch: row,
       });
     }
     const first = row * pos + rows.column(what, row, 0);
@@ -201,7 +201,7 @@ function checkTokens(what: string, tokens: Unchecked, cfg: InputContext["cfg"]):
         `an id in [0, ${cfg.dVocab})`,
         `token ${i} of row ${row} of input`,
         String(id),
-        { id, row, position: i, dVocab: cfg.dVocab },
+        { id, batch: row, position: i, dVocab: cfg.dVocab },
       );
     }
   }

@@ -29,7 +29,7 @@ export class RecordedToken<Names extends string = string>
   implements GeneratedToken
 {
   /** The row of the batch, 0 for a single prompt. */
-  readonly row: number;
+  readonly batch: number;
   /** Its id. */
   readonly token: number;
   /** Natural logarithm of its probability under the unmodified softmax. */
@@ -49,7 +49,7 @@ export class RecordedToken<Names extends string = string>
     logits: Tensor<["d_vocab"]> | undefined,
   ) {
     super(cache, features);
-    this.row = drawn.row;
+    this.batch = drawn.batch;
     this.token = drawn.token;
     this.logprob = drawn.logprob;
     this.step = drawn.step;
@@ -71,10 +71,10 @@ export class RecordedToken<Names extends string = string>
   }
 
   protected override described(): string[] {
-    const { row, step, token, logprob } = this;
+    const { batch, step, token, logprob } = this;
     const text = typeof this.#text === "string" ? ` ${JSON.stringify(this.#text)}` : "";
     return [
-      `  row ${row}, step ${step}: ${token}${text} (logprob ${logprob.toFixed(3)})`,
+      `  row ${batch}, step ${step}: ${token}${text} (logprob ${logprob.toFixed(3)})`,
       ...(this.logits === undefined ? [] : [`  logits: ${this.logits}`]),
       ...super.described(),
     ];

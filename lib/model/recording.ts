@@ -85,18 +85,18 @@ export class StepRecord implements Disposable {
     const parts: Disposable[] = [];
     try {
       const entries = points.map((point, i) => {
-        const part = this.#rowOf(this.#tensors[i] as Tensor, drawn.row, point);
+        const part = this.#rowOf(this.#tensors[i] as Tensor, drawn.batch, point);
         parts.push(part);
         setOrigin(part, { hook: point.name, model: this.#core.cfg.modelName });
         return [point.name, part] as const;
       });
       const features = new Map<Coder, FeatureActs>();
       for (const [i, { coder }] of coders.entries()) {
-        const acts = await this.#featuresOf(this.#features[i] as FeaturesHandle, drawn.row);
+        const acts = await this.#featuresOf(this.#features[i] as FeaturesHandle, drawn.batch);
         parts.push(acts);
         features.set(coder, acts);
       }
-      const logits = this.#logitsOf(drawn.row);
+      const logits = this.#logitsOf(drawn.batch);
       if (logits !== undefined) parts.push(logits);
       if (this.#whole) this.#handOver(entries.map(([, part]) => part));
       const cache = new ActivationCache(this.#core.table, entries);

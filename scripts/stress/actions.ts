@@ -129,7 +129,7 @@ const gradients: Action = async (world, dice) => {
 const attribution: Action = async (world, dice) => {
   const method = dice.of(["gradient", "ablation"] as const);
   const [input = []] = somePrompts(dice, 8);
-  await attribute(world.model, input, { to: { logit: 9 }, through: [world.sae], method });
+  await attribute(world.model, input, { target: { logit: 9 }, through: [world.sae], method });
 };
 
 const encode: Action = async ({ sae }, dice) => {

@@ -46,7 +46,7 @@ export async function agreement(
   coder: Coder,
   { ids, target }: Prompt,
 ): Promise<Agreement> {
-  const options = { to: target, through: [coder] };
+  const options = { target, through: [coder] };
   const gradient = await attribute(model, ids, options);
   const ablation = await attribute(model, ids, { ...options, method: "ablation" });
   const name = (entry: { feature: number; position: number }) =>

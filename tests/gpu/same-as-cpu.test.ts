@@ -119,8 +119,8 @@ describe("float32 on the GPU as on the CPU", () => {
   test("attribution and the logit lens", async () => {
     const [want, got] = await both(async ({ model, sae }) => {
       const text = "Leo lives in Osaka. He speaks";
-      const to = { logitDiff: [" Japanese", " German"] } as const;
-      const found = await attribute(model, text, { to, through: [sae], topK: 5 });
+      const target = { logitDiff: [" Japanese", " German"] } as const;
+      const found = await attribute(model, text, { target, through: [sae], topK: 5 });
       using run = await model.runWithCache(text, {
         names: (hook) => hook.endsWith("hook_resid_post"),
       });

@@ -99,7 +99,7 @@ describe("runWithGradients", () => {
 describe("attribute", () => {
   test("gives entries, sorted, with what they were measured on", async () => {
     const found = await attribute(model, "text", {
-      to: { logitDiff: [" a", " b"] },
+      target: { logitDiff: [" a", " b"] },
       through: [sae, transcoder],
       method: "integrated-gradients",
       coders: [{ coder: transcoder, errorTerm: false }],
@@ -113,9 +113,9 @@ describe("attribute", () => {
     expectTypeOf(found.value).toEqualTypeOf<number>();
     expectTypeOf(found.completeness[0]?.gap).toEqualTypeOf<number | undefined>();
     assertType<number[]>(found.map(({ effect }) => effect));
-    attribute(model, [1, 2], { to: { feature: sae.feature(1), position: 2 }, through: [sae] });
+    attribute(model, [1, 2], { target: { feature: sae.feature(1), position: 2 }, through: [sae] });
     attribute(model, "text", {
-      to: { metric: (logits) => logits.sum(), positions: [-1] },
+      target: { metric: (logits) => logits.sum(), positions: [-1] },
       through: [sae],
     });
   });
@@ -123,17 +123,17 @@ describe("attribute", () => {
   test("refuses what it cannot measure", () => {
     const through = [sae];
     // @ts-expect-error a loss is no target of attribution
-    attribute(model, "text", { to: { loss: true }, through });
+    attribute(model, "text", { target: { loss: true }, through });
     // @ts-expect-error there is one prompt
-    attribute(model, "text", { to: { logit: 3, batch: 0 }, through });
+    attribute(model, "text", { target: { logit: 3, batch: 0 }, through });
     // @ts-expect-error a method of another name
-    attribute(model, "text", { to: { logit: 3 }, through, method: "gradients" });
+    attribute(model, "text", { target: { logit: 3 }, through, method: "gradients" });
     // @ts-expect-error coders, not features
-    attribute(model, "text", { to: { logit: 3 }, through: [sae.feature(3)] });
+    attribute(model, "text", { target: { logit: 3 }, through: [sae.feature(3)] });
     // @ts-expect-error tokens, not a residual stream
-    attribute(model, residual, { to: { logit: 3 }, through });
+    attribute(model, residual, { target: { logit: 3 }, through });
     // @ts-expect-error through is required
-    attribute(model, "text", { to: { logit: 3 } });
+    attribute(model, "text", { target: { logit: 3 } });
   });
 });
 
@@ -142,14 +142,21 @@ describe("reading", () => {
   const any = {} as ActivationCache;
 
   test("takes caches of any names", async () => {
-    const [entry] = await logitLens(model, some, { layers: [3], tokens: [" a", 5] });
+    const [entry] = await logitLens(model, some, { layers: [3], target: { logit: [" a", 5] } });
     expectTypeOf(entry?.top[0]?.text).toEqualTypeOf<string | undefined>();
     expectTypeOf(entry?.targets[0]?.rank).toEqualTypeOf<number | undefined>();
     const { stack, components } = await decomposeResidual(model, any, { by: "head" });
     assertType<Tensor<["component", "batch", "pos", "d_model"]>>(stack);
     expectTypeOf(components[0]?.layer).toEqualTypeOf<number | null | undefined>();
-    const parts = await directLogitAttribution(model, some, { tokens: [" a", " b"] });
+    const parts = await directLogitAttribution(model, some, {
+      target: { logitDiff: [" a", " b"] },
+    });
     expectTypeOf(parts[0]?.effect).toEqualTypeOf<number | undefined>();
+    readout(model, vector, { target: { logitDiff: [" a", 5] } });
+    // @ts-expect-error tokens have no place of their own
+    logitLens(model, some, { target: { logit: 5, position: 2 } });
+    // @ts-expect-error no logit
+    directLogitAttribution(model, some, { target: { loss: true } });
     // @ts-expect-error no such grain
     decomposeResidual(model, any, { by: "layer" });
     // @ts-expect-error a tensor is no cache
@@ -163,7 +170,7 @@ describe("reading", () => {
   });
 
   test("reads vectors and features", async () => {
-    const { top, bottom, targets } = await readout(model, sae.feature(3), { tokens: [5] });
+    const { top, bottom, targets } = await readout(model, sae.feature(3), { target: { logit: 5 } });
     assertType<number[]>([...top, ...bottom, ...targets].map(({ logit }) => logit));
     readout(model, vector, { finalNorm: true, softCap: true });
     // @ts-expect-error a number is no vector
@@ -178,7 +185,12 @@ describe("patching", () => {
     const grid = await activationPatching(model, {
       ...pair,
       target: { logitDiff: [" a", " b"] },
-      over: { points: ["z", "attn.hook_pattern"], heads: true, positions: "all", layers: [0, -1] },
+      over: {
+        points: ["z", "attn.hook_pattern"],
+        heads: true,
+        positions: "all-at-once",
+        layers: [0, -1],
+      },
     });
     assertType<PatchingGrid>(grid);
     expectTypeOf(grid.at({ layer: 0, head: 2 }).share).toEqualTypeOf<number>();

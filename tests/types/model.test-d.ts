@@ -133,8 +133,8 @@ describe("the rest of the model", () => {
 
   test("tokens and generation", async () => {
     assertType<Tokens>(model.toTokens("text", { paddingSide: "left" }));
-    for await (const { row, token, text, logprob, step } of model.generate("text", { topK: 5 })) {
-      assertType<[number, number, string, number, number]>([row, token, text, logprob, step]);
+    for await (const { batch, token, text, logprob, step } of model.generate("text", { topK: 5 })) {
+      assertType<[number, number, string, number, number]>([batch, token, text, logprob, step]);
     }
     assertType<string>(await model.generate("text").text());
     // @ts-expect-error tokens, not a tensor
