@@ -16,22 +16,9 @@ import { type AttributionTarget, TargetValues } from "./target-values.js";
 export type AttributionMethod = "gradient" | "integrated-gradients" | "ablation";
 
 /** Options for `attribute`. */
-export type AttributeOptions = AttributeSettings & MeasuredOn;
-
-type MeasuredOn =
-  | {
-      /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
-      readonly target: AttributionTarget;
-      readonly to?: undefined;
-    }
-  | {
-      /** @deprecated The former name of `target`. */
-      readonly to: AttributionTarget;
-      readonly target?: undefined;
-    };
-
-/** Options for `attribute`, but for its target. */
-export interface AttributeSettings extends PromptOptions {
+export interface AttributeOptions extends PromptOptions {
+  /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
+  readonly target: AttributionTarget;
   /** The coders whose active features are asked about; that of a target feature is left out. */
   readonly through: readonly Coder[];
   /** Default "gradient". */
@@ -85,6 +72,18 @@ export async function attribute(
   model: HookedTransformer,
   input: TokenInput,
   options: AttributeOptions,
+): Promise<Attributions>;
+/** @deprecated `to` is the former name of `target`, and works for one version. */
+export async function attribute(
+  model: HookedTransformer,
+  input: TokenInput,
+  options: Omit<AttributeOptions, "target"> & { readonly to: AttributionTarget },
+): Promise<Attributions>;
+export async function attribute(
+  model: HookedTransformer,
+  input: TokenInput,
+  options: Partial<Pick<AttributeOptions, "target">> &
+    Omit<AttributeOptions, "target"> & { readonly to?: AttributionTarget },
 ): Promise<Attributions> {
   const what = "attribute";
   const core = coreOf(model, what);
