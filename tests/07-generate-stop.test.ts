@@ -55,7 +55,7 @@ async function forced(lists: readonly (readonly number[])[], stop: string[]): Pr
   const options = { temperature: 0, maxNewTokens: lists[0]?.length ?? 0, hooks: [force], stop };
   // The prompt holds a stop string of some cases; it is not what was generated.
   const prompts = lists.map(() => "day<end_of_turn>\n");
-  for await (const { row, token, text } of model.generate(prompts, options)) {
+  for await (const { batch: row, token, text } of model.generate(prompts, options)) {
     rows[row]?.tokens.push(token);
     (rows[row] as Row).text += text;
   }
