@@ -1,12 +1,13 @@
 import type { Command } from "commander";
-import { probability, quoteToken, signed, textTable } from "../report/index.js";
+import { probability, quoteToken, signed } from "../report/index.js";
 import { type Ablated, ablated, type Change } from "./ablated.js";
 import { integer, position, readText } from "./arguments.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
 import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
-import { note, paintFor } from "./terminal.js";
+import { say, sayJson, sayTable } from "./output.js";
+import { note } from "./terminal.js";
 
 interface AblateOptions extends ModelOptions, CoderOptions, ChatFlag {
   readonly position: number;
@@ -67,11 +68,11 @@ async function ablate(
     return { ...one, to, fires };
   });
   const { model: of, position } = options;
-  console.log(JSON.stringify({ model: of, features: told, tokens, position, ...rest }));
+  sayJson({ model: of, features: told, tokens, position, ...rest });
 }
 
 function print({ features, tokens, loss, rose, fell, perToken }: Ablated, options: AblateOptions) {
-  const token = (position: number) => quoteToken(tokens.at(position)?.text ?? "");
+  const token = (position: number) => quoteToken(tokens.at(position) ?? "");
   for (const { ref, told, fires } of features) {
     const title = `${showFeature(ref.coder.cfg, ref.feature)}${told.name ? ` (${told.name})` : ""}`;
     note(`${title} becomes ${told.value} from position ${told.from}`);
@@ -81,16 +82,16 @@ function print({ features, tokens, loss, rose, fell, perToken }: Ablated, option
     const rest = fires.length - where.length;
     if (rest > 0) where.push(`and ${rest} more`);
     const nowhere = "no token that it is taken out of";
-    console.log(`${title} fires on ${fires.length === 0 ? nowhere : where.join("  ")}`);
+    say(`${title} fires on ${fires.length === 0 ? nowhere : where.join("  ")}`);
   }
   const { position } = options;
   const title = `next behind ${token(position)} (${tokens.at(position)?.position})`;
-  if (rose.length + fell.length === 0) console.log(`\n${title}: nothing changes`);
+  if (rose.length + fell.length === 0) say(`\n${title}: nothing changes`);
   else printChanges(title, rose, fell);
   if (loss === null) return;
   const change = signed(loss.after - loss.before);
   const [before, after] = [loss.before.toFixed(3), loss.after.toFixed(3)];
-  console.log(`\nloss ${before} → ${after} (${change} nats a token)`);
+  say(`\nloss ${before} → ${after} (${change} nats a token)`);
   const moved = perToken
     .filter(({ before, after }) => Math.abs(after - before) >= leastLossChange)
     .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before))
@@ -105,27 +106,21 @@ function print({ features, tokens, loss, rose, fell, perToken }: Ablated, option
     signed(after - before),
   ]);
   const head = ["position", "token", "loss before", "after", "change"];
-  table(head, rows, ["right", "left", "right", "right", "right"]);
+  sayTable([head, ...rows], ["right", "left", "right", "right", "right"]);
 }
 
 function printChanges(title: string, rose: readonly Change[], fell: readonly Change[]): void {
   const rows = [rose, fell].flatMap((changes, i) =>
-    changes.map(({ text, before, after, logitChange }, place) => [
+    changes.map(({ before, after, logitChange, ...token }, place) => [
       place > 0 ? "" : i === 0 ? "rose" : "fell",
-      quoteToken(text),
+      quoteToken(token),
       probability(before),
       probability(after),
       signed(after - before),
       signed(logitChange, 2),
     ]),
   );
-  console.log();
+  say();
   const head = ["", title, "before", "after", "change", "logit"];
-  table(head, rows, ["left", "left", "right", "right", "right", "right"]);
-}
-
-function table(head: string[], rows: string[][], align: ("left" | "right")[]): void {
-  const [first = "", ...lines] = textTable([head, ...rows], align);
-  console.log(paintFor().dim(first));
-  for (const line of lines) console.log(line);
+  sayTable([head, ...rows], ["left", "left", "right", "right", "right", "right"]);
 }

@@ -4,6 +4,7 @@ import type { CoderSet } from "./coder-set.js";
 import type { FeatureSpec } from "./feature-spec.js";
 import { type Chosen, chosenInterventions, firstPosition } from "./interventions.js";
 import { type NextToken, nextTokens, strongest } from "./next-tokens.js";
+import { type ListedToken, listedTokens } from "./shown-tokens.js";
 
 /** Where a feature fires in the text. */
 export interface Fired {
@@ -12,9 +13,7 @@ export interface Fired {
 }
 
 /** How probable a next token is, with the features and without. */
-export interface Change {
-  readonly id: number;
-  readonly text: string;
+export interface Change extends ListedToken {
   readonly before: number;
   readonly after: number;
   /** Of the logit. */
@@ -31,7 +30,7 @@ export interface TokenLoss {
 /** A text with features and without them. */
 export interface Ablated {
   readonly features: readonly (Chosen & { readonly fires: readonly Fired[] })[];
-  readonly tokens: readonly { readonly position: number; readonly text: string }[];
+  readonly tokens: readonly (ListedToken & { readonly position: number })[];
   readonly loss: { readonly before: number; readonly after: number } | null;
   readonly rose: readonly Change[];
   readonly fell: readonly Change[];
@@ -62,7 +61,7 @@ export async function ablated(
     perToken.reduce((sum, token) => sum + token[of], 0) / perToken.length;
   return {
     features,
-    tokens: model.toStrTokens(ids).map((text, i) => ({ position: i, id: ids[i], text })),
+    tokens: listedTokens(model.tokenizer, ids),
     loss: perToken.length === 0 ? null : { before: mean("before"), after: mean("after") },
     ...(await changes(model, text, chosen, options)),
     perToken,
@@ -118,8 +117,8 @@ async function changes(
   };
 }
 
-function changeOf({ id, text, probability: before, logit }: NextToken, other: NextToken): Change {
-  return { id, text, before, after: other.probability, logitChange: other.logit - logit };
+function changeOf({ probability: before, logit, ...token }: NextToken, other: NextToken): Change {
+  return { ...token, before, after: other.probability, logitChange: other.logit - logit };
 }
 
 /** Each token's own loss, given those before it. */

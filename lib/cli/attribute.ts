@@ -1,15 +1,17 @@
 import { type Command, Option } from "commander";
 import { type AttributionMethod, type Attributions, attribute } from "../attribute/index.js";
 import type { HookedTransformer } from "../model/index.js";
-import { quoteToken, signed, textTable } from "../report/index.js";
+import { quoteToken, signed } from "../report/index.js";
 import { integer, position, readText, several } from "./arguments.js";
 import { bundledCoders } from "./bundled.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { type Site, showFeature, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { say, sayJson, sayTable } from "./output.js";
+import { type ListedToken, listedToken } from "./shown-tokens.js";
 import { type TargetFlags, targetsOf, withTarget } from "./target-option.js";
-import { note, paintFor, progressLine } from "./terminal.js";
+import { note, progressLine } from "./terminal.js";
 
 interface AttributeFlags extends ModelOptions, CoderOptions, ChatFlag, TargetFlags {
   readonly position: number;
@@ -74,15 +76,22 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
     onProgress: ({ done, total }) => progress.show(`${done} of ${total} runs`),
   });
   progress.end();
-  const tokens = model.toStrTokens(text);
   const { ids } = model.toTokens(text);
   const found = all
     .filter(({ position }) => ids[position] !== model.tokenizer.bosTokenId)
     .slice(0, options.top)
-    .map((one) => ({ ...one, token: tokens[one.position] ?? "", name: coders.name(one) }));
+    .map((one) => {
+      const on = listedToken(model.tokenizer, ids[one.position] ?? 0);
+      return { ...one, token: on.text, on, name: coders.name(one) };
+    });
   if (options.json) {
-    const features = found.map(({ coder, name, ...rest }) => {
-      return { hook: coder.cfg.hookName, ...rest, ...(name && { name }) };
+    const features = found.map(({ coder, name, on: { byte }, ...rest }) => {
+      return {
+        hook: coder.cfg.hookName,
+        ...rest,
+        ...(byte !== undefined && { byte }),
+        ...(name && { name }),
+      };
     });
     const { model: of } = options;
     const target = { ...more, ...(minus !== undefined && { minus }) };
@@ -90,26 +99,23 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
       return { hook: coder.cfg.hookName, ...rest };
     });
     const out = { model: of, target, position: at, value: all.value, method };
-    console.log(JSON.stringify({ ...out, features, completeness }));
+    sayJson({ ...out, features, completeness });
     return;
   }
   const less = minus === undefined ? "" : ` minus ${quoteToken(minus)}`;
   const hooks = [...new Set(through.map(({ cfg }) => cfg.hookName))];
   note(`${all.length} active features of ${hooks.join(", ")}; ${method}`);
-  console.log(`logit of ${quoteToken(more.text)}${less}: ${all.value.toFixed(3)}`);
-  const rows = found.map(({ coder, feature, position, token, activation, effect, name }) => [
+  say(`logit of ${quoteToken(more)}${less}: ${all.value.toFixed(3)}`);
+  const rows = found.map(({ coder, feature, position, on, activation, effect, name }) => [
     showFeature(coder.cfg, feature),
     `${position}`,
-    quoteToken(token),
+    quoteToken(on),
     activation.toFixed(1),
     signed(effect),
     name ?? "-",
   ]);
   const head = ["feature", "position", "on", "activation", "effect", "name"];
-  const align = ["left", "right", "left", "right", "right"] as const;
-  const [first = "", ...lines] = textTable([head, ...rows], align);
-  console.log(paintFor().dim(first));
-  for (const line of lines) console.log(line);
+  sayTable([head, ...rows], ["left", "right", "left", "right", "right"]);
   showCompleteness(all);
 }
 
@@ -129,9 +135,9 @@ async function targetToken(
   text: string,
   token: string | undefined,
   position: number,
-): Promise<{ id: number; text: string }> {
+): Promise<ListedToken> {
   if (token !== undefined) return { id: model.toSingleToken(token), text: token };
   using logits = await model.forward(text, { positions: [position] });
   const id = Number(logits.argmax().item());
-  return { id, text: model.decode(id) };
+  return listedToken(model.tokenizer, id);
 }

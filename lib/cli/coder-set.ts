@@ -32,13 +32,16 @@ bundled model, without --sae, its own. site is res (the default there), mlp, att
 from is the first position acted on, negative from the prompt's end; left out, all but the
 begin-of-text token, on which coders are not trained.`;
 
-/** Wrong usage where coders are asked for that cannot be there. */
+/** Wrong usage if coders are asked for that cannot be there. */
 export function checkCoders(
   command: Command,
   options: ModelOptions & CoderOptions & { readonly layer?: unknown },
 ): void {
   if (options.sae !== undefined && options.layer !== undefined) {
     command.error("error: --layer chooses a bundled SAE, and cannot go with --sae");
+  }
+  if (options.sae !== undefined && command.getOptionValueSource("site") === "cli") {
+    command.error("error: --site chooses bundled coders, and cannot go with --sae");
   }
   if (options.sae === undefined && !isBundled(options.model)) {
     command.error(`error: --sae is needed with --model ${options.model}`);

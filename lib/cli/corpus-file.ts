@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
@@ -14,32 +14,51 @@ export function heldOutFile(): string {
 
 /**
  * The documents of a file, one a line: as they are, or in a .jsonl strings or objects with `text`.
- * Read as it goes. NOT_FOUND; ARGUMENT naming the line that is no such thing.
+ * Read as it goes. NOT_FOUND; ARGUMENT naming the line that is wrong, or the file if it is empty.
  */
 export async function* corpusOf(path: string): AsyncGenerator<string, void, undefined> {
-  if (!existsSync(path)) {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
     throw new GemlensError("NOT_FOUND", `evaluate: expected a text file, ${path} is not there`);
   }
+  if (stats.isDirectory()) {
+    throw new GemlensError("ARGUMENT", `evaluate: expected a text file, ${path} is a folder`);
+  }
   const lines = createInterface({ input: createReadStream(path, "utf8"), crlfDelay: Infinity });
+  const isJson = /\.jsonl$/i.test(path);
   let number = 0;
-  for await (const line of lines) {
-    number++;
-    if (line.trim() !== "") yield path.endsWith(".jsonl") ? textOf(line, path, number) : line;
+  let documents = 0;
+  for await (let line of lines) {
+    if (++number === 1) line = line.replace(/^\ufeff/, "");
+    if (line.trim() === "") continue;
+    documents++;
+    yield isJson ? textOf(line, path, number) : line;
+  }
+  if (documents === 0) {
+    throw new GemlensError("ARGUMENT", `evaluate: ${path} is empty: expected a document a line`);
   }
 }
 
 function textOf(line: string, path: string, number: number): string {
+  const refuse = (expected: string, got: string): never => {
+    throw new GemlensError(
+      "ARGUMENT",
+      `evaluate: expected ${expected} in line ${number} of ${path}, got ${got}`,
+      { path, line: number },
+    );
+  };
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);
-  } catch {
-    parsed = undefined;
+  } catch (error) {
+    return refuse("JSON", `${brief(line)} (${(error as Error).message})`);
   }
   const read = document.safeParse(parsed);
-  if (read.success) return typeof read.data === "string" ? read.data : read.data.text;
-  throw new GemlensError(
-    "ARGUMENT",
-    `evaluate: expected a string or an object with text in line ${number} of ${path}`,
-    { path, line: number },
-  );
+  if (!read.success) return refuse("a string or an object with text", brief(line));
+  return typeof read.data === "string" ? read.data : read.data.text;
+}
+
+/** As much of a line as a message can hold. */
+function brief(line: string): string {
+  return line.length > 60 ? `${line.slice(0, 60)}…` : line;
 }

@@ -2,12 +2,20 @@ import type { Command } from "commander";
 import { SAE } from "../coder/index.js";
 import { GemlensError } from "../errors/index.js";
 import { HookedTransformer } from "../model/index.js";
-import { quoteToken, showTokens, textTable, wordWrap } from "../report/index.js";
+import {
+  displayWidth,
+  printableText,
+  quoteToken,
+  showTokens,
+  tableRows,
+  wordWrap,
+} from "../report/index.js";
 import { bundledCoders, heldOutTexts, type NamedFeature, namedFeatures } from "./bundled.js";
 import { firedFeatures } from "./demo-features.js";
 import { steeringHook } from "./demo-steer.js";
 import { survey } from "./demo-survey.js";
-import { type Paint, paintFor } from "./terminal.js";
+import { sayJson } from "./output.js";
+import { lineWidth, type Paint, paintFor, proseWidth } from "./terminal.js";
 
 const prompt = "One sunny day, Lily";
 const maxNewTokens = 40;
@@ -17,7 +25,6 @@ const shown = { named: 8, tokens: 4 };
 /** How many held-out documents tell what a feature does in other texts. */
 const documents = 160;
 const steering = { class: "colours", alphas: [0.9, 1.2], tokens: 30 };
-const lineWidth = 96;
 const indent = "   ";
 
 interface DemoOptions {
@@ -65,7 +72,7 @@ async function demo({ device, json }: DemoOptions): Promise<void> {
   showTimings(stage, timings);
   showNext(stage);
   if (json) {
-    console.log(JSON.stringify({ prompt, text, tokens, features, steered, timings }));
+    sayJson({ prompt, text, tokens, features, steered, timings });
   }
   for (const sae of saes) sae.dispose();
 }
@@ -80,13 +87,13 @@ function introduce({ model, say }: Stage): void {
 
 async function showText({ model, paint, write, say }: Stage) {
   say(`\n${paint.bold("1. It writes")}`);
-  const wrap = wordWrap(lineWidth, indent, indent.length + prompt.length);
+  const wrap = wordWrap(proseWidth(), indent, indent.length + prompt.length);
   write(indent + paint.dim(prompt));
   let text = prompt;
   let generatedTokens = 0;
   const watch = stopwatch();
   for await (const token of model.generate(prompt, { maxNewTokens, ...sampling })) {
-    write(wrap(token.text));
+    write(wrap(printableText(token.text)));
     text += token.text;
     generatedTokens++;
   }
@@ -136,9 +143,10 @@ async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
     quote(elsewhere),
   ]);
   const head = ["layer", "feature", "value", "name", "fires here on", "in other texts on"];
-  const [first = "", ...lines] = textTable([head, ...rows], ["right", "right", "right"]);
-  say(`${indent}${paint.dim(first)}`);
-  for (const line of lines) say(`${indent}${line}`);
+  const align = ["right", "right", "right"] as const;
+  const [first = [], ...lines] = tableRows([head, ...rows], align, lineWidth() - indent.length);
+  for (const line of first) say(`${indent}${paint.dim(line)}`);
+  for (const line of lines.flat()) say(`${indent}${line}`);
   return features;
 }
 
@@ -157,8 +165,8 @@ async function showSteering({ model, saes, paint, say }: Stage) {
   const options = { maxNewTokens: steering.tokens, ...sampling };
   const margin = `${indent}         `;
   const show = (label: string, text: string) => {
-    const wrap = wordWrap(lineWidth, margin, margin.length + prompt.length);
-    say(`${indent}${label.padEnd(9)}${paint.dim(prompt)}${wrap(text)}`);
+    const wrap = wordWrap(proseWidth(), margin, margin.length + prompt.length);
+    say(`${indent}${label.padEnd(9)}${paint.dim(prompt)}${wrap(printableText(text))}`);
   };
   const plain = await model.generate(prompt, options).text();
   show("plain", plain);
@@ -227,17 +235,19 @@ function showNext({ paint, say }: Stage): void {
     say(`${indent}${command}\n      ${paint.dim(what)}`);
 }
 
-/** Tokens in lines that fit a terminal. */
+/** Tokens in lines that fit a terminal, with room for a bar after each. */
 function fold(tokens: readonly string[]): string[][] {
+  const room = proseWidth() - indent.length;
   const lines: string[][] = [];
-  let width = lineWidth;
+  let used = room;
   for (const token of tokens) {
-    if (width + token.length + 1 > lineWidth) {
+    const width = displayWidth(showTokens([token])) + 1;
+    if (used + width > room) {
       lines.push([]);
-      width = 0;
+      used = 0;
     }
     lines.at(-1)?.push(token);
-    width += token.length + 1;
+    used += width;
   }
   return lines;
 }

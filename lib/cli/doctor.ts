@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { doctor, formatDoctor } from "../native/doctor.js";
+import { printableText } from "../report/index.js";
+import { say } from "./output.js";
 
 /** `gemlens doctor`: what was tried to load the addon, in order, and the remedy. */
 export function register(program: Command): void {
@@ -9,7 +11,8 @@ export function register(program: Command): void {
     .option("--json", "print the report as JSON")
     .action((options: { json?: boolean }) => {
       const report = doctor();
-      console.log(options.json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      const text = options.json ? JSON.stringify(report, null, 2) : formatDoctor(report);
+      say(printableText(text));
       if (!report.ok) process.exitCode = 1;
     });
 }

@@ -1,14 +1,16 @@
 import { type Command, Option } from "commander";
 import { type CoderEvaluation, evaluateCoder } from "../attribute/index.js";
 import type { Coder } from "../coder/index.js";
-import { textTable } from "../report/index.js";
+import { columnGroups } from "../report/index.js";
 import { integer, several } from "./arguments.js";
 import { isBundled } from "./bundled.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { corpusOf, heldOutFile } from "./corpus-file.js";
-import { type Site, siteOf, sites } from "./feature-spec.js";
+import { coderPlace, type Site, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
-import { note, paintFor, progressLine } from "./terminal.js";
+import { say, sayColumns, sayJson } from "./output.js";
+import { shownPath } from "./shown-path.js";
+import { lineWidth, note, progressLine } from "./terminal.js";
 
 interface EvaluateFlags extends ModelOptions, CoderOptions {
   readonly layer?: readonly number[];
@@ -84,25 +86,18 @@ async function evaluate(
       const { path, hookName, hookNameOut, dSae } = cfg;
       return { path, hookName, hookNameOut, dSae, ...rest, density: Array.from(density) };
     });
-    console.log(JSON.stringify({ model: options.model, corpus, coders: told }));
+    sayJson({ model: options.model, corpus, coders: told });
     return;
   }
-  for (const { coder } of done) note(`${coder.cfg.dSae} features of ${coder.cfg.path}`);
-  const head = ["", ...done.map(({ coder }) => place(coder))];
-  const rows = figures.map(([label, show]) => {
-    return [label, ...done.map(({ evaluation }) => show(evaluation))];
+  for (const { coder } of done) note(`${coder.cfg.dSae} features of ${shownPath(coder.cfg.path)}`);
+  const left = [["", ...figures.map(([label]) => label)]];
+  const columns = done.map(({ coder, evaluation }) => {
+    return [coderPlace(coder.cfg), ...figures.map(([, show]) => show(evaluation))];
   });
-  const [first = "", ...lines] = textTable(
-    [head, ...rows],
-    ["left", ...done.map(() => "right" as const)],
-  );
-  console.log(paintFor().dim(first));
-  for (const line of lines) console.log(line);
-}
-
-/** As on the command line, its site always named: `res/2`. */
-function place({ cfg }: Coder): string {
-  return cfg.layer === undefined ? cfg.hookName : `${siteOf(cfg) ?? "other"}/${cfg.layer}`;
+  for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
+    if (i > 0) say();
+    sayColumns([...left, ...group], ["left", ...group.map(() => "right" as const)]);
+  }
 }
 
 type Show = (evaluation: CoderEvaluation) => string;

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import type { CoderConfig } from "../coder/index.js";
-import { several } from "./arguments.js";
+import { finiteNumber, several, wholeNumber } from "./arguments.js";
 
 /** Where in a block a coder rebuilds, as the published folders name it. */
 export const sites = ["res", "mlp", "att", "transcoder"] as const;
@@ -16,30 +16,50 @@ export interface FeatureSpec {
   readonly from?: number;
 }
 
-/** What a value is good for in one place of the command line. */
-export type ValueUse = "needed" | "optional";
+/** Whether a feature comes with a value in one place of the command line. */
+export type ValueUse = "needed" | "optional" | "none";
 
-const form = /^(?:(\w+)\/)?(\d+):(\d+)(?::([^:]*))?(?::([^:]*))?$/;
+const tails = { needed: ":value[:from]", optional: "[:value[:from]]", none: "" } as const;
 
-/** A parser for commander; wrong usage says which form is expected. */
+/** A parser for commander; wrong usage names the part that is wrong. */
 export function featureSpec(use: ValueUse): (text: string) => FeatureSpec {
-  const expected = `layer:feature${use === "needed" ? ":value[:from]" : "[:value[:from]]"}`;
+  const form = `[site/]layer:feature${tails[use]}`;
+  const most = use === "none" ? 2 : 4;
   const refuse = (why: string): never => {
-    throw new InvalidArgumentError(`Expected [site/]${expected}: ${why}.`);
+    throw new InvalidArgumentError(`Expected ${form}: ${why}.`);
+  };
+  const natural = (name: string, text: string): number => {
+    const value = /^\d+$/.test(text) ? wholeNumber(text) : undefined;
+    return value ?? refuse(`${name} is a whole number, got ${JSON.stringify(text)}`);
   };
   return (text) => {
-    const [match, site, layer, feature, value, from] = form.exec(text) ?? [];
-    if (match === undefined) return refuse("layer and feature are whole numbers");
-    if (site !== undefined && !isSite(site)) return refuse(`site is one of ${sites.join(", ")}`);
+    const slash = text.lastIndexOf("/");
+    const site = slash < 0 ? undefined : text.slice(0, slash);
+    const parts = text.slice(slash + 1).split(":");
+    const [layer = "", feature, value, from] = parts;
+    if (site !== undefined && !isSite(site)) {
+      return refuse(`site is one of ${sites.join(", ")}, got ${JSON.stringify(site)}`);
+    }
+    if (text.trim() === "") return refuse("it is empty");
+    if (feature === undefined) return refuse(`no ":" after the layer, in ${JSON.stringify(text)}`);
+    if (parts.length > most) {
+      return refuse(`at most ${most} parts with ":" between them, got ${parts.length}`);
+    }
+    const spec = { layer: natural("layer", layer), feature: natural("feature", feature) };
     if (use === "needed" && !value) return refuse("the value is missing");
-    if (value && !Number.isFinite(Number(value))) return refuse("value is a number");
-    if (from && !Number.isSafeInteger(Number(from))) return refuse("from is a whole number");
+    const amount = value ? finiteNumber(value) : undefined;
+    if (value && amount === undefined) {
+      return refuse(`value is a number, got ${JSON.stringify(value)}`);
+    }
+    const first = from === undefined ? undefined : wholeNumber(from);
+    if (from !== undefined && first === undefined) {
+      return refuse(`from is a whole number, got ${JSON.stringify(from)}`);
+    }
     return {
-      ...(site !== undefined && { site: site as Site }),
-      layer: Number(layer),
-      feature: Number(feature),
-      ...(value && { value: Number(value) }),
-      ...(from && { from: Number(from) }),
+      ...(site !== undefined && { site }),
+      ...spec,
+      ...(amount !== undefined && { value: amount }),
+      ...(first !== undefined && { from: first }),
     };
   };
 }
@@ -59,6 +79,11 @@ export function siteOf({ hookName, hookNameOut }: Pick<CoderConfig, "hookName" |
   if (hookName.endsWith(".hook_resid_post")) return "res";
   if (hookName.endsWith(".hook_mlp_out")) return "mlp";
   return hookName.endsWith(".attn.hook_z") ? "att" : undefined;
+}
+
+/** A coder as the command line names it, with its site: `res/2`. */
+export function coderPlace(cfg: Pick<CoderConfig, "hookName" | "hookNameOut" | "layer">): string {
+  return cfg.layer === undefined ? cfg.hookName : `${siteOf(cfg) ?? "other"}/${cfg.layer}`;
 }
 
 /** A feature in the form in which it is given: `2:77`, `mlp/2:77`. */

@@ -1,20 +1,23 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { ActiveFeature, Coder, SparseFeatures } from "../coder/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, textTable } from "../report/index.js";
 import { activeAt } from "./active.js";
-import { integer, readText } from "./arguments.js";
-import { bundledCoder, isBundled, namesOf } from "./bundled.js";
+import { integer, readText, several } from "./arguments.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
-import { loadCoder } from "./load-coder.js";
+import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
+import { coderPlace, type FeatureSpec, featureSpecs, type Site, sites } from "./feature-spec.js";
+import { showFeatureValues } from "./feature-values.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
-import { note } from "./terminal.js";
+import { say, sayJson } from "./output.js";
+import { shownPath } from "./shown-path.js";
+import { type ListedToken, listedTokens } from "./shown-tokens.js";
+import { lineWidth, note } from "./terminal.js";
 
-interface FeaturesOptions extends ModelOptions, ChatFlag {
-  readonly sae?: string;
-  readonly layer?: number;
-  readonly hook?: string;
-  readonly hookOut?: string;
+interface FeaturesOptions extends ModelOptions, CoderOptions, ChatFlag {
+  readonly layer?: readonly number[];
+  readonly site: Site;
+  readonly feature?: readonly FeatureSpec[];
   readonly top: number;
   readonly json?: boolean;
 }
@@ -25,13 +28,24 @@ export function register(program: Command): void {
     .command("features")
     .description("show the strongest features of each token of a text")
     .argument("[text...]", "the text; standard input where it is left out")
-    .option("--sae <path>", "a Gemma Scope params.npz or folder (SAE or transcoder)")
-    .option("--layer <n>", "of the bundled model: its residual SAE of this layer", integer(0))
-    .option("--hook <name>", "the hook that the SAE reads, where its path does not tell it")
-    .option("--hook-out <name>", "the hook that a transcoder rebuilds, likewise")
+    .option(
+      "--layer <n>",
+      "of the bundled model (default: the middle); may be given again",
+      several(integer(0)),
+    )
+    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"))
+    .option(
+      "--feature <feature>",
+      "show this feature at every token instead, [site/]layer:feature; may be given again",
+      featureSpecs("none"),
+    )
     .option("--top <n>", "features shown for each token", integer(1), 5);
-  withModel(withChat(command))
-    .option("--json", "print {model, coder, tokens: [{position, id, text, features}]}")
+  withModel(withChat(withCoders(command)))
+    .option(
+      "--json",
+      "print {model, coder, tokens: [{position, id, text, features}]}, one line a coder; with " +
+        "--feature {model, features, tokens: [{position, id, text, values}]}",
+    )
     .action(features)
     .addHelpText(
       "after",
@@ -44,39 +58,57 @@ async function features(
   options: FeaturesOptions,
   command: Command,
 ): Promise<void> {
-  if (options.sae !== undefined && options.layer !== undefined) {
-    command.error("error: --layer chooses a bundled SAE, and cannot go with --sae");
-  }
-  if (options.sae === undefined && !isBundled(options.model)) {
-    command.error(`error: --sae is needed with --model ${options.model}`);
-  }
+  checkCoders(command, options);
+  checkFeature(command, options);
   const given = await readText(words, command);
   await using model = await loadModel(options);
   const text = promptOf(model, given, options);
-  const layer = options.layer ?? Math.floor(model.cfg.nLayers / 2);
-  using coder = await loadCoder("features", options.sae ?? bundledCoder(layer), options);
-  using run = await model.runWithCache(text, { names: [], features: [coder], logits: false });
-  const acts = await run.features(coder).read();
-  const tokens = readTokens(model, text, acts, coder, options.top);
-  if (options.json) {
-    const { path, hookName, hookNameOut, dSae, l0 } = coder.cfg;
-    const of = { path, hookName, hookNameOut, dSae, ...(l0 !== undefined && { l0 }) };
-    console.log(JSON.stringify({ model: options.model, coder: of, tokens }));
+  using set = new CoderSet("features", options);
+  if (options.feature !== undefined) {
+    await showFeatureValues(model, text, options.feature, set, options);
     return;
   }
-  note(`${coder.cfg.hookName}, ${coder.cfg.dSae} features of ${coder.cfg.path}`);
-  const rows = tokens.map(({ position, text, features }) => [
-    `${position}`,
-    quoteToken(text),
-    features === null ? "-" : features.map(describe).join("  "),
-  ]);
-  for (const line of textTable(rows, ["right"])) console.log(line);
+  const layers = options.layer ?? [Math.floor(model.cfg.nLayers / 2)];
+  const coders = await set.all(layers, options.site);
+  using run = await model.runWithCache(text, { names: [], features: coders, logits: false });
+  for (const [i, coder] of coders.entries()) {
+    const acts = await run.features(coder).read();
+    const tokens = readTokens(model, text, acts, coder, set, options.top);
+    if (options.json) tell(options.model, coder, tokens);
+    else {
+      if (coders.length > 1) say(`${i > 0 ? "\n" : ""}${coderPlace(coder.cfg)}`);
+      print(coder, tokens);
+    }
+  }
 }
 
-interface TokenFeatures {
+/** --feature says which coder, and shows no other feature. */
+function checkFeature(command: Command, { feature }: FeaturesOptions): void {
+  if (feature === undefined) return;
+  for (const other of ["layer", "site", "top"]) {
+    if (command.getOptionValueSource(other) !== "cli") continue;
+    command.error(`error: --${other} cannot go with --feature, as in --feature mlp/2:7`);
+  }
+}
+
+function tell(model: string, { cfg }: Coder, tokens: readonly TokenFeatures[]): void {
+  const { path, hookName, hookNameOut, dSae, l0 } = cfg;
+  const coder = { path, hookName, hookNameOut, dSae, ...(l0 !== undefined && { l0 }) };
+  sayJson({ model, coder, tokens });
+}
+
+function print({ cfg }: Coder, tokens: readonly TokenFeatures[]): void {
+  note(`${cfg.hookName}, ${cfg.dSae} features of ${shownPath(cfg.path)}`);
+  const rows = tokens.map(({ features, ...token }) => [
+    `${token.position}`,
+    quoteToken(token),
+    features === null ? "-" : features.map(describe).join("  "),
+  ]);
+  for (const line of textTable(rows, ["right"], lineWidth())) say(line);
+}
+
+interface TokenFeatures extends ListedToken {
   readonly position: number;
-  readonly id: number;
-  readonly text: string;
   /** The strongest first; null for the begin-of-text token, which coders are not trained on. */
   readonly features: readonly (ActiveFeature & { readonly name?: string })[] | null;
 }
@@ -86,23 +118,17 @@ function readTokens(
   text: string,
   acts: SparseFeatures,
   coder: Coder,
+  set: CoderSet,
   top: number,
 ): TokenFeatures[] {
   const { ids } = model.toTokens(text);
-  const names = namesOf(coder.cfg.path);
-  return model.toStrTokens(ids).map((token, position) => {
-    const id = ids[position] as number;
-    const active = activeAt(acts, position).slice(0, top);
+  return listedTokens(model.tokenizer, ids).map((token) => {
+    const active = activeAt(acts, token.position).slice(0, top);
     const features = active.map((entry) => {
-      const name = names.get(entry.feature);
+      const name = set.name({ coder, feature: entry.feature });
       return { ...entry, ...(name !== undefined && { name }) };
     });
-    return {
-      position,
-      id,
-      text: token,
-      features: id === model.tokenizer.bosTokenId ? null : features,
-    };
+    return { ...token, features: token.id === model.tokenizer.bosTokenId ? null : features };
   });
 }
 

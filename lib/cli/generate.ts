@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { printableText } from "../report/index.js";
 import { collect, number, readText } from "./arguments.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
@@ -10,6 +11,7 @@ import {
   withInterventions,
 } from "./interventions.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { say, sayJson } from "./output.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
 import { note, paintFor } from "./terminal.js";
 
@@ -69,25 +71,25 @@ async function generate(
   });
   // Where both go to one terminal the prompt is shown for reading; it is not part of the data.
   const atTerminal = process.stdout.isTTY && process.stderr.isTTY && !json;
-  if (atTerminal) process.stderr.write(paintFor(process.stderr).dim(prompt));
+  if (atTerminal) process.stderr.write(paintFor(process.stderr).dim(printableText(prompt)));
   const started = performance.now();
   let text = "";
   let count = 0;
   for await (const token of generation) {
     text += token.text;
     count++;
-    if (!json) process.stdout.write(token.text);
+    if (!json) process.stdout.write(printableText(token.text));
     else {
       const { step, token: id, logprob } = token;
-      console.log(JSON.stringify({ step, id, text: token.text, logprob }));
+      sayJson({ step, id, text: token.text, logprob });
     }
   }
   const seconds = (performance.now() - started) / 1000;
   const { seed } = generation;
   const interventions = chosen.map(({ told }) => told);
   if (json) {
-    console.log(JSON.stringify({ prompt, text, seed, interventions, tokens: count, seconds }));
-  } else process.stdout.write("\n");
+    sayJson({ prompt, text, seed, interventions, tokens: count, seconds });
+  } else say();
   const speed = seconds === 0 ? 0 : count / seconds;
   note(`${count} tokens in ${seconds.toFixed(2)} s (${speed.toFixed(0)} a second), seed ${seed}`);
 }

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import { type LensEntry, logitLens } from "../attribute/index.js";
-import { quoteToken, signed, textTable } from "../report/index.js";
+import { columnGroups, quoteToken, signed } from "../report/index.js";
 import { integer, readText } from "./arguments.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
+import { say, sayColumns, sayJson } from "./output.js";
+import { type ListedToken, listedToken, listedTokens } from "./shown-tokens.js";
 import { type TargetFlags, targetsOf, withTarget } from "./target-option.js";
-import { lineWidth, note, paintFor } from "./terminal.js";
+import { lineWidth, note } from "./terminal.js";
 
 interface LensOptions extends ModelOptions, TargetFlags {
   readonly top: number;
@@ -49,48 +51,33 @@ async function lens(words: string[], options: LensOptions, command: Command): Pr
     ...(target.length > 0 && { target: { logit: target } }),
   });
   const { ids } = model.toTokens(text);
-  const tokens = model.toStrTokens(ids).map((text, position) => {
-    return { position, id: ids[position] as number, text };
-  });
+  const listed = (id: number) => listedToken(model.tokenizer, id);
+  const tokens = listedTokens(model.tokenizer, ids);
   const layers = [...new Set(entries.map(({ layer }) => layer))];
   const at = (layer: number) => entries.filter((entry) => entry.layer === layer);
   if (options.json) {
-    const told = layers.map((layer) => ({ layer, positions: at(layer).map(tell) }));
-    console.log(JSON.stringify({ model: options.model, tokens, layers: told }));
+    const all = layers.map((layer) => ({
+      layer,
+      positions: at(layer).map((entry) => tell(entry, listed)),
+    }));
+    sayJson({ model: options.model, tokens, layers: all });
     return;
   }
   note(titleOf(target));
-  const left = tokens.map(({ position, text }) => [`${position}`, quoteToken(text)]);
-  const columns = layers.map((layer) => [`${layer}`, ...at(layer).map(show)]);
-  for (const [i, group] of fitting(["", ""], left, columns).entries()) {
-    if (i > 0) console.log();
-    const rows = [["", "", ...group.map(([head]) => `layer ${head}`)]];
-    for (const [row, cells] of left.entries()) {
-      rows.push([...cells, ...group.map((column) => column[row + 1] ?? "")]);
-    }
-    const [first = "", ...lines] = textTable(rows, ["right"]);
-    console.log(paintFor().dim(first));
-    for (const line of lines) console.log(line);
+  const left = [
+    ["", ...tokens.map(({ position }) => `${position}`)],
+    ["", ...tokens.map(quoteToken)],
+  ];
+  const columns = layers.map((layer) => {
+    return [`layer ${layer}`, ...at(layer).map((entry) => show(entry, listed))];
+  });
+  for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
+    if (i > 0) say();
+    sayColumns([...left, ...group], ["right"]);
   }
 }
 
-/** Columns in groups that fit the line beside the left ones. */
-function fitting(head: string[], left: string[][], columns: string[][]): string[][][] {
-  const widest = (cells: readonly string[]) => Math.max(...cells.map(({ length }) => length)) + 2;
-  const side = head.reduce((sum, _, i) => sum + widest(left.map((row) => row[i] ?? "")), 0);
-  const groups: string[][][] = [];
-  let room = 0;
-  for (const column of columns) {
-    const width = Math.max(widest(column), "layer 00".length + 2);
-    if (room < width) {
-      groups.push([]);
-      room = lineWidth() - side + 2;
-    }
-    groups.at(-1)?.push(column);
-    room -= width;
-  }
-  return groups;
-}
+type List = (id: number) => ListedToken;
 
 function titleOf([more, less]: readonly string[]): string {
   if (more === undefined) return "layer by layer";
@@ -98,24 +85,23 @@ function titleOf([more, less]: readonly string[]): string {
   return `logit of ${quoteToken(more)} minus ${quoteToken(less)}`;
 }
 
-function show({ top, targets }: LensEntry): string {
+function show({ top, targets }: LensEntry, listed: List): string {
   const [asked, less] = targets;
   if (asked !== undefined && less !== undefined) return signed(asked.logit - less.logit, 2);
   if (asked !== undefined) return `#${asked.rank} ${percent(asked.logprob)}`;
   const [best] = top;
-  return best === undefined ? "" : `${quoteToken(best.text)} ${percent(best.logprob)}`;
+  return best === undefined ? "" : `${quoteToken(listed(best.token))} ${percent(best.logprob)}`;
 }
 
 const percent = (logprob: number) => `${Math.round(100 * Math.exp(logprob))}`;
 
-function tell({ position, top, targets }: LensEntry) {
+function tell({ position, top, targets }: LensEntry, listed: List) {
+  const told = <T extends { readonly token: number }>({ token, ...rest }: T) => {
+    return { ...rest, ...listed(token) };
+  };
   const [asked, less] = targets;
-  const told = top.map(toldOf);
-  if (asked === undefined) return { position, top: told };
-  const target = { ...toldOf(asked), ...(less !== undefined && { minus: toldOf(less) }) };
-  return { position, top: told, target };
-}
-
-function toldOf<T extends { readonly token: number }>({ token: id, ...rest }: T) {
-  return { id, ...rest };
+  const best = top.map(told);
+  if (asked === undefined) return { position, top: best };
+  const target = { ...told(asked), ...(less !== undefined && { minus: told(less) }) };
+  return { position, top: best, target };
 }

@@ -1,10 +1,9 @@
 import type { HookedTransformer } from "../model/index.js";
 import type { Tensor } from "../tensor/index.js";
+import { type ListedToken, listedToken } from "./shown-tokens.js";
 
 /** A token that may come next. */
-export interface NextToken {
-  readonly id: number;
-  readonly text: string;
+export interface NextToken extends ListedToken {
   readonly probability: number;
   readonly logit: number;
 }
@@ -24,8 +23,7 @@ export async function nextTokens(
   return Array.from({ length: batch }, (_, row) => {
     const own = p.subarray(row * dVocab, (row + 1) * dVocab);
     const token = (id: number): NextToken => ({
-      id,
-      text: model.decode(id),
+      ...listedToken(model.tokenizer, id),
       probability: own[id] as number,
       logit: l[row * dVocab + id] as number,
     });

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
 import { GemlensError } from "../errors/index.js";
+import { printableText } from "../report/index.js";
 
 const wrongUsage = 2;
 const failure = 1;
@@ -16,11 +17,16 @@ export function reportError(error: unknown): number {
   if (!GemlensError.is(error)) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     const hint = debug ? "" : " (GEMLENS_DEBUG=1 shows where)";
-    console.error(debug ? inspect(error) : `gemlens: ${text}${hint}`);
+    complain(debug ? inspect(error) : `gemlens: ${text}${hint}`);
     return failure;
   }
-  console.error(debug ? inspect(error) : `gemlens: ${error.code}: ${error.message}`);
+  complain(debug ? inspect(error) : `gemlens: ${error.code}: ${error.message}`);
   const output = error.fields["output"];
-  if (typeof output === "string") console.error(output);
+  if (typeof output === "string") complain(output);
   return error.code === "ARGUMENT" ? wrongUsage : failure;
+}
+
+/** A message may quote a file or a text that would steer the terminal. */
+function complain(text: string): void {
+  process.stderr.write(`${printableText(text)}\n`);
 }

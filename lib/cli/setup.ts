@@ -14,7 +14,9 @@ import {
 } from "../native/libtorch.js";
 import { coreMinors, findArtefacts } from "../native/load.js";
 import { coreLoadProblem, loadProblem } from "../native/try-loading.js";
+import { jsonText, printable } from "../report/index.js";
 import { fetchProgress } from "./fetch-progress.js";
+import { say } from "./output.js";
 import { note } from "./terminal.js";
 
 interface SetupOptions {
@@ -55,7 +57,7 @@ async function setup(options: SetupOptions): Promise<void> {
     note(`${describeCandidate(first)} comes first when loading; LIBTORCH=${dir} takes this one`);
   }
   const result = { libtorch: dir };
-  console.log(options.json ? JSON.stringify(result) : `ready: libtorch ${dir}`);
+  say(options.json ? jsonText(result) : printable(`ready: libtorch ${dir}`));
 }
 
 /** Fetches libtorch with progress on stderr; also what `npm install` in a checkout calls. */

@@ -3,7 +3,7 @@ import type { TokenScore } from "../attribute/index.js";
 import type { FeatureRef } from "../coder/index.js";
 import { steer as steering } from "../intervene/index.js";
 import type { HookedTransformer } from "../model/index.js";
-import { probability, quoteToken, textColumns, textTable } from "../report/index.js";
+import { printable, probability, quoteToken, textColumns } from "../report/index.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { integer, numbers, readText } from "./arguments.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
@@ -13,8 +13,10 @@ import { featureTokens } from "./feature-tokens.js";
 import { firstPosition } from "./interventions.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { type NextToken, nextTokens } from "./next-tokens.js";
+import { say, sayJson, sayTable } from "./output.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
-import { lineWidth, note, paintFor } from "./terminal.js";
+import { listedToken } from "./shown-tokens.js";
+import { note, paintFor, proseWidth } from "./terminal.js";
 
 interface SteerOptions extends ModelOptions, SamplingFlags, CoderOptions, ChatFlag {
   readonly strengths?: readonly number[];
@@ -91,38 +93,38 @@ async function steer(
     const row = next[i] as (typeof next)[number];
     runs.push({ strength, ...row, text: await generation.text() });
   }
+  const watched = top.map(({ token, logit }) => {
+    return { token: listedToken(model.tokenizer, token), logit };
+  });
   const { hookNameOut: hook } = ref.coder.cfg;
   const name = coders.name(ref);
   if (options.json) {
     const feature = { hook, feature: ref.feature, ...(name && { name }), from };
-    const tokens = top.map(({ token: id, text, logit }) => ({ id, text, logit }));
-    console.log(JSON.stringify({ model: options.model, feature, prompt, seed, tokens, runs }));
+    const tokens = watched.map(({ token, logit }) => ({ ...token, logit }));
+    sayJson({ model: options.model, feature, prompt, seed, tokens, runs });
     return;
   }
   const title = showFeature(ref.coder.cfg, ref.feature);
   note(`${title}${name ? ` (${name})` : ""}, added to ${hook} from position ${from}, seed ${seed}`);
-  print(prompt, top, runs);
+  say(`It speaks for ${watched.map(({ token }) => quoteToken(token)).join(" ")}\n`);
+  print(prompt, runs);
 }
 
-function print(prompt: string, top: readonly TokenScore[], runs: readonly SteeredRun[]): void {
+function print(prompt: string, runs: readonly SteeredRun[]): void {
   const { bold, dim } = paintFor();
-  const tokens = top.map(({ text }) => quoteToken(text)).join(" ");
-  console.log(`It speaks for ${tokens}`);
   const rows = runs.map(({ strength, probability: p, next }) => [
     `${strength}`,
     probability(p),
-    next.map(({ text, probability: p }) => `${quoteToken(text)} ${probability(p)}`).join("  "),
+    next.map((token) => `${quoteToken(token)} ${probability(token.probability)}`).join("  "),
   ]);
   const head = ["strength", "probability of these next", "the most probable next"];
-  const [first = "", ...lines] = textTable([head, ...rows], ["right", "right"]);
-  console.log(`\n${dim(first)}`);
-  for (const line of lines) console.log(line);
-  console.log(`\n${bold(prompt)}${dim(" …")}`);
+  sayTable([head, ...rows], ["right", "right"]);
+  say(`\n${bold(printable(prompt))}${dim(" …")}`);
   const columns = runs.map(({ strength, text }) => ({
     head: strength === 0 ? "without" : `strength ${strength}`,
     text,
   }));
-  for (const line of textColumns(columns, lineWidth())) console.log(line);
+  for (const line of textColumns(columns, proseWidth())) say(line);
 }
 
 /** `lengths` of the mean row that the direction is added to, in two digits. */

@@ -1,4 +1,5 @@
 import type { WriteStream } from "node:tty";
+import { printable } from "../report/index.js";
 
 /** Functions that emphasise text, or leave it as it is. */
 export interface Paint {
@@ -16,22 +17,21 @@ export function paintFor(stream: Pick<WriteStream, "isTTY"> = process.stdout): P
   return { bold: style(1, 22), dim: style(2, 22), name: style(36, 39) };
 }
 
-/** Ends the process quietly when the reader of our output has gone (`gemlens tokens … | head -1`). */
-export function endWithReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
-}
-
 /** One line on stderr, where it does not mix with data. */
 export function note(text: string): void {
-  process.stderr.write(`gemlens: ${text}\n`);
+  process.stderr.write(`gemlens: ${printable(text)}\n`);
 }
 
-/** The width that tables and columns may have: the terminal's, 100 where there is none. */
+/** The width of tables: COLUMNS, else the terminal's, else 100. Below 20 nothing can be aligned. */
 export function lineWidth(): number {
-  return Math.min(Math.max(process.stdout.columns ?? 100, 60), 120);
+  const { COLUMNS } = process.env;
+  const given = /^[1-9]\d{0,4}$/.test(COLUMNS ?? "") ? Number(COLUMNS) : process.stdout.columns;
+  return Math.max(given || 100, 20);
+}
+
+/** The width of prose, which reads badly in very long lines. */
+export function proseWidth(): number {
+  return Math.min(lineWidth(), 120);
 }
 
 /** A line on stderr that is written over as work goes on; nothing where stderr is no terminal. */
@@ -39,7 +39,7 @@ export function progressLine(): { show(text: string): void; end(): void } {
   const on = process.stderr.isTTY === true;
   return {
     show: (text) => {
-      if (on) process.stderr.write(`\r\x1b[Kgemlens: ${text}`);
+      if (on) process.stderr.write(`\r\x1b[Kgemlens: ${printable(text)}`);
     },
     end: () => {
       if (on) process.stderr.write("\r\x1b[K");

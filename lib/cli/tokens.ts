@@ -1,9 +1,11 @@
 import type { Command } from "commander";
 import { resolveModel } from "../model/resolve-model.js";
-import { quoteToken, textTable } from "../report/index.js";
+import { quoteToken } from "../report/index.js";
 import { Tokenizer } from "../tokenizer/index.js";
 import { readText } from "./arguments.js";
 import { modelHelp } from "./model-options.js";
+import { sayJson, sayTable } from "./output.js";
+import { listedTokens } from "./shown-tokens.js";
 
 interface TokensOptions {
   readonly model: string;
@@ -19,7 +21,7 @@ export function register(program: Command): void {
     .argument("[text...]", "the text; standard input where it is left out")
     .option("--model <name>", modelHelp, "tiny")
     .option("--no-bos", "do not put the begin-of-text token in front")
-    .option("--json", "print {model, tokens: [{position, id, text}]}")
+    .option("--json", "print {model, tokens: [{position, id, text, byte}]}")
     .action(tokens);
 }
 
@@ -27,17 +29,11 @@ async function tokens(words: string[], options: TokensOptions, command: Command)
   const text = await readText(words, command);
   const tokenizer = Tokenizer.fromFolder(resolveModel(options.model));
   const ids = tokenizer.encode(text, { prependBos: options.bos });
-  const texts = tokenizer.toStrTokens(ids);
-  const list = texts.map((token, position) => ({
-    position,
-    id: ids[position] as number,
-    text: token,
-  }));
+  const list = listedTokens(tokenizer, ids);
   if (options.json) {
-    console.log(JSON.stringify({ model: options.model, tokens: list }));
+    sayJson({ model: options.model, tokens: list });
     return;
   }
-  const rows = list.map(({ position, id, text }) => [`${position}`, `${id}`, quoteToken(text)]);
-  const lines = textTable([["position", "id", "token"], ...rows], ["right", "right"]);
-  for (const line of lines) console.log(line);
+  const rows = list.map((token) => [`${token.position}`, `${token.id}`, quoteToken(token)]);
+  sayTable([["position", "id", "token"], ...rows], ["right", "right"]);
 }

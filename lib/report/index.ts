@@ -1,5 +1,14 @@
+export { displayWidth, padTo } from "./display-width.js";
 export { probability, signed } from "./numbers.js";
 export { textColumns } from "./text-columns.js";
-export { textTable } from "./text-table.js";
-export { printable, quoteToken, showTokens } from "./token-text.js";
+export { type Align, columnGroups, tableRows, textTable } from "./text-table.js";
+export {
+  byteName,
+  jsonText,
+  printable,
+  printableText,
+  quoteToken,
+  type ShownToken,
+  showTokens,
+} from "./token-text.js";
 export { wordWrap } from "./word-wrap.js";

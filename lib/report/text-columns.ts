@@ -1,10 +1,12 @@
+import { padTo } from "./display-width.js";
+import { foldText } from "./fold.js";
 import { printable } from "./token-text.js";
 
 const gap = "  ";
 
 /**
- * Texts beside each other, each broken into a column of `width` characters; as many side by side as
- * fit `lineWidth`, the others below. The first line of each column is its head.
+ * Texts beside each other, each folded into a column; as many side by side as fit `lineWidth`, the
+ * others below. The first line of each column is its head.
  *
  * @returns lines, with an empty one between groups
  */
@@ -22,41 +24,16 @@ export function textColumns(
     if (at > 0) lines.push("");
     const group = columns
       .slice(at, at + size)
-      .map(({ head, text }) => [head, ...fold(text, width)]);
+      .map(({ head, text }) => [head, ...paragraphs(text, width)]);
     const height = Math.max(...group.map(({ length }) => length));
     for (let row = 0; row < height; row++) {
-      const cells = group.map((cell) => pad(cell[row] ?? "", width));
+      const cells = group.map((cell) => padTo(cell[row] ?? "", width));
       lines.push(cells.join(gap).trimEnd());
     }
   }
   return lines;
 }
 
-/** Lines of at most `width` characters, broken between words, longer words where they must be. */
-function fold(text: string, width: number): string[] {
-  return text.split("\n").flatMap((paragraph) => {
-    const lines = [""];
-    for (const word of printable(paragraph).trim().split(/ +/)) {
-      const line = lines.at(-1) ?? "";
-      const joined = line === "" ? word : `${line} ${word}`;
-      if (length(joined) <= width) lines[lines.length - 1] = joined;
-      else {
-        if (line !== "") lines.push("");
-        const pieces = [...word];
-        lines.pop();
-        for (let at = 0; at < pieces.length; at += width) {
-          lines.push(pieces.slice(at, at + width).join(""));
-        }
-      }
-    }
-    return lines;
-  });
-}
-
-function pad(text: string, width: number): string {
-  return text + " ".repeat(Math.max(0, width - length(text)));
-}
-
-function length(text: string): number {
-  return [...text].length;
+function paragraphs(text: string, width: number): string[] {
+  return text.split("\n").flatMap((paragraph) => foldText(printable(paragraph), width));
 }

@@ -1,6 +1,8 @@
+import { displayWidth } from "./display-width.js";
+
 /**
- * Breaks text that comes in pieces into lines of about `width`, between words and behind line ends;
- * lines after the first begin with `indent`. `column` is where the first piece starts.
+ * Breaks text that comes in pieces into lines of about `width` cells, between words and after line
+ * ends; lines after the first begin with `indent`. `column` is where the first piece starts.
  *
  *     const wrap = wordWrap(80, "   ", prompt.length);
  *     for await (const { text } of generation) process.stdout.write(wrap(text));
@@ -11,9 +13,11 @@ export function wordWrap(width: number, indent: string, column: number): (piece:
     piece
       .split(/(?= )|(?<=\n)/)
       .map((word) => {
-        const breaks = word.startsWith(" ") && at + word.length > width;
+        const size = displayWidth(word);
+        const breaks = word.startsWith(" ") && at + size > width;
         const shown = breaks ? `\n${indent}${word.slice(1)}` : word.replace("\n", `\n${indent}`);
-        at = shown.includes("\n") ? shown.length - shown.lastIndexOf("\n") - 1 : at + word.length;
+        const end = shown.lastIndexOf("\n");
+        at = end < 0 ? at + size : displayWidth(shown.slice(end + 1));
         return shown;
       })
       .join("");

@@ -1,3 +1,4 @@
+import { byteOf } from "./byte-fallback.js";
 import { type ChatTemplateOptions, checkChatOptions } from "./chat-options.js";
 import type { ChatMessage } from "./chat-template.js";
 import { renderConversation } from "./conversation.js";
@@ -141,6 +142,15 @@ export class Tokenizer {
   toStrTokens(input: string | TokenIds, options: { prependBos?: boolean } = {}): string[] {
     const ids = typeof input === "string" ? this.encode(input, options) : input;
     return Array.from(ids, (id) => this.decode(id));
+  }
+
+  /**
+   * The byte that a token such as `<0xE6>` stands for; undefined for any other token. A character
+   * that the vocabulary lacks is spelled with such tokens, which have no text one by one.
+   */
+  byteOf(id: number): number | undefined {
+    const { huggingFace, vocabSize } = this.#engine;
+    return id < vocabSize ? byteOf(huggingFace.id_to_token(id) ?? "") : undefined;
   }
 
   /**

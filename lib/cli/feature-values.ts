@@ -1,0 +1,72 @@
+import type { Coder, FeatureRef } from "../coder/index.js";
+import type { HookedTransformer } from "../model/index.js";
+import { columnGroups, quoteToken } from "../report/index.js";
+import { activeAt } from "./active.js";
+import type { CoderSet } from "./coder-set.js";
+import { type FeatureSpec, showFeature } from "./feature-spec.js";
+import { say, sayColumns, sayJson } from "./output.js";
+import { listedTokens } from "./shown-tokens.js";
+import { lineWidth, note } from "./terminal.js";
+
+/** Shows chosen features token by token: a row for each token, a column for each feature. */
+export async function showFeatureValues(
+  model: HookedTransformer,
+  text: string,
+  specs: readonly FeatureSpec[],
+  set: CoderSet,
+  options: { readonly model: string; readonly json?: boolean },
+): Promise<void> {
+  const refs: FeatureRef[] = [];
+  for (const spec of specs) refs.push(await set.find(spec));
+  const { ids } = model.toTokens(text);
+  const coders: Coder[] = [...new Set(refs.map(({ coder }) => coder))];
+  using run = await model.runWithCache(ids, { names: [], features: coders, logits: false });
+  const acts = new Map<Coder, (Map<number, number> | null)[]>();
+  for (const coder of coders) {
+    const read = await run.features(coder).read();
+    const cells = Array.from(ids, (id, cell) => {
+      if (id === model.tokenizer.bosTokenId) return null;
+      return new Map(activeAt(read, cell).map(({ feature, value }) => [feature, value]));
+    });
+    acts.set(coder, cells);
+  }
+  /** 0 if the feature is not active; null for the begin-of-text token. */
+  const value = (ref: FeatureRef, position: number): number | null => {
+    const cell = acts.get(ref.coder)?.[position];
+    return cell ? (cell.get(ref.feature) ?? 0) : null;
+  };
+  const tokens = listedTokens(model.tokenizer, ids);
+  if (options.json) {
+    const features = refs.map((ref) => {
+      const { path, hookName, hookNameOut, dSae } = ref.coder.cfg;
+      const name = set.name(ref);
+      const named = name !== undefined && { name };
+      return { path, hookName, hookNameOut, dSae, feature: ref.feature, ...named };
+    });
+    const told = tokens.map((token) => {
+      return { ...token, values: refs.map((ref) => value(ref, token.position)) };
+    });
+    sayJson({ model: options.model, features, tokens: told });
+    return;
+  }
+  const titles = refs.map((ref) => showFeature(ref.coder.cfg, ref.feature));
+  for (const [i, ref] of refs.entries()) {
+    const name = set.name(ref);
+    note(`${titles[i]}${name ? ` (${name})` : ""} at ${ref.coder.cfg.hookName}`);
+  }
+  const left = [
+    ["position", ...tokens.map(({ position }) => `${position}`)],
+    ["token", ...tokens.map(quoteToken)],
+  ];
+  const columns = refs.map((ref, i) => {
+    return [titles[i] ?? "", ...tokens.map(({ position }) => show(value(ref, position)))];
+  });
+  for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
+    if (i > 0) say();
+    sayColumns([...left, ...group], ["right", "left", ...group.map(() => "right" as const)]);
+  }
+}
+
+function show(value: number | null): string {
+  return value === null ? "-" : value.toFixed(value === 0 ? 0 : 2);
+}
