@@ -306,7 +306,7 @@ it("prints what docs/cli.md shows", async () => {
 
 it.concurrent.each([
   [["generate", "--steer", "2:7", "x"], 2, "layer:feature:value[:from]: the value is missing"],
-  [["generate", "--clamp", "seven", "x"], 2, "layer and feature are whole numbers"],
+  [["generate", "--clamp", "seven", "x"], 2, 'no ":" after the layer, in "seven"'],
   [["generate", "--ablate", "embed/2:7", "x"], 2, "site is one of res, mlp, att, transcoder"],
   [["generate", "--model", "m", "--ablate", "2:7", "x"], 2, "--sae is needed with --model m"],
   [["steer", "2:7:1", "--strengths", "1,2", "x"], 2, "the strength is given twice"],

@@ -29,7 +29,7 @@ describe("tokens", () => {
 
   it("gives Hugging Face's ids for text on standard input, its last line end left out", async () => {
     const cases = expected.cases.filter(({ text }) => text.length < 60 && !text.endsWith("\r"));
-    for (const one of [cases[0], cases[2], cases.at(-1)]) {
+    for (const one of [cases[2], cases.at(-1)]) {
       const { text, idsWithBos, strTokens } = one as (typeof cases)[number];
       const run = await gemlens(["tokens", ...folder, "--json"], { input: `${text}\n` });
       expect([run.code, run.stderr]).toEqual([0, ""]);

@@ -1,7 +1,7 @@
-import { byteName, type ShownToken } from "../report/index.js";
+import type { ShownToken } from "../report/index.js";
 import type { TokenIds, Tokenizer } from "../tokenizer/index.js";
 
-/** A token as commands list it; `text` is `<0xE6>` for one that is a byte of a longer character. */
+/** A token as commands list it: `text` as `toStrTokens` gives it, and `byte` if it is no text. */
 export interface ListedToken extends ShownToken {
   readonly id: number;
 }
@@ -11,9 +11,8 @@ const firstPartial = 0x80;
 
 export function listedToken(tokenizer: Tokenizer, id: number): ListedToken {
   const byte = tokenizer.byteOf(id);
-  return byte === undefined || byte < firstPartial
-    ? { id, text: tokenizer.decode(id) }
-    : { id, text: byteName(byte), byte };
+  const isText = byte === undefined || byte < firstPartial;
+  return { id, text: tokenizer.decode(id), ...(!isText && { byte }) };
 }
 
 /** The tokens of a text with their positions. */

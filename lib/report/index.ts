@@ -3,7 +3,6 @@ export { probability, signed } from "./numbers.js";
 export { textColumns } from "./text-columns.js";
 export { type Align, columnGroups, tableRows, textTable } from "./text-table.js";
 export {
-  byteName,
   jsonText,
   printable,
   printableText,

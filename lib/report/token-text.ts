@@ -15,7 +15,7 @@ export function quoteToken(token: string | ShownToken): string {
 }
 
 /** `<0xE6>`, as vocabularies write the token of a byte. */
-export function byteName(byte: number): string {
+function byteName(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "../..");
@@ -17,26 +18,37 @@ export function runTypeScript(
     readonly env?: Readonly<Record<string, string>>;
     /** Closes the process's standard output after this many bytes, as `head` does. */
     readonly closeAfter?: number;
+    /** Files that standard output and standard error go to. */
+    readonly stdout?: string;
+    readonly stderr?: string;
   } = {},
 ): Promise<Finished> {
+  const files: number[] = [];
+  const output = (path: string | undefined) => {
+    if (path === undefined) return "pipe" as const;
+    files.push(openSync(path, "w"));
+    return files.at(-1) as number;
+  };
   const child = spawn(process.execPath, ["--import", "tsx", ...args], {
     cwd: root,
     env: { ...process.env, ...options.env },
+    stdio: ["pipe", output(options.stdout), output(options.stderr)],
   });
+  for (const file of files) closeSync(file);
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
     if (options.closeAfter !== undefined && stdout.length >= options.closeAfter) {
-      child.stdout.destroy();
+      child.stdout?.destroy();
     }
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
   // A command with its text in the arguments ends without reading any of this.
-  child.stdin.on("error", () => {});
-  child.stdin.end(options.input ?? "");
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input ?? "");
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
