@@ -1,8 +1,8 @@
-// prebuilds/linux-x64 by prebuildify: the loader, a core for each torch minor and the CUDA plugin, from
-// any system with a compiler. They are bound to glibc 2.28's symbols; one that needs a newer symbol
+// prebuilds/linux-x64 by prebuildify: the loader and a core for each torch minor, from any system with a
+// compiler. They are bound to glibc 2.28's symbols; one that needs a newer symbol
 // is refused, and then prebuilds/ stays as it was.
 //   --torch 2.13,2.15   the minors; each one's libtorch is fetched unless it is in the cache folder
-//   --no-cuda           without the CUDA plugin
+//   --cuda              the CUDA plugin too; nvcc is fetched unless there is one (271 MB)
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,13 +21,13 @@ function parse(args, defaultVersion) {
     args,
     options: {
       torch: { type: "string", default: defaultVersion.replace(/\.\d+$/, "") },
-      "no-cuda": { type: "boolean", default: false },
+      cuda: { type: "boolean", default: false },
     },
   });
   const minors = values.torch.split(",");
   const wrong = minors.find((minor) => !/^\d+\.\d+$/.test(minor));
   if (wrong !== undefined) throw new Error(`--torch: expected minors like 2.15, got ${wrong}`);
-  return { minors, cuda: !values["no-cuda"] };
+  return { minors, cuda: values.cuda };
 }
 
 async function libtorchFor(minor) {

@@ -35,7 +35,6 @@ async function contents({ package: { files, bytes }, libtorch: { torch } }) {
     "native/binding/js_hook.cc",
     "native/loader.c",
     "prebuilds/linux-x64/gemlens.node",
-    "prebuilds/linux-x64/libgemlens_cuda.so",
     "scripts/build-native.mjs",
     "scripts/install.mjs",
     "scripts/compiled-module.mjs",
