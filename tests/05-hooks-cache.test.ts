@@ -49,6 +49,51 @@ describe("runWithCache", () => {
     expect(error.code).toBe("NOT_FOUND");
   });
 
+  it("takes short keys, as hooks and gradients and recordings do", async () => {
+    using run = await model.runWithCache(tokens, {
+      names: [["resid_post", 1], ["resid_post", -1], ["scale", 2, "ln2"], ["embed"]],
+      logits: false,
+    });
+    expect(run.cache.names).toEqual([
+      "blocks.1.hook_resid_post",
+      "blocks.3.hook_resid_post",
+      "blocks.2.ln2.hook_scale",
+      "hook_embed",
+    ]);
+    const name = "blocks.1.hook_resid_post";
+    await expectClose(name, run.cache.get(name), need(golden, name), tolerance);
+
+    const seen: string[] = [];
+    using handle = model.addHook(["z", -1], (_, point) => void seen.push(point.name));
+    const hooks = [hook(["mlp_out", 2], (_, point) => void seen.push(point.name))];
+    (await model.forward(tokens, { hooks })).dispose();
+    expect(seen).toEqual(["blocks.2.hook_mlp_out", "blocks.3.attn.hook_z"]);
+    handle.dispose();
+    seen.length = 0;
+    await model.loss(tokens, { hooks: [[["pattern", 0], (_, { name }) => void seen.push(name)]] });
+    expect(seen).toEqual(["blocks.0.attn.hook_pattern"]);
+
+    const target = { loss: true } as const;
+    using gradients = await model.runWithGradients(tokens, { names: [["resid_mid", 0]], target });
+    expect(gradients.grad("blocks.0.hook_resid_mid").shape.at(-1)).toBe(model.cfg.dModel);
+    const record = { names: [["attn", 1]] } as const;
+    for await (const token of model.generate(tokens, { maxNewTokens: 1, record })) {
+      expect(token.cache.names).toEqual(["blocks.1.attn.hook_pattern"]);
+      token.dispose();
+    }
+  });
+
+  it("refuses short keys of no hook point", async () => {
+    for (const key of [["resid_pst", 1], ["resid_post", 99], ["scale", 1], [], ["z", 1.5]]) {
+      const error = await failure(() => model.runWithCache(tokens, { names: [key as ["z", 1]] }));
+      expect(error.code, JSON.stringify(key)).toBe("NOT_FOUND");
+      const asHook = await failure(() =>
+        model.forward(tokens, { hooks: [[key as ["z", 1], () => {}]] }),
+      );
+      expect(asHook.code, JSON.stringify(key)).toBe("NOT_FOUND");
+    }
+  });
+
   it("has no logits where none are wanted", async () => {
     using run = await model.runWithCache(tokens, { names: ["hook_embed"], logits: false });
     expect("logits" in run).toBe(false);

@@ -6,6 +6,7 @@ import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf } from "../tensor/internal.js";
+import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { CoderConfig } from "./coder-config.js";
 import { checkOrigin, checkWidth } from "./coder-input.js";
 import { adoptFeatures, checkFeature, FeatureActs, useFeatures } from "./feature-acts.js";
@@ -115,11 +116,15 @@ export abstract class Coder implements Disposable {
    * @throws ARGUMENT for a feature id out of range
    * @throws DISPOSED, DEVICE
    */
-  async encode(x: Tensor, options: EncodeOptions = {}): Promise<FeatureActs> {
+  async encode<T extends Tensor>(
+    x: CoderInput<T>,
+    options: EncodeOptions = {},
+  ): Promise<FeatureActs<AxesIn<T>>> {
     checkOptions("encode", options, ["features", "unchecked", "signal"]);
     const only = this.#wanted(options.features);
-    const mask = rowMaskOf(x);
-    return adoptFeatures(await this.#encode("encode", x, only, options), { mask });
+    const input = x as Tensor;
+    const mask = rowMaskOf(input);
+    return adoptFeatures(await this.#encode("encode", input, only, options), { mask });
   }
 
   /**
@@ -136,11 +141,11 @@ export abstract class Coder implements Disposable {
    * @throws SHAPE for activations of another coder's width
    * @throws DISPOSED
    */
-  async decode(
-    acts: FeatureActs,
+  async decode<const Axes extends readonly string[]>(
+    acts: FeatureActs<Axes>,
     x?: Tensor,
     options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<Tensor<["batch", "pos", "d_out"]>> {
+  ): Promise<Tensor<RebuiltAxes<Axes>>> {
     checkOptions("decode", options, ["signal"]);
     const handle = this.#alive("decode");
     this.checkActs("decode", acts);
@@ -158,7 +163,7 @@ export abstract class Coder implements Disposable {
           options,
         );
       });
-      return adopt(out) as Tensor<["batch", "pos", "d_out"]>;
+      return adopt(out) as Tensor<RebuiltAxes<Axes>>;
     } finally {
       held?.dispose();
     }

@@ -48,6 +48,11 @@ export interface SparseFeatures {
   readonly values: Float32Array;
 }
 
+declare const axes: unique symbol;
+interface Phantom<Axes> {
+  of(axes: Axes): void;
+}
+
 let acquire: (acts: FeatureActs, what: string) => Promise<FeaturesHandle> | FeaturesHandle;
 let release: (acts: FeatureActs) => void;
 let make: (handle: FeaturesHandle, options: FeatureActsOptions) => FeatureActs;
@@ -64,9 +69,12 @@ interface FeatureActsOptions {
  * exists unless `toDense()` is called.
  *
  * `set`, `add` and `zero` change the activations in place; they are checked at once and applied
- * natively, in order, by the next call that uses the activations.
+ * natively, in order, by the next call that uses the activations. `Axes` names the dimensions of the
+ * tensor that was encoded, for the type checker alone.
  */
-export class FeatureActs implements Disposable {
+export class FeatureActs<Axes extends readonly string[] = readonly string[]> implements Disposable {
+  /** @hidden As with Tensor: activations of unknown axes fit everywhere. */
+  declare [axes]?: Phantom<Axes>["of"];
   /** Number of features that the coder has. */
   readonly dSae: number;
   readonly #shape: readonly number[];

@@ -5,6 +5,7 @@ export {
   type EncodeOptions,
   type FeatureRef,
 } from "./coder.js";
+export type { AxesIn, CoderInput, CoderInputError, RebuiltAxes } from "./coder-axes.js";
 export type {
   CoderConfig,
   CoderDtype,

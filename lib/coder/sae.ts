@@ -1,6 +1,7 @@
 import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
 import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
+import type { CoderInput } from "./coder-axes.js";
 import type { CoderFileOptions } from "./coder-config.js";
 import { loadCoder } from "./load-coder.js";
 
@@ -36,9 +37,9 @@ export class SAE extends Coder {
    * using rebuilt = await sae.forward(x);
    * console.log(rebuilt.shape); // [1, 8, 128]
    */
-  async forward<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
+  async forward<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("forward", options, ["unchecked", "signal"]);
-    return (await this.forwardNative("forward", x, options)) as T;
+    return (await this.forwardNative("forward", x as Tensor, options)) as T;
   }
 
   /**
@@ -49,9 +50,9 @@ export class SAE extends Coder {
    * using error = await sae.error(x);
    * console.log(error.norm().item(), x.norm().item());
    */
-  async error<T extends Tensor>(x: T, options: CoderCallOptions = {}): Promise<T> {
+  async error<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
     checkOptions("error", options, ["unchecked", "signal"]);
-    return (await this.errorNative(x, x, options)) as T;
+    return (await this.errorNative(x as Tensor, x as Tensor, options)) as T;
   }
 
   /**
@@ -67,8 +68,12 @@ export class SAE extends Coder {
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
-  async edit<T extends Tensor>(x: T, fn: EditFunction, options: CoderCallOptions = {}): Promise<T> {
+  async edit<T extends Tensor>(
+    x: CoderInput<T>,
+    fn: EditFunction,
+    options: CoderCallOptions = {},
+  ): Promise<T> {
     checkOptions("edit", options, ["unchecked", "signal"]);
-    return (await this.editNative(x, x, fn, options)) as T;
+    return (await this.editNative(x as Tensor, x as Tensor, fn, options)) as T;
   }
 }

@@ -1,6 +1,7 @@
 import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
 import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
+import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { TranscoderFileOptions } from "./coder-config.js";
 import { loadCoder } from "./load-coder.js";
 
@@ -42,23 +43,27 @@ export class Transcoder extends Coder {
    * What the transcoder takes the output to be, skip included: [.., dOut] in x's dtype.
    * Throws as {@link encode}.
    */
-  async forward(
-    x: Tensor,
+  async forward<T extends Tensor>(
+    x: CoderInput<T>,
     options: CoderCallOptions = {},
-  ): Promise<Tensor<["batch", "pos", "d_out"]>> {
+  ): Promise<Tensor<RebuiltAxes<AxesIn<T>>>> {
     checkOptions("forward", options, ["unchecked", "signal"]);
-    const out = await this.forwardNative("forward", x, options);
-    return out as Tensor<["batch", "pos", "d_out"]>;
+    const out = await this.forwardNative("forward", x as Tensor, options);
+    return out as Tensor<RebuiltAxes<AxesIn<T>>>;
   }
 
   /**
    * y − forward(x): what the transcoder does not explain of the true output y [.., dOut].
    * Throws as {@link encode}.
    */
-  async error<T extends Tensor>(x: Tensor, y: T, options: CoderCallOptions = {}): Promise<T> {
+  async error<T extends Tensor, X extends Tensor>(
+    x: CoderInput<X>,
+    y: T,
+    options: CoderCallOptions = {},
+  ): Promise<T> {
     checkOptions("error", options, ["unchecked", "signal"]);
     this.checkOutput("error", y);
-    return (await this.errorNative(x, y, options)) as T;
+    return (await this.errorNative(x as Tensor, y, options)) as T;
   }
 
   /**
@@ -67,14 +72,14 @@ export class Transcoder extends Coder {
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
-  async edit<T extends Tensor>(
-    x: Tensor,
+  async edit<T extends Tensor, X extends Tensor>(
+    x: CoderInput<X>,
     y: T,
     fn: EditFunction,
     options: CoderCallOptions = {},
   ): Promise<T> {
     checkOptions("edit", options, ["unchecked", "signal"]);
     this.checkOutput("edit", y);
-    return (await this.editNative(x, y, fn, options)) as T;
+    return (await this.editNative(x as Tensor, y, fn, options)) as T;
   }
 }

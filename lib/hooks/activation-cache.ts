@@ -3,7 +3,7 @@ import { DisposedError, GemlensError } from "../errors/index.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { HookTable } from "./hook-table.js";
-import type { AxesOf, CacheKey, CheckedKey, NameOfKey } from "./names.js";
+import type { AxesOf, CheckedKey, HookKey, LooseCacheKey, NameOfKey } from "./names.js";
 
 /** How many entries `console.log` shows. */
 const SHOWN = 8;
@@ -36,8 +36,10 @@ export class ActivationCache<Names extends string = string> {
    * @throws NOT_FOUND when it was not cached or is no hook point
    * @throws DISPOSED after `dispose()`
    */
-  get<const Key extends CacheKey>(key: CheckedKey<Key, Names>): Tensor<AxesOf<NameOfKey<Key>>> {
-    const { name } = this.#table.resolve(key, "cache");
+  get<const Key extends LooseCacheKey<Names>>(
+    key: CheckedKey<Key, Names>,
+  ): Tensor<AxesOf<NameOfKey<Key>>> {
+    const { name } = this.#table.resolve(key as HookKey, "cache");
     if (this.#disposed) throw new DisposedError(`cache: the cache was disposed`, { name });
     const tensor = this.#entries.get(name);
     if (tensor !== undefined) return tensor as Tensor<AxesOf<NameOfKey<Key>>>;
@@ -49,7 +51,7 @@ export class ActivationCache<Names extends string = string> {
   }
 
   /** Whether `key` was cached; false also for what is no hook point. */
-  has(key: CacheKey): boolean {
+  has(key: HookKey): boolean {
     try {
       return this.#entries.has(this.#table.resolve(key, "cache").name);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { GemlensError } from "../errors/index.js";
 import { native } from "../native/call.js";
 import { closest } from "./closest.js";
-import type { CacheKey } from "./names.js";
+import type { HookKey } from "./names.js";
 import {
   blockAliases,
   blockNorms,
@@ -69,7 +69,7 @@ export class HookTable {
    *
    * @throws GemlensError `NOT_FOUND` with the closest names, or with the layers that there are.
    */
-  resolve(key: CacheKey, what = "hook"): ResolvedPoint {
+  resolve(key: HookKey, what = "hook"): ResolvedPoint {
     const name = typeof key === "string" ? key : this.#expand(key, what);
     const found = this.#points.get(name) ?? this.#find(name, what);
     if (found !== undefined) return found;
@@ -127,7 +127,7 @@ export class HookTable {
     return this.#points.get(`blocks.${layer}.${point}`);
   }
 
-  #expand(key: Exclude<CacheKey, string>, what: string): string {
+  #expand(key: Exclude<HookKey, string>, what: string): string {
     const [short, layer, norm] = Array.isArray(key) ? (key as readonly unknown[]) : [];
     const shown = JSON.stringify(key) ?? String(key);
     if (typeof short === "string" && layer === undefined) return short;

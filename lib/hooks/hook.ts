@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/tensor.js";
-import type { AxesOf, CheckedName } from "./names.js";
+import type { AxesOf, CheckedName, HookKey, NameOfKey } from "./names.js";
 
 /** Where a hook was called. */
 export interface HookPointInfo {
@@ -29,19 +29,28 @@ export type HookFunction<Axes extends readonly string[] = readonly string[]> = (
   point: HookPointInfo,
 ) => HookResult<Axes>;
 
-/** A hook point's name with the function to call there. */
-export type Hook = readonly [name: string, fn: HookFunction];
+/** A hook point's name or short key with the function to call there. */
+export type Hook = readonly [name: HookKey, fn: HookFunction];
+
+/** Hooks of a run: pairs of {@link hook}, or bare ones, whose names are checked too. */
+export type CheckedHooks<Keys extends readonly unknown[]> = {
+  readonly [I in keyof Keys]: readonly [
+    name: CheckedName<Keys[I]>,
+    fn: HookFunction<AxesOf<NameOfKey<Keys[I]>>>,
+  ];
+};
 
 /**
  * Pairs a hook with its point, so that `act` has the point's axes and a misspelt name does not compile.
+ * The point is named in full or by a short key, as `cache.get` takes them: `["resid_post", 20]`.
  *
  * @example
- * const quiet = [0, 1].map((layer) => hook(`blocks.${layer}.hook_mlp_out`, (act) => act.mul(0.5)));
+ * const quiet = [0, 1].map((layer) => hook(["mlp_out", layer], (act) => act.mul(0.5)));
  * console.log(await model.loss(text), await model.loss(text, { hooks: quiet }));
  */
-export function hook<const Name extends string>(
-  name: CheckedName<Name>,
-  fn: HookFunction<AxesOf<Name>>,
+export function hook<const Key extends HookKey>(
+  name: CheckedName<Key>,
+  fn: HookFunction<AxesOf<NameOfKey<Key>>>,
 ): Hook {
-  return [name, fn as HookFunction];
+  return [name as HookKey, fn as HookFunction];
 }

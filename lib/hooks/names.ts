@@ -58,49 +58,136 @@ export type AxesOf<Name extends string> =
         : readonly string[]
     : never;
 
-/**
- * `Name` where it is a hook name or may be one (a `string`, a name built from a variable layer), else
- * all hook names: so a misspelt literal does not compile, and the editor offers the right ones.
- */
-export type CheckedName<Name extends string> = Name extends HookName
-  ? Name
-  : [Extract<HookName, Name>] extends [never]
-    ? HookName
-    : Name;
+/** Layers whose names an editor offers: those of the largest Gemma, 62. Any layer compiles. */
+type OfferedLayer = `${"" | 1 | 2 | 3 | 4 | 5}${Digit}` | 60 | 61;
+type Digit = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+
+/** The names that an editor offers. */
+type OfferedName = keyof GlobalPoints | `blocks.${OfferedLayer}.${keyof BlockPoints}`;
 
 /** Short keys of caches that take a layer. */
 export type CacheShortName = keyof ShortNames;
+type GlobalShortName = keyof typeof globalShortNames;
+type NormShortName = "scale" | "normalized";
+type Norm = (typeof blockNorms)[number];
 
 /** A cache key: a name, or TransformerLens' [short, layer] and ["scale" | "normalized", layer, norm]. */
 export type CacheKey =
   | string
   | readonly [short: CacheShortName, layer: number]
-  | readonly [short: "scale" | "normalized", layer: number, norm: (typeof blockNorms)[number]]
-  | readonly [short: keyof typeof globalShortNames];
+  | readonly [short: NormShortName, layer: number, norm: Norm]
+  | readonly [short: GlobalShortName];
+
+// Loose, so that a wrong key meets a check that answers with a sentence, and not a union of all keys.
+type LooseTuple = readonly [
+  short?: CacheShortName | GlobalShortName | (string & {}),
+  layer?: unknown,
+  norm?: Norm | (string & {}),
+  ...rest: unknown[],
+];
+
+/** Any string; an editor offers the names of hook points. */
+export type AnyHookName = OfferedName | (string & {});
+
+/** What a hook is named by: a name, or a short key as `cache.get` takes it: ["resid_post", 20]. */
+export type HookKey = AnyHookName | LooseTuple;
+
+/** A list of such keys. */
+export type HookKeys = readonly HookKey[];
+
+/** What a cache of `Names` is asked by; an editor offers its names. */
+export type LooseCacheKey<Names extends string = string> = Names | (string & {}) | LooseTuple;
+
+declare const sentence: unique symbol;
+
+/** Stands where a name does not compile, and says why. */
+export interface HookNameError<Sentence extends string> {
+  /** @hidden For the type checker alone. */
+  readonly [sentence]: Sentence;
+}
+
+/**
+ * `Key` where it names a hook point or may name one (a `string`, a name built from a variable layer),
+ * else a {@link HookNameError}: a misspelt literal does not compile.
+ */
+export type CheckedName<Key> = [KeyProblem<Key>] extends [never]
+  ? Key
+  : HookNameError<KeyProblem<Key>>;
+
+/** {@link CheckedName} of each of a list. */
+export type CheckedNames<Keys extends readonly unknown[]> = {
+  readonly [I in keyof Keys]: CheckedName<Keys[I]>;
+};
+
+// A sentence, or never. No branch that holds names back: that would intersect Key with all of them.
+type KeyProblem<Key> = Key extends string
+  ? NameProblem<Key>
+  : Key extends CacheKey
+    ? never
+    : Key extends readonly [infer Short extends string, ...infer Rest]
+      ? TupleProblem<Short, Rest>
+      : LooseTuple extends Key
+        ? never
+        : "expected the name of a hook point, or [short name, layer]";
+
+type NameProblem<Name extends string> = Name extends OfferedName
+  ? never
+  : Name extends HookName
+    ? never
+    : [Extract<HookName, Name>] extends [never]
+      ? `no such hook point: ${Name}`
+      : never;
+
+type TupleProblem<Short extends string, Rest extends readonly unknown[]> = string extends Short
+  ? never
+  : Short extends NormShortName
+    ? `a layer and a norm belong to it: ['${Short}', 20, 'ln1']`
+    : Short extends GlobalShortName
+      ? `it takes no layer: ['${Short}']`
+      : Short extends CacheShortName
+        ? Rest extends readonly []
+          ? `it needs a layer: ['${Short}', 20]`
+          : `its layer is a number: ['${Short}', 20]`
+        : `no such short name: ${Short}`;
 
 // A negative layer counts from the end: which one it is shows at run time.
 type Layer<L extends number> = `${L}` extends `-${string}` ? number : L;
 
-/** The full name that a cache key stands for. */
-export type NameOfKey<Key extends CacheKey> = Key extends string
+/** The full name that a key stands for; of one that only run time knows, `string`. */
+export type NameOfKey<Key> = Key extends string
   ? Key
   : Key extends readonly [infer Short extends CacheShortName, infer L extends number]
     ? `blocks.${Layer<L>}.${ShortNames[Short]}`
     : Key extends readonly [
-          infer Kind extends "scale" | "normalized",
+          infer Kind extends NormShortName,
           infer L extends number,
-          infer Norm extends (typeof blockNorms)[number],
+          infer AtNorm extends Norm,
         ]
-      ? `blocks.${Layer<L>}.${Norm}.hook_${Kind}`
-      : Key extends readonly [infer Short extends keyof typeof globalShortNames]
+      ? `blocks.${Layer<L>}.${AtNorm}.hook_${Kind}`
+      : Key extends readonly [infer Short extends GlobalShortName]
         ? (typeof globalShortNames)[Short]
         : string;
 
+/** The full names of a list of keys. */
+export type NamesOf<Keys extends readonly unknown[]> = NameOfKey<Keys[number]>;
+
 /**
- * `Key` where a cache of `Names` holds it or may hold it, else the names that it holds: so a name that
- * was not asked for does not compile.
+ * `Key` where a cache of `Names` holds it or may hold it, else a {@link HookNameError}: a name that was
+ * not asked for does not compile.
  */
-export type CheckedKey<Key extends CacheKey, Names extends string> =
-  Overlap<CanonicalOf<NameOfKey<Key>>, CanonicalOf<Names>> extends never ? Names : Key;
+export type CheckedKey<Key, Names extends string> = [CacheProblem<Key, Names>] extends [never]
+  ? Key
+  : HookNameError<CacheProblem<Key, Names>>;
+
+type CacheProblem<Key, Names extends string> = [KeyProblem<Key>] extends [never]
+  ? [Overlap<CanonicalOf<NameOfKey<Key>>, CanonicalOf<Names>>] extends [never]
+    ? `not asked for in names: ${NameOfKey<Key>}`
+    : never
+  : KeyProblem<Key>;
+
+/** {@link CheckedKey} of each of a list. */
+export type CheckedKeys<Keys extends readonly unknown[], Names extends string> = {
+  readonly [I in keyof Keys]: CheckedKey<Keys[I], Names>;
+};
 
 type Overlap<A extends string, B extends string> = Extract<A, B> | Extract<B, A>;

@@ -1,6 +1,6 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { CheckedName } from "../hooks/index.js";
+import type { AnyHookName, CheckedName } from "../hooks/index.js";
 import { shortly } from "../tensor/arguments.js";
 import {
   checkFinite,
@@ -41,7 +41,7 @@ export interface SteerOptions extends InterventionOptions {
  * @throws ARGUMENT for a feature, vector, coefficient or place that is none
  * @throws NOT_FOUND for what is no hook
  */
-export function steer<const Name extends string = string>(
+export function steer<const Name extends AnyHookName = string>(
   target: FeatureRef | { readonly hook: CheckedName<Name>; readonly vector: Vector },
   coefficient: number,
   options: SteerOptions = {},
@@ -76,7 +76,7 @@ export function steer<const Name extends string = string>(
  * @throws ARGUMENT for a vector without length, or a place that is none
  * @throws NOT_FOUND for what is no hook
  */
-export function project<const Name extends string>(
+export function project<const Name extends AnyHookName>(
   hook: CheckedName<Name>,
   vector: Vector,
   options: InterventionOptions = {},

@@ -1,5 +1,12 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import { ActivationCache, type AxesOf, type CheckedKey, type CheckedName } from "../hooks/index.js";
+import {
+  ActivationCache,
+  type AnyHookName,
+  type AxesOf,
+  type CheckedKey,
+  type CheckedKeys,
+  type CheckedName,
+} from "../hooks/index.js";
 import { keepBeyond } from "../native/scope.js";
 import { shortly } from "../tensor/arguments.js";
 import type { Tensor } from "../tensor/index.js";
@@ -12,10 +19,6 @@ export interface PatchOptions extends InterventionOptions {
   /** Heads that are patched, at a hook that has some. Default: all. */
   readonly heads?: number | readonly number[] | undefined;
 }
-
-/** A hook's name that a cache of `Names` has or may have. */
-type NameIn<Name extends string, Names extends string> =
-  CheckedKey<Name, Names> extends Name ? CheckedName<Name> : Names;
 
 /**
  * Puts in what another run had at a hook, at the same positions: the third token of the run's row
@@ -37,12 +40,12 @@ type NameIn<Name extends string, Names extends string> =
  * @throws ARGUMENT for heads or a place that are none, DISPOSED for a cache that is gone
  * @throws NOT_FOUND for a hook that the cache does not have
  */
-export function patch<const Name extends string, Names extends string>(
-  hook: NameIn<Name, Names>,
+export function patch<const Name extends AnyHookName, Names extends string>(
+  hook: CheckedKey<Name, Names>,
   source: ActivationCache<Names>,
   options?: PatchOptions,
 ): Patching;
-export function patch<const Name extends string>(
+export function patch<const Name extends AnyHookName>(
   hook: CheckedName<Name>,
   source: Tensor<AxesOf<Name>>,
   options?: PatchOptions,
@@ -77,8 +80,8 @@ export function patch(
  *
  * @throws as {@link patch}
  */
-export function freeze<const Name extends string, Names extends string>(
-  points: readonly NameIn<Name, Names>[] | ((name: string) => boolean),
+export function freeze<const Points extends readonly AnyHookName[], Names extends string>(
+  points: CheckedKeys<Points, Names> | ((name: string) => boolean),
   cache: ActivationCache<Names>,
   options: InterventionOptions = {},
 ): Patching[] {
@@ -90,7 +93,7 @@ export function freeze<const Name extends string, Names extends string>(
     throw argument("freeze", "names of hooks, or a predicate", "points", shortly(points));
   }
   const names: readonly string[] =
-    typeof points === "function" ? cache.names.filter(points) : points;
+    typeof points === "function" ? cache.names.filter(points) : (points as readonly string[]);
   return names.map((name) => patch(name, cache as unknown as ActivationCache, options));
 }
 

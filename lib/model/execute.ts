@@ -1,7 +1,7 @@
 import { type Coder, coderHandle } from "../coder/coder.js";
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { Hook } from "../hooks/index.js";
+import type { Hook, HookKey } from "../hooks/index.js";
 import { JsHooks, type ResolvedHook } from "../hooks/js-hooks.js";
 import type { NativeEdits } from "../intervene/edits.js";
 import type {
@@ -121,7 +121,7 @@ export function resolveHooks(
     throw argument(what, "an array of [name, function]", "hooks", typeof hooks);
   return hooks.map((entry: unknown, i) => {
     const [name, fn] = Array.isArray(entry) ? (entry as unknown as Hook) : [];
-    if (typeof name !== "string" || typeof fn !== "function") {
+    if (!(typeof name === "string" || Array.isArray(name)) || typeof fn !== "function") {
       throw argument(
         what,
         "a hook as [name, function] or hook(name, function)",
@@ -129,7 +129,7 @@ export function resolveHooks(
         typeof entry,
       );
     }
-    const point = core.table.resolve(name, what);
+    const point = core.table.resolve(name as HookKey, what);
     if (range !== undefined) checkFires(what, `hooks[${i}]`, point, range);
     return { point, fn };
   });

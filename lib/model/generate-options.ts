@@ -1,15 +1,12 @@
 import type { Coder } from "../coder/coder.js";
-import type { CanonicalHookName, CheckedName, Hook } from "../hooks/index.js";
+import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
 import type { RunEditOptions } from "../intervene/index.js";
 import type { SamplingOptions } from "./sampling.js";
 
 /** What each token keeps of the run that drew it. */
-export interface RecordOptions<Names extends string = string> {
+export interface RecordOptions<Names extends HookKeys = HookKeys> {
   /** Activations: names, or a predicate over all of the model's. They are those that went on. */
-  readonly names?:
-    | readonly CheckedName<Names>[]
-    | ((name: CanonicalHookName) => boolean)
-    | undefined;
+  readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
   /** Coders that are read; of one in `coders`, the features as edited. */
   readonly features?: readonly Coder[] | undefined;
   /** The logits that the token was drawn from, before temperature and the like. */
@@ -17,13 +14,15 @@ export interface RecordOptions<Names extends string = string> {
 }
 
 /** {@link RecordOptions} with the logits among them. */
-export interface RecordWithLogits<Names extends string> extends RecordOptions<Names> {
+export interface RecordWithLogits<Names extends HookKeys> extends RecordOptions<Names> {
   /** The logits that the token was drawn from are kept: [d_vocab]. */
   readonly logits: true;
 }
 
 /** What `generate` takes, whether something is recorded or not. */
-export interface GenerateSettings extends SamplingOptions, RunEditOptions {
+export interface GenerateSettings<Hooks extends HookKeys = HookKeys>
+  extends SamplingOptions,
+    RunEditOptions {
   /** Default 20. Generation also ends where the model's context is full. */
   readonly maxNewTokens?: number | undefined;
   /** End a row at the model's end tokens. Default true. */
@@ -36,13 +35,16 @@ export interface GenerateSettings extends SamplingOptions, RunEditOptions {
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
   /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
-  readonly hooks?: readonly Hook[] | undefined;
+  readonly hooks?: CheckedHooks<Hooks> | undefined;
   /** Ends the generation between two layers; its consumer gets `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What `generate` takes. */
-export interface GenerateOptions<Names extends string = string> extends GenerateSettings {
+export interface GenerateOptions<
+  Names extends HookKeys = HookKeys,
+  Hooks extends HookKeys = HookKeys,
+> extends GenerateSettings<Hooks> {
   /** The tokens become {@link RecordedToken}s, which hold this and are to be disposed. */
   readonly record?: RecordOptions<Names> | undefined;
 }

@@ -2,7 +2,13 @@ import { inspect } from "node:util";
 import { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import { GemlensError } from "../errors/index.js";
-import type { ActivationCache, AxesOf, CacheKey, CheckedKey, NameOfKey } from "../hooks/index.js";
+import type {
+  ActivationCache,
+  AxesOf,
+  CheckedKey,
+  LooseCacheKey,
+  NameOfKey,
+} from "../hooks/index.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
 import { Run } from "./run.js";
@@ -54,8 +60,10 @@ export class Gradients<Names extends string = string> extends Run<Names> {
    *
    * @throws NOT_FOUND when the hook was not among `names`; DISPOSED
    */
-  grad<const Key extends CacheKey>(key: CheckedKey<Key, Names>): Tensor<AxesOf<NameOfKey<Key>>>;
-  grad(key: Coder | CacheKey): FeatureActs | Tensor {
+  grad<const Key extends LooseCacheKey<Names>>(
+    key: CheckedKey<Key, Names>,
+  ): Tensor<AxesOf<NameOfKey<Key>>>;
+  grad(key: unknown): FeatureActs | Tensor {
     if (!(key instanceof Coder)) return this.#grads.get(key as never);
     const acts = this.#featureGrads.get(key);
     if (acts !== undefined) return acts;

@@ -1,6 +1,15 @@
 import { inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { AxesOf, CheckedName, Hook, HookFunction } from "../hooks/index.js";
+import type {
+  AxesOf,
+  CheckedName,
+  Hook,
+  HookFunction,
+  HookKey,
+  HookKeys,
+  NameOfKey,
+  NamesOf,
+} from "../hooks/index.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
@@ -158,15 +167,15 @@ export class HookedTransformer implements AsyncDisposable {
    *   DTYPE (a residual stream of another), DEVICE (it, a coder or a patch on another);
    *   `signal.reason` when aborted
    */
-  forward(
+  forward<const Hooks extends HookKeys>(
     input: Input,
-    options: ForwardOptions & { readonly stopAtLayer: number },
+    options: ForwardOptions<Hooks> & { readonly stopAtLayer: number },
   ): Promise<Tensor<["batch", "pos", "d_model"]>>;
-  forward(
+  forward<const Hooks extends HookKeys>(
     input: Input,
-    options?: ForwardOptions & { readonly stopAtLayer?: undefined },
+    options?: ForwardOptions<Hooks> & { readonly stopAtLayer?: undefined },
   ): Promise<Tensor<["batch", "pos", "d_vocab"]>>;
-  forward(input: Input, options?: ForwardOptions): Promise<Tensor>;
+  forward<const H extends HookKeys>(input: Input, options?: ForwardOptions<H>): Promise<Tensor>;
   forward(input: Input, options: ForwardOptions = {}): Promise<Tensor> {
     return forward(this.#core, input, options);
   }
@@ -180,26 +189,18 @@ export class HookedTransformer implements AsyncDisposable {
    * console.log(run.cache.get("hook_embed").shape); // [1, 8, 128]
    * console.log(await run.features(sae).topK(10));
    */
-  runWithCache<const Names extends string>(
+  runWithCache<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: Input,
-    options: CacheOptions<Names> & { readonly logits: false },
-  ): Promise<Run<Names>>;
-  runWithCache<const Names extends string>(
-    input: Input,
-    options: CacheOptions<Names> & { readonly stopAtLayer: number },
-  ): Promise<Run<Names>>;
-  runWithCache<const Names extends string>(
-    input: Input,
-    options: CacheOptions<Names> & {
+    options: CacheOptions<Keys, Hooks> & {
       readonly logits?: "all" | "last" | undefined;
       readonly stopAtLayer?: undefined;
     },
-  ): Promise<RunWithLogits<Names>>;
-  runWithCache<const Names extends string>(
+  ): Promise<RunWithLogits<NamesOf<Keys>>>;
+  runWithCache<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: Input,
-    options: CacheOptions<Names>,
-  ): Promise<Run<Names>>;
-  runWithCache(input: Input, options: CacheOptions<string>): Promise<Run> {
+    options: CacheOptions<Keys, Hooks>,
+  ): Promise<Run<NamesOf<Keys>>>;
+  runWithCache(input: Input, options: CacheOptions): Promise<Run> {
     return runWithCache(this.#core, input, options);
   }
 
@@ -217,11 +218,11 @@ export class HookedTransformer implements AsyncDisposable {
    *   of one element; HOOK when the metric throws; UNSUPPORTED for `hook_attn_in` among `names`
    *   where heads share keys (a predicate goes without it)
    */
-  runWithGradients<const Names extends string>(
+  runWithGradients<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: Input,
-    options: GradientOptions<Names>,
-  ): Promise<Gradients<Names>>;
-  runWithGradients(input: Input, options: GradientOptions<string>): Promise<Gradients> {
+    options: GradientOptions<Keys, Hooks>,
+  ): Promise<Gradients<NamesOf<Keys>>>;
+  runWithGradients(input: Input, options: GradientOptions): Promise<Gradients> {
     return runWithGradients(this.#core, input, options);
   }
 
@@ -234,13 +235,13 @@ export class HookedTransformer implements AsyncDisposable {
    * using each = await model.loss(text, { perToken: true });
    * console.log(each.shape); // [1, 7]
    */
-  loss(
+  loss<const Hooks extends HookKeys>(
     input: Input,
-    options: LossOptions & { readonly perToken: true },
+    options: LossOptions<Hooks> & { readonly perToken: true },
   ): Promise<Tensor<["batch", "pos"]>>;
-  loss(
+  loss<const Hooks extends HookKeys>(
     input: Input,
-    options?: LossOptions & { readonly perToken?: false | undefined },
+    options?: LossOptions<Hooks> & { readonly perToken?: false | undefined },
   ): Promise<number>;
   loss(input: Input, options: LossOptions = {}): Promise<number | Tensor<["batch", "pos"]>> {
     return loss(this.#core, input, options) as Promise<number | Tensor<["batch", "pos"]>>;
@@ -255,17 +256,17 @@ export class HookedTransformer implements AsyncDisposable {
    * const options = { maxNewTokens: 12, temperature: 0.7, seed: 1 };
    * for await (const { text } of model.generate("One day", options)) process.stdout.write(text);
    */
-  generate<const Names extends string>(
+  generate<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: TokenInput,
-    options: GenerateSettings & { readonly record: RecordWithLogits<Names> },
-  ): Generation<RecordedToken<Names> & { readonly logits: Tensor<["d_vocab"]> }>;
-  generate<const Names extends string>(
+    options: GenerateSettings<Hooks> & { readonly record: RecordWithLogits<Keys> },
+  ): Generation<RecordedToken<NamesOf<Keys>> & { readonly logits: Tensor<["d_vocab"]> }>;
+  generate<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: TokenInput,
-    options: GenerateSettings & { readonly record: RecordOptions<Names> },
-  ): Generation<RecordedToken<Names>>;
-  generate<const Names extends string>(
+    options: GenerateSettings<Hooks> & { readonly record: RecordOptions<Keys> },
+  ): Generation<RecordedToken<NamesOf<Keys>>>;
+  generate<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: TokenInput,
-    options?: GenerateOptions<Names>,
+    options?: GenerateOptions<Keys, Hooks>,
   ): Generation;
   generate(input: TokenInput, options: GenerateOptions = {}): Generation {
     return new Generation(this.#core, input, options);
@@ -279,14 +280,15 @@ export class HookedTransformer implements AsyncDisposable {
    *
    * @throws NOT_FOUND for a name that is no hook, with the closest that are; ARGUMENT, DISPOSED
    */
-  addHook<const Name extends string>(
-    name: CheckedName<Name>,
-    fn: HookFunction<AxesOf<Name>>,
+  addHook<const Key extends HookKey>(
+    name: CheckedName<Key>,
+    fn: HookFunction<AxesOf<NameOfKey<Key>>>,
   ): HookHandle {
     this.#core.handle("addHook");
     if (typeof fn !== "function") throw argument("addHook", "a function", "fn", typeof fn);
-    this.#core.table.resolve(name, "addHook");
-    const entry = { hook: [name, fn as HookFunction] as Hook };
+    const key = name as HookKey;
+    this.#core.table.resolve(key, "addHook");
+    const entry = { hook: [key, fn as HookFunction] as Hook };
     this.#core.hooks.add(entry);
     return new HookHandle(() => this.#core.hooks.delete(entry));
   }

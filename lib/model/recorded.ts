@@ -22,7 +22,7 @@ export interface ReadCoder {
 export function namedPoints(
   what: string,
   core: ModelCore,
-  names: CacheOptions<string>["names"] | undefined,
+  names: CacheOptions["names"] | undefined,
   range: LayerRange,
 ): ResolvedPoint[] {
   if (typeof names === "function") {

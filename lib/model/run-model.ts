@@ -87,7 +87,7 @@ export async function loss(
 export async function runWithCache(
   core: ModelCore,
   input: Input,
-  options: CacheOptions<string>,
+  options: CacheOptions,
 ): Promise<Run> {
   const what = "runWithCache";
   core.handle(what);

@@ -1,19 +1,21 @@
 import type { Coder } from "../coder/coder.js";
-import type { CanonicalHookName, CheckedName, Hook } from "../hooks/index.js";
+import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
 import type { RunEditOptions } from "../intervene/index.js";
 import { editKeys } from "./run-edits.js";
 import type { StartOptions } from "./run-start.js";
 
 /** What every run takes. At each hook: coders, interventions, JavaScript hooks, then the cache. */
-export interface RunOptions extends StartOptions, RunEditOptions {
+export interface RunOptions<Hooks extends HookKeys = HookKeys>
+  extends StartOptions,
+    RunEditOptions {
   /** Called in order at their points: `hook(name, fn)` or `[name, fn]`. */
-  readonly hooks?: readonly Hook[] | undefined;
+  readonly hooks?: CheckedHooks<Hooks> | undefined;
   /** Stops between two layers; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What `forward` takes. */
-export interface ForwardOptions extends RunOptions {
+export interface ForwardOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
   /**
    * The positions whose logits are wanted, counted in each row's real tokens, negative from its
    * end. Only these are multiplied with the unembedding.
@@ -24,15 +26,16 @@ export interface ForwardOptions extends RunOptions {
 }
 
 /** What `loss` takes. */
-export interface LossOptions extends RunOptions {
+export interface LossOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
   /** One loss per predicted token instead of their mean. */
   readonly perToken?: boolean | undefined;
 }
 
 /** What `runWithCache` takes. */
-export interface CacheOptions<Names extends string> extends RunOptions {
+export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends HookKeys = HookKeys>
+  extends RunOptions<Hooks> {
   /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
-  readonly names: readonly CheckedName<Names>[] | ((name: CanonicalHookName) => boolean);
+  readonly names: CheckedNames<Names> | ((name: CanonicalHookName) => boolean);
   /**
    * Coders that are read inside the run; `run.features(coder)` has what fired. Of one that is in
    * `coders` they are the features that it goes on with: as edited.

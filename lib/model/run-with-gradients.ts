@@ -3,7 +3,12 @@ import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { ActivationCache, type CanonicalHookName, type CheckedName } from "../hooks/index.js";
+import {
+  ActivationCache,
+  type CanonicalHookName,
+  type CheckedNames,
+  type HookKeys,
+} from "../hooks/index.js";
 import { wholeRun } from "../intervene/run-rows.js";
 import type { CoderSplice } from "../intervene/types.js";
 import type { NativeGradientResult, NativeRunRequest, TensorHandle } from "../native/addon.js";
@@ -22,14 +27,14 @@ import { type RunOptions, runKeys } from "./run-options.js";
 import { type RunStart, readStart } from "./run-start.js";
 
 /** What `runWithGradients` takes. */
-export interface GradientOptions<Names extends string> extends RunOptions {
+export interface GradientOptions<
+  Names extends HookKeys = HookKeys,
+  Hooks extends HookKeys = HookKeys,
+> extends RunOptions<Hooks> {
   /** The number whose gradient is wanted. */
   readonly target: GradientTarget;
   /** The hooks where it is wanted: names, or a predicate over all of the model's. Default: none. */
-  readonly names?:
-    | readonly CheckedName<Names>[]
-    | ((name: CanonicalHookName) => boolean)
-    | undefined;
+  readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
   /** Coders that are read inside the run. */
   readonly features?: readonly Coder[] | undefined;
   /** The positions whose logits a metric sees; only these are computed. Default: all. */
@@ -42,7 +47,7 @@ const what = "runWithGradients";
 export async function runWithGradients(
   core: ModelCore,
   input: Input,
-  options: GradientOptions<string>,
+  options: GradientOptions,
 ): Promise<Gradients> {
   core.handle(what);
   if (options === undefined) throw argument(what, "options with a target", "options", "none");
@@ -88,7 +93,7 @@ export async function runWithGradients(
  */
 function differentiable(
   { cfg }: ModelCore,
-  names: GradientOptions<string>["names"],
+  names: GradientOptions["names"],
   points: readonly ResolvedPoint[],
 ): readonly ResolvedPoint[] {
   if (cfg.nHeads === cfg.nKeyValueHeads) return points;

@@ -43,6 +43,16 @@ describe("hook", () => {
     });
   });
 
+  test("knows short keys", () => {
+    hook(["resid_post", 3], (act) => void expectTypeOf(act).toEqualTypeOf<Residual>());
+    hook(["resid_post", -1], (act) => void expectTypeOf(act).toEqualTypeOf<Residual>());
+    hook(["attn", layer], (act) => void expectTypeOf(act).toEqualTypeOf<Pattern>());
+    hook(["embed"], (act) => void expectTypeOf(act).toEqualTypeOf<Residual>());
+    hook(["scale", 3, "ln2"], (act) => {
+      expectTypeOf(act).toEqualTypeOf<Tensor<readonly ["batch", "pos", "one"]>>();
+    });
+  });
+
   test("refuses names that do not exist", () => {
     // @ts-expect-error misspelt
     hook("blocks.3.hook_resid_pst", () => {});
@@ -52,8 +62,16 @@ describe("hook", () => {
     hook("blocks.3.ffn.hook_pre", () => {});
     // @ts-expect-error the layer is a number
     hook("blocks.last.hook_resid_post", () => {});
-    // @ts-expect-error short keys are for caches
-    hook(["resid_post", 3], () => {});
+    // @ts-expect-error no such short key
+    hook(["resid_pst", 3], () => {});
+    // @ts-expect-error the layer is a number
+    hook(["resid_post", "3"], () => {});
+    // @ts-expect-error a layer is needed
+    hook(["resid_post"], () => {});
+    // @ts-expect-error a norm is needed
+    hook(["scale", 3], () => {});
+    // @ts-expect-error a number is no name
+    hook(3, () => {});
   });
 
   test("takes names that only run time knows", () => {

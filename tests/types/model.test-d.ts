@@ -2,6 +2,7 @@ import { assertType, describe, expectTypeOf, test } from "vitest";
 import {
   type Coder,
   type FeatureActs,
+  type Hook,
   type HookedTransformer,
   hook,
   type Run,
@@ -12,12 +13,14 @@ import {
   type Transcoder,
 } from "../../lib/index.js";
 
+type Residual = Tensor<readonly ["batch", "pos", "d_model"]>;
 declare const model: HookedTransformer;
 declare const sae: SAE;
 declare const transcoder: Transcoder;
 declare const layer: number;
 declare const logits: "all" | false;
 declare const plain: Tensor;
+declare const pattern: Tensor<["batch", "head_index", "query_pos", "key_pos"]>;
 declare const residual: Tensor<["batch", "pos", "d_model"]>;
 declare const z: Tensor<["batch", "pos", "head_index", "d_head"]>;
 
@@ -59,6 +62,43 @@ describe("forward", () => {
     // @ts-expect-error misspelt
     model.forward("text", { hooks: [hook("blocks.3.hook_resid_pst", () => {})] });
   });
+
+  test("takes bare pairs whose names may exist", () => {
+    const listed: Hook[] = [hook(["z", 2], () => {}), [sae.cfg.hookName, () => {}]];
+    model.forward("text", { hooks: listed });
+    model.forward("text", { hooks: [...listed, ["hook_embed", () => {}]] });
+    model.forward("text", { hooks: [0, 1].map((at) => hook(["z", at], () => {})) });
+    model.loss("text", { hooks: [[`blocks.${layer}.hook_resid_post`, () => {}]] });
+    model.generate("text", {
+      hooks: [
+        [sae.cfg.hookName, () => {}],
+        [["mlp_out", 2], () => {}],
+      ],
+    });
+    model.runWithCache("text", {
+      names: [],
+      hooks: [["blocks.3.hook_mlp_out", (act) => void expectTypeOf(act).toEqualTypeOf<Residual>()]],
+    });
+    // @ts-expect-error misspelt
+    model.forward("text", { hooks: [["blocks.2.hook_resid_pots", () => {}]] });
+    model.forward("text", {
+      hooks: [
+        [sae.cfg.hookName, (act) => act],
+        // @ts-expect-error misspelt, beside one that only run time knows
+        ["hook_embde", () => {}],
+      ],
+    });
+    // @ts-expect-error misspelt, beside a hook
+    model.loss("text", { hooks: [hook("hook_embed", () => {}), ["hook_embde", () => {}]] });
+    // @ts-expect-error misspelt
+    model.runWithCache("text", { names: [], hooks: [["blocks.2.hook_resid_pots", () => {}]] });
+    // @ts-expect-error misspelt
+    model.generate("text", { hooks: [["blocks.2.hook_resid_pots", () => {}]] });
+    // @ts-expect-error no such short key
+    model.forward("text", { hooks: [[["resid_pst", 2], () => {}]] });
+    // @ts-expect-error a pattern where the residual stream flows
+    model.forward("text", { hooks: [["blocks.2.hook_resid_post", () => pattern]] });
+  });
 });
 
 describe("runWithCache", () => {
@@ -77,6 +117,35 @@ describe("runWithCache", () => {
     run.cache.get("blocks.3.hook_resid_pre");
     // @ts-expect-error not among the names
     run.cache.get(["resid_pre", 3]);
+  });
+
+  test("takes short keys", async () => {
+    using run = await model.runWithCache("text", {
+      names: [
+        ["resid_post", 2],
+        ["attn", layer],
+      ],
+    });
+    assertType<Tensor<["batch", "pos", "d_model"]>>(run.cache.get("blocks.2.hook_resid_post"));
+    assertType<Tensor<["batch", "pos", "d_model"]>>(run.cache.get(["resid_post", 2]));
+    run.cache.get(["pattern", 0]);
+    // @ts-expect-error another layer
+    run.cache.get("blocks.3.hook_resid_post");
+    // @ts-expect-error no such short key
+    model.runWithCache("text", { names: [["resid_pst", 2]] });
+    const target = { loss: true } as const;
+    using g = await model.runWithGradients("text", { names: [["resid_post", 2]], target });
+    assertType<Tensor<["batch", "pos", "d_model"]>>(g.grad("blocks.2.hook_resid_post"));
+    for await (const token of model.generate("text", { record: { names: [["z", 1]] } })) {
+      token.cache.get("blocks.1.attn.hook_z");
+      // @ts-expect-error another layer
+      token.cache.get("blocks.2.attn.hook_z");
+    }
+    model.addHook(["z", 1], (act) => {
+      assertType<Tensor<["batch", "pos", "head_index", "d_head"]>>(act);
+    });
+    // @ts-expect-error misspelt, beside a name that only run time knows
+    model.runWithCache("text", { names: [sae.cfg.hookName, "hook_embde"] });
   });
 
   test("needs names, spelt right", () => {
@@ -164,6 +233,24 @@ describe("coders", () => {
       }),
     );
     assertType<Coder>(sae);
+    hook("blocks.3.hook_resid_post", async (act) => sae.decode(await sae.encode(act)));
+    hook("blocks.3.hook_resid_post", (act) => sae.forward(act));
+    hook("blocks.3.hook_resid_post", async (act) => act.sub(await sae.error(act)));
+    hook("blocks.3.hook_mlp_out", () => transcoder.forward(residual));
+    hook(sae.cfg.hookName, async (act) => sae.decode(await sae.encode(act)));
+    using run = await model.runWithCache("text", { names: [["resid_post", 3]], features: [sae] });
+    const act = run.cache.get(["resid_post", 3]);
+    assertType<Tensor<["batch", "pos", "d_model"]>>(await sae.decode(await sae.encode(act)));
+    assertType<Tensor<["batch", "pos", "d_model"]>>(await sae.forward(act));
+    assertType<Tensor<["batch", "pos", "d_model"]>>(await sae.decode(run.features(sae)));
+    assertType<FeatureActs>(await sae.encode(act));
+    assertType<Tensor<["batch", "pos", "d_out"]>>(await sae.decode(await sae.encode(z)));
+    // @ts-expect-error a pattern is no input
+    sae.encode(pattern);
+    // @ts-expect-error a pattern is no input
+    transcoder.forward(pattern);
+    // @ts-expect-error logits are no input
+    sae.error(await model.forward("text"));
     // @ts-expect-error a transcoder needs the output too
     transcoder.edit(residual, () => {});
     // @ts-expect-error no such option
