@@ -127,7 +127,10 @@ export class TargetValues {
       const at = act.reshape([batch, pos, dIn]).select(1, this.#positions?.[0] ?? pos - 1);
       const direction = coder.direction(feature, "encoder").to(type);
       const bias = coder.b_enc.select(0, feature).to(type);
-      return at.to(type).matmul(direction).add(bias).readSync("float64");
+      const input = coder.cfg.applyBDecToInput
+        ? at.to(type).sub(coder.b_dec.to(type))
+        : at.to(type);
+      return input.matmul(direction).add(bias).readSync("float64");
     });
   }
 }

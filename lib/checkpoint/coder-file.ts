@@ -2,15 +2,20 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/index.js";
 import { type CoderGuess, guessFromPath } from "./coder-guess.js";
-import { firstNotFinite } from "./finite.js";
+import { firstNotFinite, readFloats } from "./finite.js";
 import { leafWidth, parseGemmaScope2Config } from "./gemma-scope-2-config.js";
 import { openNpz } from "./npz.js";
-import { refuse, show } from "./refuse.js";
+import { danglingLink, isPresent, whatItIs } from "./other-format.js";
+import { refuse, show, unsupported } from "./refuse.js";
+import { parseSaeLensConfig, type SaeLensConfig } from "./sae-lens-config.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 
-/** Of one JumpReLU coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc. */
+/**
+ * Of one JumpReLU coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc, of
+ * x − b_dec where `applyBDecToInput`.
+ */
 export interface CoderParams {
   /** `[dIn, dSae]` */
   readonly W_enc: TensorSource;
@@ -22,14 +27,17 @@ export interface CoderParams {
   readonly b_dec: TensorSource;
   /** `[dSae]` */
   readonly threshold: TensorSource;
-  /** [dIn, dOut], applied as x·A; transcoders with an affine skip connection only. */
+  /**
+   * [dIn, dOut], applied as x·A; transcoders with an affine skip connection only. SAELens stores it
+   * as [dOut, dIn].
+   */
   readonly skip?: TensorSource;
 }
 
 /** A coder's file, its parameters found and their shapes checked against each other. */
 export interface CoderFile {
-  /** The format. */
-  readonly kind: "npz" | "gemma-scope-2";
+  /** The format: Gemma Scope 1's, Gemma Scope 2's or SAELens'. */
+  readonly kind: "npz" | "gemma-scope-2" | "sae-lens";
   /** Where each parameter lies. */
   readonly params: CoderParams;
   /** Width of what the coder reads. */
@@ -38,13 +46,27 @@ export interface CoderFile {
   readonly dOut: number;
   /** Number of features. */
   readonly dSae: number;
-  /** What the path and config.json tell about where the coder belongs. */
+  /** Whether the encoder reads x − b_dec (SAELens alone has such coders). */
+  readonly applyBDecToInput: boolean;
+  /** The element type that its configuration wants the parameters in; null: the file's own. */
+  readonly wantedDtype: "float32" | "bfloat16" | "float16" | null;
+  /** What the path and the configuration tell about where the coder belongs. */
   readonly guess: CoderGuess;
+}
+
+/** What is known of a coder before its tensors are looked at. */
+interface Known {
+  readonly kind: CoderFile["kind"];
+  readonly guess: CoderGuess;
+  /** Whether it has a skip; null: the tensors decide. */
+  readonly skip?: boolean | null;
+  readonly lens?: SaeLensConfig;
 }
 
 /**
  * Opens a published coder: a Gemma Scope 1 `params.npz` (or its folder), or a Gemma Scope 2 folder
- * (config.json + params.safetensors; the safetensors file itself does as well). Of the parameters
+ * (config.json + params.safetensors) or a folder of SAELens (cfg.json + sae_weights.safetensors);
+ * the safetensors file itself does as well, with its configuration beside it. Of the parameters
  * only the thresholds are read: they must be finite.
  *
  * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; each names file and field
@@ -52,31 +74,73 @@ export interface CoderFile {
 export function openCoderFile(path: string): CoderFile {
   const file = paramsFile(path);
   if (!file.endsWith(".safetensors")) {
-    return assemble("npz", openNpz(file), file, guessFromPath(file), null);
+    return assemble({ kind: "npz", guess: guessFromPath(file) }, openNpz(file), file);
   }
-  const config = join(dirname(file), "config.json");
   const { tensors } = readSafetensorsHeader(file);
-  if (!existsSync(config)) return assemble("gemma-scope-2", tensors, file, {}, null);
+  const known = isSaeLens(file) ? readSaeLens(file) : readGemmaScope2(file, tensors);
+  return assemble(known, tensors, file);
+}
+
+const lensWeights = "sae_weights.safetensors";
+const scopeWeights = "params.safetensors";
+
+/** Told apart by the file's name, else by the configuration beside it: the tensors are alike. */
+function isSaeLens(file: string): boolean {
+  const name = basename(file);
+  if (name === lensWeights || name === scopeWeights) return name === lensWeights;
+  const [lens, scope] = ["cfg.json", "config.json"].map((other) =>
+    isPresent(join(dirname(file), other)),
+  );
+  if (lens && scope) {
+    refuse(
+      file,
+      "format",
+      `the name ${scopeWeights} or ${lensWeights}`,
+      "both cfg.json and config.json",
+    );
+  }
+  return lens === true;
+}
+
+function readSaeLens(file: string): Known {
+  const config = join(dirname(file), "cfg.json");
+  if (!isPresent(config)) {
+    refuse(file, "format", "SAELens' cfg.json beside it, which says how to encode", "none");
+  }
+  const lens = parseSaeLensConfig(readStrictJson(config, configLimits), config);
+  return { kind: "sae-lens", guess: lens.guess, skip: lens.skip, lens };
+}
+
+function readGemmaScope2(file: string, tensors: ReadonlyMap<string, TensorSource>): Known {
+  const kind = "gemma-scope-2";
+  const config = join(dirname(file), "config.json");
+  if (!isPresent(config)) {
+    // Without one only the published name with the published keys tells the format.
+    if (basename(file) === scopeWeights && tensors.has("w_enc")) return { kind, guess: {} };
+    const want = "a configuration beside it (Gemma Scope 2's config.json, SAELens' cfg.json)";
+    return refuse(file, "format", want, "none: the tensors alone do not say how to encode");
+  }
   const { guess, affine } = parseGemmaScope2Config(readStrictJson(config, configLimits), config);
   const width = leafWidth(dirname(file));
   if (width !== undefined) guess.width = width;
-  return assemble("gemma-scope-2", tensors, file, guess, affine);
+  return { kind, guess, skip: affine };
 }
 
 function paramsFile(path: string): string {
   if (!existsSync(path)) {
-    throw new GemlensError("NOT_FOUND", `${path}: expected a coder's file or folder, got none`, {
-      file: path,
-    });
+    const got = danglingLink(path) ?? "none";
+    const message = `${path}: expected a coder's file or folder, got ${got}`;
+    throw new GemlensError("NOT_FOUND", message, { file: path });
   }
+  const expected = `params.npz or ${scopeWeights} (or SAELens' ${lensWeights})`;
   if (!statSync(path).isDirectory()) {
     if (path.endsWith(".npz") || path.endsWith(".safetensors")) return path;
-    return refuse(path, "coder", "params.npz or params.safetensors", show(basename(path)));
+    return refuse(path, "coder", expected, `${show(basename(path))}, ${whatItIs(path)}`);
   }
-  const found = ["params.npz", "params.safetensors"].filter((name) => existsSync(join(path, name)));
-  if (found.length !== 1) {
-    refuse(path, "coder", "params.npz or params.safetensors", found.join(" and ") || "neither");
-  }
+  const found = ["params.npz", scopeWeights, lensWeights].filter((name) =>
+    isPresent(join(path, name)),
+  );
+  if (found.length !== 1) refuse(path, "coder", expected, found.join(" and ") || "neither");
   return join(path, found[0] as string);
 }
 
@@ -89,19 +153,25 @@ const keys: Readonly<Record<string, keyof CoderParams>> = {
   threshold: "threshold",
   affine_skip_connection: "skip",
 };
+const { affine_skip_connection: skipKey, ...common } = keys;
+const lensKeys: typeof keys = { ...common, w_skip: "skip" };
 
 function assemble(
-  kind: CoderFile["kind"],
+  { kind, guess, skip = null, lens }: Known,
   tensors: ReadonlyMap<string, TensorSource>,
   file: string,
-  guess: CoderGuess,
-  affine: boolean | null,
 ): CoderFile {
   const found: Partial<Record<keyof CoderParams, TensorSource>> = {};
   for (const [name, source] of tensors) {
     const lower = name.toLowerCase();
-    const key = Object.hasOwn(keys, lower) ? keys[lower] : undefined;
-    if (!key) return refuse(file, show(name), `one of ${Object.keys(keys).join(" ")}`, "another");
+    if (lens && isScalingFactor(source, file)) continue;
+    if (lens && lower === "log_threshold") {
+      const want = "threshold (save it for inference: sae.save_inference_model)";
+      unsupported(file, name, want, "a training checkpoint");
+    }
+    const known = lens ? lensKeys : keys;
+    const key = Object.hasOwn(known, lower) ? known[lower] : undefined;
+    if (!key) return refuse(file, show(name), `one of ${Object.keys(known).join(" ")}`, "another");
     if (found[key]) refuse(file, name, "each parameter once", "it in two spellings");
     if (!/^b?float/.test(source.dtype)) {
       refuse(file, name, "floating-point elements", source.dtype);
@@ -118,22 +188,55 @@ function assemble(
     threshold: need("threshold"),
     ...(found.skip && { skip: found.skip }),
   };
-  if (affine !== null && affine !== (found.skip !== undefined)) {
-    const want = affine ? "a tensor (config.json has affine_connection)" : "none (config.json)";
-    refuse(file, "affine_skip_connection", want, affine ? "none" : "a tensor");
+  if (skip !== null && skip !== (found.skip !== undefined)) {
+    const [name, config] = lens
+      ? ["W_skip", "cfg.json has architecture"]
+      : ["affine_skip_connection", "config.json has affine_connection"];
+    const want = skip ? `a tensor (${config})` : `none (${config})`;
+    refuse(file, name as string, want, skip ? "none" : "a tensor");
   }
-  const sizes = checkShapes(params, file, guess);
+  const sizes = checkShapes(params, file, guess, lens !== undefined);
+  if (lens) checkAgainst(lens, sizes, file);
   // Such a feature would be active never or always, whatever comes in.
   const bad = firstNotFinite(params.threshold);
   if (bad >= 0) refuse(file, "threshold", "finite numbers", `one that is not, of feature ${bad}`);
-  return { kind, params, ...sizes, guess };
+  const [applyBDecToInput, wantedDtype] = [lens?.subtractsBDec ?? false, lens?.dtype ?? null];
+  return { kind, params, ...sizes, applyBDecToInput, wantedDtype, guess };
+}
+
+/** SAELens' scaling factors of a fine-tuning: inert if all are 1, and not applied otherwise. */
+function isScalingFactor(source: TensorSource, file: string): boolean {
+  if (!/^(?:finetuning_)?scaling_factor$/.test(source.name)) return false;
+  const values = readFloats(source);
+  const other = values.findIndex((value) => !(Math.abs(value - 1) <= 1e-5));
+  if (other >= 0) {
+    const want = "factors of 1 (finetuning_scaling_factor is not supported)";
+    unsupported(file, source.name, want, `${values[other]} for feature ${other}`);
+  }
+  return true;
+}
+
+function checkAgainst(lens: SaeLensConfig, sizes: Sizes, file: string): void {
+  const keysOf = { d_in: "dIn", d_out: "dOut", d_sae: "dSae" } as const;
+  for (const [key, size] of Object.entries(keysOf)) {
+    if (sizes[size] !== lens[size]) {
+      refuse(file, key, `${lens[size]} (cfg.json)`, `${sizes[size]} in the tensors`);
+    }
+  }
+}
+
+interface Sizes {
+  readonly dIn: number;
+  readonly dOut: number;
+  readonly dSae: number;
 }
 
 function checkShapes(
   params: CoderParams,
   file: string,
   guess: CoderGuess,
-): { dIn: number; dOut: number; dSae: number } {
+  skipTransposed: boolean,
+): Sizes {
   const [dIn, dSae] = params.W_enc.shape;
   const dOut = params.W_dec.shape[1];
   if (!dIn || !dSae || !dOut || dSae >= 2 ** 31) {
@@ -146,7 +249,7 @@ function checkShapes(
     b_enc: [dSae],
     b_dec: [dOut],
     threshold: [dSae],
-    skip: [dIn, dOut],
+    skip: skipTransposed ? [dOut, dIn] : [dIn, dOut],
   };
   for (const [key, source] of Object.entries(params) as [keyof CoderParams, TensorSource][]) {
     if (show(source.shape) !== show(want[key])) {

@@ -41,18 +41,20 @@ export interface CoderConfig {
   readonly path: string;
   /** Whether the output has the affine skip x·A. */
   readonly skip: boolean;
+  /** Whether the encoder reads x − b_dec, as SAELens' key of this name says. */
+  readonly applyBDecToInput: boolean;
 }
 
-/** Parameter types of a coder: "auto" is the file's own. */
+/** Parameter types of a coder. */
 export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 
-/** What `SAE.fromFile` takes, and `Transcoder.fromFile` too. */
+/** Options for `SAE.fromFile` and `Transcoder.fromFile`. */
 export interface CoderFileOptions {
   /** The hook whose tensor the coder reads; needed where neither path nor config.json tells it. */
   readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;
-  /** Default "auto". */
+  /** Default "auto": the file's own, or what SAELens' cfg.json says. */
   readonly dtype?: CoderDtype | undefined;
   /** Stops loading; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -101,6 +103,7 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
     modelName: guess.modelName,
     path,
     skip: file.params.skip !== undefined,
+    applyBDecToInput: file.applyBDecToInput,
     file,
   };
 }
@@ -128,16 +131,15 @@ function checkKind(
       { path },
     );
   }
+  // SAELens' cfg.json says which it is; a path alone may be overruled.
   const known = guess.site !== undefined && guess.hookName !== undefined;
   const overridden = options.hookName !== undefined && options.hookNameOut !== undefined;
-  if (kind === "Transcoder" && known && !transcodes && !overridden) {
-    throw argument(
-      what,
-      "a transcoder",
-      "path",
-      `an SAE of ${guess.hookName}: load it with SAE.fromFile`,
-      { path },
-    );
+  const certain = file.kind === "sae-lens";
+  if (kind === "Transcoder" && !transcodes && (certain || (known && !overridden))) {
+    const of = guess.hookName === undefined ? "" : ` of ${guess.hookName}`;
+    throw argument(what, "a transcoder", "path", `an SAE${of}: load it with SAE.fromFile`, {
+      path,
+    });
   }
 }
 

@@ -11,7 +11,7 @@ import type { CoderConfig } from "./coder-config.js";
 import { checkOrigin, checkWidth } from "./coder-input.js";
 import { adoptFeatures, checkFeature, FeatureActs, useFeatures } from "./feature-acts.js";
 import { rowMaskOf } from "./row-layout.js";
-import { saveCoder } from "./save-coder.js";
+import { type SaveOptions, saveCoder } from "./save-coder.js";
 
 /** One feature of one coder: what interventions and attribution targets name. */
 export interface FeatureRef {
@@ -52,6 +52,7 @@ let handleOfCoder: (coder: Coder, what: string) => CoderHandle;
  *     pre = x·W_enc + b_enc      f = pre where pre > max(threshold, 0), else 0
  *     out = f·W_dec + b_dec      (+ x·A where the coder has an affine skip connection)
  *
+ * With `cfg.applyBDecToInput` (coders saved by SAELens), pre = (x − b_dec)·W_enc + b_enc.
  * (Rajamanoharan et al. 2024, arXiv 2407.14435; Lieberum et al. 2024, arXiv 2408.05147.)
  * The parameters are read-only and belong to the coder.
  */
@@ -198,18 +199,19 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * Writes the coder in a published format, in float32: Gemma Scope 1 where `path` ends in .npz,
-   * else a Gemma Scope 2 folder (config.json and params.safetensors). Written to a temporary name
-   * first, then renamed. An .npz has no place for the hook: where its path does not tell it, as a
-   * published one's does, it is loaded with `hookName` (of a transcoder with `hookNameOut` too).
+   * Writes the coder in a published format, in float32: Gemma Scope 1 if `path` ends in .npz, else
+   * a Gemma Scope 2 folder (config.json and params.safetensors), or with `format: "sae-lens"` a
+   * folder of SAELens. Each file is written to a temporary name first, then renamed. An .npz has no
+   * place for the hook: if its path does not tell it, as a published one's does, load it with
+   * `hookName` (a transcoder with `hookNameOut` too).
    *
-   * @throws UNSUPPORTED where the format has no place for this coder (a skip in an .npz; a hook
-   *   that Gemma Scope 2 does not name)
-   * @throws ARGUMENT for a path that is none; the file system's own error where it refuses
+   * @throws UNSUPPORTED if the format has no place for this coder (a skip in an .npz; a hook that
+   *   Gemma Scope 2 does not name; `applyBDecToInput` anywhere but in SAELens' format)
+   * @throws ARGUMENT for an invalid path or format; the file system's own error if it refuses
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
     this.#alive("save");
-    await saveCoder(path, this.cfg, (name) => this.parameter(name));
+    await saveCoder(path, this.cfg, (name) => this.parameter(name), options);
   }
 
   /** Frees the parameters; calls already made finish. Later use throws DisposedError. */

@@ -20,4 +20,5 @@ export {
   type SparseFeatures,
 } from "./feature-acts.js";
 export { SAE } from "./sae.js";
+export type { SaveOptions } from "./save-coder.js";
 export { Transcoder } from "./transcoder.js";

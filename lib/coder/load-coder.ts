@@ -21,15 +21,23 @@ export async function loadCoder(
   const { file, ...plan } = planCoder(kind, path, options);
   const params = file.params;
   // The published embedding coders were trained on unscaled embeddings; hook_embed is times √d.
-  const scale = plan.hookName === "hook_embed" ? Math.sqrt(plan.dIn) : 1;
+  // SAELens trains on the hook's own values.
+  const unscaled = plan.hookName === "hook_embed" && file.kind !== "sae-lens";
+  const scale = unscaled ? Math.sqrt(plan.dIn) : 1;
+  const wanted = dtype === "auto" ? (file.wantedDtype ?? "auto") : dtype;
   const handle = await task(
     what,
     (addon, ctx) =>
       addon.coderLoad(
         // Element types were checked to be floating by openCoderFile.
         params as Readonly<Record<keyof typeof params, NativeTensorSource>>,
-        { encoderScale: 1 / scale, decoderScale: scale },
-        { device, dtype },
+        {
+          encoderScale: 1 / scale,
+          decoderScale: scale,
+          subtractsBDec: file.applyBDecToInput,
+          transposeSkip: file.kind === "sae-lens",
+        },
+        { device, dtype: wanted },
         ctx,
       ),
     { signal },

@@ -8,7 +8,8 @@ import { loadCoder } from "./load-coder.js";
 /** A sparse autoencoder: rebuilds the tensor it reads. {@link Coder} has the equations. */
 export class SAE extends Coder {
   /**
-   * Loads a Gemma Scope 1 `params.npz` or a Gemma Scope 2 folder. The hook comes from config.json
+   * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or a folder of SAELens with a JumpReLU
+   * coder (`cfg.json` and `sae_weights.safetensors`). The hook comes from config.json
    * or from the path where they tell it; else give `hookName`.
    *
    * A file that belongs to `hook_embed` is taken as the published ones are: made for embeddings
@@ -19,8 +20,9 @@ export class SAE extends Coder {
    * using sae = await SAE.fromFile(`${scope}/res/layer_2/width_1k/average_l0_15/params.npz`);
    * console.log(sae.cfg.hookName, sae.cfg.dSae); // blocks.2.hook_resid_post 1024
    *
-   * @throws NOT_FOUND where there is no such file, or no such hook
-   * @throws CHECKPOINT for a damaged or inconsistent file; UNSUPPORTED for another kind of coder
+   * @throws NOT_FOUND if there is no such file or hook
+   * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
+   * @throws UNSUPPORTED for another kind of coder, naming the key
    * @throws ARGUMENT for a transcoder, or where the hook has to be given
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */

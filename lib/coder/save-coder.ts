@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Zip, ZipPassThrough } from "fflate";
-import { argument } from "../errors/check-options.js";
+import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { Tensor } from "../tensor/index.js";
 import type { CoderConfig } from "./coder-config.js";
@@ -13,16 +13,45 @@ type Read = (name: Parameter) => Tensor;
 const names = ["W_enc", "W_dec", "b_enc", "b_dec", "threshold"] as const;
 const piece = 8 * 1024 * 1024;
 
+/** Options for `save` of a coder. */
+export interface SaveOptions {
+  /**
+   * "gemma-scope" (default): an .npz or a Gemma Scope 2 folder; "sae-lens": SAELens' folder of
+   * cfg.json and sae_weights.safetensors, the only one with a place for `applyBDecToInput`.
+   */
+  readonly format?: "gemma-scope" | "sae-lens" | undefined;
+}
+
+const subtracts = "an encoder that subtracts b_dec from its input has no place in this format";
+const lensRemedy = 'save it with { format: "sae-lens" }';
+
 /** Writes a coder in float32 as `Coder.save` says. */
-export async function saveCoder(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+export async function saveCoder(
+  path: string,
+  cfg: CoderConfig,
+  read: Read,
+  options: SaveOptions,
+): Promise<void> {
+  checkOptions("save", options, ["format"]);
+  const { format = "gemma-scope" } = options;
+  if (format !== "gemma-scope" && format !== "sae-lens") {
+    throw argument("save", '"gemma-scope" or "sae-lens"', "format", JSON.stringify(format));
+  }
   if (typeof path !== "string" || path === "") {
     throw argument("save", "a file or folder name", "path", JSON.stringify(path));
+  }
+  if (format === "sae-lens") {
+    if (/\.(?:npz|safetensors)$/.test(path)) {
+      throw argument("save", "a folder's name for the sae-lens format", "path", path);
+    }
+    return saveSaeLens(path, cfg, read);
   }
   if (path.endsWith(".npz")) return saveNpz(path, cfg, read);
   return saveFolder(path, cfg, read);
 }
 
 async function saveNpz(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  if (cfg.applyBDecToInput) refuse(`${subtracts}; ${lensRemedy}`);
   if (cfg.skip) refuse("the skip connection has no place in an .npz; save to a folder instead");
   // The writer has no 64-bit zip; the widest published SAEs would need it.
   if (4 * cfg.dSae * Math.max(cfg.dIn, cfg.dOut) * 2 >= 2 ** 32) {
@@ -70,6 +99,7 @@ function npyHeader(shape: readonly number[]): Uint8Array {
 }
 
 async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  if (cfg.applyBDecToInput) refuse(`${subtracts}; ${lensRemedy}`);
   const config = {
     hf_hook_point_in: hfHook(cfg.hookName),
     hf_hook_point_out: hfHook(cfg.hookNameOut),
@@ -80,37 +110,68 @@ async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<v
     affine_connection: cfg.skip,
     type: cfg.hookName === cfg.hookNameOut ? "sae" : "transcoder",
   };
-  const keys: [string, Parameter][] = [
-    ["w_enc", "W_enc"],
-    ["w_dec", "W_dec"],
-    ["b_enc", "b_enc"],
-    ["b_dec", "b_dec"],
-    ["threshold", "threshold"],
-  ];
-  if (cfg.skip) keys.push(["affine_skip_connection", "skip"]);
+  const tensors: [string, Tensor][] = names.map((name) => [name.toLowerCase(), read(name)]);
+  if (cfg.skip) tensors.push(["affine_skip_connection", read("skip")]);
+  await writeSafetensors(join(path, "params.safetensors"), tensors);
+  await writeJson(join(path, "config.json"), config);
+}
+
+/** As SAELens 6 writes its inference coders. */
+async function saveSaeLens(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+  const transcodes = cfg.hookName !== cfg.hookNameOut;
+  if (cfg.skip && !transcodes) refuse("SAELens has no SAE with a skip connection");
+  const kind = cfg.skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
+  const config = {
+    d_in: cfg.dIn,
+    d_sae: cfg.dSae,
+    ...(transcodes && { d_out: cfg.dOut }),
+    dtype: "float32",
+    device: "cpu",
+    apply_b_dec_to_input: cfg.applyBDecToInput,
+    normalize_activations: "none",
+    reshape_activations: cfg.hookName.endsWith("hook_z") ? "hook_z" : "none",
+    metadata: {
+      sae_lens_version: "6.0.0", // of the format
+      hook_name: cfg.hookName,
+      ...(transcodes && { hook_name_out: cfg.hookNameOut }),
+      ...(cfg.modelName !== undefined && { model_name: cfg.modelName }),
+    },
+    architecture: transcodes ? kind : "jumprelu",
+  };
+  const tensors: [string, Tensor][] = names.map((name) => [name, read(name)]);
+  using skip = cfg.skip ? read("skip").transpose(0, 1) : undefined;
+  if (skip) tensors.push(["W_skip", skip]);
+  await writeSafetensors(join(path, "sae_weights.safetensors"), tensors);
+  await writeJson(join(path, "cfg.json"), config);
+}
+
+/** Float32, in the given order. */
+async function writeSafetensors(path: string, tensors: readonly [string, Tensor][]): Promise<void> {
   let offset = 0;
-  const entries = keys.map(([key, name]) => {
-    const shape = read(name).shape;
+  const entries = tensors.map(([key, { shape }]) => {
     const begin = offset;
     offset += 4 * shape.reduce((product, size) => product * size, 1);
     return [key, { dtype: "F32", shape, data_offsets: [begin, offset] }];
   });
   const text = JSON.stringify(Object.fromEntries(entries));
   const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, " "));
-  await writeFile(join(path, "params.safetensors"), async (file) => {
+  await writeFile(path, async (file) => {
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(header.length));
     await writeAll(file, length);
     await writeAll(file, header);
-    for (const [, name] of keys) {
-      const bytes = await bytesOf(read(name), 1);
+    for (const [, tensor] of tensors) {
+      const bytes = await bytesOf(tensor, 1);
       for (let at = 0; at < bytes.length; at += piece) {
         await writeAll(file, bytes.subarray(at, at + piece));
       }
     }
   });
-  await writeFile(join(path, "config.json"), (file) =>
-    writeAll(file, Buffer.from(`${JSON.stringify(config, null, 2)}\n`)),
+}
+
+async function writeJson(path: string, json: object): Promise<void> {
+  await writeFile(path, (file) =>
+    writeAll(file, Buffer.from(`${JSON.stringify(json, null, 2)}\n`)),
   );
 }
 

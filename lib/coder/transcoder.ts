@@ -14,7 +14,8 @@ import { loadCoder } from "./load-coder.js";
  */
 export class Transcoder extends Coder {
   /**
-   * Loads a Gemma Scope 1 `params.npz` or a Gemma Scope 2 folder. The hooks come from config.json
+   * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or a folder of SAELens with a JumpReLU
+   * coder (`cfg.json` and `sae_weights.safetensors`). The hooks come from config.json
    * or from the path where they tell them; else give `hookName` and `hookNameOut`.
    *
    * @example
@@ -23,8 +24,9 @@ export class Transcoder extends Coder {
    * const { hookName, hookNameOut } = transcoder.cfg;
    * console.log(hookName, hookNameOut); // blocks.2.ln2.hook_normalized blocks.2.hook_mlp_out
    *
-   * @throws NOT_FOUND where there is no such file, or no such hook
-   * @throws CHECKPOINT for a damaged or inconsistent file; UNSUPPORTED for another kind of coder
+   * @throws NOT_FOUND if there is no such file or hook
+   * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
+   * @throws UNSUPPORTED for another kind of coder, naming the key
    * @throws ARGUMENT for an SAE, or where the hooks have to be given
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */

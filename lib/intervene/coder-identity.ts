@@ -55,6 +55,7 @@ async function readDigest(what: string, path: string): Promise<string> {
 
 function paramsFile(path: string): string {
   if (!statSync(path).isDirectory()) return path;
-  const npz = join(path, "params.npz");
-  return existsSync(npz) ? npz : join(path, "params.safetensors");
+  const names = ["params.npz", "params.safetensors", "sae_weights.safetensors"];
+  const files = names.map((name) => join(path, name));
+  return files.find((file) => existsSync(file)) ?? path;
 }

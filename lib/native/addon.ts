@@ -97,6 +97,10 @@ export interface NativeCoderConfig {
   readonly encoderScale: number;
   /** Multiplies W_dec; 1 for none. */
   readonly decoderScale: number;
+  /** Whether the encoder reads x − b_dec. */
+  readonly subtractsBDec: boolean;
+  /** Whether the file has the skip as [dOut, dIn]. */
+  readonly transposeSkip: boolean;
 }
 
 /** One edit of features: set, add or zero `feature` at the given rows (flattened batch·pos); absent: all rows. */
@@ -285,8 +289,17 @@ export interface Addon {
     options: { readonly device: string; readonly dtype: DtypeName | "auto" },
     ctx: TaskContext,
   ): Promise<ModelHandle>;
-  modelInfo(model: ModelHandle): { dtype: DtypeName; device: string; bytes: number };
-  /** A view by the neutral checkpoint name, e.g. "layers.3.self_attn.q_proj", "embed_tokens"; read-only. */
+  /** `tied`: the unembedding is the embedding, as the checkpoint has no head or an equal one. */
+  modelInfo(model: ModelHandle): {
+    dtype: DtypeName;
+    device: string;
+    bytes: number;
+    tied: boolean;
+  };
+  /**
+   * A view by the neutral checkpoint name, e.g. "layers.3.self_attn.q_proj", "embed_tokens";
+   * "lm_head" is there for tied models too. Read-only.
+   */
   modelParameter(model: ModelHandle, name: string): TensorHandle;
   modelRun(
     model: ModelHandle,

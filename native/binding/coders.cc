@@ -6,6 +6,7 @@
 #include "binding/sources.h"
 #include "binding/tasks.h"
 #include "binding/tensors.h"
+#include "checkpoint/finite.h"
 #include "coder/features.h"
 #include "coder/jump_relu_coder.h"
 
@@ -36,9 +37,29 @@ struct CoderSources {
   WeightSource wEnc, wDec, bEnc, bDec, threshold;
   std::optional<WeightSource> skip;
   double encoderScale = 1, decoderScale = 1;
+  bool subtractsBDec = false, transposeSkip = false;
   std::string dtype;
   c10::Device device = c10::kCPU;
 };
+
+// A feature with such a parameter would be active never or always, whatever comes in.
+// `featureAxis`: the dimension that counts features, -1 if none does.
+void checkFinite(const Tensor& tensor, const WeightSource& source, const char* name,
+                 int featureAxis) {
+  const int64_t at = checkpoint::firstNotFinite(tensor);
+  if (at < 0) return;
+  const bool matrix = tensor.dim() == 2;
+  const int64_t columns = matrix ? tensor.size(1) : 1;
+  const int64_t index[] = {at / columns, at % columns};
+  const std::string element =
+      matrix ? concat("[", index[0], ", ", index[1], "]") : concat("[", at, "]");
+  const std::string feature =
+      featureAxis < 0 ? "" : concat(" (feature ", matrix ? index[featureAxis] : at, ")");
+  throw Error(code::kCheckpoint,
+              concat(source.file.empty() ? "coder" : source.file, ": expected finite numbers for ",
+                     name, ", got ", tensor.reshape(-1)[at].item<float>(), " at ", element, feature),
+              {{"file", source.file}, {"tensor", std::string(name)}});
+}
 
 std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources,
                                                const CancelToken& token) {
@@ -52,15 +73,21 @@ std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources,
   // by default) is float32 to every reader.
   auto type = dtypeOnDevice(sources.wEnc.type, sources.dtype, sources.device.is_cpu());
   if (type == c10::ScalarType::Double && sources.dtype == "auto") type = c10::kFloat;
-  const auto load = [&](const WeightSource& source, double scale = 1) {
+  const auto load = [&](const WeightSource& source, const char* name, int featureAxis,
+                        double scale = 1) {
     token.check();
     const Tensor tensor = checkpoint::loadTensor(source, files, type, sources.device);
+    checkFinite(tensor, source, name, featureAxis);
     return scale == 1 ? tensor : tensor.mul(scale);
   };
-  return std::make_shared<const JumpReluCoder>(
-      load(sources.wEnc, sources.encoderScale), load(sources.wDec, sources.decoderScale),
-      load(sources.bEnc), load(sources.bDec), load(sources.threshold),
-      sources.skip ? load(*sources.skip) : Tensor());
+  const Tensor wEnc = load(sources.wEnc, "W_enc", 1, sources.encoderScale);
+  const Tensor wDec = load(sources.wDec, "W_dec", 0, sources.decoderScale);
+  const Tensor bEnc = load(sources.bEnc, "b_enc", 0), bDec = load(sources.bDec, "b_dec", -1);
+  const Tensor threshold = load(sources.threshold, "threshold", 0);
+  Tensor skip = sources.skip ? load(*sources.skip, "skip", -1) : Tensor();
+  if (skip.defined() && sources.transposeSkip) skip = skip.t().contiguous();
+  return std::make_shared<const JumpReluCoder>(wEnc, wDec, bEnc, bDec, threshold, std::move(skip),
+                                               sources.subtractsBDec);
 }
 
 napi_value coderLoad(Arguments& args) {
@@ -78,6 +105,8 @@ napi_value coderLoad(Arguments& args) {
     sources->skip = readSource(env, skip);
   sources->encoderScale = readNumber(env, property(env, args[1], "encoderScale"));
   sources->decoderScale = readNumber(env, property(env, args[1], "decoderScale"));
+  sources->subtractsBDec = readBool(env, property(env, args[1], "subtractsBDec"));
+  sources->transposeSkip = readBool(env, property(env, args[1], "transposeSkip"));
   sources->device = deviceFromName(readString(env, property(env, args[2], "device")));
   sources->dtype = readString(env, property(env, args[2], "dtype"));
   if (sources->dtype != "auto") dtypeFromName(sources->dtype);

@@ -23,13 +23,14 @@ void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> exp
 }  // namespace
 
 JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold,
-                             Tensor skip)
+                             Tensor skip, bool subtractsBDec)
     : wEnc_(std::move(wEnc)),
       wDec_(std::move(wDec)),
       bEnc_(std::move(bEnc)),
       bDec_(std::move(bDec)),
       threshold_(std::move(threshold)),
-      skip_(std::move(skip)) {
+      skip_(std::move(skip)),
+      subtractsBDec_(subtractsBDec) {
   if (wEnc_.dim() != 2 || wDec_.dim() != 2) {
     throw Error(code::kCheckpoint, "coder: expected two dimensions for W_enc and W_dec");
   }
@@ -38,10 +39,9 @@ JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec,
   checkShape("b_dec", bDec_, {dOut()});
   checkShape("threshold", threshold_, {dSae()});
   if (skip_.defined()) checkShape("affine_skip_connection", skip_, {dIn(), dOut()});
-  // A threshold below 0 is legal: relu has the last word there.
-  if (!threshold_.isfinite().all().item<bool>()) {
-    throw Error(code::kCheckpoint, "coder: expected finite thresholds, got one that is not",
-                {{"tensor", std::string("threshold")}});
+  if (subtractsBDec_ && dIn() != dOut()) {
+    throw Error(code::kCheckpoint, concat("coder: expected an output of ", dIn(),
+                                          " to subtract b_dec from the input, got ", dOut()));
   }
 }
 
@@ -82,9 +82,16 @@ std::vector<int64_t> JumpReluCoder::leadingShape(const Tensor& x) const {
 
 Tensor JumpReluCoder::asRows(const Tensor& x) const { return x.reshape({-1, dIn()}); }
 
+Tensor JumpReluCoder::encoderInput(const Tensor& x) const {
+  const Tensor rows = asRows(x);
+  if (!subtractsBDec_) return rows;
+  const auto type = wideType(rows.scalar_type());
+  return rows.to(type).sub(bDec_.to(type));
+}
+
 Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
   return {leadingShape(x), dSae(),
-          ops::jumpReluEncode(asRows(x), wEnc_, bEnc_, threshold_, rowReal)};
+          ops::jumpReluEncode(encoderInput(x), wEnc_, bEnc_, threshold_, rowReal)};
 }
 
 Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
@@ -92,7 +99,7 @@ Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& 
   std::vector<int64_t> shape = leadingShape(x);
   const Tensor index = indexTensor(ids, device());
   ops::SparseRows rows =
-      ops::jumpReluEncode(asRows(x), wEnc_.index_select(1, index), bEnc_.index_select(0, index),
+      ops::jumpReluEncode(encoderInput(x), wEnc_.index_select(1, index), bEnc_.index_select(0, index),
                           threshold_.index_select(0, index), rowReal);
   rows.indices = index.to(c10::kInt).index_select(0, rows.indices);
   return {std::move(shape), dSae(), std::move(rows)};
@@ -153,7 +160,7 @@ FeatureColumns JumpReluCoder::columns(const std::vector<int32_t>& ids) const {
 
 Tensor JumpReluCoder::preActivations(const Tensor& x, const FeatureColumns& columns) const {
   leadingShape(x);
-  const Tensor rows = asRows(x);
+  const Tensor rows = encoderInput(x);
   const auto type =
       rows.scalar_type() == c10::ScalarType::Double ? c10::ScalarType::Double : wEnc_.scalar_type();
   return addmm(columns.bEnc.to(type), rows.to(type), columns.wEnc.to(type)).to(wideType(type));

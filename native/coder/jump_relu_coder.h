@@ -1,7 +1,8 @@
 // A trained JumpReLU coder: sparse autoencoder (output = input's site) or transcoder (another site,
 // and perhaps a skip connection). Parameters keep the published orientation: W_enc [d_in, d_sae],
 // W_dec [d_sae, d_out], b_enc and threshold [d_sae], b_dec [d_out], skip A [d_in, d_out] applied as
-// x·A.
+// x·A. Where `subtractsBDec`, x stands for x − b_dec in the encoder (SAELens' apply_b_dec_to_input):
+// never folded into b_enc, whose sum would round otherwise than the published one.
 #pragma once
 
 #include <optional>
@@ -19,8 +20,9 @@ struct FeatureColumns {
 
 class JumpReluCoder {
  public:
-  // Throws CHECKPOINT unless the shapes agree and thresholds are finite.
-  JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold, Tensor skip);
+  // Throws CHECKPOINT unless the shapes agree.
+  JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold, Tensor skip,
+                bool subtractsBDec);
 
   int64_t dIn() const { return wEnc_.size(0); }
   int64_t dSae() const { return wEnc_.size(1); }
@@ -46,7 +48,7 @@ class JumpReluCoder {
   // ⟨g[row], W_dec[feature]⟩ at each entry; g has rows of d_out.
   Features dots(const Features& features, const Tensor& g) const;
   FeatureColumns columns(const std::vector<int32_t>& ids) const;
-  // x·W_enc + b_enc of these features: [rows, k] float32 (float64 of float64).
+  // x·W_enc + b_enc (of x − b_dec where it is subtracted) of these features: [rows, k] float32 (float64 of float64).
   Tensor preActivations(const Tensor& x, const FeatureColumns& columns) const;
   // decode(encode(x)) in x's type; an SAE's output has x's very shape.
   Tensor forward(const Tensor& x) const;
@@ -57,10 +59,13 @@ class JumpReluCoder {
   // The leading dimensions of x, and x as [rows, d_in].
   std::vector<int64_t> leadingShape(const Tensor& x) const;
   Tensor asRows(const Tensor& x) const;
+  // Rows as W_enc multiplies them.
+  Tensor encoderInput(const Tensor& x) const;
   // The sum with b_dec and x·A.
   Tensor finishDecode(const Tensor& sum, const Features& features, const Tensor& x) const;
 
   Tensor wEnc_, wDec_, bEnc_, bDec_, threshold_, skip_;
+  bool subtractsBDec_;
 };
 
 }  // namespace gemlens::coder

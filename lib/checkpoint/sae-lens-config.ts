@@ -1,0 +1,143 @@
+import { basename } from "node:path";
+import { z } from "zod";
+import type { CoderSite, Draft } from "./coder-guess.js";
+import { refuse, show, unsupported } from "./refuse.js";
+
+const index = z.int().nullish();
+const text = z.string().nullish();
+// Since version 6 these stand under `metadata`, before at the top.
+const places = {
+  hook_name: text,
+  hook_point: text,
+  hook_name_out: text,
+  hook_head_index: index,
+  hook_point_head_index: index,
+  hook_head_index_out: index,
+  model_name: text,
+};
+const schema = z.looseObject({
+  ...places,
+  architecture: z.string().optional(),
+  d_in: z.int().min(1),
+  d_sae: z.int().min(1),
+  d_out: z.int().min(1).optional(),
+  dtype: z.string().optional(),
+  apply_b_dec_to_input: z.boolean().optional(),
+  normalize_activations: z.union([z.string(), z.boolean()]).nullish(),
+  reshape_activations: text,
+  activation_fn: text,
+  activation_fn_str: text,
+  metadata: z.looseObject(places).nullish(),
+});
+
+/** What SAELens' cfg.json says, in our terms. */
+export interface SaeLensConfig {
+  readonly guess: Draft;
+  readonly dIn: number;
+  readonly dOut: number;
+  readonly dSae: number;
+  /** Whether the encoder reads x − b_dec. */
+  readonly subtractsBDec: boolean;
+  readonly skip: boolean;
+  /** The type that SAELens converts the weights to. */
+  readonly dtype: "float32" | "bfloat16" | "float16" | null;
+}
+
+const architectures = ["jumprelu", "jumprelu_transcoder", "jumprelu_skip_transcoder"];
+const dtypes = new Map([
+  ["float64", "float32"], // as every reader of ours takes float64
+  ["float32", "float32"],
+  ["bfloat16", "bfloat16"],
+  ["float16", "float16"],
+] as const);
+const sites: ReadonlyMap<string, CoderSite> = new Map([
+  ["hook_resid_post", "resid_post"],
+  ["hook_mlp_out", "mlp_out"],
+  ["attn.hook_z", "attn_z"],
+]);
+
+/**
+ * Checks the cfg.json that SAELens (3 to 6) writes beside sae_weights.safetensors. Keys that its
+ * inference does not read are ignored, as it does; a key left out takes SAELens' default.
+ *
+ * @throws CHECKPOINT for a wrong value; UNSUPPORTED for what gemlens does not compute; both name
+ *   the key
+ */
+export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const field = issue?.path.join(".") || "cfg.json";
+    return refuse(file, field, "a valid value", issue?.message ?? "something else");
+  }
+  const { data } = parsed;
+  const place = { ...data, ...data.metadata };
+  const architecture = data.architecture ?? "standard"; // before version 3 there was no other
+  if (!architectures.includes(architecture)) {
+    const got = data.architecture === undefined ? "none (a standard SAE)" : show(architecture);
+    unsupported(file, "architecture", `one of ${architectures.join(", ")}`, got);
+  }
+  const transcodes = architecture !== "jumprelu";
+  checkActivations(data, file);
+  const hook = place.hook_name ?? place.hook_point ?? undefined;
+  const reshape = data.reshape_activations ?? "none";
+  if (reshape !== "none" && !(reshape === "hook_z" && (hook === undefined || /_z$/.test(hook)))) {
+    unsupported(file, "reshape_activations", '"none", or "hook_z" at a hook_z', show(reshape));
+  }
+  for (const key of ["hook_head_index", "hook_point_head_index", "hook_head_index_out"] as const) {
+    if (place[key] != null) unsupported(file, key, "none (all heads)", place[key]);
+  }
+  // b_dec of a transcoder has the output's width: SAELens refuses true, and never subtracts it.
+  if (transcodes && data.apply_b_dec_to_input) {
+    unsupported(file, "apply_b_dec_to_input", "false for a transcoder", true);
+  }
+  const dtype = data.dtype === undefined ? null : dtypeOf(data.dtype, file);
+  if (!transcodes && data.d_out !== undefined && data.d_out !== data.d_in) {
+    refuse(file, "d_out", `${data.d_in} (d_in) for an SAE`, data.d_out);
+  }
+  if (transcodes && data.d_out === undefined) refuse(file, "d_out", "a number", "none");
+  return {
+    guess: guessOf(hook, place.hook_name_out ?? undefined, place.model_name, transcodes),
+    dIn: data.d_in,
+    dOut: data.d_out ?? data.d_in,
+    dSae: data.d_sae,
+    subtractsBDec: !transcodes && (data.apply_b_dec_to_input ?? true),
+    skip: architecture === "jumprelu_skip_transcoder",
+    dtype,
+  };
+}
+
+function checkActivations(data: z.infer<typeof schema>, file: string): void {
+  const normalize = data.normalize_activations ?? "none";
+  if (normalize !== "none" && normalize !== false) {
+    unsupported(file, "normalize_activations", '"none"', show(normalize));
+  }
+  for (const key of ["activation_fn", "activation_fn_str"] as const) {
+    const name = data[key] ?? "relu";
+    if (name !== "relu") unsupported(file, key, '"relu"', show(name));
+  }
+}
+
+function dtypeOf(name: string, file: string): SaeLensConfig["dtype"] {
+  const known = dtypes.get(name.replace(/^torch\./, "") as "float32");
+  return known ?? refuse(file, "dtype", `one of ${[...dtypes.keys()].join(", ")}`, show(name));
+}
+
+function guessOf(
+  hook: string | undefined,
+  hookOut: string | undefined,
+  model: string | null | undefined,
+  transcodes: boolean,
+): Draft {
+  const guess: Draft = {};
+  // Newer versions may name a module of transformers instead: then the hook has to be given.
+  const ours = /^(?:blocks\.(\d{1,4})\.(.+)|hook_embed)$/;
+  const [name, layer, point = ""] = ours.exec(hook ?? "") ?? [];
+  if (name !== undefined) guess.hookName = name;
+  if (layer !== undefined) guess.layer = Number(layer);
+  const site = transcodes ? "transcoder" : sites.get(point);
+  if (site !== undefined) guess.site = site;
+  if (transcodes && hookOut !== undefined && ours.test(hookOut)) guess.hookNameOut = hookOut;
+  if (model) guess.modelName = basename(model);
+  return guess;
+}

@@ -1,0 +1,285 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { SAE, Transcoder, tensor } from "../lib/index.js";
+import { device, failure, relativeError } from "./support/compare.js";
+import { randomNumbers } from "./support/random.js";
+import { f32, newFolder, type Raw, readRaw, toF32, writeRaw } from "./support/raw-checkpoint.js";
+
+const [dIn, dSae, rows] = [16, 24, 3];
+const hook = "blocks.2.hook_resid_post";
+const numbers = (count: number, seed: number, scale = 1) =>
+  Float32Array.from(randomNumbers(count, seed), (value) => value * scale);
+const W = numbers(dIn * dSae, 1, 0.4);
+const D = numbers(dSae * dIn, 2);
+const bEnc = numbers(dSae, 3, 0.1);
+const bDec = numbers(dIn, 4, 2);
+const threshold = numbers(dSae, 5).map(Math.abs);
+const A = numbers(dIn * dIn, 6, 0.3);
+const x = numbers(rows * dIn, 7);
+
+/** SAELens' JumpReLUSAE.encode (6.54) in float64. */
+function encoded(subtract: boolean): Float64Array {
+  return Float64Array.from({ length: rows * dSae }, (_, i) => {
+    const [row, feature] = [Math.floor(i / dSae), i % dSae];
+    let pre = bEnc[feature] as number;
+    for (let k = 0; k < dIn; k++) {
+      const input = (x[row * dIn + k] as number) - (subtract ? (bDec[k] as number) : 0);
+      pre += input * (W[k * dSae + feature] as number);
+    }
+    return pre > Math.max(threshold[feature] as number, 0) ? pre : 0;
+  });
+}
+
+/** Its decode, with W_skip @ x of JumpReLUSkipTranscoder. */
+function decoded(features: Float64Array, skip: boolean): Float64Array {
+  return Float64Array.from({ length: rows * dIn }, (_, i) => {
+    const [row, column] = [Math.floor(i / dIn), i % dIn];
+    let sum = bDec[column] as number;
+    for (let f = 0; f < dSae; f++) {
+      sum += (features[row * dSae + f] as number) * (D[f * dIn + column] as number);
+    }
+    for (let k = 0; skip && k < dIn; k++) {
+      sum += (A[column * dIn + k] as number) * (x[row * dIn + k] as number);
+    }
+    return sum;
+  });
+}
+
+const sound = {
+  architecture: "jumprelu",
+  d_in: dIn,
+  d_sae: dSae,
+  dtype: "float32",
+  device: "cpu",
+  apply_b_dec_to_input: true,
+  normalize_activations: "none",
+  reshape_activations: "none",
+  metadata: { sae_lens_version: "6.54.12", hook_name: hook, model_name: "google/gemma-2-2b" },
+};
+const parameters = (): Map<string, Raw> =>
+  new Map([
+    ["W_enc", f32(W, [dIn, dSae])],
+    ["W_dec", f32(D, [dSae, dIn])],
+    ["b_enc", f32(bEnc, [dSae])],
+    ["b_dec", f32(bDec, [dIn])],
+    ["threshold", f32(threshold, [dSae])],
+  ]);
+
+/** A folder as SAELens saves it; a key that is undefined is left out. */
+function saved(change: object = {}, edit: (all: Map<string, Raw>) => void = () => {}): string {
+  const dir = newFolder();
+  const tensors = parameters();
+  edit(tensors);
+  writeFileSync(join(dir, "cfg.json"), JSON.stringify({ ...sound, ...change }));
+  writeRaw(join(dir, "sae_weights.safetensors"), tensors);
+  return dir;
+}
+
+const input = () => tensor(x, { shape: [rows, dIn], device: device as "cpu" });
+async function featuresOf(path: string, options: object = {}): Promise<Float32Array> {
+  using sae = await SAE.fromFile(path, { device, ...options });
+  using acts = await sae.encode(input());
+  using dense = await acts.toDense();
+  return dense.read("float32");
+}
+
+describe("reads what SAELens saves", () => {
+  it.each([
+    ["b_dec subtracted", {}, true],
+    ["by default", { apply_b_dec_to_input: undefined }, true],
+    ["not subtracted", { apply_b_dec_to_input: false }, false],
+    [
+      "a version before 6",
+      { metadata: undefined, hook_point: hook, activation_fn_str: "relu" },
+      true,
+    ],
+    ["no normalisation, as it was written once", { normalize_activations: false }, true],
+  ])("%s", async (_, change, subtract) => {
+    const dir = saved(change);
+    for (const path of [dir, join(dir, "sae_weights.safetensors")]) {
+      using sae = await SAE.fromFile(path, { device });
+      expect(sae.cfg.hookName).toBe(hook);
+      expect(sae.cfg.applyBDecToInput).toBe(subtract);
+      using acts = await sae.encode(input());
+      using dense = await acts.toDense();
+      const want = encoded(subtract);
+      expect(relativeError(await dense.read("float32"), want)).toBeLessThan(1e-5);
+      using out = await sae.forward(input());
+      expect(relativeError(await out.read("float32"), decoded(want, false))).toBeLessThan(1e-5);
+      const only = [1, 5, 8, 20];
+      using some = await sae.encode(input(), { features: only });
+      using part = await some.toDense();
+      const kept = want.map((value, i) => (only.includes(i % dSae) ? value : 0));
+      expect(relativeError(await part.read("float32"), kept)).toBeLessThan(1e-5);
+    }
+    using named = await SAE.fromFile(dir, { device });
+    if (sound.metadata.model_name && "metadata" in change)
+      expect(named.cfg.modelName).toBeUndefined();
+  });
+
+  it("in the type that cfg.json says, as SAELens converts to it", async () => {
+    using half = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), { device });
+    expect(half.cfg.dtype).toBe("bfloat16");
+    using asked = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), {
+      device,
+      dtype: "float32",
+    });
+    expect(asked.cfg.dtype).toBe("float32");
+  });
+
+  it("a scaling factor of ones is inert", async () => {
+    const ones = f32(new Float32Array(dSae).fill(1), [dSae]);
+    const dir = saved({ finetuning_scaling_factor: true }, (all) =>
+      all.set("scaling_factor", ones),
+    );
+    expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
+  });
+
+  it("at hook_embed as trained there, without Gemma Scope's factor", async () => {
+    const dir = saved({ metadata: { hook_name: "hook_embed" } });
+    expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
+  });
+
+  it.each([false, true])("a transcoder, skip: %s", async (skip) => {
+    const place = {
+      hook_name: "blocks.2.ln2.hook_normalized",
+      hook_name_out: "blocks.2.hook_mlp_out",
+    };
+    const architecture = skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
+    const change = { architecture, d_out: dIn, apply_b_dec_to_input: false };
+    const dir = saved({ ...change, metadata: { ...sound.metadata, ...place } }, (all) => {
+      if (skip) all.set("W_skip", f32(A, [dIn, dIn]));
+    });
+    using coder = await Transcoder.fromFile(dir, { device });
+    expect([coder.cfg.hookName, coder.cfg.hookNameOut]).toEqual(Object.values(place));
+    using out = await coder.forward(input());
+    const want = decoded(encoded(false), skip);
+    expect(relativeError(await out.read("float32"), want)).toBeLessThan(1e-5);
+    const wrong = await failure(() => SAE.fromFile(dir, { device }));
+    expect(wrong.message).toContain("Transcoder.fromFile");
+    // Saved and read back, the skip's orientation included.
+    const copy = join(newFolder(), "copy");
+    await coder.save(copy, { format: "sae-lens" });
+    using back = await Transcoder.fromFile(copy, { device });
+    using again = await back.forward(input());
+    expect(relativeError(await again.read("float32"), want)).toBeLessThan(1e-5);
+  });
+
+  it("an SAE is no transcoder, whatever hooks are given", async () => {
+    const hooks = { hookName: hook, hookNameOut: "blocks.2.hook_mlp_out" };
+    const error = await failure(() => Transcoder.fromFile(saved(), { device, ...hooks }));
+    expect(error.code).toBe("ARGUMENT");
+  });
+});
+
+describe("refuses by key", () => {
+  const nan = (raw: Raw, at: number): Raw => {
+    const values = toF32(raw);
+    values[at] = Number.NaN;
+    return f32(values, raw.shape);
+  };
+  const factors = f32(new Float32Array(dSae).fill(1.5), [dSae]);
+  it.each<[string, object, (all: Map<string, Raw>) => void, string]>([
+    ["UNSUPPORTED", { architecture: "standard" }, () => {}, "architecture"],
+    ["UNSUPPORTED", { architecture: undefined }, () => {}, "architecture"],
+    ["UNSUPPORTED", { architecture: "topk", k: 4 }, () => {}, "architecture"],
+    ["UNSUPPORTED", { architecture: "gated" }, () => {}, "architecture"],
+    ["UNSUPPORTED", { normalize_activations: "layer_norm" }, () => {}, "normalize_activations"],
+    ["UNSUPPORTED", { normalize_activations: true }, () => {}, "normalize_activations"],
+    [
+      "UNSUPPORTED",
+      { normalize_activations: "expected_average_only_in" },
+      () => {},
+      "normalize_activations",
+    ],
+    ["UNSUPPORTED", { reshape_activations: "hook_z" }, () => {}, "reshape_activations"],
+    ["UNSUPPORTED", { activation_fn: "tanh-relu" }, () => {}, "activation_fn"],
+    [
+      "UNSUPPORTED",
+      { metadata: { hook_name: "blocks.2.attn.hook_z", hook_head_index: 3 } },
+      () => {},
+      "hook_head_index",
+    ],
+    ["UNSUPPORTED", { hook_point_head_index: 0 }, () => {}, "hook_point_head_index"],
+    ["CHECKPOINT", { dtype: "int8" }, () => {}, "dtype"],
+    ["CHECKPOINT", { d_in: dIn + 1 }, () => {}, "d_in"],
+    ["CHECKPOINT", { d_sae: dSae - 1 }, () => {}, "d_sae"],
+    ["CHECKPOINT", { d_sae: undefined }, () => {}, "d_sae"],
+    ["CHECKPOINT", { apply_b_dec_to_input: "yes" }, () => {}, "apply_b_dec_to_input"],
+    [
+      "UNSUPPORTED",
+      { architecture: "jumprelu_transcoder", d_out: dIn },
+      () => {},
+      "apply_b_dec_to_input",
+    ],
+    ["UNSUPPORTED", {}, (all) => all.set("scaling_factor", factors), "scaling_factor"],
+    [
+      "UNSUPPORTED",
+      {},
+      (all) => all.set("finetuning_scaling_factor", factors),
+      "finetuning_scaling_factor",
+    ],
+    [
+      "UNSUPPORTED",
+      {},
+      (all) => {
+        all.set("log_threshold", all.get("threshold") as Raw);
+        all.delete("threshold");
+      },
+      "log_threshold",
+    ],
+    ["CHECKPOINT", {}, (all) => all.set("W_skip", f32(A, [dIn, dIn])), "W_skip"],
+    ["CHECKPOINT", {}, (all) => all.set("sparsity", factors), "sparsity"],
+    ["CHECKPOINT", {}, (all) => all.set("W_enc", nan(all.get("W_enc") as Raw, 30)), "W_enc"],
+  ])("%s %j", async (code, change, edit, field) => {
+    const error = await failure(() =>
+      SAE.fromFile(saved(change, edit), { device, hookName: hook }),
+    );
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(field)]);
+  });
+
+  it("weights without their configuration, under any name", async () => {
+    for (const name of ["sae_weights", "params", "coder"]) {
+      const file = writeRaw(join(newFolder(), `${name}.safetensors`), parameters());
+      const error = await failure(() => SAE.fromFile(file, { device, hookName: hook }));
+      expect([error.code, error.message]).toEqual([
+        "CHECKPOINT",
+        expect.stringContaining("cfg.json"),
+      ]);
+    }
+  });
+
+  it("takes a renamed weights file by the cfg.json beside it", async () => {
+    const dir = saved();
+    const file = writeRaw(join(dir, "renamed.safetensors"), parameters());
+    expect(relativeError(await featuresOf(file), encoded(true))).toBeLessThan(1e-5);
+  });
+});
+
+describe("saving", () => {
+  it("keeps apply_b_dec_to_input in SAELens' format, and refuses the others", async () => {
+    const dir = saved({ metadata: { ...sound.metadata, sae_lens_version: "6.0.0" } });
+    using sae = await SAE.fromFile(dir, { device });
+    const copy = join(newFolder(), "copy");
+    for (const path of [`${copy}.npz`, copy]) {
+      const error = await failure(() => sae.save(path));
+      expect([error.code, error.message]).toEqual([
+        "UNSUPPORTED",
+        expect.stringContaining("sae-lens"),
+      ]);
+      expect(existsSync(path)).toBe(false);
+    }
+    await sae.save(copy, { format: "sae-lens" });
+    const cfg = (folder: string) => JSON.parse(readFileSync(join(folder, "cfg.json"), "utf8"));
+    expect(cfg(copy)).toEqual({
+      ...cfg(dir),
+      metadata: { ...cfg(dir).metadata, model_name: "gemma-2-2b" },
+    });
+    const weights = (folder: string) => readRaw(join(folder, "sae_weights.safetensors"));
+    expect(weights(copy)).toEqual(weights(dir));
+    expect((await failure(() => sae.save(copy, { format: "x" as "sae-lens" }))).code).toBe(
+      "ARGUMENT",
+    );
+  });
+});
