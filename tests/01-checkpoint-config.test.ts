@@ -191,9 +191,9 @@ describe("refused", () => {
       "use_bidirectional_attention",
     ],
     [
-      "untied embeddings",
-      { ...g2, tie_word_embeddings: false },
-      "UNSUPPORTED",
+      "a tie that is text",
+      { ...g2, tie_word_embeddings: "no" },
+      "CHECKPOINT",
       "tie_word_embeddings",
     ],
     [

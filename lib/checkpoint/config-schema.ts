@@ -28,6 +28,7 @@ const rope = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   factor: positive.optional(),
+  partial_rotary_factor: z.number().nullish(),
 });
 
 /** One set of rotary parameters, of transformers 4 (`rope_scaling`) or 5 (`rope_parameters`). */
@@ -43,6 +44,8 @@ const textSchema = z.looseObject({
   num_key_value_heads: size.optional(),
   head_dim: size.optional(),
   hidden_activation: z.string().optional(),
+  hidden_act: z.string().nullish(),
+  partial_rotary_factor: z.number().nullish(),
   max_position_embeddings: size.optional(),
   rms_norm_eps: positive.optional(),
   query_pre_attn_scalar: positive.optional(),
@@ -68,6 +71,9 @@ const textSchema = z.looseObject({
   dtype: z.string().nullish(),
   torch_dtype: z.string().nullish(),
   quantization_config: z.unknown().optional(),
+  // MLX's and an older compressed-tensors' name for it.
+  quantization: z.unknown().optional(),
+  compression_config: z.unknown().optional(),
 });
 
 /** The checked keys of a text model's configuration. */

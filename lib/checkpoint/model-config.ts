@@ -40,6 +40,8 @@ export interface ModelConfig {
   readonly attnSoftcap: number | null;
   /** c of c·tanh(x/c) on logits; null: none. */
   readonly finalSoftcap: number | null;
+  /** Whether W_U is W_E transposed; false for a checkpoint with an output head of its own. */
+  readonly tieWordEmbeddings: boolean;
   /** Whether queries and keys are RMS-normalised per head before rotation. */
   readonly qkNorm: boolean;
   /** What differs from layer to layer, one for each. */

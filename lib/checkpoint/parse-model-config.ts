@@ -1,6 +1,6 @@
 import { checkTextConfig, type RopeEntry, type TextConfig } from "./config-schema.js";
 import type { LayerConfig, ModelConfig } from "./model-config.js";
-import { refuse, show, unsupported } from "./refuse.js";
+import { printable, refuse, show, unsupported } from "./refuse.js";
 
 type LayerType = "sliding_attention" | "full_attention";
 
@@ -51,7 +51,7 @@ const dtypes = ["float32", "bfloat16", "float16"] as const;
  * `rope_parameters`). Keys left out take transformers' defaults for the family.
  *
  * @throws CHECKPOINT for a value that is wrong, UNSUPPORTED for a right one that gemlens does not
- *   run (another architecture, activation, rope type, an attention bias, untied embeddings);
+ *   run (another architecture, activation, rope type, an attention bias);
  *   both name file and key
  */
 export function parseModelConfig(json: unknown, file: string, modelName: string): ModelConfig {
@@ -104,6 +104,7 @@ function build(
     attnScale: 1 / Math.sqrt(text.query_pre_attn_scalar ?? family.query_pre_attn_scalar),
     attnSoftcap: orDefault(text.attn_logit_softcapping, family.attn_logit_softcapping),
     finalSoftcap: orDefault(text.final_logit_softcapping, family.final_logit_softcapping),
+    tieWordEmbeddings: outer.tie_word_embeddings ?? text.tie_word_embeddings ?? true,
     qkNorm: family.qkNorm,
     layers: layersOf(text, family, file),
     bosTokenId: orDefault(orDefault(outer.bos_token_id, text.bos_token_id), 2),
@@ -123,17 +124,32 @@ function checkSupported(config: TextConfig, file: string): void {
   if (activation !== "gelu_pytorch_tanh") {
     unsupported(file, "hidden_activation", '"gelu_pytorch_tanh"', show(activation));
   }
+  // Without hidden_activation transformers takes this default and ignores hidden_act; the names that
+  // early Gemma configs had for it are harmless.
+  const older = config.hidden_activation === undefined ? config.hidden_act : undefined;
+  if (older != null && !/^gelu(?:_new|_pytorch_tanh|_fast)?$/.test(older)) {
+    unsupported(file, "hidden_act", '"gelu_pytorch_tanh"', show(older));
+  }
+  refusePartialRotation(config.partial_rotary_factor, file);
   if (config.attention_bias) unsupported(file, "attention_bias", "false", true);
   if (config.use_bidirectional_attention) {
     const got = show(config.use_bidirectional_attention);
     unsupported(file, "use_bidirectional_attention", "false (a causal model)", got);
   }
-  if (config.tie_word_embeddings === false) {
-    unsupported(file, "tie_word_embeddings", "true (every published Gemma)", false);
+  for (const key of ["quantization_config", "quantization", "compression_config"] as const) {
+    if (config[key] == null) continue;
+    const got = `a quantised checkpoint (${methodOf(config[key])}): get the unquantised one`;
+    unsupported(file, key, "unquantised weights", got);
   }
-  if (config.quantization_config != null) {
-    unsupported(file, "quantization_config", "unquantised weights", "a quantised checkpoint");
-  }
+}
+
+function methodOf(quantization: unknown): string {
+  const { quant_method: method } = Object(quantization) as Record<string, unknown>;
+  return typeof method === "string" ? printable(method, 40) : "of an unknown method";
+}
+
+function refusePartialRotation(factor: number | null | undefined, file: string): void {
+  if (factor != null && factor !== 1) unsupported(file, "partial_rotary_factor", "1", factor);
 }
 
 function layersOf(text: TextConfig, family: Family, file: string): LayerConfig[] {
@@ -174,6 +190,10 @@ function ropeOf(
   const kind = entry.rope_type ?? entry.type ?? "default";
   if (kind !== "default" && kind !== "linear") {
     unsupported(file, "rope_type", '"default" or "linear"', show(kind));
+  }
+  refusePartialRotation(entry.partial_rotary_factor, file);
+  if (entry.factor !== undefined && (entry.rope_type ?? entry.type) === undefined) {
+    refuse(file, "rope_type", "a type beside the rope factor", "none");
   }
   if (kind === "linear" && entry.factor === undefined) {
     refuse(file, "rope factor", "a number (rope_type is linear)", "none");

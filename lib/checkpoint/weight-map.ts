@@ -36,14 +36,17 @@ export function expectedShapes(config: ModelConfig): Map<string, readonly number
 // model.language_model.; a bare base model has no prefix at all.
 const prefixes = ["language_model.model.", "model.language_model.", "model."];
 const vision = /^(?:model\.)?(?:vision_tower|multi_modal_projector)\./;
+// Buffers that older versions of transformers saved; newer ones compute them and ignore these.
+const rotaryBuffer = /(?:^|\.)rotary_emb(?:_\w+)?\.(?:\w*inv_freq|cos_cached|sin_cached)$/;
 
 /**
  * Our name for a published tensor: `layers.3.self_attn.q_proj` for
- * `model.layers.3.self_attn.q_proj.weight`; `lm_head` for the unembedding; null for a tensor of the
- * image part, which is left alone.
+ * `model.layers.3.self_attn.q_proj.weight`; `lm_head` for the output head; null for a tensor that
+ * is left alone: the image part, and buffers that follow from config.json.
  */
 export function neutralName(published: string, modelType: ModelConfig["modelType"]): string | null {
   if (modelType === "gemma3" && vision.test(published)) return null;
+  if (rotaryBuffer.test(published)) return null;
   if (/^(?:language_model\.)?lm_head\.weight$/.test(published)) return "lm_head";
   const prefix = prefixes.find((candidate) => published.startsWith(candidate)) ?? "";
   return published.slice(prefix.length).replace(/\.weight$/, "");

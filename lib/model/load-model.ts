@@ -75,7 +75,8 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
   if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
   onProgress?.({ stage: "checkpoint", bytes: 0 });
-  const { config, tensors, tokenizerDir } = openModelFolder(resolveModel(nameOrPath, options));
+  const folder = resolveModel(nameOrPath, options);
+  const { config, tensors, tokenizerDir } = openModelFolder(folder);
   const bytes = [...tensors.values()].reduce((sum, source) => sum + bytesOf(source), 0);
   onProgress?.({ stage: "weights", bytes });
   const sources = [...tensors].map(([name, source]) => ({ ...source, name }) as NativeTensorSource);
@@ -85,10 +86,29 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
     { signal },
   );
   const info = call(what, (addon) => addon.modelInfo(handle));
-  const cfg = Object.freeze({ ...config, dtype: info.dtype, device: info.device });
+  if (config.tieWordEmbeddings && !info.tied) warnOfOwnHead(folder);
+  const cfg = Object.freeze({
+    ...config,
+    tieWordEmbeddings: info.tied,
+    dtype: info.dtype,
+    device: info.device,
+  });
   const table = new HookTable(config.nLayers, config.qkNorm);
   onProgress?.({ stage: "ready", bytes });
   return new ModelCore(handle, cfg, table, Tokenizer.fromFolder(tokenizerDir));
+}
+
+const warned = new Set<string>();
+
+/** Once for a folder: the checkpoint's head is used although its config.json ties it. */
+function warnOfOwnHead(folder: string): void {
+  if (warned.has(folder)) return;
+  warned.add(folder);
+  process.emitWarning(
+    `${folder}: lm_head.weight differs from the embeddings that config.json ties it to, and is used ` +
+      "for the logits; set tie_word_embeddings to false in config.json to silence this",
+    { type: "GemlensWarning", code: "GEMLENS_UNTIED_HEAD" },
+  );
 }
 
 function bytesOf(source: TensorSource): number {

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isPresent, whatItIs } from "../checkpoint/other-format.js";
 import { GemlensError } from "../errors/index.js";
 
 export interface HubOptions {
@@ -29,6 +30,7 @@ export function resolveModel(
     throw notFound(nameOrPath, `the bundled model in ${folder}`, "the package is incomplete");
   }
   if (isFolder(nameOrPath)) return resolve(nameOrPath);
+  if (existsSync(nameOrPath)) throw notAFolder(nameOrPath);
   const hub = hubName(nameOrPath);
   if (hub === undefined) {
     throw notFound(
@@ -49,6 +51,13 @@ export function resolveModel(
     `accept Gemma's licence on huggingface.co, then fetch them with: hf download ${hub}; ` +
       "or give the path of a folder that holds config.json and the safetensors files",
   );
+}
+
+function notAFolder(path: string): GemlensError {
+  const weights = /\.safetensors(?:\.index\.json)?$|config\.json$/.test(path);
+  const got = weights ? `a file of it: give ${dirname(path)}` : whatItIs(path);
+  const message = `fromPretrained: expected a model's name or folder, got ${path}, ${got}`;
+  return new GemlensError(weights ? "ARGUMENT" : "UNSUPPORTED", message, { name: path });
 }
 
 function notFound(name: string, expected: string, remedy: string): GemlensError {
@@ -83,11 +92,12 @@ function snapshotOf(repository: string, revision: string): string | undefined {
   const ref = join(repository, "refs", revision);
   const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
   const folder = join(snapshots, commit);
-  if (/^[0-9a-f]+$/.test(commit) && existsSync(join(folder, "config.json"))) return folder;
+  // A link without its blob counts: the reader says what is wrong with it.
+  if (/^[0-9a-f]+$/.test(commit) && isPresent(join(folder, "config.json"))) return folder;
   if (revision !== "main") return undefined;
   const complete = readdirSync(snapshots)
     .map((name) => join(snapshots, name))
-    .filter((name) => existsSync(join(name, "config.json")));
+    .filter((name) => isPresent(join(name, "config.json")));
   return complete.length === 1 ? complete[0] : undefined;
 }
 

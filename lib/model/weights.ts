@@ -57,10 +57,10 @@ const qkNormWeights: Readonly<Record<string, Weight>> = {
 
 const globalWeights: Readonly<Record<string, Weight>> = {
   "embed.W_E": { source: "embed_tokens", shape: asStored },
-  "unembed.W_U": { source: "embed_tokens", shape: transposed },
+  "unembed.W_U": { source: "lm_head", shape: transposed },
   "ln_final.w": { source: "norm", shape: gain },
   W_E: { source: "embed_tokens", shape: asStored },
-  W_U: { source: "embed_tokens", shape: transposed },
+  W_U: { source: "lm_head", shape: transposed },
 };
 
 /**

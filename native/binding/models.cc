@@ -104,6 +104,9 @@ napi_value modelInfo(Arguments& args) {
   napi_set_named_property(env, info, "device", toJs(env, deviceName(model->device())));
   napi_set_named_property(env, info, "bytes",
                           toJs(env, static_cast<double>(model->weights().bytes())));
+  napi_value tied = nullptr;
+  napi_get_boolean(env, model->weights().tied(), &tied);
+  napi_set_named_property(env, info, "tied", tied);
   return info;
 }
 

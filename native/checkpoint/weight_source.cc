@@ -1,5 +1,6 @@
 #include "checkpoint/weight_source.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/dtype.h"
@@ -16,6 +17,34 @@ int64_t byteCount(const WeightSource& source) {
   }
   return count;
 }
+
+struct Span {
+  uint8_t* data;
+  std::shared_ptr<void> owner;
+  std::shared_ptr<MappedFile> file;  // null: in memory
+};
+
+Span spanOf(const WeightSource& source, MappedFiles& files) {
+  if (source.file.empty()) {
+    return {source.bytes->data() + source.byteOffset, source.bytes, nullptr};
+  }
+  const auto file = files.open(source.file);
+  return {file->data() + source.byteOffset, file, file};
+}
+
+// A tensor over these bytes, or a copy of them where they are not aligned.
+Tensor overBytes(uint8_t* data, at::IntArrayRef shape, c10::ScalarType type, size_t bytes,
+                 std::shared_ptr<void> owner) {
+  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0) {
+    return fromMemory(data, shape, type, std::move(owner));
+  }
+  const Tensor tensor = empty(shape, type);
+  if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), data, bytes);
+  return tensor;
+}
+
+// Of `sameValues`: 16 MB of float32.
+constexpr int64_t kPiece = 4 << 20;
 
 }  // namespace
 
@@ -40,28 +69,38 @@ Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarTyp
                   c10::Device device) {
   checkWithinFile(source, files);
   const size_t bytes = static_cast<size_t>(byteCount(source));
-  std::shared_ptr<MappedFile> file;
-  uint8_t* data = nullptr;
-  std::shared_ptr<void> owner;
-  if (source.file.empty()) {
-    data = source.bytes->data() + source.byteOffset;
-    owner = source.bytes;
-  } else {
-    file = files.open(source.file);
-    data = file->data() + source.byteOffset;
-    owner = file;
-  }
-  Tensor tensor;
-  if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(source.type) == 0) {
-    tensor = fromMemory(data, source.shape, source.type, std::move(owner));
-  } else {
-    tensor = empty(source.shape, source.type);
-    if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), data, bytes);
-  }
+  const Span span = spanOf(source, files);
+  Tensor tensor = overBytes(span.data, source.shape, source.type, bytes, span.owner);
   if (type == source.type && device.is_cpu()) return tensor;
   tensor = tensor.to(device, type, /*non_blocking=*/false, /*copy=*/true);
-  if (file) file->forget(static_cast<size_t>(source.byteOffset), bytes);
+  if (span.file) span.file->forget(static_cast<size_t>(source.byteOffset), bytes);
   return tensor;
+}
+
+bool sameValues(const WeightSource& a, const WeightSource& b, MappedFiles& files,
+                c10::ScalarType type, const CancelToken& token) {
+  if (a.shape != b.shape) return false;
+  checkWithinFile(a, files);
+  checkWithinFile(b, files);
+  const Span spanA = spanOf(a, files), spanB = spanOf(b, files);
+  const auto sizeA = static_cast<int64_t>(c10::elementSize(a.type));
+  const auto sizeB = static_cast<int64_t>(c10::elementSize(b.type));
+  const int64_t total = byteCount(a) / sizeA;
+  for (int64_t begin = 0; begin < total; begin += kPiece) {
+    token.check();
+    const int64_t count = std::min(kPiece, total - begin);
+    const auto piece = [&](const Span& span, c10::ScalarType own, int64_t size) {
+      return overBytes(span.data + begin * size, {count}, own, static_cast<size_t>(count * size),
+                       span.owner);
+    };
+    if (a.type == b.type && std::memcmp(spanA.data + begin * sizeA, spanB.data + begin * sizeB,
+                                        static_cast<size_t>(count * sizeA)) == 0) {
+      continue;
+    }
+    const Tensor left = piece(spanA, a.type, sizeA).to(type);
+    if (!left.equal(piece(spanB, b.type, sizeB).to(type))) return false;
+  }
+  return true;
 }
 
 }  // namespace gemlens::checkpoint

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aten.h"
+#include "base/executor.h"
 #include "checkpoint/mapped_file.h"
 
 namespace gemlens::checkpoint {
@@ -28,5 +29,10 @@ void checkWithinFile(const WeightSource& source, MappedFiles& files);
 // and the file's pages are given back, so that the peak is the target plus this one tensor.
 Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarType type,
                   c10::Device device);
+
+// Whether two tensors of one shape are equal once both are loaded as `type`. Reads a piece at a time
+// and stops at the first difference. Throws ABORTED.
+bool sameValues(const WeightSource& a, const WeightSource& b, MappedFiles& files,
+                c10::ScalarType type, const CancelToken& token);
 
 }  // namespace gemlens::checkpoint

@@ -126,7 +126,7 @@ Tensor Transformer::unembed(const Tensor& x) const {
   return ops::softCap(unembedRaw(x), config_.finalSoftcap);
 }
 
-Tensor Transformer::unembedRaw(const Tensor& x) const { return linear(x, weights_.embedding()); }
+Tensor Transformer::unembedRaw(const Tensor& x) const { return linear(x, weights_.unembedding()); }
 
 Tensor Transformer::normalizeLast(const Tensor& resid, hooks::HookPlan& plan) const {
   Tensor normed;
@@ -150,7 +150,7 @@ Tensor Transformer::logits(const RunRequest& request, const Tensor& normed,
   };
   // A hook on the logits sees all positions; without one only the wanted rows are multiplied.
   if (!plan.live(GlobalPoint::UnembedOut)) return unembed(choose(normed));
-  const Tensor all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.embedding()));
+  const Tensor all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.unembedding()));
   return ops::softCap(choose(all), config_.finalSoftcap);
 }
 
@@ -159,7 +159,7 @@ Tensor Transformer::loss(const RunRequest& request, const Tensor& normed,
   const int64_t batch = request.batch, targetsPerRow = request.pos - 1;
   Tensor all;
   if (plan.live(GlobalPoint::UnembedOut)) {
-    all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.embedding()));
+    all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.unembedding()));
     all = ops::softCap(all, config_.finalSoftcap)
               .narrow(1, 0, targetsPerRow)
               .reshape({-1, config_.dVocab});

@@ -18,6 +18,8 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
   checkpoint::MappedFiles files;
   for (const auto& source : sources) checkpoint::checkWithinFile(source, files);
   // "auto" is the embedding's type for all, as one product cannot mix two.
+  // Values are not looked at: a model whose weights are not finite shows it in its logits, and
+  // reading 5 GB to say so at once would make every load as slow as the disk.
   const auto embedding = std::find_if(sources.begin(), sources.end(), [](const auto& source) {
     return source.name == "embed_tokens";
   });
@@ -25,6 +27,11 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
     token.check();
     const auto inFile = embedding == sources.end() ? source.type : embedding->type;
     const auto type = dtypeOnDevice(inFile, dtype, device.is_cpu());
+    // An equal copy of the embedding, as some checkpoints have one, would only take memory.
+    if (source.name == "lm_head" && embedding != sources.end() &&
+        checkpoint::sameValues(*embedding, source, files, type, token)) {
+      continue;
+    }
     byName_[source.name] = checkpoint::loadTensor(source, files, type, device);
   }
   const auto take = [&](const std::string& name, std::vector<int64_t> shape) -> const Tensor& {
@@ -44,6 +51,7 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
   const int64_t d = config.dModel, q = config.heads * config.dHead,
                 kv = config.kvHeads * config.dHead;
   embedding_ = take("embed_tokens", {config.dVocab, d});
+  unembedding_ = byName_.count("lm_head") > 0 ? take("lm_head", {config.dVocab, d}) : embedding_;
   finalGain_ = gain(take("norm", {d}));
   for (int i = 0; i < config.layerCount(); ++i) {
     const std::string at = concat("layers.", i, ".");
@@ -70,6 +78,7 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
 const Tensor& Weights::parameter(const std::string& name) const {
   const auto found = byName_.find(name);
   if (found != byName_.end()) return found->second;
+  if (name == "lm_head") return unembedding_;
   throw Error(code::kNotFound, "weight: the model has no tensor " + name, {{"tensor", name}});
 }
 

@@ -32,15 +32,18 @@ class Weights {
 
   const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   const Tensor& embedding() const { return embedding_; }  // [d_vocab, d]
+  // [d_vocab, d]: the checkpoint's own head where it differs from the embedding, else the embedding.
+  const Tensor& unembedding() const { return unembedding_; }
+  bool tied() const { return unembedding_.is_same(embedding_); }
   const Tensor& finalGain() const { return finalGain_; }
-  // Throws NOT_FOUND.
+  // "lm_head" is the unembedding, tied or not. Throws NOT_FOUND.
   const Tensor& parameter(const std::string& name) const;
   int64_t bytes() const;
 
  private:
   std::map<std::string, Tensor> byName_;
   std::vector<LayerWeights> layers_;
-  Tensor embedding_;
+  Tensor embedding_, unembedding_;
   Tensor finalGain_;
 };
 
