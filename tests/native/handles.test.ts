@@ -74,7 +74,8 @@ describe("the native core", () => {
     const path = fixture("tiny-gemma2/gs1/res/params.npz");
     const made = await coderWithHandle(path, { hookName: point, device });
     using sae = made.sae;
-    const x = core.tensorEmpty([4, sae.cfg.dIn], "float32", device);
+    const zeros = new Float32Array(4 * sae.cfg.dIn); // memory that is not set may hold a NaN
+    const x = core.tensorFrom(zeros, [4, sae.cfg.dIn], "float32", device);
     const features = await core.coderEncode(made.handle, x, null, null, none);
     for (const [end, shape] of [
       [0, [2 ** 62, 4]],
