@@ -16,7 +16,10 @@ export interface FileReader {
 function open(path: string): { fd: number; size: number } {
   try {
     // Asked before opening: opening a named pipe would wait for a writer for ever.
-    if (!statSync(path).isFile()) refuse(path, "file", "a regular file", "something else");
+    const stat = statSync(path);
+    if (!stat.isFile()) {
+      refuse(path, "file", "a regular file", stat.isDirectory() ? "a folder" : "something else");
+    }
     const fd = openSync(path, "r");
     return { fd, size: fstatSync(fd).size };
   } catch (error) {

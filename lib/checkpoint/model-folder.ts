@@ -3,9 +3,11 @@ import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { GemlensError } from "../errors/index.js";
 import { tokenIds } from "./config-schema.js";
+import { refuseAdapter, refuseConfigless } from "./folder-contents.js";
 import type { ModelConfig } from "./model-config.js";
+import { danglingLink, isPresent, whatItIs } from "./other-format.js";
 import { parseModelConfig } from "./parse-model-config.js";
-import { refuse, show } from "./refuse.js";
+import { refuse, show, unsupported } from "./refuse.js";
 import { readShards } from "./shards.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
@@ -15,7 +17,10 @@ import { expectedShapes, neutralName } from "./weight-map.js";
 export interface ModelFolder {
   /** What config.json says. */
   readonly config: ModelConfig;
-  /** Every tensor of the text model, by our neutral name; exactly those the config asks for. */
+  /**
+   * Every tensor of the text model, by our neutral name: those that the config asks for, and
+   * `lm_head` if the checkpoint has one.
+   */
   readonly tensors: Map<string, TensorSource>;
   /** Where tokenizer.json and its like are looked for. */
   readonly tokenizerDir: string;
@@ -33,9 +38,13 @@ export interface ModelFolder {
  */
 export function openModelFolder(dir: string): ModelFolder {
   if (!existsSync(dir) || !statSync(dir).isDirectory()) {
-    throw new GemlensError("NOT_FOUND", `${dir}: expected a model folder, got none`, { file: dir });
+    const got = existsSync(dir) ? whatItIs(dir) : (danglingLink(dir) ?? "none");
+    const message = `${dir}: expected a model folder, got ${got}`;
+    throw new GemlensError("NOT_FOUND", message, { file: dir });
   }
+  refuseAdapter(dir);
   const file = join(dir, "config.json");
+  if (!isPresent(file)) refuseConfigless(dir);
   const config = parseModelConfig(readStrictJson(file, configLimits), file, nameOf(dir));
   const published = readShards(dir);
   const tensors = matchTensors(dir, config, published);
@@ -62,12 +71,16 @@ const generationSchema = z.looseObject({ eos_token_id: tokenIds.nullish() });
 /** The instruction-tuned models name their end of turn only in generation_config.json. */
 function generationEos(dir: string): number[] {
   const file = join(dir, "generation_config.json");
-  if (!existsSync(file)) return [];
+  if (!isPresent(file)) return [];
   const parsed = generationSchema.safeParse(readStrictJson(file, configLimits));
   if (!parsed.success)
     return refuse(file, "eos_token_id", "a token id or several", "something else");
   return [parsed.data.eos_token_id ?? []].flat();
 }
+
+// GPTQ, AWQ, bitsandbytes, compressed-tensors and fp8 add these beside the packed weights.
+const quantised =
+  /\.(?:qweight|qzeros|scales|biases|g_idx|SCB|(?:nested_)?absmax|(?:nested_)?quant_map|quant_state\..+|(?:weight|input|output)_(?:scale|scale_inv|zero_point|packed|shape|g_idx|global_scale))$|\.weight\.(?:absmax|quant_map|quant_state.*)$/;
 
 function matchTensors(
   dir: string,
@@ -80,10 +93,11 @@ function matchTensors(
     const ours = neutralName(name, config.modelType);
     if (ours === null) continue;
     const file = "file" in source ? source.file : dir;
-    // Tied embeddings saved a second time: checked like the first, then left alone.
     const shape = expected.get(ours === "lm_head" ? "embed_tokens" : ours);
-    if (!shape)
+    if (!shape) {
+      if (quantised.test(name)) unsupported(file, name, "weights that are not quantised", "others");
       return refuse(file, name, `a tensor of a ${config.modelType} text model`, "another");
+    }
     if (show(source.shape) !== show(shape)) {
       refuse(file, name, `shape ${show(shape)}`, show(source.shape));
     }
@@ -93,8 +107,16 @@ function matchTensors(
     if (found.has(ours)) refuse(file, name, "each tensor under one name", "it twice");
     found.set(ours, source);
   }
-  found.delete("lm_head");
+  const head = found.get("lm_head");
   const tensors = new Map<string, TensorSource>();
+  if (head) {
+    // As transformers ties them: to the one that is there.
+    if (config.tieWordEmbeddings && !found.has("embed_tokens")) found.set("embed_tokens", head);
+    else tensors.set("lm_head", head);
+  } else if (!config.tieWordEmbeddings) {
+    const want = "the output head (config.json has tie_word_embeddings: false)";
+    refuse(dir, "lm_head.weight", want, "none");
+  }
   for (const [ours, shape] of expected) {
     const source = found.get(ours);
     if (!source) return refuse(dir, ours, `a tensor of shape ${show(shape)}`, "none");

@@ -1,14 +1,17 @@
+import { freemem } from "node:os";
 import zlib from "node:zlib";
 import { type FileReader, withFile } from "./file-reader.js";
 import { maxNpyHeader, type NpyHeader, openNpy, parseNpyHeader } from "./npy.js";
+import { otherFormat, savedMessage, sniffedBytes, torchFile } from "./other-format.js";
 import { refuse, show } from "./refuse.js";
 import type { TensorSource } from "./tensor-source.js";
 import { readZipDirectory, type ZipEntry } from "./zip-directory.js";
 import { locateMember, stored, type ZipSpan } from "./zip-member.js";
 
-// Trained weights hardly deflate: an archive that needs more than twice its size is taken for a bomb,
-// even where it declares all of it. Small ones may need more, as an array of zeros does.
-const largestGrowth = 2;
+// Each member is as large as its own .npy header promises, so that what is left of a bomb is an
+// archive of arrays that hold next to nothing: deflate packs zeros 1,030 to 1. Sparse or rounded
+// weights reach 20 to 1; small archives may need more, as an array of zeros does.
+const largestGrowth = 100;
 const smallInflated = 1024 * 1024;
 
 // One call into zlib counts in 32 bits; published coders are stored, not deflated.
@@ -20,9 +23,10 @@ const largestDeflated = 2 ** 31;
  *
  * Stored arrays stay in the file: the source says where. Deflated ones are inflated into memory,
  * after their declared size was found equal to what their own .npy header asks for, and are checked
- * against the archive's CRC-32; together they may take twice the file (or a megabyte).
+ * against the archive's CRC-32; together they may take a hundred times the file (or a megabyte),
+ * and no more memory than is available.
  *
- * @throws CHECKPOINT naming file and member; NOT_FOUND where there is no such file
+ * @throws CHECKPOINT naming file and member; NOT_FOUND if there is no such file
  */
 export function openNpz(file: string): Map<string, TensorSource> {
   if (file.endsWith(".npy")) {
@@ -30,10 +34,11 @@ export function openNpz(file: string): Map<string, TensorSource> {
     return new Map([[source.name, source]]);
   }
   return withFile(file, (reader) => {
+    refuseOther(reader);
     const spans = locateAll(reader);
-    checkGrowth(spans, reader);
     // Every header first, so that a bad member is refused before any other is inflated.
     const arrays = spans.map((span) => ({ span, header: readHeader(reader, span) }));
+    checkGrowth(spans, reader);
     return new Map(
       arrays.map(({ span, header }) => {
         const source = toSource(reader, span, header);
@@ -41,6 +46,13 @@ export function openNpz(file: string): Map<string, TensorSource> {
       }),
     );
   });
+}
+
+function refuseOther({ path, size, read }: FileReader): void {
+  const start = read(0, Math.min(size, sniffedBytes), "file");
+  const zip = start.toString("latin1", 0, 2) === "PK";
+  const other = zip ? torchFile(start) : (otherFormat(start) ?? savedMessage(start));
+  if (other !== undefined) refuse(path, "file", "a NumPy archive (.npz)", other);
 }
 
 /**
@@ -67,7 +79,7 @@ function locateAll(reader: FileReader): ZipSpan[] {
 }
 
 function checkGrowth(spans: readonly ZipSpan[], reader: FileReader): void {
-  const limit = Math.max(largestGrowth * reader.size, smallInflated);
+  const limit = Math.min(Math.max(largestGrowth * reader.size, smallInflated), freemem());
   let inflated = 0;
   for (const { entry } of spans) {
     if (entry.method !== stored) inflated += entry.size;
@@ -80,7 +92,11 @@ function checkGrowth(spans: readonly ZipSpan[], reader: FileReader): void {
 
 function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeader {
   const field = show(entry.name);
-  if (!entry.name.endsWith(".npy")) refuse(reader.path, field, "a member named *.npy", "another");
+  if (!entry.name.endsWith(".npy")) {
+    const torch = /\/data\.pkl$|\/data\/\d+$/.test(entry.name);
+    const got = torch ? "a PyTorch file" : "another (a zip of other files: unpack it first)";
+    refuse(reader.path, field, "a member named *.npy", got);
+  }
   // Python ends a name at a NUL, and would read another array than this.
   if (/\p{Cc}/u.test(entry.name)) {
     refuse(reader.path, field, "a name without control characters", "one that has some");

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/index.js";
+import { danglingLink } from "./other-format.js";
 
 const longestValue = 120;
 const longestPart = 200;
@@ -60,11 +61,12 @@ export function unsupported(file: string, key: string, expected: string, got: un
   throw new GemlensError("UNSUPPORTED", message, fields);
 }
 
-/** Refuses a file that the system does not open: NOT_FOUND where there is none, else CHECKPOINT. */
+/** Refuses a file that the system does not open: NOT_FOUND if there is none, else CHECKPOINT. */
 export function unreadable(file: string, error: unknown): never {
   const reason = (error as NodeJS.ErrnoException).code ?? String(error);
   const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
-  const { message, fields } = sentence(file, "file", "a readable file", reason);
+  const got = danglingLink(file) ?? reason;
+  const { message, fields } = sentence(file, "file", "a readable file", got);
   throw new GemlensError(code, message, fields, error);
 }
 

@@ -1,4 +1,5 @@
-import { withFile } from "./file-reader.js";
+import { type FileReader, withFile } from "./file-reader.js";
+import { otherFormat, savedMessage, sniffedBytes } from "./other-format.js";
 import { refuse, show } from "./refuse.js";
 import { parseStrictJson } from "./strict-json.js";
 import { byteLengthOf, type FileDtype, itemSize, type TensorSource } from "./tensor-source.js";
@@ -22,6 +23,9 @@ const dtypes = new Map<string, FileDtype>([
   ["BOOL", "bool"],
 ]);
 
+// Types of the format that only quantised checkpoints use.
+const packed = /^(?:F8_|F4|F6_|U16|U32|U64)/;
+
 /** The validated header of one safetensors file. */
 export interface SafetensorsHeader {
   /** Every tensor by its name, in the header's order. */
@@ -40,6 +44,7 @@ export interface SafetensorsHeader {
  */
 export function readSafetensorsHeader(file: string): SafetensorsHeader {
   return withFile(file, (reader) => {
+    refuseOther(reader);
     const length = Number(reader.read(0, 8, "header length").readBigUInt64LE());
     if (length > maxHeaderBytes) {
       refuse(file, "header length", `at most ${maxHeaderBytes} bytes`, length);
@@ -55,6 +60,15 @@ export function readSafetensorsHeader(file: string): SafetensorsHeader {
     checkCoverage(tensors, file, 8 + length, reader.size);
     return { tensors: inOrder(entries, tensors), metadata: readMetadata(metadata, file) };
   });
+}
+
+/** A header's length is below 2^23, so that the right file has a zero byte where text has none. */
+function refuseOther({ path, size, read }: FileReader): void {
+  const start = read(0, Math.min(size, sniffedBytes), "file");
+  if (start.length >= 9 && start.readUInt32LE(4) === 0 && start[8] === 0x7b) return;
+  const other = otherFormat(start) ?? savedMessage(start);
+  const field = size === 0 ? "header length" : "file";
+  if (other !== undefined) refuse(path, field, "a safetensors file", other);
 }
 
 function readMetadata(metadata: unknown, file: string): Map<string, string> {
@@ -81,6 +95,10 @@ function readEntries(
   return names.map((name) => {
     const { label, shape, begin, end } = readEntry(entries[name], file, name);
     const dtype = dtypes.get(label);
+    if (!dtype && packed.test(label)) {
+      const got = `${show(label)}: get the checkpoint that is not quantised`;
+      refuse(file, `${name}.dtype`, "weights that are not quantised", got);
+    }
     if (!dtype) {
       return refuse(file, `${name}.dtype`, `one of ${[...dtypes.keys()].join(" ")}`, show(label));
     }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { refuseWeightless } from "./folder-contents.js";
+import { isPresent } from "./other-format.js";
 import { refuse, show } from "./refuse.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import { readStrictJson } from "./strict-json.js";
@@ -17,18 +18,15 @@ const plainName = /^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$/;
  * Every tensor of a Hugging Face folder by its published name: `model.safetensors`, or the shards
  * that `model.safetensors.index.json` names.
  *
- * @throws NOT_FOUND where neither is there; CHECKPOINT naming file and field
+ * @throws NOT_FOUND or UNSUPPORTED if neither is there, saying what is; CHECKPOINT naming file and
+ *   field
  */
 export function readShards(dir: string): Map<string, TensorSource> {
   const single = join(dir, "model.safetensors");
   const index = join(dir, "model.safetensors.index.json");
-  if (existsSync(single)) return readSafetensorsHeader(single).tensors;
-  if (existsSync(index)) return readIndexed(dir, index);
-  throw new GemlensError(
-    "NOT_FOUND",
-    `${dir}: expected model.safetensors or model.safetensors.index.json, got neither`,
-    { file: dir },
-  );
+  if (isPresent(single)) return readSafetensorsHeader(single).tensors;
+  if (isPresent(index)) return readIndexed(dir, index);
+  return refuseWeightless(dir);
 }
 
 function readIndexed(dir: string, index: string): Map<string, TensorSource> {
@@ -42,10 +40,14 @@ function readIndexed(dir: string, index: string): Map<string, TensorSource> {
     }
   }
   const found = new Map<string, TensorSource>();
+  const missing = [...files].filter((file) => !existsSync(join(dir, file)));
+  if (missing.length > 0) {
+    const count = `${missing.length} of ${files.size}: run hf download again`;
+    const got = `${show(missing[0])}, missing (${count})`;
+    refuse(index, "weight_map", "files that exist", got);
+  }
   for (const file of files) {
     const path = join(dir, file);
-    if (!existsSync(path))
-      refuse(index, "weight_map", "files that exist", `${show(file)}, missing`);
     for (const [name, source] of readSafetensorsHeader(path).tensors) {
       if (found.has(name)) refuse(path, name, "a tensor in one shard", "it in two");
       if (weightMap.get(name) !== file) {

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/index.js";
+import { otherFormat, savedMessage } from "./other-format.js";
 import { refuse, show, unreadable } from "./refuse.js";
 
 const maxDepth = 32;
@@ -81,6 +82,8 @@ function parse(text: string, fail: Refuse): unknown {
  * most `maxValues` values.
  */
 export function parseStrictJson(bytes: Uint8Array, maxValues: number, fail: Refuse): unknown {
+  const other = otherFormat(bytes) ?? savedMessage(bytes);
+  if (other !== undefined) return fail("JSON", "JSON text", other);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -107,7 +110,9 @@ export function readStrictJson(file: string, limits: JsonLimits): unknown {
   let bytes: Buffer;
   try {
     const stat = statSync(file);
-    if (!stat.isFile()) refuse(file, "file", "a regular file", "something else");
+    if (!stat.isFile()) {
+      refuse(file, "file", "a regular file", stat.isDirectory() ? "a folder" : "something else");
+    }
     if (stat.size > limits.bytes) refuse(file, "file", `at most ${limits.bytes} bytes`, stat.size);
     bytes = readFileSync(file);
   } catch (error) {

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { danglingLink, isPresent, otherFormat } from "../checkpoint/other-format.js";
 import { type JsonLimits, parseStrictJson } from "../checkpoint/strict-json.js";
 import type { ChatTemplate } from "./chat-template.js";
 import {
@@ -53,13 +54,21 @@ function readBytes(file: string, most: number): Buffer {
   try {
     const stat = statSync(file);
     // Reading a named pipe would wait for a writer for ever.
-    if (!stat.isFile()) return fail(file, "file", "a regular file", "something else");
+    if (!stat.isFile()) {
+      return fail(
+        file,
+        "file",
+        "a regular file",
+        stat.isDirectory() ? "a folder" : "something else",
+      );
+    }
     if (stat.size > most) fail(file, "file", `at most ${most} bytes`, String(stat.size));
     return readFileSync(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "TOKENIZER") throw error;
-    return fail(file, "file", "a readable file", code ?? String(error), error);
+    const got = danglingLink(file) ?? code ?? String(error);
+    return fail(file, "file", "a readable file", got, error);
   }
 }
 
@@ -67,6 +76,21 @@ function readJson(file: string, limits: JsonLimits): unknown {
   return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...what) =>
     fail(file, ...what),
   );
+}
+
+function readTemplate(file: string): string {
+  const bytes = readBytes(file, templateBytes);
+  const other = bytes.length > 0 ? otherFormat(bytes) : undefined;
+  if (other !== undefined) fail(file, "file", "a chat template", other);
+  return bytes.toString("utf8");
+}
+
+/** SentencePiece's own file has the same vocabulary, but it is not what is read. */
+function refuseWithout(dir: string, file: string): never {
+  if (!isPresent(join(dir, "tokenizer.model"))) fail(file, "file", "a readable file", "ENOENT");
+  const write = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)";
+  const got = `tokenizer.model alone: download tokenizer.json too, or write it in Python: ${write}`;
+  return fail(file, "file", "tokenizer.json", got);
 }
 
 type SpecialKey = "bos_token" | "eos_token" | "pad_token";
@@ -122,11 +146,8 @@ function templatesBeside(dir: string): Templates {
   ] as const;
   return new Map(
     files
-      .filter(([, file]) => existsSync(file))
-      .map(([name, file]) => [
-        name,
-        { text: readBytes(file, templateBytes).toString("utf8"), file },
-      ]),
+      .filter(([, file]) => isPresent(file))
+      .map(([name, file]) => [name, { text: readTemplate(file), file }]),
   );
 }
 
@@ -138,11 +159,12 @@ function templatesBeside(dir: string): Templates {
  */
 export function readTokenizerFiles(dir: string): TokenizerFiles {
   const file = join(dir, "tokenizer.json");
+  if (!isPresent(file)) refuseWithout(dir, file);
   const tokenizer = checkTokenizerJson(readJson(file, tokenizerLimits), file);
   const optional = (name: string): [Readonly<Record<string, unknown>>, Place] => {
     const path = join(dir, name);
     const place = { file: path, field: "" };
-    return [existsSync(path) ? checkObject(readJson(path, configLimits), place) : {}, place];
+    return [isPresent(path) ? checkObject(readJson(path, configLimits), place) : {}, place];
   };
   const [config, configPlace] = optional(configName);
   const named = [[config, configPlace], optional(namesName)] as const;

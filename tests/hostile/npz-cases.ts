@@ -146,7 +146,7 @@ export const npzCases: HostileCase[] = [
     [{ name: "a.npy", content: zeros(1 << 24), deflate: true }],
     '"a.npy"',
   ),
-  holding("1,000 members of a megabyte in a kilobyte", manyBombs(), '"2.npy"'),
+  holding("1,000 members of a megabyte in a kilobyte", manyBombs(), '"0.npy"'),
   holding(
     "thirty members of 4 MB in 4 kB",
     Array.from({ length: 30 }, (_, i) => ({
@@ -154,7 +154,7 @@ export const npzCases: HostileCase[] = [
       content: zeros(1 << 20),
       deflate: true,
     })),
-    '"0.npy"',
+    '"3.npy"',
   ),
   // the arrays
   holding(

@@ -1,0 +1,113 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { GemlensError } from "../errors/index.js";
+import { isPresent } from "./other-format.js";
+import { printable } from "./refuse.js";
+
+const remedy =
+  "convert it in Python: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(out)";
+
+/** Files that hold a model's weights in a form that is not read, and what to do about each. */
+const others: readonly (readonly [RegExp, string])[] = [
+  [/^pytorch_model.*\.bin(?:\.index\.json)?$/, `PyTorch's pickles; ${remedy}`],
+  [/\.gguf$/, "llama.cpp's format; get the safetensors files of the same model"],
+  [
+    /^consolidated.*\.(?:pth|safetensors)$/,
+    "the original release's format; get the Hugging Face files",
+  ],
+  [/\.(?:pth|pt|ckpt|bin)$/, `a checkpoint in pickles; ${remedy}`],
+  [/\.(?:h5|msgpack)$/, `TensorFlow's or Flax's format; ${remedy} with from_tf or from_flax`],
+  [/\.(?:zip|tar|tgz|tar\.gz|7z)$/, "an archive; unpack it first"],
+  [/\.(?:onnx|tflite|task|sbs|mlpackage)$/, "another runtime's format; get the safetensors files"],
+];
+
+function entries(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}
+
+/** Names of parts that a download left behind, in the folder or in the caches that belong to it. */
+function unfinished(dir: string): string | undefined {
+  const places = [dir, join(dir, ".cache/huggingface/download"), join(dir, "../../blobs")];
+  return places
+    .flatMap(entries)
+    .find((name) => /\.(?:incomplete|part|crdownload|aria2)$/.test(name));
+}
+
+/** Refuses the folder of an adapter: alone it is no model, and beside weights it would be ignored. */
+export function refuseAdapter(dir: string): void {
+  const names = entries(dir);
+  const adapter = names.find((name) => /^adapter_(?:config\.json|model\.)/.test(name));
+  if (adapter === undefined) return;
+  throw new GemlensError(
+    "UNSUPPORTED",
+    `${dir}: expected a model folder, got a LoRA adapter (${adapter})${baseOf(dir)}: merge it in Python ` +
+      "with PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out), then load that folder",
+    { file: join(dir, adapter) },
+  );
+}
+
+function baseOf(dir: string): string {
+  try {
+    const text = readFileSync(join(dir, "adapter_config.json"), "utf8");
+    const base = (JSON.parse(text) as Record<string, unknown>)["base_model_name_or_path"];
+    return typeof base === "string" ? ` of ${printable(base, 80)}` : "";
+  } catch {
+    return "";
+  }
+}
+
+/** Refuses a folder without weights that are read, saying what it holds instead. */
+export function refuseWeightless(dir: string): never {
+  const names = entries(dir).sort();
+  const expected = `${dir}: expected model.safetensors or model.safetensors.index.json`;
+  const fail = (code: "NOT_FOUND" | "UNSUPPORTED", got: string): never => {
+    throw new GemlensError(code, `${expected}, got ${got}`, { file: dir });
+  };
+  const part = unfinished(dir);
+  if (part !== undefined) {
+    fail(
+      "NOT_FOUND",
+      `a download that is not complete (${printable(part, 80)}): run hf download again`,
+    );
+  }
+  const shards = names.filter((name) => /^model-\d+-of-\d+\.safetensors$/.test(name));
+  if (shards.length > 0) {
+    fail(
+      "NOT_FOUND",
+      `${shards.length} shards without the index that lists them: download model.safetensors.index.json`,
+    );
+  }
+  const single = names.find((name) => /^(?!consolidated).*\.safetensors$/.test(name));
+  if (single !== undefined) {
+    fail(
+      "NOT_FOUND",
+      `${printable(single, 80)}: rename it to model.safetensors if it holds the whole model`,
+    );
+  }
+  for (const [pattern, what] of others) {
+    const found = names.find((name) => pattern.test(name));
+    if (found !== undefined) fail("UNSUPPORTED", `${printable(found, 80)}: ${what}`);
+  }
+  return fail("NOT_FOUND", "neither");
+}
+
+/** Refuses a folder without config.json, saying where the model may be. */
+export function refuseConfigless(dir: string): never {
+  const names = entries(dir);
+  const inside = names.find((name) => existsSync(join(dir, name, "config.json")));
+  const cached = isPresent(join(dir, "snapshots"));
+  const hint = cached
+    ? " (a repository of the Hugging Face cache: give snapshots/<commit> in it, or the model's name)"
+    : inside !== undefined
+      ? ` (did you mean ${printable(join(dir, inside), 120)}?)`
+      : "";
+  throw new GemlensError(
+    "NOT_FOUND",
+    `${join(dir, "config.json")}: expected a readable file, got none${hint}`,
+    { file: join(dir, "config.json") },
+  );
+}
