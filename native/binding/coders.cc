@@ -55,10 +55,11 @@ void checkFinite(const Tensor& tensor, const WeightSource& source, const char* n
       matrix ? concat("[", index[0], ", ", index[1], "]") : concat("[", at, "]");
   const std::string feature =
       featureAxis < 0 ? "" : concat(" (feature ", matrix ? index[featureAxis] : at, ")");
-  throw Error(code::kCheckpoint,
-              concat(source.file.empty() ? "coder" : source.file, ": expected finite numbers for ",
-                     name, ", got ", tensor.reshape(-1)[at].item<float>(), " at ", element, feature),
-              {{"file", source.file}, {"tensor", std::string(name)}});
+  throw Error(
+      code::kCheckpoint,
+      concat(source.file.empty() ? "coder" : source.file, ": expected finite numbers for ", name,
+             ", got ", tensor.reshape(-1)[at].item<float>(), " at ", element, feature),
+      {{"file", source.file}, {"tensor", std::string(name)}});
 }
 
 std::shared_ptr<const JumpReluCoder> loadCoder(const CoderSources& sources,

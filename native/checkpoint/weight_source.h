@@ -30,8 +30,8 @@ void checkWithinFile(const WeightSource& source, MappedFiles& files);
 Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarType type,
                   c10::Device device);
 
-// Whether two tensors of one shape are equal once both are loaded as `type`. Reads a piece at a time
-// and stops at the first difference. Throws ABORTED.
+// Whether two tensors of one shape are equal once both are loaded as `type`. Reads a piece at a
+// time and stops at the first difference. Throws ABORTED.
 bool sameValues(const WeightSource& a, const WeightSource& b, MappedFiles& files,
                 c10::ScalarType type, const CancelToken& token);
 

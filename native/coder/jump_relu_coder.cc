@@ -99,8 +99,8 @@ Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& 
   std::vector<int64_t> shape = leadingShape(x);
   const Tensor index = indexTensor(ids, device());
   ops::SparseRows rows =
-      ops::jumpReluEncode(encoderInput(x), wEnc_.index_select(1, index), bEnc_.index_select(0, index),
-                          threshold_.index_select(0, index), rowReal);
+      ops::jumpReluEncode(encoderInput(x), wEnc_.index_select(1, index),
+                          bEnc_.index_select(0, index), threshold_.index_select(0, index), rowReal);
   rows.indices = index.to(c10::kInt).index_select(0, rows.indices);
   return {std::move(shape), dSae(), std::move(rows)};
 }

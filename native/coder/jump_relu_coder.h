@@ -1,8 +1,9 @@
 // A trained JumpReLU coder: sparse autoencoder (output = input's site) or transcoder (another site,
 // and perhaps a skip connection). Parameters keep the published orientation: W_enc [d_in, d_sae],
 // W_dec [d_sae, d_out], b_enc and threshold [d_sae], b_dec [d_out], skip A [d_in, d_out] applied as
-// x·A. Where `subtractsBDec`, x stands for x − b_dec in the encoder (SAELens' apply_b_dec_to_input):
-// never folded into b_enc, whose sum would round otherwise than the published one.
+// x·A. Where `subtractsBDec`, x stands for x − b_dec in the encoder (SAELens'
+// apply_b_dec_to_input): never folded into b_enc, whose sum would round otherwise than the
+// published one.
 #pragma once
 
 #include <optional>
@@ -48,7 +49,8 @@ class JumpReluCoder {
   // ⟨g[row], W_dec[feature]⟩ at each entry; g has rows of d_out.
   Features dots(const Features& features, const Tensor& g) const;
   FeatureColumns columns(const std::vector<int32_t>& ids) const;
-  // x·W_enc + b_enc (of x − b_dec where it is subtracted) of these features: [rows, k] float32 (float64 of float64).
+  // x·W_enc + b_enc (of x − b_dec where it is subtracted) of these features: [rows, k] float32
+  // (float64 of float64).
   Tensor preActivations(const Tensor& x, const FeatureColumns& columns) const;
   // decode(encode(x)) in x's type; an SAE's output has x's very shape.
   Tensor forward(const Tensor& x) const;

@@ -32,7 +32,8 @@ class Weights {
 
   const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   const Tensor& embedding() const { return embedding_; }  // [d_vocab, d]
-  // [d_vocab, d]: the checkpoint's own head where it differs from the embedding, else the embedding.
+  // [d_vocab, d]: the checkpoint's own head where it differs from the embedding, else the
+  // embedding.
   const Tensor& unembedding() const { return unembedding_; }
   bool tied() const { return unembedding_.is_same(embedding_); }
   const Tensor& finalGain() const { return finalGain_; }
