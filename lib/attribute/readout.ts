@@ -2,8 +2,8 @@ import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { Tensor } from "../tensor/index.js";
-import { isTensor } from "../tensor/internal.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+import { residualDirection } from "./residual-direction.js";
 import {
   checkTarget,
   checkTopK,
@@ -19,7 +19,19 @@ export interface ReadoutOptions {
   readonly topK?: number | undefined;
   /** Tokens whose logit and rank are reported besides, in `targets`. */
   readonly target?: TokenTarget | undefined;
-  /** Puts the vector through the final norm first, as the model does with its residual stream. */
+  /**
+   * Multiplies the direction by the final norm's gain, 1 + w: what the unembedding reads of it, but
+   * for the norm's scale. Default true; false: W_U·d.
+   */
+  readonly gain?: boolean | undefined;
+  /** The hook point that a vector belongs to, unless it is of the residual stream. */
+  readonly hook?: string | undefined;
+  /** Takes a vector that is known to be of another space than `hook`, or the residual stream. */
+  readonly unchecked?: boolean | undefined;
+  /**
+   * Puts the vector through the final norm, scale and gain, as the model does with its residual
+   * stream. Default false.
+   */
   readonly finalNorm?: boolean | undefined;
   /** Puts the final soft cap on the logits. */
   readonly softCap?: boolean | undefined;
@@ -34,17 +46,21 @@ export interface Readout extends ScoredRow {
 }
 
 /**
- * The tokens that a vector of the residual stream [d_model] speaks for and against: v·W_U, by
- * default as it stands (a direction has no norm of its own; `finalNorm` is for residual streams).
- * Of a feature it is the decoder row ("direct logits").
+ * The tokens that a direction speaks for and against: its "direct logits" W_U·(d ⊙ (1 + w)), where w
+ * is the final norm's weight and d what the direction writes into the residual stream. A decoder
+ * row or vector at `attn.hook_z` writes (1 + w_post) ⊙ W_O·d, one at `mlp.hook_post` goes through
+ * W_out likewise, one before a post-norm takes that norm's gain. The norms' scales are left out.
+ *
+ * @param vector a feature (its decoder row), or a vector: of the residual stream [d_model] unless it
+ *   comes from `coder.direction` or a cache, or `hook` says where it belongs
  *
  * @example
  * const options = { target: { logit: " Japanese" } };
  * const { top, targets } = await readout(model, sae.feature(213), options);
  * console.log(top.map(({ text }) => text), targets[0]?.rank);
  *
- * @throws SHAPE for another width (the decoder of an attention coder writes heads, not the residual
- *   stream)
+ * @throws HOOK for a vector of another space than `hook`, or of one that is only read (`mlp.hook_in`)
+ * @throws SHAPE for another width
  * @throws ARGUMENT for tokens that there are not; DISPOSED; `signal.reason`
  */
 export async function readout(
@@ -54,11 +70,34 @@ export async function readout(
 ): Promise<Readout> {
   const what = "readout";
   const core = coreOf(model, what);
-  checkOptions(what, options, ["topK", "target", "finalNorm", "softCap", "signal"]);
-  const { finalNorm = false, softCap = false, signal } = options;
+  checkOptions(what, options, [
+    "topK",
+    "target",
+    "gain",
+    "hook",
+    "unchecked",
+    "finalNorm",
+    "softCap",
+    "signal",
+  ]);
+  const { gain = true, hook, unchecked = false, signal } = options;
+  const { finalNorm = false, softCap = false } = options;
+  if (finalNorm && options.gain === false) {
+    throw argument(
+      what,
+      "no gain: false with finalNorm (the norm has its gain)",
+      "options",
+      "both",
+    );
+  }
   const topK = checkTopK(what, options.topK ?? 10, core);
   const tokens = checkTarget(what, core, options.target);
-  using row = residualRow(what, vector, core.cfg.dModel);
+  const { row: written, gained } = residualDirection(what, model, { vector, hook, unchecked });
+  using _ = written;
+  const withGain = gain && !gained && !finalNorm;
+  using row = tidy(() =>
+    withGain ? written.mul(model.weight("ln_final.w").to(written.dtype)) : written.clone(),
+  );
   const shared = { finalNorm, softCap, signal };
   // The norm and the cap are odd functions: the lowest tokens are the highest of −v.
   using against = row.neg();
@@ -75,25 +114,4 @@ export async function readout(
     bottom: read.targets.slice(0, bottom.length).map(({ rank: _, ...score }) => score),
     targets: read.targets.slice(bottom.length),
   };
-}
-
-/** [1, d_model] of a vector or of a feature's decoder row. */
-function residualRow(what: string, vector: Tensor | FeatureRef, dModel: number): Tensor {
-  if (!isTensor(vector)) {
-    if (typeof vector?.coder?.direction !== "function") {
-      throw argument(what, "a Tensor [d_model] or a feature", "vector", typeof vector);
-    }
-    const direction = vector.coder.direction(vector.feature);
-    try {
-      return residualRow(what, direction, dModel);
-    } finally {
-      direction.dispose();
-    }
-  }
-  if (vector.size === dModel && vector.shape.at(-1) === dModel) return vector.reshape([1, dModel]);
-  throw new GemlensError(
-    "SHAPE",
-    `${what}: expected one vector of ${dModel} for vector, got [${vector.shape.join(", ")}]`,
-    { expected: dModel, got: vector.shape },
-  );
 }

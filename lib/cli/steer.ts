@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { TokenScore } from "../attribute/index.js";
+import { readout, type TokenScore } from "../attribute/index.js";
 import type { FeatureRef } from "../coder/index.js";
 import { steer as steering } from "../intervene/index.js";
 import type { HookedTransformer } from "../model/index.js";
@@ -9,7 +9,6 @@ import { integer, numbers, readText } from "./arguments.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "./coder-set.js";
 import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
-import { featureTokens } from "./feature-tokens.js";
 import { firstPosition } from "./interventions.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { type NextToken, nextTokens } from "./next-tokens.js";
@@ -81,7 +80,7 @@ async function steer(
   const from = spec.from ?? firstPosition(model, prompt);
   const given = spec.value === undefined ? options.strengths : [spec.value];
   const strengths = given ?? (await usualStrengths(model, ref, prompt, from));
-  const { top } = await featureTokens(model, ref, options.top);
+  const { top } = await readout(model, ref, { topK: options.top });
   const tries = [0, ...strengths];
   const next = await steeredNext(model, ref, prompt, tries, from, top);
   const runs: SteeredRun[] = [];

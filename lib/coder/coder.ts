@@ -5,7 +5,7 @@ import type { CoderHandle, FeaturesHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, handleOf } from "../tensor/internal.js";
+import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { CoderConfig } from "./coder-config.js";
 import { checkOrigin, checkWidth } from "./coder-input.js";
@@ -172,7 +172,8 @@ export abstract class Coder implements Disposable {
 
   /**
    * A feature's direction, read-only: what it listens for ([dIn], a column of W_enc) or what it
-   * writes ([dOut], a row of W_dec).
+   * writes ([dOut], a row of W_dec). It remembers its hook: `steer`, `project` and `readout` refuse it
+   * at a point of another space.
    *
    * @throws ARGUMENT for a feature that there is not
    */
@@ -181,7 +182,13 @@ export abstract class Coder implements Disposable {
     if (side !== "encoder" && side !== "decoder") {
       throw argument("direction", '"encoder" or "decoder"', "side", JSON.stringify(side));
     }
-    return side === "encoder" ? this.W_enc.select(1, feature) : this.W_dec.select(0, feature);
+    const { hookName, hookNameOut, modelName } = this.cfg;
+    const [row, hook] =
+      side === "encoder"
+        ? [this.W_enc.select(1, feature), hookName]
+        : [this.W_dec.select(0, feature), hookNameOut];
+    setOrigin(row, { hook, model: modelName });
+    return row;
   }
 
   /**

@@ -11,12 +11,13 @@ import {
   copyVector,
   isObject,
 } from "./checks.js";
-import type { Direction, InterventionOptions, Projection, Steering, Vector } from "./types.js";
+import type { Direction, Projection, Steering, Vector, VectorOptions } from "./types.js";
+import { checkSpace } from "./vector-space.js";
 
-const where = ["positions", "batch"];
+const where = ["positions", "batch", "unchecked"];
 
-/** What `steer` takes. */
-export interface SteerOptions extends InterventionOptions {
+/** Options for `steer`. */
+export interface SteerOptions extends VectorOptions {
   /**
    * Moves along the direction v̂ only until the projection x·v̂ is this, and not at all where it is
    * reached: by min(α‖v‖, max(0, cap − x·v̂)), for α < 0 by max(α‖v‖, min(0, cap − x·v̂)). With
@@ -39,7 +40,7 @@ export interface SteerOptions extends InterventionOptions {
  * console.log(await model.generate("One sunny day, Lily saw a", options).text()); // golden sheep
  *
  * @throws ARGUMENT for a feature, vector, coefficient or place that is none
- * @throws NOT_FOUND for what is no hook
+ * @throws NOT_FOUND for what is no hook; HOOK for a tensor known to be of another space
  */
 export function steer<const Name extends AnyHookName = string>(
   target: FeatureRef | { readonly hook: CheckedName<Name>; readonly vector: Vector },
@@ -50,7 +51,7 @@ export function steer<const Name extends AnyHookName = string>(
   checkOptions(what, options, ["cap", ...where]);
   const { cap } = options;
   checkCoefficient(what, coefficient, cap);
-  const to = checkTarget(what, target);
+  const to = checkTarget(what, target, options.unchecked === true);
   if (cap !== undefined) {
     checkFinite(what, "cap", cap);
     if ("vector" in to) checkLength(what, to.vector);
@@ -74,15 +75,16 @@ export function steer<const Name extends AnyHookName = string>(
  * console.log(await model.generate(text, options).text()); // it is
  *
  * @throws ARGUMENT for a vector without length, or a place that is none
- * @throws NOT_FOUND for what is no hook
+ * @throws NOT_FOUND for what is no hook; HOOK for a tensor known to be of another space
  */
 export function project<const Name extends AnyHookName>(
   hook: CheckedName<Name>,
   vector: Vector,
-  options: InterventionOptions = {},
+  options: VectorOptions = {},
 ): Projection {
   checkOptions("project", options, where);
   const name = checkHook("project", hook);
+  if (options.unchecked !== true) checkSpace("project", "vector", vector, name);
   const direction = copyVector("project", vector);
   checkLength("project", direction);
   return Object.freeze({
@@ -103,7 +105,7 @@ export function checkCoefficient(what: string, value: unknown, cap: number | und
   throw argument(what, "a number", "coefficient", shortly(value));
 }
 
-function checkTarget(what: string, target: unknown): FeatureRef | Direction {
+function checkTarget(what: string, target: unknown, unchecked: boolean): FeatureRef | Direction {
   if (!isObject(target) || !("vector" in target)) {
     if (isObject(target) && "coder" in target) return checkRef(what, target);
     const expected = "a coder's feature, such as sae.feature(7), or {hook, vector}";
@@ -111,5 +113,7 @@ function checkTarget(what: string, target: unknown): FeatureRef | Direction {
   }
   checkOptions(what, target, ["hook", "vector"]);
   const { hook, vector } = target as { hook?: unknown; vector: Vector };
-  return Object.freeze({ hook: checkHook(what, hook), vector: copyVector(what, vector) });
+  const name = checkHook(what, hook);
+  if (!unchecked) checkSpace(what, "vector", vector, name);
+  return Object.freeze({ hook: name, vector: copyVector(what, vector) });
 }

@@ -17,4 +17,5 @@ export type {
   Splice,
   Steering,
   Vector,
+  VectorOptions,
 } from "./types.js";

@@ -12,10 +12,11 @@ import { shortly } from "../tensor/arguments.js";
 import type { Tensor } from "../tensor/index.js";
 import { isTensor, originOf, setOrigin } from "../tensor/internal.js";
 import { checkHook, checkWhere } from "./checks.js";
-import type { InterventionOptions, Patching } from "./types.js";
+import type { InterventionOptions, Patching, VectorOptions } from "./types.js";
+import { checkSpace } from "./vector-space.js";
 
-/** What `patch` takes. */
-export interface PatchOptions extends InterventionOptions {
+/** Options for `patch`. */
+export interface PatchOptions extends VectorOptions {
   /** Heads that are patched, at a hook that has some. Default: all. */
   readonly heads?: number | readonly number[] | undefined;
 }
@@ -39,6 +40,7 @@ export interface PatchOptions extends InterventionOptions {
  *
  * @throws ARGUMENT for heads or a place that are none, DISPOSED for a cache that is gone
  * @throws NOT_FOUND for a hook that the cache does not have
+ * @throws HOOK for a tensor known to be of another space than the hook
  */
 export function patch<const Name extends AnyHookName, Names extends string>(
   hook: CheckedKey<Name, Names>,
@@ -55,8 +57,9 @@ export function patch(
   source: ActivationCache | Tensor,
   options: PatchOptions = {},
 ): Patching {
-  checkOptions("patch", options, ["heads", "positions", "batch"]);
+  checkOptions("patch", options, ["heads", "positions", "batch", "unchecked"]);
   const name = checkHook("patch", hook);
+  if (options.unchecked !== true) checkSpace("patch", "source", source, name);
   const { heads } = options;
   const where = {
     ...(heads !== undefined && { heads: checkHeads(heads) }),

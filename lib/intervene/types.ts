@@ -25,6 +25,15 @@ export interface InterventionOptions {
   readonly batch?: number | readonly number[] | undefined;
 }
 
+/** Where a vector or an activation acts. */
+export interface VectorOptions extends InterventionOptions {
+  /**
+   * Takes a tensor that is known to be of another space than the hook, such as an attention coder's
+   * direction at the residual stream, which is refused otherwise.
+   */
+  readonly unchecked?: boolean | undefined;
+}
+
 /** Numbers that make a direction: they are copied. */
 export type Vector = Tensor | Float32Array | readonly number[];
 

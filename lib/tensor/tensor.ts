@@ -27,7 +27,8 @@ export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat
 /** Where a tensor comes from: a hook point of a model. */
 export interface Origin {
   readonly hook: string;
-  readonly model: string;
+  /** Undefined: not known. */
+  readonly model: string | undefined;
   /** In a padded run: [batch · pos], 1 for a real token. */
   readonly mask?: Uint8Array | undefined;
 }

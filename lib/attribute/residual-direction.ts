@@ -1,0 +1,150 @@
+import type { FeatureRef } from "../coder/coder.js";
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { spaceOf } from "../hooks/spaces.js";
+import { checkCoder, outputOf } from "../intervene/edit-place.js";
+import { widthAt } from "../intervene/point-shape.js";
+import { wrongSpace } from "../intervene/vector-space.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import { editPlace } from "../model/run-edits.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+import { isTensor, originOf } from "../tensor/internal.js";
+import { workType } from "./decompose.js";
+
+/** A direction, and the hook point that it is said to belong to. */
+export interface DirectionSource {
+  readonly vector: Tensor | FeatureRef;
+  readonly hook: string | undefined;
+  readonly unchecked: boolean;
+}
+
+/** A direction as the residual stream has it. */
+export interface ResidualDirection {
+  /** [1, d_model] float32 (of a float64 model float64); the caller disposes it. */
+  readonly row: Tensor;
+  /** Whether the final norm's gain is in it already. */
+  readonly gained: boolean;
+}
+
+/**
+ * What a direction writes into the residual stream, but for the scales of the norms on the way.
+ *
+ * - the residual stream itself, embeddings, sublayer outputs after their post-norm: d
+ * - `attn.hook_z`: W_O·d, `attn.hook_result`: the sum over heads, both times the post-norm's gain
+ * - `mlp.hook_post`: W_out·d times the post-norm's gain
+ * - outputs before the post-norm, and that norm's `hook_normalized`: d times its gain
+ *
+ * @throws HOOK for a point that does not write, or a vector of another space
+ * @throws SHAPE for another width
+ */
+export function residualDirection(
+  what: string,
+  model: HookedTransformer,
+  source: DirectionSource,
+): ResidualDirection {
+  const core = coreOf(model, what);
+  if (isTensor(source.vector))
+    return written(what, model, source.vector, hookOf(what, model, source));
+  if (typeof source.vector?.coder?.direction !== "function") {
+    throw argument(what, "a Tensor [d_model] or a feature", "vector", typeof source.vector);
+  }
+  const { coder, feature } = source.vector;
+  const place = editPlace(what, core);
+  const point = outputOf(place, "vector", checkCoder(place, "vector", coder));
+  const direction = coder.direction(feature);
+  try {
+    const hook =
+      source.hook === undefined ? point : hookOf(what, model, { ...source, vector: direction });
+    return written(what, model, direction, hook);
+  } finally {
+    direction.dispose();
+  }
+}
+
+/** The point of a vector: as given, else as it is known; undefined: of the residual stream. */
+function hookOf(
+  what: string,
+  model: HookedTransformer,
+  { vector, hook, unchecked }: DirectionSource,
+): ResolvedPoint | undefined {
+  const { table } = coreOf(model, what);
+  const known = originOf(vector as Tensor)?.hook;
+  if (hook === undefined) {
+    return known === undefined || unchecked ? undefined : table.resolve(known, what);
+  }
+  const point = table.resolve(hook, what);
+  if (known !== undefined && !unchecked && spaceOf(known) !== spaceOf(point.name)) {
+    throw wrongSpace(what, "vector", point.name, known);
+  }
+  return point;
+}
+
+/** How the other writing points of a block reach the residual stream: a product, then a gain. */
+const writers: Readonly<Record<string, { readonly product?: string; readonly norm: string }>> = {
+  "attn.hook_z": { product: "attn.W_O", norm: "ln1_post" },
+  "attn.hook_result": { norm: "ln1_post" },
+  "attn.hook_out": { norm: "ln1_post" },
+  "ln1_post.hook_normalized": { norm: "ln1_post" },
+  "mlp.hook_post": { product: "mlp.W_out", norm: "ln2_post" },
+  "mlp.hook_out": { norm: "ln2_post" },
+  "ln2_post.hook_normalized": { norm: "ln2_post" },
+};
+
+function written(
+  what: string,
+  model: HookedTransformer,
+  vector: Tensor,
+  point: ResolvedPoint | undefined,
+): ResidualDirection {
+  const { cfg } = coreOf(model, what);
+  const { dModel } = cfg;
+  const dtype = workType(model);
+  const hook = point?.name ?? "blocks.0.hook_resid_post";
+  const own = spaceOf(hook) === "residual" || finalPoints.has(hook);
+  const [, block = "", short = ""] = /^(blocks\.\d+)\.(.+)$/.exec(hook) ?? [];
+  const way = own ? undefined : writers[short];
+  if (!own && way === undefined) {
+    throw new GemlensError(
+      "HOOK",
+      `${what}: expected a direction that is written to the residual stream for vector, got one of ${hook}, which is not; {unchecked: true} without a hook reads ${dModel} numbers as residual`,
+      { got: hook },
+    );
+  }
+  const width = own || point === undefined ? dModel : widthAt(point, cfg);
+  // Of attn.hook_result one head's row will do; [heads, d_head] is never residual.
+  const one = short === "attn.hook_result" && vector.size === dModel;
+  if ((vector.size !== width && !one) || (own && vector.shape.at(-1) !== dModel)) {
+    throw wrongWidth(what, vector, width, point);
+  }
+  const row = tidy(() => {
+    if (way === undefined) return vector.reshape([1, dModel]).to(dtype).clone();
+    const gain = model.weight(`${block}.${way.norm}.w`).to(dtype);
+    const flat = vector.reshape([1, vector.size]).to(dtype);
+    if (way.product === undefined)
+      return flat.reshape([-1, dModel]).sum({ dim: 0, keepdim: true }).mul(gain);
+    const product = model.weight(`${block}.${way.product}`).to(dtype);
+    return flat.matmul(product.reshape([vector.size, dModel])).mul(gain);
+  });
+  return { row, gained: hook === "unembed.hook_in" };
+}
+
+/** Behind the last block: the final norm's scale is left out, and its gain is in the second. */
+const finalPoints = new Set(["ln_final.hook_normalized", "unembed.hook_in"]);
+
+function wrongWidth(
+  what: string,
+  vector: Tensor,
+  width: number | undefined,
+  point: ResolvedPoint | undefined,
+): GemlensError {
+  const remedy =
+    point === undefined
+      ? ": say with {hook} which hook point it belongs to, or give a feature"
+      : "";
+  return new GemlensError(
+    "SHAPE",
+    `${what}: expected [${width}] for vector (${point?.name ?? "the residual stream"}), got [${vector.shape.join(", ")}]${remedy}`,
+    { expected: width, got: vector.shape },
+  );
+}
