@@ -36,6 +36,7 @@ const checks = [
   ],
   ["types", node, [require.resolve("typescript/bin/tsc"), "--noEmit"]],
   ["layers", node, ["scripts/check-layers.mjs"]],
+  ["using", node, ["scripts/check-using.mjs"]],
   ["clang-format", clangFormat, [...(fix ? ["-i"] : ["--dry-run", "-Werror"]), ...nativeFiles()]],
 ];
 
