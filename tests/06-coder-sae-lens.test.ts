@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SAE, Transcoder, tensor } from "../lib/index.js";
+import { ablate, HookedTransformer, SAE, Transcoder, tensor } from "../lib/index.js";
 import { device, failure, relativeError } from "./support/compare.js";
+import { fixture } from "./support/fixtures.js";
 import { randomNumbers } from "./support/random.js";
 import { f32, newFolder, type Raw, readRaw, toF32, writeRaw } from "./support/raw-checkpoint.js";
 
@@ -254,6 +255,68 @@ describe("refuses by key", () => {
     const dir = saved();
     const file = writeRaw(join(dir, "renamed.safetensors"), parameters());
     expect(relativeError(await featuresOf(file), encoded(true))).toBeLessThan(1e-5);
+  });
+});
+
+describe("every path subtracts b_dec", () => {
+  it("in a run, in interventions and in gradients", async () => {
+    const width = 48; // tiny-gemma2's
+    const dir = newFolder();
+    const place = { ...sound.metadata, hook_name: hook };
+    writeFileSync(
+      join(dir, "cfg.json"),
+      JSON.stringify({ ...sound, d_in: width, metadata: place }),
+    );
+    const values = (count: number, seed: number, shape: number[]) =>
+      f32(numbers(count, seed), shape);
+    const params = new Map([
+      ["W_enc", values(width * dSae, 11, [width, dSae])],
+      ["W_dec", values(width * dSae, 12, [dSae, width])],
+      ["b_enc", values(dSae, 13, [dSae])],
+      ["b_dec", values(width, 14, [width])],
+      ["threshold", f32(new Float32Array(dSae), [dSae])],
+    ]);
+    writeRaw(join(dir, "sae_weights.safetensors"), params);
+    using sae = await SAE.fromFile(dir, { device });
+    await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
+      device,
+      dtype: "float32",
+    });
+    const tokens = [2, 50, 60, 70];
+    using run = await model.runWithCache(tokens, { names: [hook], features: [sae] });
+    const at = (await run.cache.get(hook).read("float32")).subarray(3 * width);
+    const [w, bias, offset] = ["W_enc", "b_enc", "b_dec"].map((name) =>
+      toF32(params.get(name) as Raw),
+    ) as [Float32Array, Float32Array, Float32Array];
+    const want = Array.from({ length: dSae }, (_, feature) => {
+      let pre = bias[feature] as number;
+      for (let k = 0; k < width; k++) {
+        pre += ((at[k] as number) - (offset[k] as number)) * (w[k * dSae + feature] as number);
+      }
+      return Math.max(pre, 0);
+    });
+    using dense = await run.features(sae).toDense();
+    const row = (await dense.read("float32")).subarray(3 * dSae);
+    expect(relativeError(row, want)).toBeLessThan(1e-4);
+
+    const active = want.indexOf(Math.max(...want));
+    using gradients = await model.runWithGradients(tokens, {
+      names: [hook],
+      target: { feature: sae.feature(active), position: -1 },
+    });
+    expect(gradients.value).toBeCloseTo(want[active] as number, 2);
+
+    using edited = await model.runWithCache(tokens, {
+      names: [hook],
+      interventions: [ablate(sae.feature(active), { positions: [-1] })],
+    });
+    const after = (await edited.cache.get(hook).read("float32")).subarray(3 * width);
+    const decoder = toF32(params.get("W_dec") as Raw).subarray(
+      active * width,
+      (active + 1) * width,
+    );
+    const moved = at.map((value, k) => value - (want[active] as number) * (decoder[k] as number));
+    expect(relativeError(after, moved)).toBeLessThan(1e-4);
   });
 });
 
