@@ -22,6 +22,7 @@ import type { PatchCell } from "./patching-plan.js";
  *
  * @throws ARGUMENT for prompts of different length or batches
  * @throws NOT_FOUND for a point that is none
+ * @throws ARGUMENT if the target is not finite
  * @throws HOOK when the metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function activationPatching(

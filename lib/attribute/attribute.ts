@@ -66,6 +66,7 @@ export interface AttributionJob {
  * for (const { feature, position, effect } of found) console.log(feature, position, effect);
  *
  * @throws ARGUMENT for a batch of prompts, a coder that does not fit the model, an unknown token
+ * @throws ARGUMENT if the target or an effect is not finite
  * @throws HOOK when a metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function attribute(
@@ -126,7 +127,7 @@ export async function attribute(
   const causes = through.filter((coder) => coder !== own);
   const job = { what, model, prompt, target, through: causes, batchSize, onProgress };
   const { effects, value, completeness } = await run(job);
-  return sortedAttributions(effects, topK, value, completeness);
+  return sortedAttributions(what, effects, topK, value, completeness);
 }
 
 const methods = {

@@ -1,4 +1,5 @@
 import type { Coder } from "../coder/coder.js";
+import { notFinite } from "./not-finite.js";
 
 /** What one active feature at one position does to a target. */
 export interface Attribution {
@@ -34,13 +35,27 @@ export interface Attributions extends ReadonlyArray<Attribution> {
   readonly completeness: readonly Completeness[];
 }
 
-/** Sorts and cuts. */
+/**
+ * Sorts and cuts.
+ *
+ * @throws ARGUMENT if the target or an effect is not finite: there would be no order
+ */
 export function sortedAttributions(
+  what: string,
   effects: readonly Attribution[],
   topK: number | undefined,
   value: number,
   completeness: readonly Completeness[] = [],
 ): Attributions {
+  if (!Number.isFinite(value)) throw notFinite(what, "target");
+  const bad = effects.find(({ effect }) => !Number.isFinite(effect));
+  if (bad !== undefined) {
+    const { coder, feature, position } = bad;
+    throw notFinite(
+      what,
+      `effect of feature ${feature} of ${coder.cfg.hookName} at position ${position}`,
+    );
+  }
   const sorted = [...effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
   return Object.assign(sorted.slice(0, topK), { value, completeness });
 }

@@ -17,6 +17,7 @@ import {
   groupsOf,
 } from "./components.js";
 import { workType } from "./decompose.js";
+import { notFinite } from "./not-finite.js";
 
 /** A logit, or the difference of two, at one place. */
 export type DirectLogitTarget = (Omit<LogitTarget, "batch"> | Omit<LogitDiffTarget, "batch">) & {
@@ -55,7 +56,8 @@ export interface DirectLogitEffect extends Component {
  * console.log(effects.sort((a, b) => b.effect - a.effect).slice(0, 3));
  *
  * @throws NOT_FOUND naming the hook that the cache lacks
- * @throws ARGUMENT for a token, row or position that there is not; DISPOSED
+ * @throws ARGUMENT for a token, row or position that there is not, or effects that are not finite;
+ *   DISPOSED
  */
 export async function directLogitAttribution(
   model: HookedTransformer,
@@ -89,6 +91,10 @@ export async function directLogitAttribution(
       .div(read("ln_final.hook_scale").to(dtype));
     return groupsOf(core, by, core.cfg.nLayers).flatMap((group) => {
       const effects = tidy(() => effectsOf(model, group, read, direction).readSync("float64"));
+      if (!effects.every(Number.isFinite)) {
+        const of = group.kind === "embed" ? "embed" : `${group.kind} of layer ${group.layer}`;
+        throw notFinite(what, `effects of ${of}`);
+      }
       return group.components.map((component, i) => ({
         ...component,
         effect: effects[i] as number,

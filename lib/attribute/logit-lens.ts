@@ -46,7 +46,8 @@ export interface LensEntry extends ScoredRow {
  * for (const { layer, top } of lens) console.log(layer, top[0]?.text, top[0]?.logprob);
  *
  * @throws NOT_FOUND when the cache lacks a layer asked for, or holds none at all
- * @throws ARGUMENT for a layer, position or token that there is not; DISPOSED; `signal.reason`
+ * @throws ARGUMENT for a layer, position or token that there is not, or logits that are not finite;
+ *   DISPOSED; `signal.reason`
  */
 export async function logitLens(
   model: HookedTransformer,
@@ -78,6 +79,10 @@ export async function logitLens(
     const residual = cached(what, cache, name(layer));
     const layout = layoutOf(residual);
     const cells = layout.cells(what, positions, undefined);
+    const placeOf = (cell: number) => {
+      const batch = Math.floor(cell / layout.pos);
+      return { batch, position: layout.position(batch, cell % layout.pos) as number };
+    };
     using rows = residual.reshape([layout.batch * layout.pos, core.cfg.dModel]);
     using wanted = rows.index(0, [...cells]);
     const scored = await scoreTokens(what, core, wanted, {
@@ -86,12 +91,13 @@ export async function logitLens(
       topK,
       targets,
       signal,
+      name: (i) => {
+        const { batch, position } = placeOf(cells[i] as number);
+        return `${name(layer)} in row ${batch}, position ${position}`;
+      },
     });
     for (const [i, row] of scored.entries()) {
-      const cell = cells[i] as number;
-      const batch = Math.floor(cell / layout.pos);
-      const position = layout.position(batch, cell % layout.pos) as number;
-      entries.push({ layer, batch, position, ...row });
+      entries.push({ layer, ...placeOf(cells[i] as number), ...row });
     }
   }
   return entries;

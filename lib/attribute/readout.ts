@@ -61,7 +61,8 @@ export interface Readout extends ScoredRow {
  *
  * @throws HOOK for a vector of another space than `hook`, or of one that is only read (`mlp.hook_in`)
  * @throws SHAPE for another width
- * @throws ARGUMENT for tokens that there are not; DISPOSED; `signal.reason`
+ * @throws ARGUMENT for tokens that there are not, or logits that are not finite; DISPOSED;
+ *   `signal.reason`
  */
 export async function readout(
   model: HookedTransformer,
@@ -98,7 +99,7 @@ export async function readout(
   using row = tidy(() =>
     withGain ? written.mul(model.weight("ln_final.w").to(written.dtype)) : written.clone(),
   );
-  const shared = { finalNorm, softCap, signal };
+  const shared = { finalNorm, softCap, signal, name: () => "vector" };
   // The norm and the cap are odd functions: the lowest tokens are the highest of −v.
   using against = row.neg();
   const lowest = await scoreTokens(what, core, against, { ...shared, topK, targets: [] });

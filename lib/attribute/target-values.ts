@@ -17,6 +17,7 @@ import { callMetric } from "../model/metric-call.js";
 import { editPlace } from "../model/run-edits.js";
 import { tidy } from "../native/scope.js";
 import { stack, type Tensor } from "../tensor/index.js";
+import { notFinite } from "./not-finite.js";
 import type { Prompt, PromptRows } from "./prompt.js";
 
 /** What an effect is measured on, for one prompt: {batch} has no meaning here. */
@@ -69,10 +70,23 @@ export class TargetValues {
     this.#target = target;
   }
 
-  /** The target's value in each row. */
+  /**
+   * The target's value in each row.
+   *
+   * @throws ARGUMENT if one is not finite: it cannot be compared
+   */
   async of(
     rows: PromptRows,
     interventions: readonly AnyIntervention[] = [],
+  ): Promise<Float64Array> {
+    const values = await this.#values(rows, interventions);
+    if (!values.every(Number.isFinite)) throw notFinite(this.#what, "target");
+    return values;
+  }
+
+  async #values(
+    rows: PromptRows,
+    interventions: readonly AnyIntervention[],
   ): Promise<Float64Array> {
     const options = { ...given(rows), interventions };
     const target = this.#target;

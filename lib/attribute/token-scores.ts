@@ -12,6 +12,7 @@ import type { NativeReadout } from "../native/addon.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { handleOf } from "../tensor/internal.js";
+import { notFinite } from "./not-finite.js";
 
 /** What something says about one token. */
 export interface TokenScore {
@@ -45,6 +46,8 @@ export interface ScoreOptions {
   readonly topK: number;
   readonly targets: readonly number[];
   readonly signal: AbortSignal | undefined;
+  /** Names a row of x, for the error if its logits are not finite. */
+  readonly name: (row: number) => string;
 }
 
 /** Checks how many top tokens are wanted. */
@@ -84,7 +87,7 @@ export async function scoreTokens(
   x: Tensor,
   options: ScoreOptions,
 ): Promise<ScoredRow[]> {
-  const { finalNorm, softCap, topK, signal } = options;
+  const { finalNorm, softCap, topK, signal, name } = options;
   const targets = Int32Array.from(options.targets);
   const model = core.handle(what);
   const rows = x.shape[0] ?? 0;
@@ -99,7 +102,11 @@ export async function scoreTokens(
         ctx,
       ),
     { signal },
-  );
+  ).catch((error) => {
+    throw GemlensError.is(error, "ARGUMENT") && error.fields["notFinite"] === "logits"
+      ? notFinite(what, `logits of ${name(Number(error.fields["row"]))}`, error)
+      : error;
+  });
   const texts = new Map<number, string>();
   return Array.from({ length: rows }, (_, row) => rowOf(core, read, row, topK, targets, texts));
 }

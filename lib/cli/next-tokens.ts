@@ -1,3 +1,4 @@
+import { GemlensError } from "../errors/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import type { Tensor } from "../tensor/index.js";
 import { type ListedToken, listedToken } from "./shown-tokens.js";
@@ -33,6 +34,12 @@ export async function nextTokens(
 
 /** The places of the `count` largest numbers, the largest first. */
 export function strongest(values: Float32Array, count: number): number[] {
+  if (values.some(Number.isNaN)) {
+    throw new GemlensError(
+      "ARGUMENT",
+      "expected finite logits to put tokens in order, got NaN (not finite)",
+    );
+  }
   const best: number[] = [];
   for (const [at, value] of values.entries()) {
     const last = best.at(-1);

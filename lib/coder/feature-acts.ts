@@ -252,7 +252,9 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     this.#check(op);
     checkOptions(op, options, ["positions", "batch"]);
     checkFeature(op, feature, this.dSae);
-    if (!Number.isFinite(value)) throw argument(op, "a finite number", "value", value);
+    if (!Number.isFinite(Math.fround(value))) {
+      throw argument(op, "a finite number (as float32)", "value", value);
+    }
     const { positions, batch } = options ?? {};
     if (positions !== undefined || batch !== undefined) this.#needPositions(op);
     else if (!this.#masked) {

@@ -5,13 +5,13 @@
  * | code | when |
  * | --- | --- |
  * | NATIVE_LOAD | the native core or libtorch does not load; the message says what to do |
- * | ARGUMENT | a value, or an option's name, that a call does not take |
+ * | ARGUMENT | a value, or an option's name, that a call does not take; numbers that are not finite where one is chosen |
  * | NOT_FOUND | a file, model, hook, weight or cache entry that is not there |
  * | CHECKPOINT | a damaged or inconsistent file of weights; names file and field |
  * | TOKENIZER | tokenizer files that are missing or broken |
  * | DOWNLOAD | `gemlens setup` could not fetch libtorch |
  * | SHAPE, DTYPE, DEVICE | a tensor or coder of another shape, element type or place |
- * | OUT_OF_MEMORY | what was asked for does not fit; `fields` may have device and bytes |
+ * | OUT_OF_MEMORY | what was asked for does not fit; `fields` may have device, bytes and what fits |
  * | HOOK | a hook threw or returned what its point cannot take; a coder was given another hook's tensor |
  * | DISPOSED | something was used after its `dispose()`, or after the hook it was lent to |
  * | BUSY | a model's run from inside its own hook; a change of a tensor that queued work reads |

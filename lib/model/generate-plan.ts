@@ -24,7 +24,7 @@ export interface GeneratePlan extends RowEnds {
   readonly recording: Recording | undefined;
   /** Tokens to draw at most. */
   readonly steps: number;
-  readonly sampling: Omit<NativeSampling, "history" | "historyPtr">;
+  readonly sampling: Omit<NativeSampling, "history" | "historyPtr" | "ended">;
   readonly signal: AbortSignal | undefined;
 }
 

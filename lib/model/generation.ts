@@ -72,7 +72,16 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     return texts;
   }
 
-  /** The tokens, step by step and in each step row by row. */
+  /**
+   * The tokens, step by step and in each step row by row. If a step fails, the tokens of the steps
+   * before it were delivered.
+   *
+   * @throws ARGUMENT if the logits of a row that has not ended have a NaN or +Infinity, or -Infinity
+   *   for every token (a masked token's is legal); `fields` have row, step and hook, the first hook
+   *   point known not to be finite
+   * @throws OUT_OF_MEMORY if the key-value cache has no room for the next tokens, saying how many
+   *   tokens or rows fit
+   */
   [Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
     return this.#generate() as AsyncGenerator<Item, void, undefined>;
   }
@@ -149,6 +158,12 @@ function draw(
     signal: plan.signal,
     kv,
     step,
-    sample: penalized ? { ...sampling, ...historyOf(rows) } : sampling,
+    sample: {
+      ...sampling,
+      ...(penalized && historyOf(rows)),
+      ...(rows.some(({ ended }) => ended) && {
+        ended: Uint8Array.from(rows, ({ ended }) => Number(ended)),
+      }),
+    },
   });
 }

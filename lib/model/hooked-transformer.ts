@@ -228,7 +228,8 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
-   * [batch, pos − 1], 0 where padding is concerned. Throws as `forward`.
+   * [batch, pos − 1], 0 where padding is concerned. NaN if a logit that counts is NaN. Throws as
+   * `forward`.
    *
    * @example
    * console.log((await model.loss(text)).toFixed(2)); // 7.13

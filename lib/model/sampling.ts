@@ -23,7 +23,7 @@ export interface SamplingOptions {
 export function checkSampling(
   what: string,
   options: SamplingOptions,
-): Omit<NativeSampling, "history" | "historyPtr"> {
+): Omit<NativeSampling, "history" | "historyPtr" | "ended"> {
   const { temperature = 1, topK, topP, repetitionPenalty = 1 } = options;
   const seed = options.seed ?? randomInt(2 ** 32);
   check(

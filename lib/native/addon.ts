@@ -351,8 +351,17 @@ export interface Addon {
   modelFinalNorm(model: ModelHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
   /** Logits of a normed residual [.., dModel], soft cap included: [.., dVocab]. */
   modelUnembed(model: ModelHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
-  /** An empty key-value cache for `batch` rows; grows up to `capacity` positions. */
-  kvCacheCreate(model: ModelHandle, batch: number, capacity: number): KvCacheHandle;
+  /**
+   * An empty key-value cache for `batch` rows; grows up to `capacity` positions, by `block` at least
+   * (default 256), and to `maxBytes` at most. A run that finds no room rejects with OUT_OF_MEMORY
+   * before it changes anything.
+   */
+  kvCacheCreate(
+    model: ModelHandle,
+    batch: number,
+    capacity: number,
+    growth?: { readonly block?: number; readonly maxBytes?: number },
+  ): KvCacheHandle;
   kvCacheLength(cache: KvCacheHandle): number;
   /** Resolves when everything submitted before it on this device has run. */
   drain(device: string): Promise<void>;

@@ -71,6 +71,8 @@ export interface NativeSampling {
   /** Row r's earlier tokens are history[historyPtr[r] … historyPtr[r+1]). Needed for the penalty only. */
   readonly history?: Int32Array;
   readonly historyPtr?: Int32Array;
+  /** [batch], 1 for a row whose draw nobody reads: its logits need not be finite. Absent: none. */
+  readonly ended?: Uint8Array;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { GemlensError } from "../errors/index.js";
+
 /** A token as it is shown: its text, or the byte that it is. */
 export interface ShownToken {
   readonly text: string;
@@ -34,9 +36,22 @@ export function printableText(text: string): string {
   return text.replace(unsafe, (c) => (c === "\n" || c === "\t" ? c : escaped(c)));
 }
 
-/** JSON on one line; what could steer a terminal is escaped, which parses to the same value. */
+/**
+ * JSON on one line; what could steer a terminal is escaped, which parses to the same value.
+ *
+ * @throws ARGUMENT for a NaN or an infinity: `null` would look like a number that is missing
+ */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(value).replace(unsafe, escaped);
+  return JSON.stringify(value, onlyFinite).replace(unsafe, escaped);
+}
+
+function onlyFinite(key: string, value: unknown): unknown {
+  if (typeof value !== "number" || Number.isFinite(value)) return value;
+  throw new GemlensError(
+    "ARGUMENT",
+    `json: expected a finite number for ${key}, got ${value} (not finite)`,
+    { key, got: value },
+  );
 }
 
 /** Control characters, and those that reverse the direction of what follows. */

@@ -178,11 +178,17 @@ export const vocabulary = {
   sum: { args: none, options: reduction, result: "tensor" },
   /** Mean over `dim` (default: all). */
   mean: { args: none, options: reduction, result: "tensor" },
-  /** Largest value over `dim` (default: all); values only, `argmax` gives where. */
+  /**
+   * Largest value over `dim` (default: all); values only, `argmax` gives where. NaN if there is one,
+   * as in PyTorch.
+   */
   max: { args: none, options: reductionOverOne, result: "tensor" },
-  /** Smallest value over `dim` (default: all); values only. */
+  /** Smallest value over `dim` (default: all); values only. NaN if there is one, as in PyTorch. */
   min: { args: none, options: reductionOverOne, result: "tensor" },
-  /** Index of the largest value along `dim`, int64; without `dim`, in the flattened tensor. */
+  /**
+   * Index of the largest value along `dim`, int64; without `dim`, in the flattened tensor. The first
+   * NaN counts as the largest, as in PyTorch.
+   */
   argmax: { args: none, options: reductionOverOne, result: "tensor" },
   /** (Σ|x|ᵖ)^(1/p) over `dim` (default: all), p = 2 unless given. */
   norm: {
@@ -198,7 +204,10 @@ export const vocabulary = {
   softmax: { args: oneDim, result: "same" },
   /** x − log Σeˣ along `dim` (default: the last). */
   logSoftmax: { args: oneDim, result: "same" },
-  /** The k largest values along `dim` (default: the last) in descending order, with their indices (int64). */
+  /**
+   * The k largest values along `dim` (default: the last) in descending order, with their indices
+   * (int64). NaN counts as the largest, as in PyTorch.
+   */
   topk: {
     args: args<[k: "integer"]>(["k", "integer"]),
     options: {

@@ -55,7 +55,7 @@ void check(napi_status status, const char* what) {
 int64_t HandleTable::ownBytes(const Payload& payload) {
   if (const auto* model = std::get_if<ModelPtr>(&payload)) return (*model)->weights().bytes();
   if (const auto* coder = std::get_if<CoderPtr>(&payload)) return (*coder)->bytes();
-  if (const auto* cache = std::get_if<KvCachePtr>(&payload)) return (*cache)->bytesWhenFull();
+  if (const auto* cache = std::get_if<KvCachePtr>(&payload)) return (*cache)->bytes();
   return 0;
 }
 
@@ -97,11 +97,27 @@ void HandleTable::account(const Payload& payload, int sign) {
     for (const Tensor* part : {&rows.indptr, &rows.indices, &rows.values}) count(*part);
   }
   // A model's bytes would raise the sweep's threshold by as much. A key-value cache is made and
-  // dropped as tensors are: without its bytes dropped generations pile up.
-  const int64_t own = sign * ownBytes(payload);
-  const bool moves = std::holds_alternative<KvCachePtr>(payload);
-  liveBytes_ += change + (moves ? own : 0);
-  change += own;
+  // dropped as tensors are: without its bytes, forgotten generations pile up.
+  if (const auto* cache = std::get_if<KvCachePtr>(&payload)) {
+    if (sign > 0) countedCaches_.emplace(cache->get(), 0);
+    recount(*cache, sign > 0);
+    if (sign < 0) countedCaches_.erase(cache->get());
+    return;
+  }
+  liveBytes_ += change;
+  adjust(change + sign * ownBytes(payload));
+}
+
+void HandleTable::recount(const KvCachePtr& cache, bool lives) {
+  const auto entry = countedCaches_.find(cache.get());
+  if (entry == countedCaches_.end()) return;
+  const int64_t bytes = lives ? cache->bytes() : 0, change = bytes - entry->second;
+  entry->second = bytes;
+  liveBytes_ += change;
+  adjust(change);
+}
+
+void HandleTable::adjust(int64_t change) {
   if (change == 0) return;
   int64_t total = 0;
   napi_adjust_external_memory(env_, change, &total);

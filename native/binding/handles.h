@@ -84,6 +84,9 @@ class HandleTable {
   void removeUser(const Tensor& tensor);
   bool inUse(const Tensor& tensor) const { return users_.count(key(tensor)) != 0; }
 
+  // A key-value cache may have grown since it was last counted.
+  void recount(const KvCachePtr& cache) { recount(cache, true); }
+
   void sweep();
   MemoryUse use() const;
 
@@ -106,6 +109,8 @@ class HandleTable {
   void release(uint32_t index);
   // V8 must know what collecting a handle would free.
   void account(const Payload& payload, int sign);
+  void recount(const KvCachePtr& cache, bool lives);
+  void adjust(int64_t change);
   int64_t holdStorage(const Tensor& tensor, bool lent);
   int64_t letGoStorage(const Tensor& tensor);
   void dropStorage(const void* key, Storage& storage, bool detach);
@@ -118,6 +123,7 @@ class HandleTable {
   std::vector<uint32_t> free_;
   std::unordered_map<const void*, Storage> storages_;
   std::unordered_map<const void*, int> users_;
+  std::unordered_map<const void*, int64_t> countedCaches_;  // bytes that V8 was told of
   int64_t live_ = 0;
   int64_t liveBytes_ = 0;
   int64_t sweepAtBytes_ = int64_t{256} << 20;

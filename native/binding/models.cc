@@ -196,13 +196,26 @@ napi_value modelUnembed(Arguments& args) {
 napi_value kvCacheCreate(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const int64_t batch = readInt(args.env(), args[1]), capacity = readInt(args.env(), args[2]);
-  // Positions are 32 bits wide, and V8 aborts on an account of 2⁶⁰ bytes.
+  // Positions are 32 bits wide.
   if (batch < 1 || capacity < 1 || capacity > std::numeric_limits<int32_t>::max() / batch) {
     throw Error(code::kArgument, concat("kvCache: expected 1 ≤ batch · capacity < 2³¹, got ", batch,
                                         " · ", capacity));
   }
-  return args.handles().create(std::make_shared<model::KvCache>(model->config(), model->dtype(),
-                                                                model->device(), batch, capacity));
+  model::KvGrowth growth;
+  if (!args.absent(3)) {
+    const auto set = [&](const char* name, int64_t& value) {
+      if (napi_value given = optionalProperty(args.env(), args[3], name))
+        value = readInt(args.env(), given);
+    };
+    set("block", growth.block);
+    set("maxBytes", growth.maxBytes);
+  }
+  if (growth.block < 1 || growth.maxBytes < 0) {
+    throw Error(code::kArgument, concat("kvCache: expected block ≥ 1 and maxBytes ≥ 0, got ",
+                                        growth.block, ", ", growth.maxBytes));
+  }
+  return args.handles().create(std::make_shared<model::KvCache>(
+      model->config(), model->dtype(), model->device(), batch, capacity, growth));
 }
 
 napi_value kvCacheLength(Arguments& args) {

@@ -243,6 +243,14 @@ void ModelRun::readSampling(napi_value request) {
       }
     }
   }
+  if (napi_value ended = optionalProperty(env, object, "ended")) {
+    const BytesView rows = readTypedArray(env, ended);
+    if (static_cast<int64_t>(rows.bytes) != request_.batch) {
+      throw Error(code::kShape, concat("generate: expected ", request_.batch,
+                                       " rows for ended, got ", rows.bytes));
+    }
+    sampling.ended.assign(rows.data, rows.data + rows.bytes);
+  }
   request_.sampling = std::move(sampling);
 }
 
@@ -262,6 +270,7 @@ void ModelRun::execute(const CancelToken& token) {
     plan.add(hookPoints_[i],
              std::make_unique<JsHookAction>(plan, hookTarget_, static_cast<int>(i), token));
   }
+  if (request_.sampling) addProbes(plan, editedPoints(plan));
   for (size_t i = 0; i < featureReads_.size(); ++i) {
     const FeatureRead& read = featureReads_[i];
     if (intervene::Splice* splice = compiled.spliceOf(read.coder.get())) {
@@ -280,8 +289,13 @@ void ModelRun::execute(const CancelToken& token) {
     differentiate(plan, compiled, addCache, token);
   } else {
     addCache();
-    result_ = model_->run(request_, plan, token);
+    try {
+      result_ = model_->run(request_, plan, token);
+    } catch (const ops::NotFiniteLogits& error) {
+      explain(error, token);
+    }
   }
+  compiled.check();
   checkFired();
 }
 
@@ -303,6 +317,7 @@ void ModelRun::checkFired() const {
 
 napi_value ModelRun::finish(napi_env env) {
   auto& handles = environment_.handles();
+  if (request_.kv) handles.recount(request_.kv);
   napi_value out = nullptr, cache = nullptr, features = nullptr;
   napi_create_object(env, &out);
   napi_create_array_with_length(env, cached_.size(), &cache);

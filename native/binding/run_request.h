@@ -2,6 +2,7 @@
 // on the JS thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,12 @@ class ModelRun {
   RunLimits limits() const;
   std::vector<int> readPointIds(napi_value array) const;
   void checkFired() const;
+  // Of a run that draws tokens: notes whether what is at these points is finite.
+  void addProbes(hooks::HookPlan& plan, const std::vector<int>& points);
+  std::vector<int> editedPoints(const hooks::HookPlan& plan) const;
+  void searchAgain(const CancelToken& token);
+  // Throws `error` with the first point that is not finite.
+  [[noreturn]] void explain(const ops::NotFiniteLogits& error, const CancelToken& token);
   void differentiate(hooks::HookPlan& plan, const intervene::Compiled& compiled,
                      const std::function<void()>& addCache, const CancelToken& token);
   void finishGradients(napi_env env, napi_value out);
@@ -63,6 +70,7 @@ class ModelRun {
   std::vector<int32_t> gradientSplices_;
   std::shared_ptr<HookTarget> hookTarget_;
   std::vector<Tensor> cached_;
+  std::map<int, Tensor> marks_;  // by point, see FiniteProbe
   std::vector<coder::Features> features_;
   model::RunResult result_;
   attribute::GradientResult gradientResult_;

@@ -12,8 +12,8 @@ class EncodeAction final : public hooks::Action {
  public:
   EncodeAction(std::shared_ptr<const JumpReluCoder> coder, Tensor rowReal, Features& slot)
       : coder_(std::move(coder)), rowReal_(std::move(rowReal)), slot_(slot) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override {
-    slot_ = coder_->encode(x.detach(), rowReal_);
+  Tensor apply(const Tensor& x, const hooks::Position& position) override {
+    slot_ = coder_->encode(x.detach(), rowReal_, {hooks::pointName(position.point), {}});
     return x;
   }
 

@@ -1,6 +1,7 @@
 #include "coder/features.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -64,6 +65,12 @@ void applyEdit(const FeatureEdit& edit, std::vector<Entry>& row) {
                      : edit.op == EditOp::Set   ? edit.value
                      : edit.op == EditOp::Scale ? old * edit.value
                                                 : old + edit.value;
+  if (!std::isfinite(next)) {
+    throw Error(code::kArgument,
+                concat("edit: expected a finite value for feature ", edit.feature, ", got ", next,
+                       " (not finite) from ", old),
+                {{"feature", static_cast<double>(edit.feature)}});
+  }
   if (next == 0) {
     if (present) row.erase(at);
   } else if (present) {

@@ -20,6 +20,30 @@ void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> exp
       {{"tensor", std::string(name)}, {"expected", expected}, {"got", tensor.sizes().vec()}});
 }
 
+// The error in terms of the input's own axes: [batch, pos] as a row and its real token.
+Error located(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape, const Tensor& real,
+              const std::string& what, const std::vector<int32_t>* ids) {
+  Fields fields{{"row", static_cast<double>(e.row())}};
+  std::string where = concat("row ", e.row());
+  if (shape.size() == 2) {
+    const int64_t batch = e.row() / shape[1], column = e.row() % shape[1];
+    const int64_t position =
+        real.defined() ? real.narrow(0, batch * shape[1], column).sum().item<int64_t>() : column;
+    where = concat("row ", batch, ", position ", position);
+    fields.emplace_back("batch", static_cast<double>(batch));
+    fields.emplace_back("position", static_cast<double>(position));
+  }
+  const int64_t at = ids != nullptr && e.isFeature() ? (*ids)[static_cast<size_t>(e.at())] : e.at();
+  fields.emplace_back(e.isFeature() ? "feature" : "dimension", static_cast<double>(at));
+  const std::string fact = e.isFeature() ? concat("expected finite pre-activations, got ",
+                                                  e.value(), " (not finite) for feature ", at)
+                                         : concat("expected finite input, got ", e.value(),
+                                                  " (not finite) for dimension ", at);
+  const std::string cause =
+      e.isFeature() ? " (an overflow, or a parameter of the coder that is not finite)" : "";
+  return Error(code::kArgument, concat(what, ": ", fact, " in ", where, cause), std::move(fields));
+}
+
 }  // namespace
 
 JumpReluCoder::JumpReluCoder(Tensor wEnc, Tensor wDec, Tensor bEnc, Tensor bDec, Tensor threshold,
@@ -89,19 +113,30 @@ Tensor JumpReluCoder::encoderInput(const Tensor& x) const {
   return rows.to(type).sub(bDec_.to(type));
 }
 
-Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal) const {
-  return {leadingShape(x), dSae(),
-          ops::jumpReluEncode(encoderInput(x), wEnc_, bEnc_, threshold_, rowReal)};
+ops::SparseRows JumpReluCoder::encodeRows(const Tensor& x, const FeatureColumns& columns,
+                                          const Tensor& rowReal, const Reading& reading,
+                                          const std::vector<int32_t>* ids) const {
+  try {
+    return ops::jumpReluEncode(encoderInput(x), columns.wEnc, columns.bEnc, columns.threshold,
+                               rowReal);
+  } catch (const ops::NotFiniteRow& e) {
+    throw located(e, leadingShape(x), reading.real.defined() ? reading.real : rowReal, reading.what,
+                  ids);
+  }
+}
+
+Features JumpReluCoder::encode(const Tensor& x, const Tensor& rowReal,
+                               const Reading& reading) const {
+  std::vector<int64_t> shape = leadingShape(x);
+  ops::SparseRows rows = encodeRows(x, {wEnc_, bEnc_, threshold_, {}}, rowReal, reading);
+  return {std::move(shape), dSae(), std::move(rows)};
 }
 
 Features JumpReluCoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
                                    const Tensor& rowReal) const {
   std::vector<int64_t> shape = leadingShape(x);
-  const Tensor index = indexTensor(ids, device());
-  ops::SparseRows rows =
-      ops::jumpReluEncode(encoderInput(x), wEnc_.index_select(1, index),
-                          bEnc_.index_select(0, index), threshold_.index_select(0, index), rowReal);
-  rows.indices = index.to(c10::kInt).index_select(0, rows.indices);
+  ops::SparseRows rows = encodeRows(x, columns(ids), rowReal, {}, &ids);
+  rows.indices = indexTensor(ids, device()).to(c10::kInt).index_select(0, rows.indices);
   return {std::move(shape), dSae(), std::move(rows)};
 }
 

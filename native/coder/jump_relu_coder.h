@@ -19,6 +19,12 @@ struct FeatureColumns {
   Tensor wEnc, bEnc, threshold, wDec;
 };
 
+// For the message if a row is not finite.
+struct Reading {
+  std::string what = "encode";
+  Tensor real;  // [rows] bool, real tokens, if the rows that are read are fewer
+};
+
 class JumpReluCoder {
  public:
   // Throws CHECKPOINT unless the shapes agree.
@@ -35,8 +41,8 @@ class JumpReluCoder {
   Tensor parameter(const std::string& name) const;
 
   // x [.., d_in] or [.., heads, d_head] with heads · d_head = d_in. `rowReal` [rows] bool or
-  // undefined.
-  Features encode(const Tensor& x, const Tensor& rowReal = {}) const;
+  // undefined. Throws ARGUMENT for a row that is not finite.
+  Features encode(const Tensor& x, const Tensor& rowReal = {}, const Reading& reading = {}) const;
   // Only these features (ascending); the others are not computed.
   Features encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
                       const Tensor& rowReal = {}) const;
@@ -63,6 +69,10 @@ class JumpReluCoder {
   Tensor asRows(const Tensor& x) const;
   // Rows as W_enc multiplies them.
   Tensor encoderInput(const Tensor& x) const;
+  // `ids`: the features that the columns are of, if not all.
+  ops::SparseRows encodeRows(const Tensor& x, const FeatureColumns& columns, const Tensor& rowReal,
+                             const Reading& reading,
+                             const std::vector<int32_t>* ids = nullptr) const;
   // The sum with b_dec and x·A.
   Tensor finishDecode(const Tensor& sum, const Features& features, const Tensor& x) const;
 

@@ -60,6 +60,7 @@ std::vector<FeatureChange> changesOf(const Interventions& interventions,
 struct AddAction {
   hooks::HookPlan& plan;
   c10::Device device;
+  const PatchMarks& patches;
 
   void operator()(const ChangeFeature&) const {}
   void operator()(const Steer& steer) const {
@@ -74,7 +75,7 @@ struct AddAction {
     plan.add(patch.point,
              std::make_unique<PatchAction>(patch.source, indexTensor(patch.rows, device),
                                            indexTensor(patch.sourceRows, device),
-                                           rowsTensor(patch.heads, device)));
+                                           rowsTensor(patch.heads, device), patches));
   }
 };
 
@@ -92,7 +93,7 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
     done.push_back(coder);
   }
   for (const Intervention& intervention : interventions.list) {
-    std::visit(AddAction{plan, device}, intervention);
+    std::visit(AddAction{plan, device, patches_}, intervention);
     const auto* change = std::get_if<ChangeFeature>(&intervention);
     if (change == nullptr) continue;
     const auto* coder = change->coder.get();

@@ -9,6 +9,7 @@
 
 #include "hooks/hook_plan.h"
 #include "intervene/feature_step.h"
+#include "intervene/patch.h"
 #include "intervene/splice.h"
 
 namespace gemlens::intervene {
@@ -59,9 +60,12 @@ class Compiled {
   // The splice of a coder, null where it is not spliced.
   Splice* spliceOf(const coder::JumpReluCoder* coder) const;
   Splice& splice(size_t i) const { return *splices_[i]; }
+  // After the run: throws ARGUMENT if something that is not finite was patched in.
+  void check() const { checkPatches(patches_); }
 
  private:
   std::vector<std::shared_ptr<Splice>> splices_;
+  PatchMarks patches_ = std::make_shared<std::vector<PatchMark>>();
 };
 
 }  // namespace gemlens::intervene

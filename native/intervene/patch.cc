@@ -11,7 +11,25 @@ bool isAttention(int point) {
   return block == hooks::BlockPoint::AttnScores || block == hooks::BlockPoint::Pattern;
 }
 
+// Masked scores are −∞.
+Tensor isFinite(const Tensor& x, int point) {
+  const Tensor finite = x.isfinite();
+  if (hooks::blockPointOf(point) != hooks::BlockPoint::AttnScores) return finite.all();
+  return finite.logical_or(x.isneginf()).all();
+}
+
 }  // namespace
+
+void checkPatches(const PatchMarks& marks) {
+  for (const auto& [point, finite] : *marks) {
+    if (finite.item<bool>()) continue;
+    const std::string name = hooks::pointName(point);
+    throw Error(code::kArgument,
+                concat("patch: expected finite numbers in the source for ", name,
+                       ", got some that are not finite"),
+                {{"hook", name}});
+  }
+}
 
 Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
   const bool attention = isAttention(position.point);
@@ -27,8 +45,10 @@ Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
                                      formatShape(source_.sizes())));
   }
   Tensor taken = from.index_select(0, sourceRows_);
+  const Tensor put = heads_.defined() ? taken.index_select(1, heads_) : taken;
+  marks_->push_back({position.point, isFinite(put, position.point)});
   if (heads_.defined()) {
-    taken = target.index_select(0, rows_).index_copy(1, heads_, taken.index_select(1, heads_));
+    taken = target.index_select(0, rows_).index_copy(1, heads_, put);
   }
   if (writesInPlace() && target.is_alias_of(x)) {
     Tensor own = target;

@@ -3,13 +3,14 @@
 #include <c10/core/GradMode.h>
 
 #include "base/error.h"
+#include "hooks/hook_points.h"
 #include "intervene/rows.h"
 
 namespace gemlens::intervene {
 
 Splice::Splice(SpliceOptions options, std::vector<FeatureChange> changes, const Tensor& rowReal,
                int64_t rowCount)
-    : options_(std::move(options)), active_(rowReal) {
+    : options_(std::move(options)), real_(rowReal), active_(rowReal) {
   if (!options_.skipRows.empty()) {
     Tensor active = rowReal.defined() ? rowReal.cpu().clone() : full({rowCount}, 1, c10::kBool);
     bool* data = active.mutable_data_ptr<bool>();
@@ -25,7 +26,8 @@ void Splice::read(const Tensor& x) {
   if (watcher_) watcher_(x);
   const bool differentiates = c10::GradMode::is_enabled();
   if (!options_.errorTerm || differentiates || slot_ != nullptr) {
-    features_ = options_.coder->encode(x.detach(), active_);
+    features_ =
+        options_.coder->encode(x.detach(), active_, {hooks::pointName(options_.point), real_});
     // A copy: hooks behind the splice may write to x before the coder's output is reached.
     if (options_.coder->hasSkip()) x_ = x.requires_grad() ? x : x.clone();
   }

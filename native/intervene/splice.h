@@ -42,6 +42,7 @@ class Splice {
  private:
   SpliceOptions options_;
   std::unique_ptr<FeatureStep> step_;
+  Tensor real_;    // [rows] bool or undefined
   Tensor active_;  // [rows] bool: those that the coder takes part in; undefined: all
   coder::Features* slot_ = nullptr;
   bool tracked_ = false;

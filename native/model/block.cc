@@ -20,6 +20,13 @@ bool unchanged(const Tensor& now, const Tensor& before) {
   return now.isclose(before, /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true).all().item<bool>();
 }
 
+// A pattern's 0 times a value that is not finite would be NaN in a real row.
+Tensor finiteAtPadding(const Tensor& v, const Tensor& mask) {
+  if (!mask.defined()) return v;
+  const Tensor padding = mask.logical_not().unsqueeze(-1).unsqueeze(-1);
+  return v.masked_fill(v.isfinite().logical_not().logical_and(padding), 0);
+}
+
 }  // namespace
 
 Tensor Block::forward(Tensor resid, Pass& pass, const ops::RopeTable& rope) const {
@@ -75,7 +82,7 @@ Tensor Block::attention(const Tensor& resid, Pass& pass, const ops::RopeTable& r
 
 Tensor Block::attend(const Tensor& q, const Tensor& k, const Tensor& v, Pass& pass) const {
   auto& plan = pass.plan;
-  KvCache::View keys{k.transpose(1, 2), v.transpose(1, 2), 0};
+  KvCache::View keys{k.transpose(1, 2), finiteAtPadding(v, pass.mask).transpose(1, 2), 0};
   if (pass.kv != nullptr) keys = pass.kv->append(layer_, keys.k, keys.v);
   const int64_t count = keys.k.size(2);
   const Tensor real = pass.real.defined() ? pass.real.narrow(1, keys.keyColumn, count) : pass.real;

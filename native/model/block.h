@@ -14,6 +14,7 @@ namespace gemlens::model {
 // What all blocks of one run share.
 struct Pass {
   hooks::HookPlan& plan;
+  Tensor mask;              // [batch, pos] bool of this run's columns; undefined: all real
   Tensor real;              // [batch, keys] bool over all columns; undefined: all real
   int64_t queryColumn = 0;  // column of the first position
   KvCache* kv = nullptr;

@@ -1,8 +1,13 @@
 #include "model/kv_cache.h"
 
-#include <algorithm>
+#include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <string>
+
+#include "base/allocator.h"
 #include "base/error.h"
+#include "base/free_memory.h"
 
 namespace gemlens::model {
 namespace {
@@ -10,16 +15,22 @@ namespace {
 // Decode steps between two moves of a window's keys to the front.
 constexpr int64_t kSlack = 64;
 
+// Growth by less is tried at once: asking the system takes 0.1 ms.
+constexpr int64_t kSmall = int64_t{64} << 20;
+
+constexpr int64_t kUnknown = -1;
+
 }  // namespace
 
 KvCache::KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
-                 int64_t capacity)
+                 int64_t capacity, KvGrowth growth)
     : kvHeads_(config.kvHeads),
       dHead_(config.dHead),
       type_(type),
       device_(device),
       batch_(batch),
-      capacity_(capacity) {
+      capacity_(capacity),
+      growth_(growth) {
   for (const LayerConfig& layer : config.layers) {
     Layer entry;
     entry.window = layer.window;
@@ -35,24 +46,126 @@ bool KvCache::fits(const ModelConfig& config, c10::ScalarType type, c10::Device 
   return same;
 }
 
-int64_t KvCache::bytesWhenFull() const {
-  int64_t columns = 0;
-  for (const Layer& layer : layers_) {
-    columns += layer.window > 0 ? std::min(capacity_, layer.window - 1 + kSlack) : capacity_;
-  }
-  return 2 * columns * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(c10::elementSize(type_));
+// Of one column of one layer, keys and values.
+int64_t KvCache::slotBytes() const {
+  return 2 * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(c10::elementSize(type_));
 }
 
-void KvCache::grow(Layer& layer, const Tensor& like, int64_t slots) {
-  const std::vector<int64_t> shape{like.size(0), like.size(1), slots, like.size(3)};
-  Tensor k = empty(shape, like.scalar_type(), like.device());
-  Tensor v = empty(shape, like.scalar_type(), like.device());
-  if (layer.count > 0) {
-    k.narrow(2, 0, layer.count).copy_(layer.k.narrow(2, 0, layer.count));
-    v.narrow(2, 0, layer.count).copy_(layer.v.narrow(2, 0, layer.count));
+int64_t KvCache::needed(const Layer& layer, int64_t pos) const {
+  if (layer.window == 0) return layer.count + pos;
+  const int64_t kept = layer.window - 1;
+  // Of a prompt only what later queries see is stored.
+  if (layer.count == 0) return std::max<int64_t>(std::min(pos, kept), 1);
+  if (layer.count + pos <= kept + kSlack) return layer.count + pos;
+  return std::min(layer.count, kept) + pos;
+}
+
+int64_t KvCache::roomy(const Layer& layer, int64_t need) const {
+  const int64_t most =
+      layer.window > 0 ? std::min(capacity_, layer.window - 1 + kSlack) : capacity_;
+  const int64_t more = std::max(growth_.block, layer.slots() / 2);
+  return std::max(need, std::min(most, std::max(need, layer.slots()) + more));
+}
+
+int64_t KvCache::missing(int64_t pos, bool room) const {
+  int64_t slots = 0, moved = 0;
+  for (const Layer& layer : layers_) {
+    const int64_t need = needed(layer, pos);
+    if (need <= layer.slots()) continue;
+    slots += (room ? roomy(layer, need) : need) - layer.slots();
+    moved = std::max(moved, layer.slots());
   }
-  layer.k = std::move(k);
-  layer.v = std::move(v);
+  // A buffer is freed after its keys, or its values, were copied to the larger one.
+  return slots * slotBytes() + moved * slotBytes() / 2;
+}
+
+void KvCache::grow(Layer& layer, int64_t slots) {
+  const std::vector<int64_t> shape{batch_, kvHeads_, slots, dHead_};
+  for (Tensor* buffer : {&layer.k, &layer.v}) {
+    if (buffer->defined() && buffer->size(2) >= slots) continue;
+    Tensor larger = empty(shape, type_, device_);
+    if (layer.count > 0) larger.narrow(2, 0, layer.count).copy_(buffer->narrow(2, 0, layer.count));
+    const int64_t before = buffer->defined() ? static_cast<int64_t>(buffer->nbytes()) : 0;
+    bytes_ += static_cast<int64_t>(larger.nbytes()) - before;
+    *buffer = std::move(larger);
+  }
+}
+
+void KvCache::reserve(int64_t pos) {
+  if (length_ + pos > capacity_) {
+    throw Error(code::kArgument, concat("generate: expected at most ", capacity_,
+                                        " positions, got ", length_ + pos));
+  }
+  const int64_t least = missing(pos, false);
+  if (least == 0) return;
+  const bool limited = growth_.maxBytes < KvGrowth().maxBytes;
+  const bool small = missing(pos, true) < kSmall;
+  const auto available = [&](bool look) {
+    const int64_t allowed = std::max<int64_t>(0, growth_.maxBytes - bytes_);
+    const auto free = look ? freeMemory(device_) : std::nullopt;
+    if (free) return std::min(allowed, *free);
+    return limited ? allowed : kUnknown;
+  };
+  int64_t free = available(!small);
+  if (free != kUnknown && free < missing(pos, true)) {
+    releaseCachedBlocks();
+    free = available(!small);
+  }
+  if (free != kUnknown && free < least) refuse(pos, free, "");
+  const bool room = free == kUnknown || missing(pos, true) <= free;
+  const auto growsTo = [&](Layer& layer, int64_t slots) {
+    try {
+      grow(layer, slots);
+      return true;
+    } catch (const Error&) {
+      return false;
+    } catch (const c10::OutOfMemoryError&) {
+      return false;
+    }
+  };
+  for (Layer& layer : layers_) {
+    const int64_t need = needed(layer, pos);
+    if (need <= layer.slots()) continue;
+    try {
+      if (!room || !growsTo(layer, roomy(layer, need))) grow(layer, need);
+    } catch (const Error& e) {
+      refuse(pos, available(true), e.what());
+    } catch (const c10::OutOfMemoryError& e) {
+      const std::string text = e.what_without_backtrace();
+      refuse(pos, kUnknown, text.substr(0, text.find('\n')));
+    }
+  }
+}
+
+void KvCache::refuse(int64_t pos, int64_t available, const std::string& why) const {
+  const int64_t more = missing(pos, false);
+  std::string text = concat("generate: expected room for ", length_ + pos, " tokens in ", batch_,
+                            batch_ == 1 ? " row" : " rows", " of the key-value cache, which take ",
+                            formatBytes(static_cast<double>(more)), " more, got ");
+  Fields fields{{"device", std::string(device_.is_cpu() ? "cpu" : "cuda")},
+                {"requested", static_cast<double>(more)},
+                {"rows", static_cast<double>(batch_)},
+                {"columns", static_cast<double>(length_ + pos)}};
+  if (available == kUnknown || available >= more) {
+    text += concat("none (", why, "); fewer rows, or fewer tokens, fit");
+    throw Error(code::kOutOfMemory, text, fields);
+  }
+  int64_t low = 0, high = pos;  // `low` columns more fit
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (missing(middle, false) <= available ? low : high) = middle;
+  }
+  // A smaller batch has the place of what is held, too.
+  const int64_t ofRow = std::max<int64_t>(1, (bytes_ + more) / batch_);
+  const int64_t rows = std::min(batch_ - 1, (bytes_ + available) / ofRow);
+  text += formatBytes(static_cast<double>(available));
+  if (low > 0) text += concat("; ", low, length_ > 0 ? " tokens more fit" : " tokens fit");
+  if (rows > 0) text += concat("; a batch of ", rows, rows == 1 ? " row fits" : " rows fits");
+  if (low == 0 && rows <= 0) text += "; nothing smaller fits either";
+  fields.emplace_back("free", static_cast<double>(available));
+  fields.emplace_back("fitsTokens", static_cast<double>(low));
+  fields.emplace_back("fitsRows", static_cast<double>(std::max<int64_t>(0, rows)));
+  throw Error(code::kOutOfMemory, text, fields);
 }
 
 KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
@@ -62,8 +175,6 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
     // A prompt: its early queries still see keys that no later one will, so attention uses all of
     // them and only the window's tail is kept.
     const int64_t keep = std::min(added, layer.window - 1);
-    const int64_t slots = std::min(capacity_, layer.window - 1 + kSlack);
-    grow(layer, k, std::max<int64_t>(slots, 1));
     if (keep > 0) {
       layer.k.narrow(2, 0, keep).copy_(k.narrow(2, added - keep, keep));
       layer.v.narrow(2, 0, keep).copy_(v.narrow(2, added - keep, keep));
@@ -73,20 +184,13 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
     layer.count = keep;
     return {k, v, keyColumn};
   }
-  if (layer.window > 0) {
-    const int64_t keep = std::min(layer.count, layer.window - 1);
-    if (!layer.k.defined() || layer.count + added > layer.k.size(2)) {
-      const int64_t drop = layer.count - keep;
-      if (drop > 0) {
-        layer.k.narrow(2, 0, keep).copy_(layer.k.narrow(2, drop, keep).clone());
-        layer.v.narrow(2, 0, keep).copy_(layer.v.narrow(2, drop, keep).clone());
-        layer.start += drop;
-        layer.count = keep;
-      }
-      if (layer.count + added > layer.k.size(2)) grow(layer, k, layer.count + added + kSlack);
-    }
-  } else if (!layer.k.defined() || layer.count + added > layer.k.size(2)) {
-    grow(layer, k, std::max(capacity_, layer.count + added));
+  if (layer.count + added > layer.slots()) {
+    // Only a window's buffer is too small after `reserve`: move what is still seen to the front.
+    const int64_t keep = std::min(layer.count, layer.window - 1), drop = layer.count - keep;
+    layer.k.narrow(2, 0, keep).copy_(layer.k.narrow(2, drop, keep).clone());
+    layer.v.narrow(2, 0, keep).copy_(layer.v.narrow(2, drop, keep).clone());
+    layer.start += drop;
+    layer.count = keep;
   }
   layer.k.narrow(2, layer.count, added).copy_(k);
   layer.v.narrow(2, layer.count, added).copy_(v);
@@ -95,15 +199,18 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
 }
 
 void KvCache::beginColumns(int64_t pos, const Tensor& mask) {
-  if (length_ + pos > capacity_) {
-    throw Error(code::kArgument, concat("generate: expected at most ", capacity_,
-                                        " positions, got ", length_ + pos));
-  }
   if (!mask.defined() && !real_.defined()) return;
   const auto device = mask.defined() ? mask.device() : real_.device();
   const Tensor before = real_.defined() ? real_ : full({batch_, length_}, 1, c10::kBool, device);
   const Tensor added = mask.defined() ? mask : full({batch_, pos}, 1, c10::kBool, device);
   real_ = cat({before, added}, 1);
+}
+
+void KvCache::dropLast(int64_t pos) {
+  length_ -= pos;
+  if (real_.defined()) real_ = real_.narrow(1, 0, length_);
+  for (Layer& layer : layers_)
+    layer.count = length_ == 0 ? 0 : std::max<int64_t>(0, layer.count - pos);
 }
 
 Tensor KvCache::rowLengths(c10::Device device) const {

@@ -1,7 +1,12 @@
 // Keys (rotated) and values of the positions seen so far, per layer [batch, kv heads, keys,
-// d_head]. A sliding-window layer keeps only what its window can still see.
+// d_head]. A sliding-window layer keeps only what its window can still see. Buffers grow in steps,
+// before a run changes anything.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <string>
 #include <vector>
 
 #include "base/aten.h"
@@ -9,22 +14,31 @@
 
 namespace gemlens::model {
 
+struct KvGrowth {
+  int64_t block = 256;  // columns that a buffer gains at least; half of what it has if that is more
+  int64_t maxBytes = std::numeric_limits<int64_t>::max();  // of all buffers together
+};
+
 class KvCache {
  public:
   // `capacity`: columns that may ever be appended.
   KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
-          int64_t capacity);
+          int64_t capacity, KvGrowth growth = {});
 
   // Whether it was made for a model of these sizes, this type and device.
   bool fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const;
   c10::Device device() const { return device_; }
-  // What it holds once `capacity` columns were appended.
-  int64_t bytesWhenFull() const;
+  // What its buffers take now; any thread may ask.
+  int64_t bytes() const { return bytes_; }
 
   int64_t batch() const { return batch_; }
   int64_t capacity() const { return capacity_; }
   // Columns appended so far, the same for each row.
   int64_t length() const { return length_; }
+
+  // Makes room for `pos` more columns. Throws OUT_OF_MEMORY, saying what would fit, and then holds
+  // what it held.
+  void reserve(int64_t pos);
 
   struct View {
     Tensor k, v;        // [batch, kv heads, keys, d_head]
@@ -41,6 +55,8 @@ class KvCache {
   void beginColumns(int64_t pos, const Tensor& mask);
   // After they have run.
   void endColumns(int64_t pos) { length_ += pos; }
+  // Forgets the columns that were appended last.
+  void dropLast(int64_t pos);
 
  private:
   struct Layer {
@@ -48,8 +64,19 @@ class KvCache {
     int64_t start = 0;  // column of slot 0
     int64_t count = 0;
     int64_t window = 0;
+
+    int64_t slots() const {
+      return k.defined() && v.defined() ? std::min(k.size(2), v.size(2)) : 0;
+    }
   };
-  void grow(Layer& layer, const Tensor& like, int64_t slots);
+  int64_t slotBytes() const;
+  // Slots that a layer needs once `pos` columns more are appended, and with room for later ones.
+  int64_t needed(const Layer& layer, int64_t pos) const;
+  int64_t roomy(const Layer& layer, int64_t need) const;
+  // Bytes to be had besides what is held while `pos` columns more are made room for.
+  int64_t missing(int64_t pos, bool room) const;
+  void grow(Layer& layer, int64_t slots);
+  [[noreturn]] void refuse(int64_t pos, int64_t available, const std::string& why) const;
 
   int64_t kvHeads_;
   int64_t dHead_;
@@ -57,7 +84,9 @@ class KvCache {
   c10::Device device_;
   int64_t batch_;
   int64_t capacity_;
+  KvGrowth growth_;
   int64_t length_ = 0;
+  std::atomic<int64_t> bytes_ = 0;
   Tensor real_;
   std::vector<Layer> layers_;
 };

@@ -1,8 +1,10 @@
 #include "model/readout.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/dtype.h"
+#include "base/error.h"
 #include "ops/soft_cap.h"
 
 namespace gemlens::model {
@@ -18,6 +20,20 @@ void append(std::vector<T>& out, const Tensor& values, c10::ScalarType type) {
   out.insert(out.end(), data, data + host.numel());
 }
 
+// `total`: the log of the sum of exponentials, [rows, 1]; not finite if and only if no order is.
+void checkFinite(const Tensor& total, int64_t firstRow) {
+  const Tensor host = total.to(c10::kCPU, c10::kFloat).contiguous();
+  for (int64_t row = 0; row < host.size(0); ++row) {
+    const float value = host.const_data_ptr<float>()[row];
+    if (std::isfinite(value)) continue;
+    throw Error(
+        code::kArgument,
+        concat("readout: expected logits to put in order, got ones that are not finite in row ",
+               firstRow + row),
+        {{"row", static_cast<double>(firstRow + row)}, {"notFinite", std::string("logits")}});
+  }
+}
+
 }  // namespace
 
 Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
@@ -31,6 +47,7 @@ Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions&
     const Tensor raw = options.softCap ? model.unembed(rows) : model.unembedRaw(rows);
     const Tensor logits = raw.to(wideType(raw.scalar_type()));
     const Tensor total = logits.logsumexp(-1, /*keepdim=*/true);
+    checkFinite(total, begin);
     if (options.topK > 0) {
       const auto [values, ids] = logits.topk(options.topK, -1);
       append(out.tokens, ids, c10::kInt);

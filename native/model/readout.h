@@ -22,7 +22,8 @@ struct Readout {
   std::vector<int32_t> targetRanks;  // 0: the highest logit
 };
 
-// x [rows, d_model]. Throws ARGUMENT for a NaN.
+// x [rows, d_model]. Throws ARGUMENT for a row whose logits have a NaN or +infinity, or -infinity
+// everywhere: they have no order.
 Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
                 const CancelToken& token);
 

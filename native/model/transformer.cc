@@ -35,6 +35,7 @@ RunResult Transformer::run(const RunRequest& request, hooks::HookPlan& plan,
 
 RunResult Transformer::compute(const RunRequest& request, hooks::HookPlan& plan,
                                const CancelToken& token) const {
+  if (request.kv) request.kv->reserve(request.pos);
   plan.setProgress(request.step, request.kv ? request.kv->length() : 0);
   Tensor resid = request.resid;
   if (resid.defined()) {
@@ -67,7 +68,7 @@ RunResult Transformer::compute(const RunRequest& request, hooks::HookPlan& plan,
 
 Tensor Transformer::runBlocks(const RunRequest& request, Tensor resid, hooks::HookPlan& plan,
                               const CancelToken& token) const {
-  Pass pass{plan, request.mask, 0, request.kv.get()};
+  Pass pass{plan, request.mask, request.mask, 0, request.kv.get()};
   Tensor before;
   if (pass.kv != nullptr) {
     before = pass.kv->rowLengths(device());

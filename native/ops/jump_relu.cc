@@ -18,13 +18,22 @@ void checkFinite(const Tensor& x) {
   if (!bad.any().item<bool>()) return;
   const Tensor at = bad.nonzero();
   const int64_t row = at[0][0].item<int64_t>(), column = at[0][1].item<int64_t>();
-  throw Error(code::kArgument,
-              concat("encode: expected finite input, got ", x[row][column].item<float>(),
-                     " in row ", row, ", column ", column),
-              {{"row", static_cast<double>(row)}, {"column", static_cast<double>(column)}});
+  throw NotFiniteRow(row, false, column, x[row][column].item<float>());
 }
 
 }  // namespace
+
+NotFiniteRow::NotFiniteRow(int64_t row, bool isFeature, int64_t at, float value)
+    : Error(code::kArgument,
+            concat("encode: expected finite numbers, got ", value, " in row ", row)),
+      row_(row),
+      isFeature_(isFeature),
+      at_(at),
+      value_(value) {}
+
+const char* NotFiniteRow::value() const {
+  return std::isnan(value_) ? "NaN" : value_ > 0 ? "Infinity" : "-Infinity";
+}
 
 SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal) {
@@ -59,7 +68,8 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Ten
     const int64_t count = std::min(kColumnChunk, width - begin);
     const Tensor pre =
         addmm(bEnc.narrow(0, begin, count), x, wEnc.narrow(1, begin, count)).to(c10::kFloat);
-    Tensor fires = pre.gt(threshold.narrow(0, begin, count)).logical_and(pre.gt(0));
+    // Not "at most", so that a NaN is kept to be found below.
+    Tensor fires = pre.le(threshold.narrow(0, begin, count)).logical_or(pre.le(0)).logical_not();
     if (rowReal.defined()) fires = fires.logical_and(rowReal.unsqueeze(1));
     counts.add_(fires.sum(1));
     const Tensor at = fires.nonzero();
@@ -71,11 +81,19 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Ten
     throw Error(code::kUnsupported,
                 "encode: expected fewer than 2³¹ active features; split the batch");
   }
+  const Tensor allValues = cat(values, 0);
+  const Tensor bad = allValues.isfinite().logical_not();
+  if (bad.any().item<bool>()) {
+    const Tensor at = bad.nonzero()[0][0];
+    const auto key = allKeys.index_select(0, at.reshape({1})).item<int64_t>();
+    const auto value = allValues.index_select(0, at.reshape({1})).item<float>();
+    throw NotFiniteRow(key / width, true, key % width, value);
+  }
   const Tensor order = allKeys.argsort();
   Tensor indptr = zeros({rows + 1}, c10::kInt, device);
   indptr.narrow(0, 1, rows).copy_(counts.cumsum(0));
   return {indptr, allKeys.index_select(0, order).remainder(width).to(c10::kInt),
-          cat(values, 0).index_select(0, order)};
+          allValues.index_select(0, order)};
 }
 
 }  // namespace gemlens::ops

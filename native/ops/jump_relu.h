@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aten.h"
+#include "base/error.h"
 
 namespace gemlens::ops {
 
@@ -16,8 +17,25 @@ struct SparseRows {
   Tensor values;   // [nnz] float32
 };
 
-// Throws ARGUMENT when x holds NaN or an infinity (no feature could be said to fire), SHAPE on a
-// width mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
+// An input, or the pre-activation of a feature, is not finite: no feature could be said to fire.
+class NotFiniteRow final : public Error {
+ public:
+  NotFiniteRow(int64_t row, bool isFeature, int64_t at, float value);
+  int64_t row() const { return row_; }
+  bool isFeature() const { return isFeature_; }
+  // The feature, or the input's dimension.
+  int64_t at() const { return at_; }
+  const char* value() const;
+
+ private:
+  int64_t row_;
+  bool isFeature_;
+  int64_t at_;
+  float value_;
+};
+
+// Throws NotFiniteRow if x holds NaN or an infinity, or a pre-activation is NaN or +infinity; SHAPE
+// on a width mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
 SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal);
 

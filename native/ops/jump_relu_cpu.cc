@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -17,12 +18,15 @@ constexpr int64_t kLane = 16;
 struct Row {
   std::vector<int32_t> ids;
   std::vector<float> values;
+  int64_t bad = -1;  // the first entry that is not finite
 };
 
+// A NaN is kept, to be refused: it is not "at most" a threshold.
 void appendFiring(const float* pre, const float* threshold, int64_t count, int64_t firstId,
                   Row& row) {
   const auto take = [&](int64_t j) {
-    if (pre[j] > threshold[j] && pre[j] > 0) {
+    if (!(pre[j] <= threshold[j] || pre[j] <= 0)) {
+      if (!std::isfinite(pre[j]) && row.bad < 0) row.bad = static_cast<int64_t>(row.ids.size());
       row.ids.push_back(static_cast<int32_t>(firstId + j));
       row.values.push_back(pre[j]);
     }
@@ -30,7 +34,7 @@ void appendFiring(const float* pre, const float* threshold, int64_t count, int64
   int64_t j = 0;
   for (; j + kLane <= count; j += kLane) {
     int any = 0;  // almost every lane is silent; this test is vectorised, `take` is not
-    for (int64_t k = 0; k < kLane; ++k) any |= pre[j + k] > threshold[j + k];
+    for (int64_t k = 0; k < kLane; ++k) any |= !(pre[j + k] <= threshold[j + k]);
     if (any == 0) continue;
     for (int64_t k = 0; k < kLane; ++k) take(j + k);
   }
@@ -84,6 +88,10 @@ SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& 
   for (int64_t r = 0; r < rows; ++r) {
     const Row& row = entries[static_cast<size_t>(r)];
     if (row.ids.empty()) continue;
+    if (row.bad >= 0) {
+      const auto at = static_cast<size_t>(row.bad);
+      throw NotFiniteRow(r, true, row.ids[at], row.values[at]);
+    }
     std::memcpy(indices + indptr[r], row.ids.data(), row.ids.size() * sizeof(int32_t));
     std::memcpy(values + indptr[r], row.values.data(), row.values.size() * sizeof(float));
   }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <string>
+#include <utility>
 
 namespace gemlens::ops {
 namespace {
@@ -29,6 +32,18 @@ void penalize(std::vector<float>& logits, const std::vector<int32_t>& history, d
   }
 }
 
+// Finite logits times a penalty have no NaN, but may overflow.
+void checkPenalized(const std::vector<float>& logits, int64_t row, int64_t step) {
+  const float top = *std::max_element(logits.begin(), logits.end());
+  if (std::isfinite(top)) return;
+  throw Error(
+      code::kArgument,
+      concat("generate: expected a repetitionPenalty that keeps a finite logit, got ",
+             top > 0 ? "Infinity (not finite) for one" : "-Infinity (not finite) for every token",
+             " in row ", row, ", step ", step),
+      {{"row", static_cast<double>(row)}, {"step", static_cast<double>(step)}});
+}
+
 // Sorts the strongest first until `count` are in order; equal logits keep the order of their ids.
 void sortStrongest(std::vector<int32_t>& order, size_t count, const std::vector<float>& logits) {
   const auto stronger = [&](int32_t a, int32_t b) {
@@ -37,6 +52,29 @@ void sortStrongest(std::vector<int32_t>& order, size_t count, const std::vector<
   };
   std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(count), order.end(),
                     stronger);
+}
+
+[[noreturn]] void refuse(const float* logits, int64_t vocabulary, int64_t row, int64_t step) {
+  const auto isBad = [](float value) { return !(value < std::numeric_limits<float>::infinity()); };
+  const float* bad = std::find_if(logits, logits + vocabulary, isBad);
+  const auto count = std::count_if(bad, logits + vocabulary, isBad);
+  const std::string where = concat("row ", row, ", step ", step);
+  Fields fields{{"row", static_cast<double>(row)}, {"step", static_cast<double>(step)}};
+  if (count == 0) {
+    throw NotFiniteLogits(row,
+                          concat("generate: expected a finite logit to draw a token from, got "
+                                 "-Infinity (not finite) for every token in ",
+                                 where),
+                          std::move(fields));
+  }
+  const auto token = bad - logits;
+  fields.emplace_back("token", static_cast<double>(token));
+  const std::string others = count == 1 ? "" : concat(" and ", count - 1, " more");
+  throw NotFiniteLogits(row,
+                        concat("generate: expected logits to draw a token from, got ",
+                               std::isnan(*bad) ? "NaN" : "Infinity", " (not finite) for token ",
+                               token, others, " in ", where),
+                        std::move(fields));
 }
 
 int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double u) {
@@ -74,11 +112,15 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
     total = sum;
   }
   double left = u * total;
+  int32_t last = order[0];
   for (size_t i = 0; i < kept; ++i) {
-    left -= weight(order[i]);
+    const double own = weight(order[i]);
+    left -= own;
     if (left < 0) return order[i];
+    if (own > 0) last = order[i];
   }
-  return order[kept - 1];
+  // Rounding left some: never a masked token.
+  return last;
 }
 
 }  // namespace
@@ -89,18 +131,27 @@ Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step) {
   Sample result;
   for (int64_t row = 0; row < rows; ++row) {
     const float* begin = host.const_data_ptr<float>() + row * vocabulary;
+    const float top = *std::max_element(begin, begin + vocabulary);
+    double total = 0;
+    for (int64_t i = 0; i < vocabulary; ++i) total += std::exp(static_cast<double>(begin[i] - top));
+    // A NaN, +infinity or -infinity everywhere makes a NaN here: no pass of its own.
+    const bool ended = !sampling.ended.empty() && sampling.ended[static_cast<size_t>(row)] != 0;
+    if (!std::isfinite(total)) {
+      if (!ended) refuse(begin, vocabulary, row, step);
+      result.tokens.push_back(0);
+      result.logprobs.push_back(0);
+      continue;
+    }
     std::vector<float> values(begin, begin + vocabulary);
     if (sampling.repetitionPenalty != 1) {
       penalize(values, sampling.history[static_cast<size_t>(row)], sampling.repetitionPenalty);
+      if (!ended) checkPenalized(values, row, step);
     }
     const int32_t token =
         sampling.temperature == 0
             ? static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin())
             : draw(values, sampling,
                    uniform(sampling.seed, static_cast<uint64_t>(row), static_cast<uint64_t>(step)));
-    const float top = *std::max_element(begin, begin + vocabulary);
-    double total = 0;
-    for (int64_t i = 0; i < vocabulary; ++i) total += std::exp(static_cast<double>(begin[i] - top));
     result.tokens.push_back(token);
     result.logprobs.push_back(static_cast<float>(begin[token] - top - std::log(total)));
   }

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/aten.h"
+#include "base/error.h"
 
 namespace gemlens::ops {
 
@@ -17,6 +20,18 @@ struct Sampling {
   double repetitionPenalty = 1;
   uint64_t seed = 0;
   std::vector<std::vector<int32_t>> history;  // per row; needed for the penalty only
+  std::vector<uint8_t> ended;                 // per row: nobody reads what is drawn; empty: none
+};
+
+// No token can be drawn from a row of logits.
+class NotFiniteLogits final : public Error {
+ public:
+  NotFiniteLogits(int64_t row, std::string message, Fields fields)
+      : Error(code::kArgument, std::move(message), std::move(fields)), row_(row) {}
+  int64_t row() const { return row_; }
+
+ private:
+  int64_t row_;
 };
 
 struct Sample {
@@ -24,6 +39,8 @@ struct Sample {
   std::vector<float> logprobs;  // under the unmodified softmax
 };
 
+// Throws NotFiniteLogits for a row with a NaN or +infinity, or with -infinity (a masked token)
+// everywhere, unless the row has ended.
 Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step);
 
 }  // namespace gemlens::ops

@@ -1,0 +1,11 @@
+import { GemlensError } from "../errors/index.js";
+
+/** The error for numbers that were to be compared or put in order and cannot be. */
+export function notFinite(what: string, subject: string, cause?: unknown): GemlensError {
+  return new GemlensError(
+    "ARGUMENT",
+    `${what}: expected finite numbers for the ${subject}, got some that are not finite (NaN or Infinity)`,
+    { subject },
+    cause,
+  );
+}

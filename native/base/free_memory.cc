@@ -1,0 +1,82 @@
+#include "base/free_memory.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+namespace gemlens {
+namespace {
+
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+
+// The number after `key` in a file of "key number" lines; `none` if it is not there.
+int64_t field(const char* path, const std::string& key, int64_t none) {
+  std::ifstream file(path);
+  std::string line;
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string name;
+    int64_t value = 0;
+    if (words >> name >> value && name == key) return value;
+  }
+  return none;
+}
+
+int64_t number(const char* path, int64_t none) {
+  std::ifstream file(path);
+  int64_t value = 0;
+  return file >> value ? value : none;
+}
+
+// MemAvailable counts page cache that the kernel would give up.
+int64_t ofMachine() {
+  const int64_t available = field("/proc/meminfo", "MemAvailable:", -1);
+  if (available < 0) return kNoLimit;
+  return 1024 * (available + field("/proc/meminfo", "SwapFree:", 0));
+}
+
+// "max" is no number, so no limit.
+int64_t ofControlGroup() {
+  const int64_t limit = number("/sys/fs/cgroup/memory.max", kNoLimit);
+  if (limit == kNoLimit) return kNoLimit;
+  const int64_t used = number("/sys/fs/cgroup/memory.current", 0);
+  const char* stat = "/sys/fs/cgroup/memory.stat";
+  const int64_t cache = field(stat, "active_file", 0) + field(stat, "inactive_file", 0);
+  return std::max<int64_t>(0, limit - std::max<int64_t>(0, used - cache));
+}
+
+int64_t ofProcess() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
+  const int64_t pages = number("/proc/self/statm", 0);
+  return std::max<int64_t>(0, static_cast<int64_t>(limit.rlim_cur) - pages * getpagesize());
+}
+
+}  // namespace
+
+std::optional<int64_t> freeMemory(c10::Device device) {
+  if (!device.is_cpu()) return std::nullopt;
+  const int64_t least = std::min({ofMachine(), ofControlGroup(), ofProcess()});
+  if (least == kNoLimit) return std::nullopt;
+  return least;
+}
+
+std::string formatBytes(double bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f %s" : "%.1f %s", bytes, kUnits[unit]);
+  return text.data();
+}
+
+}  // namespace gemlens
