@@ -1,9 +1,14 @@
 import { printable } from "../checkpoint/refuse.js";
 import { GemlensError } from "../errors/index.js";
-import { BoundedInterpreter } from "./bounded-interpreter.js";
 import { fail } from "./fail.js";
-import { Environment, type Node, parse, tokenize } from "./jinja.js";
-import { TemplateExhausted } from "./template-exhausted.js";
+import { Budget } from "./jinja/budget.js";
+import { fromJavaScript } from "./jinja/from-javascript.js";
+import { Interpreter } from "./jinja/interpreter.js";
+import { type Program, parse } from "./jinja/parse.js";
+import { TemplateError } from "./jinja/template-error.js";
+import { TemplateExhausted } from "./jinja/template-exhausted.js";
+import { TemplateUnsupported } from "./jinja/template-unsupported.js";
+import { undefinedOf, type Value } from "./jinja/value.js";
 
 /** One turn of a conversation, as chat templates take them. */
 export interface ChatMessage {
@@ -21,96 +26,78 @@ export interface ChatTemplate {
 }
 
 const field = "chat_template";
-// Gemma 3's has 1,500 characters; the longest ones of other models 15,000.
+// Gemma 3's has 1,500 characters; the longest ones of other models 20,000.
 const longestTemplate = 65_536;
-// The lexer looks at every stretch of white space once from each of its characters.
-const longestSpace = 1000;
-const mostRange = 10_000;
 const longestReason = 300;
 
 /**
- * Renders a Jinja chat template.
+ * Renders a Jinja chat template as jinja2 does in transformers' environment.
  *
- * @throws TOKENIZER where the template itself is broken, or takes more time or memory than a prompt
- *   can need; ARGUMENT where it refuses the messages (Gemma's: roles that do not alternate, or a
- *   system turn)
+ * @throws TOKENIZER if the template is broken, has a construct that gemlens does not render, or takes
+ *   more time or memory than a prompt can need; ARGUMENT if it refuses the variables (Gemma's: roles
+ *   that do not alternate), or if they are not plain data
  */
 export function renderChat(
-  template: ChatTemplate,
+  { text, file }: ChatTemplate,
   variables: Readonly<Record<string, unknown>>,
 ): string {
-  const program = parseTemplate(template);
-  const scope = new Environment();
-  for (const [name, value] of Object.entries(globals)) scope.set(name, value);
-  const given = Object.entries(variables).map(([name, value]) => scope.set(name, value));
-  try {
-    return new BoundedInterpreter(scope, given).run(program).value as string;
-  } catch (error) {
-    const got = printable((error as Error).message, longestReason);
-    // A RangeError is the stack (a macro that calls itself) or a text above 2^29 characters.
-    if (error instanceof TemplateExhausted || error instanceof RangeError) {
-      return fail(template.file, field, "a template that ends and fits in memory", got, error);
-    }
-    throw new GemlensError(
-      "ARGUMENT",
-      `applyChatTemplate: expected messages that the model's template takes, got: ${got}`,
-      {},
-      error,
-    );
-  }
-}
-
-function parseTemplate({ text, file }: ChatTemplate): Node {
   if (text.length > longestTemplate) {
     fail(file, field, `at most ${longestTemplate} characters`, String(text.length));
   }
-  if (new RegExp(`\\s{${longestSpace}}`).test(text)) {
-    fail(file, field, `less than ${longestSpace} characters of white space in a row`, "more");
+  const values = new Map<string, Value>();
+  let input = text.length;
+  for (const [name, variable] of Object.entries(variables)) {
+    if (variable === undefined) continue;
+    const [value, size] = fromJavaScript(name, variable);
+    values.set(name, value);
+    input += size;
   }
+  const program = guarded(
+    file,
+    () => parse(text),
+    (got, error) => fail(file, field, "a Jinja template", got, error),
+  );
+  return guarded(
+    file,
+    () => run(program, values, input),
+    (got, error) => {
+      throw new GemlensError(
+        "ARGUMENT",
+        `applyChatTemplate: expected messages that the model's template takes, got: ${got}`,
+        {},
+        error,
+      );
+    },
+  );
+}
+
+function run({ statements, unset }: Program, given: Map<string, Value>, input: number): string {
+  const interpreter = new Interpreter(new Budget(input));
+  const variables = new Map<string, Value>(unset.map((name) => [name, undefinedOf(`'${name}'`)]));
+  return interpreter.textOf(statements, {
+    variables,
+    outer: { variables: given, outer: undefined },
+  });
+}
+
+/** Runs a step; `refuse` tells what jinja2 would refuse, too. */
+function guarded<T>(
+  file: string,
+  step: () => T,
+  refuse: (got: string, error: unknown) => never,
+): T {
   try {
-    // As transformers sets Jinja up.
-    return parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
+    return step();
   } catch (error) {
-    return fail(file, field, "a Jinja template", (error as Error).message, error);
+    const got = printable((error as Error).message, longestReason);
+    if (error instanceof TemplateUnsupported) {
+      return fail(file, field, "a template that gemlens renders as jinja2 does", got, error);
+    }
+    // A RangeError is the stack (a macro that calls itself) or a text above 2^29 characters.
+    if (error instanceof TemplateExhausted || error instanceof RangeError) {
+      return fail(file, field, "a template that ends and fits in memory", got, error);
+    }
+    if (error instanceof TemplateError) return refuse(got, error);
+    throw error;
   }
-}
-
-/** What templates may use besides the variables, as transformers provides it. */
-const globals: Readonly<Record<string, unknown>> = {
-  false: false,
-  true: true,
-  none: null,
-  False: false,
-  True: true,
-  None: null,
-  range,
-  strftime_now: strftimeNow,
-  raise_exception: (reason: string) => {
-    throw new Error(reason);
-  },
-};
-
-function range(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  if (step === 0) throw new Error("range() step must not be zero");
-  const length = Math.max(0, Math.ceil((to - from) / step));
-  if (length > mostRange) throw new TemplateExhausted(`a range of ${length}`);
-  return Array.from({ length }, (_, i) => from + i * step);
-}
-
-/** Python's strftime of now, as far as templates use it. */
-function strftimeNow(format: string): string {
-  const now = new Date();
-  const month = (style: "long" | "short") => now.toLocaleString("en-US", { month: style });
-  const parts: Readonly<Record<string, string>> = {
-    Y: String(now.getFullYear()),
-    m: String(now.getMonth() + 1).padStart(2, "0"),
-    d: String(now.getDate()).padStart(2, "0"),
-    H: String(now.getHours()).padStart(2, "0"),
-    M: String(now.getMinutes()).padStart(2, "0"),
-    B: month("long"),
-    b: month("short"),
-    "%": "%",
-  };
-  return format.replace(/%([YmdHMBb%])/g, (_, key: string) => parts[key] ?? "");
 }

@@ -1,0 +1,15 @@
+const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+
+/** The filters that jinja2 has. */
+export const filterNames = words(
+  "abs attr batch capitalize center count d default dictsort e escape filesizeformat first float forceescape " +
+    "format groupby indent int items join last length list lower map max min pprint random reject rejectattr " +
+    "replace reverse round safe select selectattr slice sort string striptags sum title tojson trim truncate " +
+    "unique upper urlencode urlize wordcount wordwrap xmlattr",
+);
+
+/** The tests that jinja2 has, but for those that are written as operators. */
+export const testNames = words(
+  "boolean callable defined divisibleby eq equalto escaped even false filter float ge greaterthan gt in integer " +
+    "iterable le lessthan lower lt mapping ne none number odd sameas sequence string test true undefined upper",
+);

@@ -1,0 +1,2 @@
+/** A construct that gemlens does not render as Python does, by name. */
+export class TemplateUnsupported extends Error {}
