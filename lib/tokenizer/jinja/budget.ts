@@ -1,7 +1,7 @@
 import { TemplateExhausted } from "./template-exhausted.js";
 
 // Gemma's own templates take a hundredth of each.
-const leastWork = 200_000;
+const leastWork = 100_000;
 const workPerInput = 8;
 const charactersPerWork = 16;
 

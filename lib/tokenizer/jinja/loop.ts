@@ -17,14 +17,12 @@ export function runLoop(
   const { budget } = interpreter;
   const iterable = interpreter.evaluate(statement.iterable, scope);
   const progress = new Progress(filtered());
+  const loop = loopState(progress, (a, b) => equals(a, b, budget));
   // jinja2 takes note of an iteration at its end, so that one which breaks or continues is none.
   let ran = false;
   for (let item = progress.next(); item !== undefined; item = progress.next()) {
     const within = inner(scope);
-    within.variables.set(
-      "loop",
-      loopState(progress, (a, b) => equals(a, b, budget)),
-    );
+    within.variables.set("loop", loop);
     interpreter.assign(statement.target, item, within);
     const ending = interpreter.run(statement.body, within, output);
     if (ending === "break") break;
