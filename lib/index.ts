@@ -3,6 +3,10 @@
  *
  * @module gemlens
  */
+// biome-ignore-all assist/source/organizeImports: the first stays first
+// In a bundle it throws, before anything that the bundle broke is met.
+export {} from "./native/package-root.js";
+
 export * from "./attribute/index.js";
 export * from "./checkpoint/index.js";
 export * from "./coder/index.js";
@@ -11,6 +15,7 @@ export * from "./hooks/index.js";
 export * from "./intervene/index.js";
 export * from "./model/index.js";
 export { type DoctorReport, doctor } from "./native/doctor.js";
+export {} from "./native/package-root.js";
 export * from "./tensor/index.js";
 export {
   type ChatMessage,

@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { GemlensError } from "../errors/index.js";
 import { type FetchOptions, fetchLibtorch } from "../native/fetch-libtorch.js";
@@ -13,6 +12,7 @@ import {
   libtorchForBuild,
 } from "../native/libtorch.js";
 import { coreMinors, findArtefacts } from "../native/load.js";
+import { packageRoot } from "../native/package-root.js";
 import { coreLoadProblem, loadProblem } from "../native/try-loading.js";
 import { jsonText, printable } from "../report/index.js";
 import { fetchProgress } from "./fetch-progress.js";
@@ -142,8 +142,7 @@ function makeCore(libtorch: string): void {
 }
 
 function buildCore(libtorch: string, minor: string, hint: string | undefined): void {
-  const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-  const script = join(root, "scripts", "build-native.mjs");
+  const script = join(packageRoot, "scripts", "build-native.mjs");
   if (!existsSync(script)) {
     throw new GemlensError("NATIVE_LOAD", `setup: no core for ${minor}, and ${script} is missing`);
   }

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isPresent, whatItIs } from "../checkpoint/other-format.js";
 import { GemlensError } from "../errors/index.js";
+import { packageRoot } from "../native/package-root.js";
 
 export interface HubOptions {
   /** Instead of the Hugging Face cache that the environment names. */
@@ -25,7 +25,7 @@ export function resolveModel(
   { cacheDir, revision = "main" }: HubOptions = {},
 ): string {
   if (bundled.has(nameOrPath)) {
-    const folder = fileURLToPath(new URL("../../assets/tiny-gemma2", import.meta.url));
+    const folder = join(packageRoot, "assets/tiny-gemma2");
     if (isFolder(folder)) return folder;
     throw notFound(nameOrPath, `the bundled model in ${folder}`, "the package is incomplete");
   }

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Addon } from "./addon.js";
+import { packageRoot } from "./package-root.js";
 
 // `keyof Addon` at run time: the compiler refuses a name too many and one too few.
 const exported: Readonly<Record<keyof Addon, true>> = {
@@ -57,7 +59,7 @@ const exported: Readonly<Record<keyof Addon, true>> = {
 
 /** gemlens' own version, from package.json. */
 export function packageVersion(): string {
-  const manifest = new URL("../../package.json", import.meta.url);
+  const manifest = join(packageRoot, "package.json");
   return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
 }
 

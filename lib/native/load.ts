@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { GemlensError } from "../errors/index.js";
 import type { Addon } from "./addon.js";
 import { coreProblem } from "./core-check.js";
 import { fileProblem } from "./elf.js";
 import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from "./libtorch.js";
+import { packageRoot } from "./package-root.js";
 import { platformProblem } from "./platform.js";
 
 /** What native/loader.c exports. */
@@ -26,8 +26,7 @@ export interface NativeReport {
   readonly attempts: readonly string[];
 }
 
-const require = createRequire(import.meta.url);
-const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const require = createRequire(join(packageRoot, "package.json"));
 
 let loaded: { addon: Addon; report: NativeReport } | undefined;
 

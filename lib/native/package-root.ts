@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { GemlensError } from "../errors/gemlens-error.js";
+
+/** The package's folder, with its native core, package.json and the bundled model. */
+export const packageRoot = findRoot(import.meta.url);
+
+function findRoot(url: string | undefined): string {
+  // A bundle in CommonJS has no URL; one in another form has that of the bundle.
+  const root = url?.startsWith("file:") ? resolve(dirname(fileURLToPath(url)), "../..") : undefined;
+  if (root !== undefined && nameIn(root) === "gemlens") return root;
+  throw new GemlensError(
+    "NATIVE_LOAD",
+    [
+      `load: expected gemlens' own files beside its code, got none in ${root ?? "a bundle"}: a bundler has taken the code into a bundle`,
+      "To fix it, mark gemlens as external (docs/bundlers.md):",
+      "  - esbuild: --external:gemlens, or --packages=external",
+      '  - Next: serverExternalPackages: ["gemlens"]',
+      '  - webpack: externals: { gemlens: "import gemlens" }',
+      '  - Vite: ssr.external: ["gemlens"]; Rollup: external: ["gemlens"]',
+    ].join("\n"),
+    { root, remedy: "mark gemlens as external" },
+  );
+}
+
+function nameIn(folder: string): unknown {
+  try {
+    return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: unknown })
+      .name;
+  } catch {
+    return undefined;
+  }
+}
