@@ -34,11 +34,11 @@ export async function ablationEffects(job: AttributionJob): Promise<Effects> {
 }
 
 /** The active features of each coder. */
-async function activeFeatures({ model, prompt, through }: AttributionJob) {
+async function activeFeatures({ model, prompt, through, features }: AttributionJob) {
   using run = await model.runWithCache(prompt.ids, {
     ...prompt.runOptions,
     names: [],
-    features: through,
+    features,
     logits: false,
   });
   const active: Omit<Attribution, "effect">[][] = [];

@@ -1,9 +1,11 @@
 import type { Coder } from "../coder/coder.js";
+import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { renamed } from "../errors/renamed.js";
 import { checkCoder, pointsOf } from "../intervene/edit-place.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import type { TokenInput } from "../model/model-input.js";
+import type { CoderRead } from "../model/read-coders.js";
 import { editPlace } from "../model/run-edits.js";
 import { ablationEffects } from "./ablation-effects.js";
 import { type Attributions, sortedAttributions } from "./attributions.js";
@@ -23,6 +25,11 @@ export interface AttributeOptions extends PromptOptions {
   readonly through: readonly Coder[];
   /** Default "gradient". */
   readonly method?: AttributionMethod | undefined;
+  /**
+   * Leave the features of special tokens (BOS, turns and so on) out, or of the tokens with these
+   * ids. Default false. "integrated-gradients" then leaves these tokens as they are on its way.
+   */
+  readonly excludeSpecialTokens?: ExcludedTokens | undefined;
   /** Only so many, the strongest. Default: all. */
   readonly topK?: number | undefined;
   /** Rows of one run, for the methods that make many. Default 32. */
@@ -40,6 +47,8 @@ export interface AttributionJob {
   readonly prompt: Prompt;
   readonly target: TargetValues;
   readonly through: readonly Coder[];
+  /** How these are read in a run. */
+  readonly features: readonly CoderRead[];
   readonly batchSize: number;
   readonly onProgress: ((progress: { done: number; total: number }) => void) | undefined;
 }
@@ -96,6 +105,7 @@ export async function attribute(
     "to",
     "through",
     "method",
+    "excludeSpecialTokens",
     "topK",
     "batchSize",
     "prependBos",
@@ -115,6 +125,12 @@ export async function attribute(
     throw argument(what, "a list of at least one coder", "through", String(options.through));
   }
   const through = [...new Set(options.through as readonly Coder[])];
+  const excludeSpecialTokens = checkExcluded(
+    what,
+    options.excludeSpecialTokens,
+    "excludeSpecialTokens",
+    core.cfg.dVocab,
+  );
   const place = editPlace(what, core);
   for (const [i, coder] of through.entries()) {
     pointsOf(place, `through[${i}]`, checkCoder(place, `through[${i}]`, coder));
@@ -125,7 +141,8 @@ export async function attribute(
   // A feature of a coder is no cause of another of the same: both read one tensor.
   const own = "feature" in asked ? asked.feature.coder : undefined;
   const causes = through.filter((coder) => coder !== own);
-  const job = { what, model, prompt, target, through: causes, batchSize, onProgress };
+  const features = causes.map((coder) => ({ coder, excludeSpecialTokens }));
+  const job = { what, model, prompt, target, through: causes, features, batchSize, onProgress };
   const { effects, value, completeness } = await run(job);
   return sortedAttributions(what, effects, topK, value, completeness);
 }

@@ -1,9 +1,10 @@
-import { RowLayout, rowMaskOf } from "../coder/row-layout.js";
+import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { CacheKey } from "../hooks/index.js";
 import type { ModelCore } from "../model/model-core.js";
 import type { Tensor } from "../tensor/index.js";
+import { knownRows } from "../tensor/known-rows.js";
 
 /** The cache of a run, whatever names it was made for. */
 export interface AnyCache {
@@ -31,7 +32,7 @@ export function cached(what: string, cache: AnyCache, name: string): Tensor {
 /** Where the real tokens of a cached activation [batch, pos, ..] lie. */
 export function layoutOf(activation: Tensor): RowLayout {
   const [batch = 0, pos = 0] = activation.shape;
-  return new RowLayout(batch, pos, rowMaskOf(activation));
+  return new RowLayout(batch, pos, knownRows(activation, 2).mask);
 }
 
 /** Layers counted from 0; `limit` is one past the last. */

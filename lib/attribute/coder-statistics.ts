@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { SparseFeatures } from "../coder/feature-acts.js";
+import type { SparseFeatures } from "../coder/active-features.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 
 /** Rows that are compared at once: the event loop turns in between. */

@@ -1,8 +1,9 @@
+import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument } from "../errors/check-options.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import type { ModelCore } from "../model/model-core.js";
 import type { Tokens } from "../model/model-input.js";
-import { specialTokens } from "../model/run-edits.js";
+import { specialTokensOf } from "../model/special-tokens.js";
 import type { TokenIds } from "../tokenizer/index.js";
 
 /** Texts, or token ids, one after the other; an async one may be larger than memory. */
@@ -17,7 +18,7 @@ export interface CorpusOptions {
   /** Stop behind the row that brings so many counted tokens. Default: the whole corpus. */
   readonly maxTokens?: number | undefined;
   /** Leave BOS and other special tokens out of what is counted, or just these ids. Default true. */
-  readonly excludeSpecialTokens?: boolean | readonly number[] | undefined;
+  readonly excludeSpecialTokens?: ExcludedTokens | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
 }
@@ -52,10 +53,9 @@ export async function* readCorpus(
   options: CorpusOptions,
 ): AsyncGenerator<CorpusBatch, void, undefined> {
   const core = coreOf(model, what);
-  const { batchSize, excludeSpecialTokens, maxTokens } = checked(what, core, corpus, options);
-  const special = new Set(
-    excludeSpecialTokens === true ? specialTokens(core) : excludeSpecialTokens || [],
-  );
+  const { batchSize, excluded, maxTokens } = checked(what, core, corpus, options);
+  const special: ReadonlySet<number> =
+    excluded === true ? specialTokensOf(core)() : new Set(excluded || []);
   const isCounted = (id: number) => !special.has(id);
   let left = maxTokens;
   let pool: Int32Array[] = [];
@@ -73,6 +73,8 @@ export async function* readCorpus(
 function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusOptions) {
   const { batchSize = 8, maxTokens = Number.POSITIVE_INFINITY } = options;
   const { excludeSpecialTokens = true } = options;
+  const subject = "excludeSpecialTokens";
+  const excluded = checkExcluded(what, excludeSpecialTokens, subject, core.cfg.dVocab);
   const iterable =
     typeof corpus === "object" &&
     corpus !== null &&
@@ -92,11 +94,7 @@ function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusO
   if (counts.contextSize > core.cfg.nCtx) {
     throw argument(what, `at most ${core.cfg.nCtx}`, "contextSize", counts.contextSize);
   }
-  if (typeof excludeSpecialTokens !== "boolean" && !Array.isArray(excludeSpecialTokens)) {
-    const expected = "true, false or a list of ids";
-    throw argument(what, expected, "excludeSpecialTokens", String(excludeSpecialTokens));
-  }
-  return { batchSize, maxTokens, excludeSpecialTokens };
+  return { batchSize, maxTokens, excluded };
 }
 
 function contextOf({ cfg }: ModelCore, { contextSize }: CorpusOptions): number {

@@ -15,12 +15,12 @@ export interface Effects {
 
 /** Activation times gradient, of every active feature of every coder in one run. */
 export async function gradientEffects(job: AttributionJob): Promise<Effects> {
-  const { model, prompt, target, through, onProgress } = job;
+  const { model, prompt, target, through, features, onProgress } = job;
   using run = await model.runWithGradients(prompt.ids, {
     ...prompt.runOptions,
     ...target.summed,
     names: through.map(({ cfg }) => cfg.hookNameOut),
-    features: through,
+    features,
   });
   const effects: Attribution[] = [];
   for (const coder of through) {

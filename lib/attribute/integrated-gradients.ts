@@ -25,13 +25,13 @@ interface Path {
 
 /** The gradient's mean along each coder's path, at its features. */
 export async function integratedEffects(job: AttributionJob): Promise<Effects> {
-  const { model, prompt, target, through, onProgress } = job;
+  const { model, prompt, target, through, features, onProgress } = job;
   const starts = through.map(({ cfg }) => prompt.startFor(blockOf(cfg.hookNameOut)));
   await prompt.prepare(starts);
   using run = await model.runWithCache(prompt.ids, {
     ...prompt.runOptions,
     names: through.map(({ cfg }) => cfg.hookNameOut),
-    features: through,
+    features,
     logits: false,
   });
   using whole = prompt.rows(undefined, 1);

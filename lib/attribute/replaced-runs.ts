@@ -1,5 +1,5 @@
+import type { SparseFeatures } from "../coder/active-features.js";
 import type { Coder } from "../coder/coder.js";
-import type { SparseFeatures } from "../coder/feature-acts.js";
 import { patch } from "../intervene/patch.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";

@@ -1,7 +1,52 @@
 import { GemlensError } from "../errors/index.js";
 import type { Tensor } from "../tensor/index.js";
-import { originOf } from "../tensor/internal.js";
+import { originOf, setOrigin } from "../tensor/internal.js";
+import { knownRows } from "../tensor/known-rows.js";
+import { type CellData, RowCells, sizeOf } from "../tensor/row-cells.js";
 import type { CoderConfig } from "./coder-config.js";
+import { type RowMask, readMask } from "./row-mask.js";
+import { checkExcluded, type ExcludedTokens, excludedCells, without } from "./special-tokens.js";
+
+/** The rows of a coder's input: its places without the axes that the coder reads. */
+export interface InputRows {
+  readonly sizes: readonly number[];
+  readonly data: CellData;
+  /** 1 for the rows that are encoded; null: all are. */
+  readonly encoded: Uint8Array | null;
+  /** Real rows that are not. */
+  readonly excluded: Int32Array;
+}
+
+/** Which rows of `x` are real and which are encoded, by the options or by where x comes from. */
+export function inputRows(
+  what: string,
+  x: Tensor,
+  width: number,
+  options: {
+    readonly mask?: RowMask | false | undefined;
+    readonly excludeSpecialTokens?: ExcludedTokens | undefined;
+  },
+): InputRows {
+  const { shape } = x;
+  const sizes = shape.slice(0, shape.at(-1) === width ? -1 : -2);
+  const known = knownRows(x, sizes.length);
+  const { mask: given } = options;
+  const mask = given ? readMask(what, given, sizes) : given === false ? undefined : known.mask;
+  const data = { ...known, mask };
+  const excluded = excludedCells(what, checkExcluded(what, options.excludeSpecialTokens), data);
+  const encoded = without(excluded, mask, sizeOf(sizes)) ?? null;
+  return { sizes, data, encoded, excluded };
+}
+
+/** Notes on a coder's result which rows it has; it is of no hook. */
+export function rememberRows(
+  result: Tensor,
+  { sizes, data }: Pick<InputRows, "sizes" | "data">,
+  { modelName = "" }: CoderConfig,
+): void {
+  if (data.mask === undefined && data.ids === undefined) return;
+  setOrigin(result, { hook: undefined, model: modelName, rows: new RowCells(sizes, data) });
+}
 
 /** Checks that `x` is [.., width], or for an attention hook [.., heads, d_head] of that many. */
 export function checkWidth(
@@ -34,16 +79,16 @@ function isHeads(hookName: string): boolean {
  * would be numbers without meaning.
  */
 export function checkOrigin(what: string, x: Tensor, hook: string, cfg: CoderConfig): void {
-  const origin = originOf(x);
-  if (origin === undefined || sameTensor(origin.hook, hook)) return;
+  const { hook: got, model } = originOf(x) ?? {};
+  if (got === undefined || sameTensor(got, hook)) return;
   throw new GemlensError(
     "HOOK",
-    `${what}: expected a tensor of ${hook} for input, got one of ${origin.hook}: ${why(origin.hook, hook)} ({unchecked: true} takes it all the same)`,
+    `${what}: expected a tensor of ${hook} for input, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
     {
       expected: hook,
-      got: origin.hook,
-      why: why(origin.hook, hook),
-      model: origin.model,
+      got,
+      why: why(got, hook),
+      model,
       coder: cfg.path,
     },
   );

@@ -5,12 +5,17 @@ import type { CoderHandle, FeaturesHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
+import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { CoderConfig } from "./coder-config.js";
-import { checkOrigin, checkWidth } from "./coder-input.js";
-import { adoptFeatures, checkFeature, FeatureActs, useFeatures } from "./feature-acts.js";
-import { rowMaskOf } from "./row-layout.js";
+import { checkOrigin, checkWidth, type InputRows, inputRows, rememberRows } from "./coder-input.js";
+import type {
+  CoderCallOptions,
+  CoderEditOptions,
+  EditFunction,
+  EncodeOptions,
+} from "./coder-options.js";
+import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from "./feature-acts.js";
 import { type SaveOptions, saveCoder } from "./save-coder.js";
 
 /** One feature of one coder: what interventions and attribution targets name. */
@@ -20,27 +25,6 @@ export interface FeatureRef {
   /** Its index, 0 to dSae − 1. */
   readonly feature: number;
 }
-
-/** What `encode` takes. */
-export interface EncodeOptions {
-  /** Only these features are computed. */
-  readonly features?: readonly number[] | undefined;
-  /** Takes a tensor that is known to come from another hook. */
-  readonly unchecked?: boolean | undefined;
-  /** Stops the work; the promise rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What `forward`, `error` and `edit` of a coder take. */
-export interface CoderCallOptions {
-  /** Takes a tensor that is known to come from another hook. */
-  readonly unchecked?: boolean | undefined;
-  /** Stops the work; the promise rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What `edit` calls: changes the activations in place, or returns others. */
-export type EditFunction = (acts: FeatureActs) => void | FeatureActs | Promise<void | FeatureActs>;
 
 type ParameterName = "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip";
 
@@ -104,7 +88,8 @@ export abstract class Coder implements Disposable {
 
   /**
    * Feature activations of x [.., dIn] (for attention coders also [.., heads, d_head]): sparse,
-   * float32, exact.
+   * float32, exact. Padding has no features: x remembers that of its run through every operation
+   * that keeps whole rows or works on elements (one that mixes rows forgets it), unless `mask` says.
    *
    * @example
    * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
@@ -112,20 +97,25 @@ export abstract class Coder implements Disposable {
    * const [strongest] = await acts.at({ position: -1 }); // of the last token
    * console.log(acts.shape, strongest?.feature); // [1, 8, 1024] 213
    *
-   * @throws SHAPE for another width
+   * @throws SHAPE for another width, or a mask of another size
    * @throws HOOK for a tensor known to come from another hook than `cfg.hookName`
-   * @throws ARGUMENT for a feature id out of range
+   * @throws ARGUMENT for a feature id out of range, a mask that is none, or `excludeSpecialTokens`
+   *   where the tokens are not known
    * @throws DISPOSED, DEVICE
    */
   async encode<T extends Tensor>(
     x: CoderInput<T>,
     options: EncodeOptions = {},
   ): Promise<FeatureActs<AxesIn<T>>> {
-    checkOptions("encode", options, ["features", "unchecked", "signal"]);
+    checkOptions("encode", options, ["features", "excludeSpecialTokens", ...callKeys]);
     const only = this.#wanted(options.features);
     const input = x as Tensor;
-    const mask = rowMaskOf(input);
-    return adoptFeatures(await this.#encode("encode", input, only, options), { mask });
+    const rows = this.#rowsOf("encode", input, options);
+    const { data, excluded } = rows;
+    return adoptFeatures(await this.#encode("encode", input, only, rows, options), {
+      rows: data,
+      excluded,
+    });
   }
 
   /**
@@ -164,7 +154,9 @@ export abstract class Coder implements Disposable {
           options,
         );
       });
-      return adopt(out) as Tensor<RebuiltAxes<Axes>>;
+      const decoded = adopt(out);
+      rememberRows(decoded, rowsOf(acts), this.cfg);
+      return decoded as Tensor<RebuiltAxes<Axes>>;
     } finally {
       held?.dispose();
     }
@@ -277,13 +269,15 @@ export abstract class Coder implements Disposable {
     x: Tensor,
     options: CoderCallOptions,
   ): Promise<Tensor> {
-    this.checkInput(what, x, options.unchecked);
+    const rows = this.#rowsOf(what, x, options);
     const run = task(
       what,
       (addon, ctx) => addon.coderForward(this.#handle, handleOf(x, what), ctx),
       options,
     );
-    return adopt(await run);
+    const rebuilt = adopt(await run);
+    rememberRows(rebuilt, rows, this.cfg);
+    return rebuilt;
   }
 
   protected async errorNative(x: Tensor, y: Tensor, options: CoderCallOptions): Promise<Tensor> {
@@ -304,15 +298,20 @@ export abstract class Coder implements Disposable {
     what: string,
     x: Tensor,
     only: Int32Array | null,
+    { encoded }: InputRows,
     options: CoderCallOptions,
   ): Promise<FeaturesHandle> {
-    this.checkInput(what, x, options.unchecked);
     return task(
       what,
-      (addon, ctx) =>
-        addon.coderEncode(this.#handle, handleOf(x, what), only, rowMaskOf(x) ?? null, ctx),
+      (addon, ctx) => addon.coderEncode(this.#handle, handleOf(x, what), only, encoded, ctx),
       options,
     );
+  }
+
+  /** Checks an input, and says which of its rows are encoded. */
+  #rowsOf(what: string, x: Tensor, options: CoderEditOptions): InputRows {
+    this.checkInput(what, x, options.unchecked);
+    return inputRows(what, x, this.cfg.dIn, options);
   }
 
   /** base + (f′ − f)·W_dec, where f are the features of x and f′ what `fn` makes of them. */
@@ -320,18 +319,18 @@ export abstract class Coder implements Disposable {
     x: Tensor,
     base: Tensor,
     fn: EditFunction,
-    options: CoderCallOptions,
+    options: CoderEditOptions,
   ): Promise<Tensor> {
     if (typeof fn !== "function") throw argument("edit", "a function", "fn", typeof fn);
     const handle = this.#alive("edit");
+    const rows = this.#rowsOf("edit", x, options);
     const held = hold(base);
-    const mask = rowMaskOf(x);
     let before: FeaturesHandle | undefined;
     let acts: FeatureActs | undefined;
     try {
-      before = await this.#encode("edit", x, null, options);
+      before = await this.#encode("edit", x, null, rows, options);
       const original = before;
-      acts = adoptFeatures(original, { mask, lent: true });
+      acts = adoptFeatures(original, { rows: rows.data, excluded: rows.excluded, lent: true });
       const after = (await fn(acts)) ?? acts;
       this.checkActs("edit", after);
       const edited = await useFeatures(after, "edit", (features) =>
@@ -342,7 +341,9 @@ export abstract class Coder implements Disposable {
           options,
         ),
       );
-      return adopt(edited);
+      const result = adopt(edited);
+      setOrigin(result, originOf(held));
+      return result;
     } finally {
       acts?.dispose();
       if (before !== undefined) {

@@ -5,48 +5,18 @@ import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt } from "../tensor/internal.js";
+import { adopt, setOrigin } from "../tensor/internal.js";
+import { type CellData, RowCells, sizeOf } from "../tensor/row-cells.js";
+import type {
+  ActiveFeature,
+  EditOptions,
+  LocatedFeature,
+  ReadOptions,
+  SparseFeatures,
+} from "./active-features.js";
 import { RowLayout } from "./row-layout.js";
+import { checkExcluded, excludedCells } from "./special-tokens.js";
 import { strongest } from "./strongest.js";
-
-/** Which tokens an edit touches; left out: every real token of every row. */
-export interface EditOptions {
-  /** Counted in each row's real tokens, negative from its end. */
-  readonly positions?: number | readonly number[] | undefined;
-  /** Rows of the batch. Default: all. */
-  readonly batch?: number | readonly number[] | undefined;
-}
-
-/** One active feature of one token. */
-export interface ActiveFeature {
-  /** Its index, 0 to dSae − 1. */
-  readonly feature: number;
-  /** How strongly it fires: f, in units of its decoder row. */
-  readonly value: number;
-}
-
-/** One active feature and where it is active. */
-export interface LocatedFeature extends ActiveFeature {
-  /** Row of the batch. */
-  readonly batch: number;
-  /** Counted in the row's real tokens. */
-  readonly position: number;
-}
-
-/**
- * Active features in compressed rows: the features of token t (flattened over all but the last
- * axis of `shape`) are `indices[indptr[t] … indptr[t+1])`, ascending, with their `values`.
- */
-export interface SparseFeatures {
-  /** [.., dSae], the shape of the dense tensor this stands for. */
-  readonly shape: number[];
-  /** Where each token's features begin, and last the number of all: tokens + 1 entries. */
-  readonly indptr: Int32Array;
-  /** Ids of features, one for each active one. */
-  readonly indices: Int32Array;
-  /** Their activations. */
-  readonly values: Float32Array;
-}
 
 declare const axes: unique symbol;
 interface Phantom<Axes> {
@@ -55,11 +25,14 @@ interface Phantom<Axes> {
 
 let acquire: (acts: FeatureActs, what: string) => Promise<FeaturesHandle> | FeaturesHandle;
 let release: (acts: FeatureActs) => void;
+let rowsOfActs: (acts: FeatureActs) => { sizes: readonly number[]; data: CellData };
 let make: (handle: FeaturesHandle, options: FeatureActsOptions) => FeatureActs;
 
 interface FeatureActsOptions {
-  /** The run's: [batch · pos], 1 for a real token; left out: all are real. */
-  readonly mask?: Uint8Array | undefined;
+  /** What is known of the tokens; left out: all are real. */
+  readonly rows?: CellData | undefined;
+  /** Tokens that were left out: they have no features, and edits of all tokens give them none. */
+  readonly excluded?: Int32Array | undefined;
   /** The caller keeps the handle and frees it: `edit` needs the activations from before. */
   readonly lent?: boolean;
 }
@@ -79,7 +52,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   readonly dSae: number;
   readonly #shape: readonly number[];
   readonly #layout: RowLayout;
-  readonly #masked: boolean;
+  readonly #rows: CellData;
+  readonly #excluded: ReadonlySet<number>;
   readonly #device: string;
   readonly #lent: boolean;
   #handle: FeaturesHandle;
@@ -93,6 +67,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   static {
     acquire = (acts, what) => acts.#acquire(what);
     release = (acts) => acts.#release();
+    rowsOfActs = (acts) => ({ sizes: acts.#shape, data: acts.#rows });
     make = (handle, options) => new FeatureActs(handle, options);
   }
 
@@ -107,10 +82,10 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     const leading = info.shape;
     // [pos] is one row; more than two leading axes have no positions, only cells.
     const batch = leading.length === 2 ? (leading[0] ?? 1) : 1;
-    const cells = leading.reduce((product, size) => product * size, 1);
-    const mask = options.mask?.length === cells ? options.mask : undefined;
-    this.#masked = mask !== undefined;
-    this.#layout = new RowLayout(batch, batch === 0 ? 0 : cells / batch, mask);
+    const cells = sizeOf(leading);
+    this.#rows = options.rows ?? {};
+    this.#excluded = new Set(options.excluded);
+    this.#layout = new RowLayout(batch, batch === 0 ? 0 : cells / batch, this.#rows.mask);
     own(this);
   }
 
@@ -158,11 +133,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * @throws ARGUMENT for a token that there is not
    * @throws SHAPE for activations that are not [batch, pos]
    */
-  async at(where: { batch?: number; position: number }): Promise<ActiveFeature[]> {
-    checkOptions("at", where, ["batch", "position"]);
+  async at(where: { batch?: number; position: number } & ReadOptions): Promise<ActiveFeature[]> {
+    checkOptions("at", where, ["batch", "position", "excludeSpecialTokens"]);
     this.#needPositions("at");
     const row = this.#layout.row("at", where.batch ?? 0);
     const cell = row * this.#layout.pos + this.#layout.column("at", row, where.position);
+    if (this.#left("at", where).has(cell)) return [];
     const { indptr, indices, values } = await this.read();
     const found: ActiveFeature[] = [];
     for (let i = indptr[cell] ?? 0; i < (indptr[cell + 1] ?? 0); i++) {
@@ -183,10 +159,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * @throws ARGUMENT unless k is a positive integer
    * @throws SHAPE for activations that are not [batch, pos]
    */
-  async topK(k: number): Promise<LocatedFeature[]> {
+  async topK(k: number, options: ReadOptions = {}): Promise<LocatedFeature[]> {
+    checkOptions("topK", options, ["excludeSpecialTokens"]);
     if (!Number.isInteger(k) || k < 1) throw argument("topK", "a positive integer", "k", k);
     this.#needPositions("topK");
-    return strongest(await this.read(), this.#layout, k);
+    const excluded = this.#left("topK", options);
+    return strongest(await this.read(), this.#layout, k, excluded);
   }
 
   /**
@@ -198,7 +176,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     const handle = await useFeatures(this, "toDense", (features) =>
       task("toDense", (addon, ctx) => addon.featuresToDense(features, ctx)),
     );
-    return adopt(handle) as Tensor<["batch", "pos", "d_sae"]>;
+    const dense = adopt(handle);
+    if (this.#rows.mask !== undefined || this.#rows.ids !== undefined) {
+      const rows = new RowCells(this.#shape, this.#rows);
+      setOrigin(dense, { hook: undefined, model: "", rows });
+    }
+    return dense as Tensor<["batch", "pos", "d_sae"]>;
   }
 
   /**
@@ -257,14 +240,22 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     }
     const { positions, batch } = options ?? {};
     if (positions !== undefined || batch !== undefined) this.#needPositions(op);
-    else if (!this.#masked) {
+    else if (this.#rows.mask === undefined && this.#excluded.size === 0) {
       this.#pending.push({ op, feature, value });
       return this;
     }
     // Padding has no features, and an edit gives it none.
-    const rows = this.#layout.cells(op, positions, batch);
+    const cells = this.#layout.cells(op, positions, batch);
+    const isListed = positions !== undefined;
+    const rows = cells.filter((cell) => isListed || !this.#excluded.has(cell));
     this.#pending.push({ op, feature, value, rows });
     return this;
+  }
+
+  /** Cells of tokens that a question leaves out. */
+  #left(what: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
+    const excluded = checkExcluded(what, excludeSpecialTokens);
+    return new Set(excludedCells(what, excluded, this.#rows));
   }
 
   #needPositions(what: string): void {
@@ -339,6 +330,11 @@ export function adoptFeatures(
   options: FeatureActsOptions = {},
 ): FeatureActs {
   return make(handle, options);
+}
+
+/** @internal What is known of the tokens of activations. */
+export function rowsOf(acts: FeatureActs): { sizes: readonly number[]; data: CellData } {
+  return rowsOfActs(acts);
 }
 
 /**

@@ -1,10 +1,11 @@
-export {
-  Coder,
-  type CoderCallOptions,
-  type EditFunction,
-  type EncodeOptions,
-  type FeatureRef,
-} from "./coder.js";
+export type {
+  ActiveFeature,
+  EditOptions,
+  LocatedFeature,
+  ReadOptions,
+  SparseFeatures,
+} from "./active-features.js";
+export { Coder, type FeatureRef } from "./coder.js";
 export type { AxesIn, CoderInput, CoderInputError, RebuiltAxes } from "./coder-axes.js";
 export type {
   CoderConfig,
@@ -12,13 +13,15 @@ export type {
   CoderFileOptions,
   TranscoderFileOptions,
 } from "./coder-config.js";
-export {
-  type ActiveFeature,
-  type EditOptions,
-  FeatureActs,
-  type LocatedFeature,
-  type SparseFeatures,
-} from "./feature-acts.js";
+export type {
+  CoderCallOptions,
+  CoderEditOptions,
+  EditFunction,
+  EncodeOptions,
+} from "./coder-options.js";
+export { FeatureActs } from "./feature-acts.js";
+export type { RowMask } from "./row-mask.js";
 export { SAE } from "./sae.js";
 export type { SaveOptions } from "./save-coder.js";
+export type { ExcludedTokens } from "./special-tokens.js";
 export { Transcoder } from "./transcoder.js";

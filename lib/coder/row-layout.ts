@@ -1,16 +1,17 @@
 import { argument } from "../errors/check-options.js";
-import type { Tensor } from "../tensor/index.js";
-import { isTensor, originOf } from "../tensor/internal.js";
 
 /**
  * Where each row's real tokens lie. Positions count a row's real tokens, negative from its end;
- * columns count padding too. Real tokens are contiguous (left or right padding).
+ * columns count padding too. Runs have padding on the left or right; in a tensor that was cut and
+ * joined it may also lie between real tokens.
  */
 export class RowLayout {
   readonly batch: number;
   readonly pos: number;
   readonly #starts: Int32Array;
   readonly #lengths: Int32Array;
+  /** The columns of the rows with padding between their tokens. */
+  readonly #gapped = new Map<number, Int32Array>();
 
   /** Without a mask every column is real. */
   constructor(batch: number, pos: number, mask?: Uint8Array) {
@@ -22,14 +23,22 @@ export class RowLayout {
     for (let row = 0; row < batch; row++) {
       const cells = mask.subarray(row * pos, (row + 1) * pos);
       const first = cells.indexOf(1);
+      const stretch = first < 0 ? 0 : cells.lastIndexOf(1) - first + 1;
+      const columns = Int32Array.from(cells.keys()).filter((column) => cells[column] === 1);
       this.#starts[row] = Math.max(first, 0);
-      this.#lengths[row] = first < 0 ? 0 : cells.lastIndexOf(1) - first + 1;
+      this.#lengths[row] = columns.length;
+      if (columns.length < stretch) this.#gapped.set(row, columns);
     }
   }
 
   /** Real tokens of a row. */
   length(row: number): number {
     return this.#lengths[row] ?? 0;
+  }
+
+  /** Whether there is padding between a row's tokens. */
+  hasGaps(row: number): boolean {
+    return this.#gapped.has(row);
   }
 
   /** Checks a row index; negative ones are refused, as a batch has no end to count from. */
@@ -48,12 +57,13 @@ export class RowLayout {
       const range = length === 0 ? "none (the row is empty)" : `one of [-${length}, ${length})`;
       throw argument(what, range, `a position in row ${row}`, position, { batch: row, length });
     }
-    return (this.#starts[row] ?? 0) + index;
+    return this.#gapped.get(row)?.[index] ?? (this.#starts[row] ?? 0) + index;
   }
 
   /** The position of a column, undefined where it is padding. */
   position(row: number, column: number): number | undefined {
-    const index = column - (this.#starts[row] ?? 0);
+    const gapped = this.#gapped.get(row)?.indexOf(column);
+    const index = gapped ?? column - (this.#starts[row] ?? 0);
     return index >= 0 && index < this.length(row) ? index : undefined;
   }
 
@@ -77,12 +87,4 @@ export class RowLayout {
     }
     return Int32Array.from(cells).sort();
   }
-}
-
-/** The mask of the padded run that an activation [batch, pos, ..] is known to come from. */
-export function rowMaskOf(activation: Tensor): Uint8Array | undefined {
-  if (!isTensor(activation)) return undefined; // refused by name a moment later
-  const mask = originOf(activation)?.mask;
-  const [batch = 0, pos = 0] = activation.shape;
-  return mask?.length === batch * pos ? mask : undefined;
 }

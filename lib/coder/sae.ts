@@ -1,8 +1,14 @@
 import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
-import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
+import { Coder } from "./coder.js";
 import type { CoderInput } from "./coder-axes.js";
 import type { CoderFileOptions } from "./coder-config.js";
+import {
+  type CoderCallOptions,
+  type CoderEditOptions,
+  callKeys,
+  type EditFunction,
+} from "./coder-options.js";
 import { loadCoder } from "./load-coder.js";
 
 /** A sparse autoencoder: rebuilds the tensor it reads. {@link Coder} has the equations. */
@@ -40,7 +46,7 @@ export class SAE extends Coder {
    * console.log(rebuilt.shape); // [1, 8, 128]
    */
   async forward<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
-    checkOptions("forward", options, ["unchecked", "signal"]);
+    checkOptions("forward", options, callKeys);
     return (await this.forwardNative("forward", x as Tensor, options)) as T;
   }
 
@@ -53,7 +59,7 @@ export class SAE extends Coder {
    * console.log(error.norm().item(), x.norm().item());
    */
   async error<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
-    checkOptions("error", options, ["unchecked", "signal"]);
+    checkOptions("error", options, callKeys);
     return (await this.errorNative(x as Tensor, x as Tensor, options)) as T;
   }
 
@@ -73,9 +79,9 @@ export class SAE extends Coder {
   async edit<T extends Tensor>(
     x: CoderInput<T>,
     fn: EditFunction,
-    options: CoderCallOptions = {},
+    options: CoderEditOptions = {},
   ): Promise<T> {
-    checkOptions("edit", options, ["unchecked", "signal"]);
+    checkOptions("edit", options, ["excludeSpecialTokens", ...callKeys]);
     return (await this.editNative(x as Tensor, x as Tensor, fn, options)) as T;
   }
 }

@@ -1,11 +1,16 @@
-import type { LocatedFeature, SparseFeatures } from "./feature-acts.js";
+import type { LocatedFeature, SparseFeatures } from "./active-features.js";
 import type { RowLayout } from "./row-layout.js";
 
 /**
  * The `k` largest values of the compressed rows, largest first. Candidates are kept in a buffer
  * of a few k that is sorted and cut when full: O(nnz + passes · k log k), no copy of all entries.
  */
-export function strongest(csr: SparseFeatures, layout: RowLayout, k: number): LocatedFeature[] {
+export function strongest(
+  csr: SparseFeatures,
+  layout: RowLayout,
+  k: number,
+  excluded: ReadonlySet<number>,
+): LocatedFeature[] {
   const { indptr, indices, values } = csr;
   const limit = Math.max(4 * k, 1024);
   let kept: { entry: number; cell: number; value: number }[] = [];
@@ -16,7 +21,7 @@ export function strongest(csr: SparseFeatures, layout: RowLayout, k: number): Lo
     if (kept.length === k) floor = kept[k - 1]?.value ?? floor;
   };
   for (let cell = 0; cell + 1 < indptr.length; cell++) {
-    if (placeOf(cell, layout) === undefined) continue;
+    if (excluded.has(cell) || placeOf(cell, layout) === undefined) continue;
     for (let entry = indptr[cell] ?? 0; entry < (indptr[cell + 1] ?? 0); entry++) {
       const value = values[entry] ?? 0;
       if (value <= floor) continue;

@@ -1,8 +1,14 @@
 import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
-import { Coder, type CoderCallOptions, type EditFunction } from "./coder.js";
+import { Coder } from "./coder.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { TranscoderFileOptions } from "./coder-config.js";
+import {
+  type CoderCallOptions,
+  type CoderEditOptions,
+  callKeys,
+  type EditFunction,
+} from "./coder-options.js";
 import { loadCoder } from "./load-coder.js";
 
 /**
@@ -49,7 +55,7 @@ export class Transcoder extends Coder {
     x: CoderInput<T>,
     options: CoderCallOptions = {},
   ): Promise<Tensor<RebuiltAxes<AxesIn<T>>>> {
-    checkOptions("forward", options, ["unchecked", "signal"]);
+    checkOptions("forward", options, callKeys);
     const out = await this.forwardNative("forward", x as Tensor, options);
     return out as Tensor<RebuiltAxes<AxesIn<T>>>;
   }
@@ -63,7 +69,7 @@ export class Transcoder extends Coder {
     y: T,
     options: CoderCallOptions = {},
   ): Promise<T> {
-    checkOptions("error", options, ["unchecked", "signal"]);
+    checkOptions("error", options, callKeys);
     this.checkOutput("error", y);
     return (await this.errorNative(x as Tensor, y, options)) as T;
   }
@@ -78,9 +84,9 @@ export class Transcoder extends Coder {
     x: CoderInput<X>,
     y: T,
     fn: EditFunction,
-    options: CoderCallOptions = {},
+    options: CoderEditOptions = {},
   ): Promise<T> {
-    checkOptions("edit", options, ["unchecked", "signal"]);
+    checkOptions("edit", options, ["excludeSpecialTokens", ...callKeys]);
     this.checkOutput("edit", y);
     return (await this.editNative(x as Tensor, y, fn, options)) as T;
   }

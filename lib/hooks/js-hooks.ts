@@ -12,9 +12,11 @@ import {
   type Scope,
 } from "../native/scope.js";
 import { endLoan, handleOf, isTensor, lend, setOrigin } from "../tensor/internal.js";
+import type { RowCells } from "../tensor/row-cells.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { HookFunction, HookPointInfo } from "./hook.js";
 import type { ResolvedPoint } from "./hook-table.js";
+import { rowsAtPoint } from "./point-rows.js";
 
 /** A hook function with the point it was asked for. */
 export interface ResolvedHook {
@@ -40,18 +42,18 @@ export class JsHooks {
   readonly onHook: NonNullable<NativeRunRequest["onHook"]>;
   readonly #entries: readonly ResolvedHook[];
   readonly #model: string;
-  readonly #mask: Uint8Array | undefined;
+  readonly #rows: RowCells;
   // Hooks are called from native code: restore whose scope and whose request this run belongs to.
   readonly #parent = currentScope();
   readonly #context = new AsyncResource("gemlens.hooks");
   #failure: { readonly error: unknown; readonly hook: string } | undefined;
   #ended = false;
 
-  /** @param model and @param mask are what activations remember of their run. */
-  constructor(entries: readonly ResolvedHook[], model: string, mask?: Uint8Array) {
+  /** @param model and @param rows are what activations remember of their run. */
+  constructor(entries: readonly ResolvedHook[], model: string, rows: RowCells) {
     this.#entries = entries;
     this.#model = model;
-    this.#mask = mask;
+    this.#rows = rows;
     this.hooks = Int32Array.from(entries, ({ point }) => point.id);
     this.onHook = (index, handle, callId, step, positionOffset) =>
       this.#visit(index, handle, callId, step, positionOffset);
@@ -92,9 +94,10 @@ export class JsHooks {
   ): HookAnswer {
     const hook = this.#entries[index];
     if (hook === undefined) return null;
-    const { name, layer } = hook.point;
+    const { name, layer, axes } = hook.point;
     const act = lend(handle);
-    setOrigin(act, { hook: name, model: this.#model, mask: this.#mask });
+    const rows = rowsAtPoint(this.#rows, axes, act);
+    setOrigin(act, { hook: name, model: this.#model, rows });
     const visit: Visit = { hook, handle, act, scope: openScope(callId, this.#parent) };
     const info: HookPointInfo = { name, layer, step, positionOffset };
     let result: unknown;

@@ -1,6 +1,7 @@
 import { Coder, type FeatureRef } from "../coder/coder.js";
 import { checkFeature } from "../coder/feature-acts.js";
 import { canonicalHook } from "../coder/hook-name.js";
+import { checkExcluded } from "../coder/special-tokens.js";
 import { argument } from "../errors/check-options.js";
 import { lastResidualAlias } from "../hooks/points.js";
 import { shortly } from "../tensor/arguments.js";
@@ -23,12 +24,18 @@ export function checkFinite(what: string, subject: string, value: unknown): numb
   throw argument(what, "a finite number (as float32)", subject, shortly(value));
 }
 
+/** The options that say where an intervention acts. */
+export const whereKeys = ["positions", "batch", "excludeSpecialTokens"];
+
 /** Copies where an intervention acts; what is not given is left out. */
 export function checkWhere(what: string, options: InterventionOptions): InterventionOptions {
-  const { positions, batch } = options;
+  const { positions, batch, excludeSpecialTokens } = options;
   return {
     ...(positions !== undefined && { positions: checkPositions(what, positions) }),
     ...(batch !== undefined && { batch: checkBatch(what, batch) }),
+    ...(excludeSpecialTokens !== undefined && {
+      excludeSpecialTokens: checkExcluded(what, excludeSpecialTokens),
+    }),
   };
 }
 

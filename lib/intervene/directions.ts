@@ -10,11 +10,12 @@ import {
   checkWhere,
   copyVector,
   isObject,
+  whereKeys,
 } from "./checks.js";
 import type { Direction, Projection, Steering, Vector, VectorOptions } from "./types.js";
 import { checkSpace } from "./vector-space.js";
 
-const where = ["positions", "batch", "unchecked"];
+const where = [...whereKeys, "unchecked"];
 
 /** Options for `steer`. */
 export interface SteerOptions extends VectorOptions {

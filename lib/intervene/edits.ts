@@ -6,7 +6,7 @@ import type { EditPlace } from "./edit-place.js";
 import { patchRows } from "./patch-source.js";
 import { checkAction, type ResolvedAction, resolveActions } from "./resolve.js";
 import { batchOf, cellsOf, isSettled, type RunRows } from "./run-rows.js";
-import { cellsOfTokens, nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
+import { nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
 import type { RunEditOptions } from "./types.js";
 
 /** What happens natively at the hooks of one run, in the native core's terms. */
@@ -34,7 +34,6 @@ export class Edits implements Disposable {
   readonly #actions: readonly ResolvedAction[];
   readonly #vectors: TensorHandle[] = [];
   #coders: readonly NativeSplice[] | undefined;
-  #special: ReadonlySet<number> | undefined;
   #compiled: readonly Compiled[] | undefined;
 
   private constructor(place: EditPlace, options: RunEditOptions) {
@@ -61,10 +60,15 @@ export class Edits implements Disposable {
   check(rows: RunRows, hasTokens: boolean): void {
     const { what } = this.#place;
     for (const action of this.#actions) checkAction(what, action, rows);
-    const excluding = this.#splices.findIndex(({ excluded }) => excluded !== undefined);
-    if (excluding < 0 || hasTokens) return;
-    const use = `coders[${excluding}].excludeSpecialTokens`;
-    throw argument(what, "false (a residual stream has no tokens)", use, true);
+    if (hasTokens) return;
+    const uses = [
+      ...this.#splices.map(({ excluded }, i) => ({ use: `coders[${i}]`, excluded })),
+      ...this.#actions,
+    ];
+    const excluding = uses.find(({ excluded }) => excluded !== undefined);
+    if (excluding === undefined) return;
+    const subject = `${excluding.use}.excludeSpecialTokens`;
+    throw argument(what, "false (the residual stream's tokens are not known)", subject, true);
   }
 
   /** What one native run does: `tokens` are its own, those of one step in a generation. */
@@ -72,7 +76,7 @@ export class Edits implements Disposable {
     const compiled = this.#compile(rows);
     const interventions: NativeIntervention[] = [];
     for (const entry of compiled) {
-      const native = entry.settled === undefined ? place(entry, rows) : entry.settled;
+      const native = entry.settled === undefined ? place(entry, rows, tokens) : entry.settled;
       if (native !== null) interventions.push(native);
     }
     return { coders: this.#splicesFor(tokens), interventions };
@@ -107,32 +111,37 @@ export class Edits implements Disposable {
     this.#coders ??= this.#splices.map((splice) => nativeSplice(this.#place.what, splice));
     if (tokens === undefined) return this.#coders;
     return this.#coders.map((native, i) => {
-      const excluded = this.#splices[i]?.excluded;
-      if (excluded === undefined) return native;
-      const special = () => (this.#special ??= this.#place.specialTokens());
-      const skipRows = cellsOfTokens(tokens, excluded === "special" ? special() : excluded);
-      return skipRows.length === 0 ? native : { ...native, skipRows };
+      const skipRows = this.#splices[i]?.excluded?.(tokens);
+      return skipRows === undefined || skipRows.length === 0 ? native : { ...native, skipRows };
     });
   }
 }
 
 /** The native form for one run; null where no row is touched. */
-function place(entry: Compiled, rows: RunRows): NativeIntervention | null {
+function place(
+  entry: Compiled,
+  rows: RunRows,
+  tokens: Int32Array | undefined,
+): NativeIntervention | null {
   const { action, native, among } = entry;
   const { positions } = action.where;
-  const placed = withRows(entry, rows);
-  // Each row of a patch goes to its own place.
-  const same = native.kind !== "patch" || placed === null;
+  const placed = withRows(entry, rows, new Set(tokens && action.excluded?.(tokens)));
+  // Each row of a patch goes to its own place, and each step has its own tokens.
+  const same = action.excluded === undefined && (native.kind !== "patch" || placed === null);
   if (same && isSettled(positions, among, rows)) entry.settled = placed;
   return placed;
 }
 
-function withRows({ action, native, among }: Compiled, rows: RunRows): NativeIntervention | null {
+function withRows(
+  { action, native, among }: Compiled,
+  rows: RunRows,
+  excluded: ReadonlySet<number>,
+): NativeIntervention | null {
   if (native.kind === "patch" && action.source !== undefined) {
-    const patched = patchRows(action.source, action.where.positions, among, rows);
+    const patched = patchRows(action.source, action.where.positions, among, rows, excluded);
     return patched.rows.length === 0 ? null : { ...native, ...patched };
   }
-  const cells = cellsOf(action.where, among, rows);
+  const cells = cellsOf(action.where, among, rows, excluded);
   if (cells === undefined) return native;
   return cells.length === 0 ? null : ({ ...native, rows: cells } as NativeIntervention);
 }

@@ -1,9 +1,7 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { checkOptions } from "../errors/check-options.js";
-import { checkFinite, checkRef, checkWhere } from "./checks.js";
+import { checkFinite, checkRef, checkWhere, whereKeys as where } from "./checks.js";
 import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.js";
-
-const where = ["positions", "batch"];
 
 /** What `ablate` takes. */
 export interface AblateOptions extends InterventionOptions {

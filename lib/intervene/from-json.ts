@@ -54,6 +54,9 @@ async function read(
   const where: InterventionOptions = {
     ...(entry.positions !== undefined && { positions: entry.positions }),
     ...(entry.batch !== undefined && { batch: entry.batch }),
+    ...(entry.excludeSpecialTokens !== undefined && {
+      excludeSpecialTokens: entry.excludeSpecialTokens,
+    }),
   };
   const feature = (target: FeatureJson) => refOf(target, [...path, "target", "coder"], coders);
   switch (entry.type) {

@@ -38,6 +38,7 @@ const many = z.union([integer, z.array(integer).readonly()]);
 const where = {
   positions: z.union([many, z.strictObject({ from: integer, to: integer.optional() })]).optional(),
   batch: many.optional(),
+  excludeSpecialTokens: z.union([z.boolean(), z.array(integer).readonly()]).optional(),
 };
 const coder = z.union([
   z.strictObject({ release: z.string(), id: z.string() }),

@@ -2,7 +2,9 @@ import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { handleOf, isTensor, originOf } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/index.js";
+import { handleOf, isTensor } from "../tensor/internal.js";
+import { knownRows } from "../tensor/known-rows.js";
 import type { EditPlace } from "./edit-place.js";
 import { sizesAt } from "./point-shape.js";
 import { cellOf, chosen, type RunRows, stretchOf } from "./run-rows.js";
@@ -54,9 +56,16 @@ export function resolveSource(
     throw argument(what, expected, `${use}.heads`, wrong);
   }
   const [batch = 0, pos = 0] = [shape[0], shape[isPattern ? 2 : 1]];
-  const mask = originOf(source)?.mask;
-  const layout = new RowLayout(batch, pos, mask?.length === batch * pos ? mask : undefined);
-  return { layout, isPattern };
+  return { layout: new RowLayout(batch, pos, maskOf(source, isPattern)), isPattern };
+}
+
+/** The padding of the run that a source is known to come from; of patterns that of the queries. */
+function maskOf(source: Tensor, isPattern: boolean): Uint8Array | undefined {
+  const { mask } = knownRows(source, isPattern ? 3 : 2);
+  if (mask === undefined || !isPattern) return mask;
+  const [batch = 0, heads = 0, pos = 0] = source.shape;
+  const cell = (row: number) => Math.floor(row / pos) * heads * pos + (row % pos);
+  return Uint8Array.from({ length: batch * pos }, (_, row) => mask[cell(row)] as number);
 }
 
 /** Refuses rows and positions that the source does not have, before anything runs. */
@@ -109,6 +118,7 @@ function checkPattern(
   const same =
     layout.pos === prompt.pos &&
     layout.length(from) === prompt.length(row) &&
+    !layout.hasGaps(from) &&
     layout.column(what, from, 0) === prompt.column(what, row, 0);
   if (!same) {
     const describe = (rows: RowLayout, r: number) =>
@@ -131,6 +141,7 @@ export function patchRows(
   positions: Positions | undefined,
   among: readonly number[],
   rows: RunRows,
+  excluded: ReadonlySet<number>,
 ): { rows: Int32Array; sourceRows: Int32Array } {
   const cells: number[] = [];
   const sources: number[] = [];
@@ -138,11 +149,12 @@ export function patchRows(
     const from = sourceRow(layout, row);
     const [first, count] = stretchOf(rows, row);
     const prompt = rows.layout.length(row);
-    const start = from * layout.pos + layout.column("patch", from, 0);
     const places = placesOf(positions, rows, prompt);
     for (const position of chosen(places, first, first + count, prompt)) {
-      cells.push(cellOf(rows, row, position));
-      sources.push(start + position);
+      const cell = cellOf(rows, row, position);
+      if (excluded.has(cell)) continue;
+      cells.push(cell);
+      sources.push(from * layout.pos + layout.column("patch", from, position));
     }
   }
   return { rows: Int32Array.from(cells), sourceRows: Int32Array.from(sources) };

@@ -10,8 +10,8 @@ import {
 import { keepBeyond } from "../native/scope.js";
 import { shortly } from "../tensor/arguments.js";
 import type { Tensor } from "../tensor/index.js";
-import { isTensor, originOf, setOrigin } from "../tensor/internal.js";
-import { checkHook, checkWhere } from "./checks.js";
+import { isTensor } from "../tensor/internal.js";
+import { checkHook, checkWhere, whereKeys } from "./checks.js";
 import type { InterventionOptions, Patching, VectorOptions } from "./types.js";
 import { checkSpace } from "./vector-space.js";
 
@@ -57,7 +57,7 @@ export function patch(
   source: ActivationCache | Tensor,
   options: PatchOptions = {},
 ): Patching {
-  checkOptions("patch", options, ["heads", "positions", "batch", "unchecked"]);
+  checkOptions("patch", options, ["heads", ...whereKeys, "unchecked"]);
   const name = checkHook("patch", hook);
   if (options.unchecked !== true) checkSpace("patch", "source", source, name);
   const { heads } = options;
@@ -88,7 +88,7 @@ export function freeze<const Points extends readonly AnyHookName[], Names extend
   cache: ActivationCache<Names>,
   options: InterventionOptions = {},
 ): Patching[] {
-  checkOptions("freeze", options, ["positions", "batch"]);
+  checkOptions("freeze", options, whereKeys);
   if (!(cache instanceof ActivationCache)) {
     throw argument("freeze", "the cache of a run", "cache", shortly(cache));
   }
@@ -100,7 +100,7 @@ export function freeze<const Points extends readonly AnyHookName[], Names extend
   return names.map((name) => patch(name, cache as unknown as ActivationCache, options));
 }
 
-/** The tensor under a handle of our own, remembering the padding of the run it comes from. */
+/** The tensor under a handle of our own; it remembers the padding of the run it comes from. */
 function held(hook: string, source: ActivationCache | Tensor): Tensor {
   const tensor = source instanceof ActivationCache ? source.get(hook) : source;
   if (!isTensor(tensor)) {
@@ -108,7 +108,6 @@ function held(hook: string, source: ActivationCache | Tensor): Tensor {
   }
   const own = tensor.reshape(tensor.shape);
   keepBeyond(own);
-  setOrigin(own, originOf(tensor));
   return own;
 }
 

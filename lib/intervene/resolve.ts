@@ -7,9 +7,10 @@ import { call } from "../native/call.js";
 import { disown, tidy } from "../native/scope.js";
 import { shortly } from "../tensor/arguments.js";
 import { handleOf } from "../tensor/internal.js";
-import { checkFinite, checkLength, checkRef, checkWhere, isObject } from "./checks.js";
+import { checkFinite, checkLength, checkRef, checkWhere, isObject, whereKeys } from "./checks.js";
 import { checkCoefficient } from "./directions.js";
 import { checkCoder, type EditPlace, outputOf, pointsOf } from "./edit-place.js";
+import { type ExcludedFrom, excludedFrom } from "./excluded.js";
 import { checkSource, type PatchSource, resolveSource } from "./patch-source.js";
 import { widthAt } from "./point-shape.js";
 import { batchOf, checkListed, type RunRows } from "./run-rows.js";
@@ -36,12 +37,13 @@ export interface ResolvedAction {
   /** Where the value changes; another than `point` for a transcoder's features. */
   readonly pointOut: ResolvedPoint;
   readonly where: InterventionOptions;
+  readonly excluded: ExcludedFrom;
   /** Its native form without rows. */
   readonly native: (keep: Keep) => NativeIntervention;
   readonly source?: PatchSource;
 }
 
-type Parts = Omit<ResolvedAction, "use" | "where">;
+type Parts = Omit<ResolvedAction, "use" | "where" | "excluded">;
 
 export function resolveActions(
   place: EditPlace,
@@ -56,7 +58,9 @@ export function resolveActions(
     const use = `interventions[${i}]`;
     checkKeys(what, use, entry);
     const where = checkWhere(`${what}: ${use}`, isObject(entry) ? entry : {});
-    return { use, where, ...partsOf(place, use, entry) };
+    const subject = `${use}.excludeSpecialTokens`;
+    const excluded = excludedFrom(place, where.excludeSpecialTokens, subject);
+    return { use, where, excluded, ...partsOf(place, use, entry) };
   });
 }
 
@@ -76,7 +80,7 @@ function checkKeys(what: string, use: string, entry: AnyIntervention): void {
   }
   const own = isObject(entry) ? ownKeys[entry.type] : undefined;
   if (own !== undefined) {
-    checkOptions(`${what}: ${use}`, entry, ["type", "positions", "batch", ...own]);
+    checkOptions(`${what}: ${use}`, entry, ["type", ...whereKeys, ...own]);
   }
 }
 

@@ -98,15 +98,18 @@ export function cellsOf(
   { positions, batch }: InterventionOptions,
   among: readonly number[],
   rows: RunRows,
+  excluded: ReadonlySet<number>,
 ): Int32Array | undefined {
-  if (positions === undefined && batch === undefined) return undefined;
+  if (positions === undefined && batch === undefined && excluded.size === 0) return undefined;
   const cells: number[] = [];
   let all = among.length === rows.layout.batch;
   for (const row of among) {
     const [first, count] = stretchOf(rows, row);
-    const here = chosen(positions, first, first + count, rows.layout.length(row));
+    const here = chosen(positions, first, first + count, rows.layout.length(row))
+      .map((position) => cellOf(rows, row, position))
+      .filter((cell) => !excluded.has(cell));
     all &&= here.length === count;
-    for (const position of here) cells.push(cellOf(rows, row, position));
+    for (const cell of here) cells.push(cell);
   }
   return all ? undefined : Int32Array.from(cells);
 }

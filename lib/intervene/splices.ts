@@ -5,6 +5,7 @@ import type { NativeSplice } from "../native/addon.js";
 import { shortly } from "../tensor/arguments.js";
 import { isObject } from "./checks.js";
 import { checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
+import { type ExcludedFrom, excludedFrom } from "./excluded.js";
 import type { CoderSplice } from "./types.js";
 
 /** A splice that was checked against a model. */
@@ -13,8 +14,8 @@ export interface ResolvedSplice {
   readonly point: ResolvedPoint;
   readonly pointOut: ResolvedPoint;
   readonly errorTerm: boolean;
-  /** Tokens whose positions pass untouched: those that are special, or these. */
-  readonly excluded: "special" | ReadonlySet<number> | undefined;
+  /** Tokens whose positions pass untouched. */
+  readonly excluded: ExcludedFrom;
 }
 
 export function resolveSplices(
@@ -49,21 +50,8 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
     coder,
     ...pointsOf(place, use, coder),
     errorTerm: flag("errorTerm", true),
-    excluded: excludedTokens(place, use, splice["excludeSpecialTokens"]),
+    excluded: excludedFrom(place, splice["excludeSpecialTokens"], `${use}.excludeSpecialTokens`),
   };
-}
-
-function excludedTokens(
-  { what, cfg }: EditPlace,
-  use: string,
-  value: unknown,
-): ResolvedSplice["excluded"] {
-  if (value === undefined || value === false) return undefined;
-  if (value === true) return "special";
-  const isId = (id: unknown) => Number.isInteger(id) && Number(id) >= 0 && Number(id) < cfg.dVocab;
-  if (Array.isArray(value) && value.every(isId)) return new Set(value as number[]);
-  const expected = `true, false or token ids in [0, ${cfg.dVocab})`;
-  throw argument(what, expected, `${use}.excludeSpecialTokens`, shortly(value));
 }
 
 export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice {
@@ -73,13 +61,4 @@ export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice
     pointOut: splice.pointOut.id,
     errorTerm: splice.errorTerm,
   };
-}
-
-/** Flattened rows of a run that hold one of these tokens, ascending. */
-export function cellsOfTokens(tokens: Int32Array, wanted: ReadonlySet<number>): Int32Array {
-  const cells: number[] = [];
-  for (let i = 0; i < tokens.length; i++) {
-    if (wanted.has(tokens[i] as number)) cells.push(i);
-  }
-  return Int32Array.from(cells);
 }

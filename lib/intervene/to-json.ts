@@ -18,7 +18,7 @@ import type {
 
 const what = "Intervention.toJSON";
 
-type WhereJson = Pick<InterventionJson, "positions" | "batch">;
+type WhereJson = Pick<InterventionJson, "positions" | "batch" | "excludeSpecialTokens">;
 
 /**
  * Interventions as plain data for `JSON.stringify`. A feature's coder is named by release and id
@@ -88,10 +88,14 @@ async function steeringToJSON(entry: Steering): Promise<InterventionJson> {
   };
 }
 
-function whereToJSON({ positions, batch }: InterventionOptions): WhereJson {
+function whereToJSON(options: InterventionOptions): WhereJson {
+  const { positions, batch, excludeSpecialTokens } = options;
   return {
     ...(positions !== undefined && { positions: structuredClone(positions) }),
     ...(batch !== undefined && { batch: structuredClone(batch) }),
+    ...(excludeSpecialTokens !== undefined && {
+      excludeSpecialTokens: structuredClone(excludeSpecialTokens),
+    }),
   };
 }
 

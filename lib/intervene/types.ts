@@ -1,4 +1,5 @@
 import type { Coder, FeatureRef } from "../coder/coder.js";
+import type { ExcludedTokens } from "../coder/special-tokens.js";
 import type { Tensor } from "../tensor/index.js";
 
 /**
@@ -23,6 +24,11 @@ export interface InterventionOptions {
   readonly positions?: Positions | undefined;
   /** Rows of the batch. Default: all. */
   readonly batch?: number | readonly number[] | undefined;
+  /**
+   * Leave special tokens (BOS, turns and so on) as they are, or the tokens with these ids; in
+   * `generate` also those that are drawn. Default false.
+   */
+  readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
 
 /** Where a vector or an activation acts. */
@@ -118,7 +124,7 @@ export interface Splice {
    */
   readonly errorTerm?: boolean | undefined;
   /** Special tokens (BOS, turns …), or those of these ids, pass untouched, also by edits of this coder. */
-  readonly excludeSpecialTokens?: boolean | readonly number[] | undefined;
+  readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
 
 /** What `coders` takes: a coder stands for itself with its error term. */

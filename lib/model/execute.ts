@@ -17,6 +17,7 @@ import { task } from "../native/call.js";
 import { handleOf } from "../tensor/internal.js";
 import { checkFires, fires, type LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
+import { rowsOfRun } from "./recorded.js";
 import type { RunStart } from "./run-start.js";
 
 /** One native run, everything checked. */
@@ -57,7 +58,9 @@ export function buildRequest(core: ModelCore, spec: RunSpec): BuiltRun {
   );
   const entries = [...persistent.filter(({ point }) => fires(point, range)), ...spec.hooks];
   const js =
-    entries.length === 0 ? undefined : new JsHooks(entries, core.cfg.modelName, start.padding);
+    entries.length === 0
+      ? undefined
+      : new JsHooks(entries, core.cfg.modelName, rowsOfRun(core, start));
   const request: NativeRunRequest = {
     batch: start.batch,
     pos: start.pos,

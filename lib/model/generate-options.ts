@@ -1,6 +1,7 @@
 import type { Coder } from "../coder/coder.js";
 import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
 import type { RunEditOptions } from "../intervene/index.js";
+import type { CoderRead } from "./read-coders.js";
 import type { SamplingOptions } from "./sampling.js";
 
 /** What each token keeps of the run that drew it. */
@@ -8,7 +9,7 @@ export interface RecordOptions<Names extends HookKeys = HookKeys> {
   /** Activations: names, or a predicate over all of the model's. They are those that went on. */
   readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
   /** Coders that are read; of one in `coders`, the features as edited. */
-  readonly features?: readonly Coder[] | undefined;
+  readonly features?: readonly (Coder | CoderRead)[] | undefined;
   /** The logits that the token was drawn from, before temperature and the like. */
   readonly logits?: boolean | undefined;
 }

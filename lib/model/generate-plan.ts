@@ -84,5 +84,5 @@ export function planGeneration(
 /** The run over the prompt. */
 export function promptStart({ ids, padding, rows }: CheckedTokens): RunStart {
   const { batch, pos } = rows;
-  return { batch, pos, tokens: ids, resid: undefined, padding, rows, layer: 0 };
+  return { batch, pos, tokens: ids, ids, resid: undefined, padding, rows, layer: 0 };
 }

@@ -109,7 +109,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
       for (let step = 0; step < plan.steps; step++) {
         const result = await draw(core, plan, start, kv, step, rows);
         const record =
-          recording && new StepRecord(what, core, recording, result, prompt.rows, step);
+          recording && new StepRecord(what, core, recording, result, start, prompt.rows, step);
         try {
           const tokens = needed(what, result.tokens);
           const logprobs = needed(what, result.logprobs);

@@ -10,9 +10,7 @@ import type {
   NameOfKey,
   NamesOf,
 } from "../hooks/index.js";
-import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, handleOf, setOrigin } from "../tensor/internal.js";
 import type { ChatMessage, ChatTemplateOptions, TokenIds, Tokenizer } from "../tokenizer/index.js";
 import { describeModel } from "./describe-model.js";
 import type {
@@ -35,8 +33,8 @@ import {
   type Tokens,
   tokenRows,
 } from "./model-input.js";
+import { embed, headPart } from "./outer-parts.js";
 import type { RecordedToken } from "./recorded-token.js";
-import { checkWidth } from "./residual-input.js";
 import type { Run } from "./run.js";
 import { forward, loss, runWithCache } from "./run-model.js";
 import type { CacheOptions, ForwardOptions, LossOptions } from "./run-options.js";
@@ -322,17 +320,8 @@ export class HookedTransformer implements AsyncDisposable {
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_model"]>> {
-    const model = this.#core.handle("embed");
     checkOptions("embed", options, ["prependBos", "paddingSide", "signal"]);
-    const { ids, shape, padding } = readTokens("embed", input, this.#core, options);
-    const out = await task(
-      "embed",
-      (addon, ctx) => addon.modelEmbed(model, ids, shape[0], shape[1], ctx),
-      options,
-    );
-    const tensor = adopt<["batch", "pos", "d_model"]>(out);
-    setOrigin(tensor, { hook: "hook_embed", model: this.cfg.modelName, mask: padding });
-    return tensor;
+    return (await embed(this.#core, input, options)) as Tensor<["batch", "pos", "d_model"]>;
   }
 
   /** The final RMSNorm, gain included, of x [.., d_model]. SHAPE or DTYPE for another x. */
@@ -340,15 +329,8 @@ export class HookedTransformer implements AsyncDisposable {
     x: T,
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
-    const model = this.#core.handle("finalNorm");
     checkOptions("finalNorm", options, ["signal"]);
-    checkWidth("finalNorm", x, this.cfg);
-    const run = task(
-      "finalNorm",
-      (addon, ctx) => addon.modelFinalNorm(model, handleOf(x, "finalNorm"), ctx),
-      options,
-    );
-    return adopt(await run) as unknown as T;
+    return (await headPart("finalNorm", this.#core, x, options)) as T;
   }
 
   /** Logits [.., d_vocab] of a normed x [.., d_model], soft cap included. SHAPE or DTYPE. */
@@ -356,15 +338,9 @@ export class HookedTransformer implements AsyncDisposable {
     x: Tensor,
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_vocab"]>> {
-    const model = this.#core.handle("unembed");
     checkOptions("unembed", options, ["signal"]);
-    checkWidth("unembed", x, this.cfg);
-    const run = task(
-      "unembed",
-      (addon, ctx) => addon.modelUnembed(model, handleOf(x, "unembed"), ctx),
-      options,
-    );
-    return adopt(await run);
+    const logits = await headPart("unembed", this.#core, x, options);
+    return logits as Tensor<["batch", "pos", "d_vocab"]>;
   }
 
   /**

@@ -167,9 +167,7 @@ export function checkMask(
         batch: row,
       });
     }
-    const first = row * pos + rows.column(what, row, 0);
-    for (let i = first; i < first + rows.length(row); i++) {
-      if (mask[i] === 1) continue;
+    if (rows.hasGaps(row)) {
       throw argument(
         what,
         "padding only before or behind the tokens",

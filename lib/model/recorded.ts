@@ -1,22 +1,16 @@
-import type { Coder } from "../coder/coder.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { CanonicalHookName } from "../hooks/index.js";
-import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import { rowsAtPoint } from "../hooks/point-rows.js";
 import type { Tensor } from "../tensor/index.js";
 import { setOrigin } from "../tensor/internal.js";
+import { type CellData, RowCells } from "../tensor/row-cells.js";
 import { checkFires, fires, type LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { editPlace } from "./run-edits.js";
 import type { CacheOptions } from "./run-options.js";
 import type { RunStart } from "./run-start.js";
-
-/** A coder that is read inside a run. */
-export interface ReadCoder {
-  readonly coder: Coder;
-  readonly point: ResolvedPoint;
-}
+import { specialTokensOf } from "./special-tokens.js";
 
 /** The points of `names`; two names of one place are one entry. */
 export function namedPoints(
@@ -44,24 +38,26 @@ export function namedPoints(
   return [...points.values()];
 }
 
-/** The coders of `features`, each once, checked against the model. */
-export function readCoders(
-  what: string,
-  core: ModelCore,
-  coders: readonly Coder[],
-  range: LayerRange,
-): ReadCoder[] {
-  if (!Array.isArray(coders)) throw argument(what, "an array of coders", "features", typeof coders);
-  const place = editPlace(what, core, range);
-  return [...new Set(coders as readonly Coder[])].map((entry, i) => {
-    const coder = checkCoder(place, `features[${i}]`, entry);
-    return { coder, point: inputOf(place, `features[${i}]`, coder) };
-  });
-}
+type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;
 
 /** Notes on a tensor which hook of which run it is. */
-export function remember(tensor: Tensor, hook: string, core: ModelCore, start: RunStart): void {
-  setOrigin(tensor, { hook, model: core.cfg.modelName, mask: start.padding });
+export function remember(
+  tensor: Tensor,
+  { name: hook, axes }: Pick<ResolvedPoint, "name" | "axes">,
+  core: ModelCore,
+  start: RowsOfStart,
+): void {
+  const rows = rowsAtPoint(rowsOfRun(core, start), axes, tensor);
+  setOrigin(tensor, { hook, model: core.cfg.modelName, rows });
+}
+
+/** The rows of a run: its padding and its tokens. */
+export function rowsOfRun(core: ModelCore, start: RowsOfStart): RowCells {
+  return new RowCells([start.batch, start.pos], cellsOfRun(core, start));
+}
+
+export function cellsOfRun(core: ModelCore, { padding, ids }: RowsOfStart): CellData {
+  return { mask: padding, ...(ids !== undefined && { ids, special: specialTokensOf(core) }) };
 }
 
 /** What the native core must have returned. */

@@ -1,5 +1,5 @@
 import type { Coder } from "../coder/coder.js";
-import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
 import type { RowLayout } from "../coder/row-layout.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
@@ -8,12 +8,14 @@ import type { FeaturesHandle, NativeRunResult } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, setOrigin } from "../tensor/internal.js";
+import { adopt } from "../tensor/internal.js";
 import type { RecordOptions } from "./generate-options.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { namedPoints, needed, type ReadCoder, readCoders } from "./recorded.js";
+import { adoptRead, type ReadCoder, readCoders } from "./read-coders.js";
+import { cellsOfRun, namedPoints, needed, remember } from "./recorded.js";
 import { type DrawnToken, RecordedToken, type TextOrError } from "./recorded-token.js";
+import type { RunStart } from "./run-start.js";
 
 /** What `record` asks for, checked. */
 export interface Recording {
@@ -52,6 +54,7 @@ export class StepRecord implements Disposable {
   readonly #what: string;
   readonly #core: ModelCore;
   readonly #recording: Recording;
+  readonly #ids: Int32Array | undefined;
   readonly #prompt: RowLayout;
   readonly #step: number;
   // Whole tensors pass to the only row as they are.
@@ -65,12 +68,14 @@ export class StepRecord implements Disposable {
     core: ModelCore,
     recording: Recording,
     result: NativeRunResult,
+    start: RunStart,
     prompt: RowLayout,
     step: number,
   ) {
     this.#what = what;
     this.#core = core;
     this.#recording = recording;
+    this.#ids = start.ids;
     this.#prompt = prompt;
     this.#step = step;
     this.#whole = prompt.batch === 1 && prompt.length(0) === prompt.pos;
@@ -87,14 +92,14 @@ export class StepRecord implements Disposable {
       const entries = points.map((point, i) => {
         const part = this.#rowOf(this.#tensors[i] as Tensor, drawn.batch, point);
         parts.push(part);
-        setOrigin(part, { hook: point.name, model: this.#core.cfg.modelName });
+        remember(part, point, this.#core, this.#rowsOf(drawn.batch));
         return [point.name, part] as const;
       });
       const features = new Map<Coder, FeatureActs>();
-      for (const [i, { coder }] of coders.entries()) {
-        const acts = await this.#featuresOf(this.#features[i] as FeaturesHandle, drawn.batch);
+      for (const [i, one] of coders.entries()) {
+        const acts = await this.#featuresOf(i, one, drawn.batch);
         parts.push(acts);
-        features.set(coder, acts);
+        features.set(one.coder, acts);
       }
       const logits = this.#logitsOf(drawn.batch);
       if (logits !== undefined) parts.push(logits);
@@ -154,14 +159,29 @@ export class StepRecord implements Disposable {
     return this.#step === 0 ? own : Math.max(own, keys - window);
   }
 
-  async #featuresOf(handle: FeaturesHandle, row: number): Promise<FeatureActs> {
-    if (this.#whole) return adoptFeatures(handle);
-    const [first, count] = this.#columns(row);
-    const begin = row * (this.#step === 0 ? this.#prompt.pos : 1) + first;
-    const part = await task(this.#what, (addon, ctx) =>
-      addon.featuresSlice(handle, begin, begin + count, [1, count], ctx),
-    );
-    return adoptFeatures(part);
+  async #featuresOf(i: number, read: ReadCoder, row: number): Promise<FeatureActs> {
+    const handle = this.#features[i] as FeaturesHandle;
+    const own = this.#rowsOf(row);
+    const rows = cellsOfRun(this.#core, own);
+    const begin = this.#firstCell(row);
+    const part = this.#whole
+      ? handle
+      : await task(this.#what, (addon, ctx) =>
+          addon.featuresSlice(handle, begin, begin + own.pos, [1, own.pos], ctx),
+        );
+    return adoptRead(this.#what, part, read, rows, own.pos);
+  }
+
+  /** The row's real tokens, as a run of its own. */
+  #rowsOf(row: number) {
+    const [, pos] = this.#columns(row);
+    const begin = this.#firstCell(row);
+    const ids = this.#ids?.slice(begin, begin + pos);
+    return { batch: 1, pos, ids, padding: undefined };
+  }
+
+  #firstCell(row: number): number {
+    return row * (this.#step === 0 ? this.#prompt.pos : 1) + this.#columns(row)[0];
   }
 
   #logitsOf(row: number): Tensor<["d_vocab"]> | undefined {

@@ -1,4 +1,3 @@
-import { GemlensError } from "../errors/index.js";
 import type { EditPlace } from "../intervene/edit-place.js";
 import { Edits } from "../intervene/edits.js";
 import { type RunRows, wholeRun } from "../intervene/run-rows.js";
@@ -6,6 +5,7 @@ import type { RunEditOptions } from "../intervene/types.js";
 import { checkFires, type LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { RunStart } from "./run-start.js";
+import { specialTokensOf } from "./special-tokens.js";
 
 /** The options that every run takes for coders and interventions. */
 export const editKeys = ["coders", "interventions"] as const;
@@ -20,7 +20,7 @@ export function editPlace(what: string, core: ModelCore, range?: LayerRange): Ed
     reach: (use, point) => {
       if (range !== undefined) checkFires(what, use, point, range);
     },
-    specialTokens: () => specialTokens(core),
+    specialTokens: specialTokensOf(core),
   };
 }
 
@@ -37,17 +37,6 @@ export function resolveEdits(
   rows: RunRows = wholeRun(start.rows),
 ): Edits | undefined {
   const edits = Edits.resolve(editPlace(what, core, range), options);
-  edits?.check(rows, start.tokens !== undefined);
+  edits?.check(rows, start.ids !== undefined);
   return edits;
-}
-
-/** The tokenizer's special tokens; without a tokenizer those that config.json names. */
-export function specialTokens(core: ModelCore): ReadonlySet<number> {
-  try {
-    return core.tokenizer.specialTokenIds;
-  } catch (error) {
-    if (!GemlensError.is(error)) throw error;
-    const { bosTokenId, eosTokenIds, padTokenId } = core.cfg;
-    return new Set([bosTokenId, ...eosTokenIds, padTokenId].filter((id) => id !== null));
-  }
 }

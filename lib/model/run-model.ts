@@ -1,5 +1,5 @@
 import type { Coder } from "../coder/coder.js";
-import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { ActivationCache } from "../hooks/index.js";
 import type { Edits } from "../intervene/edits.js";
@@ -11,7 +11,8 @@ import { execute, type RunSpec, resolveHooks } from "./execute.js";
 import { type LayerRange, rangeFor, stopLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
-import { namedPoints, needed, readCoders, remember } from "./recorded.js";
+import { adoptRead, readCoders } from "./read-coders.js";
+import { cellsOfRun, namedPoints, needed, remember } from "./recorded.js";
 import { Run } from "./run.js";
 import { resolveEdits } from "./run-edits.js";
 import {
@@ -48,7 +49,7 @@ export async function forward(
     const last = range.stop - 1;
     const hook = last < range.start ? undefined : `blocks.${last}.hook_resid_post`;
     const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
-    remember(out, hook ?? entering, core, start);
+    remember(out, { name: hook ?? entering, axes: [] }, core, start);
   }
   return out;
 }
@@ -100,7 +101,7 @@ export async function runWithCache(
   const start = readStart(what, core, input, options);
   let range = rangeOf(what, core, start, options.stopAtLayer);
   const points = namedPoints(what, core, options.names, range);
-  const read = readCoders(what, core, coders, range);
+  const read = readCoders(what, core, coders, range, start.ids !== undefined);
   const hooks = resolveHooks(what, core, options.hooks, range);
   const edits = resolveEdits(what, core, options, range, start);
   if (logits === false) {
@@ -128,18 +129,18 @@ export async function runWithCache(
   const result = await run(core, spec, edits);
   const cache = new ActivationCache(
     core.table,
-    points.map(({ name }, i) => {
+    points.map((point, i) => {
       const tensor = adopt(needed(what, result.cache[i]));
-      remember(tensor, name, core, start);
-      return [name, tensor] as const;
+      remember(tensor, point, core, start);
+      return [point.name, tensor] as const;
     }),
   );
-  const features = new Map<Coder, FeatureActs>(
-    read.map(({ coder }, i) => [
-      coder,
-      adoptFeatures(needed(what, result.features[i]), { mask: start.padding }),
-    ]),
-  );
+  const rows = cellsOfRun(core, start);
+  const features = new Map<Coder, FeatureActs>();
+  for (const [i, one] of read.entries()) {
+    const handle = needed(what, result.features[i]);
+    features.set(one.coder, await adoptRead(what, handle, one, rows, start.batch * start.pos));
+  }
   if (!wantsLogits) return new Run(cache, features);
   const out = adopt<["batch", "pos", "d_vocab"]>(needed(what, result.output));
   return new RunWithLogits(cache, features, out);
@@ -154,7 +155,7 @@ async function run(
   if (edits === undefined) return execute(core, spec);
   const { start } = spec;
   try {
-    return await execute(core, { ...spec, edits: edits.at(wholeRun(start.rows), start.tokens) });
+    return await execute(core, { ...spec, edits: edits.at(wholeRun(start.rows), start.ids) });
   } finally {
     edits.dispose();
   }

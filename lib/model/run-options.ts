@@ -1,6 +1,7 @@
 import type { Coder } from "../coder/coder.js";
 import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
 import type { RunEditOptions } from "../intervene/index.js";
+import type { CoderRead } from "./read-coders.js";
 import { editKeys } from "./run-edits.js";
 import type { StartOptions } from "./run-start.js";
 
@@ -40,7 +41,7 @@ export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends H
    * Coders that are read inside the run; `run.features(coder)` has what fired. Of one that is in
    * `coders` they are the features that it goes on with: as edited.
    */
-  readonly features?: readonly Coder[] | undefined;
+  readonly features?: readonly (Coder | CoderRead)[] | undefined;
   /** "all" (default), "last" (of each row's last token), or false: stop after the last layer needed. */
   readonly logits?: "all" | "last" | false | undefined;
   /** Run the blocks before this one only (exclusive; negative from the end): no logits then. */

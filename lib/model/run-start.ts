@@ -1,7 +1,9 @@
 import { RowLayout } from "../coder/row-layout.js";
+import { type RowMask, readMask } from "../coder/row-mask.js";
 import { argument } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
+import { knownRows } from "../tensor/known-rows.js";
 import { startLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import {
@@ -18,6 +20,8 @@ export interface RunStart {
   readonly batch: number;
   readonly pos: number;
   readonly tokens: Int32Array | undefined;
+  /** The tokens that its rows belong to, [batch · pos]; undefined where they are not known. */
+  readonly ids: Int32Array | undefined;
   readonly resid: Tensor | undefined;
   /** [batch · pos], 1 for a real token; undefined where all are. */
   readonly padding: Uint8Array | undefined;
@@ -28,8 +32,11 @@ export interface RunStart {
 export interface StartOptions extends TokenOptions {
   /** The block that a residual stream given as input enters; negative counts from the end. */
   readonly startAtLayer?: number | undefined;
-  /** [batch · pos] for a residual stream of a padded batch: 1 for a real token. */
-  readonly mask?: Uint8Array | undefined;
+  /**
+   * Which tokens of a residual stream are real: 1 or true for a real one, false for all. Default:
+   * what it remembers of the run that it comes from.
+   */
+  readonly mask?: RowMask | false | undefined;
 }
 
 /** Reads and checks what a run begins with. */
@@ -50,7 +57,7 @@ export function readStart(
   const read = readTokens(what, input as TokenInput, core, options);
   const [batch, pos] = read.shape;
   const { ids: tokens, padding, rows } = read;
-  return { batch, pos, tokens, resid: undefined, padding, rows, layer: 0 };
+  return { batch, pos, tokens, ids: tokens, resid: undefined, padding, rows, layer: 0 };
 }
 
 function fromResidual(
@@ -67,16 +74,24 @@ function fromResidual(
   if (pos > core.cfg.nCtx) {
     throw argument(what, `at most ${core.cfg.nCtx} positions`, "input", pos);
   }
-  const { mask } = options;
-  if (mask === undefined) {
-    const rows = new RowLayout(batch, pos);
-    return { batch, pos, tokens: undefined, resid, padding: undefined, rows, layer };
-  }
-  if (!(mask instanceof Uint8Array) || mask.length !== batch * pos) {
-    throw argument(what, `a Uint8Array of ${batch * pos}`, "mask", `one of ${mask?.length}`);
-  }
-  const { rows, padding } = checkMask(what, mask, batch, pos);
-  return { batch, pos, tokens: undefined, resid, padding, rows, layer };
+  const { mask: known, ids } = knownRows(resid, 2);
+  const mask = maskOf(what, options.mask, known, [batch, pos]);
+  const { rows, padding } =
+    mask === undefined
+      ? { rows: new RowLayout(batch, pos), padding: undefined }
+      : checkMask(what, mask, batch, pos);
+  return { batch, pos, tokens: undefined, ids, resid, padding, rows, layer };
+}
+
+/** The mask that is given, else what the residual stream remembers of its run. */
+function maskOf(
+  what: string,
+  given: RowMask | false | undefined,
+  known: Uint8Array | undefined,
+  sizes: readonly number[],
+): Uint8Array | undefined {
+  if (given === undefined) return known;
+  return given === false ? undefined : readMask(what, given, sizes);
 }
 
 /** The drawn tokens of a generation as its next column; rows that have ended go along unread. */
@@ -86,6 +101,7 @@ export function nextStart(tokens: Int32Array): RunStart {
     batch: tokens.length,
     pos: 1,
     tokens,
+    ids: tokens,
     resid: undefined,
     padding: undefined,
     rows,

@@ -21,7 +21,8 @@ import { type LayerRange, rangeFor } from "./layer-range.js";
 import { MetricCall } from "./metric-call.js";
 import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
-import { namedPoints, needed, readCoders, remember } from "./recorded.js";
+import { adoptRead, type CoderRead, type ReadCoder, readCoders } from "./read-coders.js";
+import { cellsOfRun, namedPoints, needed, remember } from "./recorded.js";
 import { resolveEdits } from "./run-edits.js";
 import { type RunOptions, runKeys } from "./run-options.js";
 import { type RunStart, readStart } from "./run-start.js";
@@ -36,7 +37,7 @@ export interface GradientOptions<
   /** The hooks where it is wanted: names, or a predicate over all of the model's. Default: none. */
   readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
   /** Coders that are read inside the run. */
-  readonly features?: readonly Coder[] | undefined;
+  readonly features?: readonly (Coder | CoderRead)[] | undefined;
   /** The positions whose logits a metric sees; only these are computed. Default: all. */
   readonly positions?: readonly number[] | undefined;
 }
@@ -60,7 +61,7 @@ export async function runWithGradients(
     options.names,
     namedPoints(what, core, options.names ?? [], whole),
   );
-  const read = readCoders(what, core, options.features ?? [], whole);
+  const read = readCoders(what, core, options.features ?? [], whole, start.ids !== undefined);
   const hooks = resolveHooks(what, core, options.hooks, whole);
   using edits = resolveEdits(what, core, options, whole, start);
   const persistent = [...core.hooks].map(({ hook }) => hook);
@@ -76,13 +77,13 @@ export async function runWithGradients(
     cache: points,
     features: read,
     hooks,
-    edits: edits?.at(wholeRun(start.rows), start.tokens),
+    edits: edits?.at(wholeRun(start.rows), start.ids),
     signal: options.signal,
   };
   const { result, value } = await differentiate(core, spec, points, target);
   return wrap(core, start, points, result, {
     value,
-    read: read.map(({ coder }) => coder),
+    read,
     spliced: (options.coders ?? []).map(coderOf),
   });
 }
@@ -147,38 +148,43 @@ function withMetric(request: NativeRunRequest, metric: MetricCall): NativeRunReq
   };
 }
 
-function wrap(
+async function wrap(
   core: ModelCore,
   start: RunStart,
   points: readonly ResolvedPoint[],
   result: NativeGradientResult,
-  run: { value: number; read: readonly Coder[]; spliced: readonly Coder[] },
-): Gradients {
+  run: { value: number; read: readonly ReadCoder[]; spliced: readonly Coder[] },
+): Promise<Gradients> {
   const cacheOf = (handles: readonly TensorHandle[]) =>
     new ActivationCache(
       core.table,
-      points.map(({ name }, i) => {
+      points.map((point, i) => {
         const tensor = adopt(needed(what, handles[i]));
-        remember(tensor, name, core, start);
-        return [name, tensor] as const;
+        remember(tensor, point, core, start);
+        return [point.name, tensor] as const;
       }),
     );
   // The logits or losses that the target was made of.
   const { output } = result;
   if (output !== undefined) call(what, (addon) => addon.dispose(output));
-  const mask = start.padding;
+  const rows = cellsOfRun(core, start);
   const features = new Map<Coder, FeatureActs>();
   const featureGrads = new Map<Coder, FeatureActs>();
   for (const [i, coder] of run.spliced.entries()) {
     const spliced = needed(what, result.spliced[i]);
-    features.set(coder, adoptFeatures(spliced.features, { mask }));
-    featureGrads.set(coder, adoptFeatures(spliced.grads, { mask }));
+    features.set(coder, adoptFeatures(spliced.features, { rows }));
+    featureGrads.set(coder, adoptFeatures(spliced.grads, { rows }));
   }
-  for (const [i, coder] of run.read.entries()) {
-    const acts = adoptFeatures(needed(what, result.features[i]), { mask });
+  for (const [i, one] of run.read.entries()) {
+    const handle = needed(what, result.features[i]);
+    const acts = await adoptRead(what, handle, one, rows, start.batch * start.pos);
     // Of a spliced coder both are the splice's own.
-    if (features.has(coder)) acts.dispose();
-    else features.set(coder, acts);
+    const spliced = features.get(one.coder);
+    if (spliced !== undefined && one.excluded === false) acts.dispose();
+    else {
+      spliced?.dispose();
+      features.set(one.coder, acts);
+    }
   }
   return new Gradients({
     value: run.value,

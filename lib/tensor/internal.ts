@@ -1,7 +1,8 @@
 /** What the layers above need of tensors and users do not: handles, loans and origins. */
 
 import type { TensorHandle } from "../native/addon.js";
-import { access, type Origin, type Tensor } from "./tensor.js";
+import type { Origin } from "./origin.js";
+import { access, type Tensor } from "./tensor.js";
 
 /** Wraps a handle that came from the native side; the current scope owns the tensor. */
 export function adopt<Axes extends readonly string[] = readonly string[]>(
@@ -40,7 +41,7 @@ export function originOf(tensor: Tensor): Origin | undefined {
   return access.originOf(tensor);
 }
 
-/** Remembers where a tensor comes from; `clone`, `to` and `contiguous` pass it on. */
+/** Remembers where a tensor comes from; lineage.ts says what operations pass on. */
 export function setOrigin(tensor: Tensor, origin: Origin | undefined): void {
   access.setOrigin(tensor, origin);
 }

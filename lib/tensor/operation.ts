@@ -3,18 +3,20 @@ import type { Addon, TensorHandle } from "../native/addon.js";
 import { call, native } from "../native/call.js";
 import { type HandleSource, lower, wrong } from "./arguments.js";
 import { dtypeNames } from "./dtype.js";
+import { inherited } from "./lineage.js";
 import type { TensorFunctions } from "./methods.js";
+import type { Origin } from "./origin.js";
 import type { Tensor } from "./tensor.js";
 import { type Operation, type OperationName, vocabulary } from "./vocabulary.js";
 
 /** What the operations need of `Tensor`, handed in by tensor.ts (which they are a part of). */
 export interface TensorAccess extends HandleSource {
   adopt(handle: TensorHandle): Tensor;
-  copyOrigin(from: Tensor, to: Tensor): void;
+  originOf(tensor: Tensor): Origin | undefined;
+  setOrigin(tensor: Tensor, origin: Origin | undefined): void;
+  /** Borrowed by a hook: whatever is done to it in place, it is what its hook point has. */
+  isLent(tensor: Tensor): boolean;
 }
-
-/** These return the same activation: it still comes from the same hook. */
-const keepsOrigin: ReadonlySet<string> = new Set(["clone", "to", "contiguous"]);
 
 /** Puts the vocabulary on the prototype. */
 export function attachMethods(prototype: object, access: TensorAccess): void {
@@ -23,9 +25,8 @@ export function attachMethods(prototype: object, access: TensorAccess): void {
     const run = compile(name, operation, access);
     const value = function (this: Tensor, ...given: unknown[]): unknown {
       const result = run(access.handleOf(this, name, "this"), given);
-      if (operation.result === "this") return this;
-      if (keepsOrigin.has(name)) access.copyOrigin(this, result as Tensor);
-      return result;
+      passOn(access, name, operation, [this, ...given], given, result);
+      return operation.result === "this" ? this : result;
     };
     Object.defineProperty(value, "name", { value: name });
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
@@ -38,9 +39,39 @@ export function freeFunctions(access: TensorAccess): TensorFunctions {
   for (const [name, operation] of entries()) {
     if (!operation.free) continue;
     const run = compile(name, operation, access);
-    functions[name] = (...given: unknown[]) => run(undefined, given);
+    functions[name] = (...given: unknown[]) => {
+      const result = run(undefined, given);
+      passOn(access, name, operation, given.flat(), given, result);
+      return result;
+    };
   }
   return functions as unknown as TensorFunctions;
+}
+
+/** What the result remembers of the run that the operands come from. */
+function passOn(
+  access: TensorAccess,
+  name: OperationName,
+  { result: kind }: Operation,
+  operands: readonly unknown[],
+  given: readonly unknown[],
+  result: unknown,
+): void {
+  if (kind === "boolean" || kind === "scalar") return;
+  const tensors = operands.filter((operand) => access.isTensor(operand));
+  if (tensors.every((tensor) => access.originOf(tensor) === undefined)) return;
+  const self = tensors[0] as Tensor;
+  if (kind === "this" && access.isLent(self)) return;
+  const { originOf, isTensor } = access;
+  const results =
+    kind === "this"
+      ? [self]
+      : kind === "pair"
+        ? Object.values(result as Record<string, Tensor>)
+        : [result as Tensor];
+  const shaped = results[0] as Tensor;
+  const origin = inherited(name, { self, tensors, given, result: shaped, originOf, isTensor });
+  for (const tensor of results) access.setOrigin(tensor, origin);
 }
 
 /** The native operations, once it is certain that both sides mean the same vocabulary. */

@@ -9,6 +9,7 @@ import { dtypeBytes } from "./dtype.js";
 import type { Device, TensorMethods } from "./methods.js";
 import { type Nested, nest } from "./nest.js";
 import { attachMethods, nativeOperations, type TensorAccess } from "./operation.js";
+import type { Origin } from "./origin.js";
 
 /** What `read()` gives: bfloat16 and float16 widen to Float32Array, bool is 0 or 1. */
 export type TensorData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
@@ -24,21 +25,10 @@ export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat
         ? BigInt64Array
         : Uint8Array;
 
-/** Where a tensor comes from: a hook point of a model. */
-export interface Origin {
-  readonly hook: string;
-  /** Undefined: not known. */
-  readonly model: string | undefined;
-  /** In a padded run: [batch · pos], 1 for a real token. */
-  readonly mask?: Uint8Array | undefined;
-}
-
 /** The private side of `Tensor`, for internal.ts and the vocabulary. */
 interface TensorInternals extends TensorAccess {
   lend(handle: TensorHandle): Tensor;
   endLoan(tensor: Tensor, handle: TensorHandle): void;
-  originOf(tensor: Tensor): Origin | undefined;
-  setOrigin(tensor: Tensor, origin: Origin | undefined): void;
 }
 let internals!: TensorInternals;
 
@@ -297,9 +287,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
       setOrigin(tensor: Tensor, origin: Origin | undefined): void {
         tensor.#origin = origin;
       },
-      copyOrigin(from: Tensor, to: Tensor): void {
-        to.#origin = from.#origin;
-      },
+      isLent: (tensor: Tensor): boolean => tensor.#loan === "lent" || tensor.#loan === "kept",
     };
   }
 }

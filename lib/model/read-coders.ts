@@ -1,0 +1,73 @@
+import { Coder } from "../coder/coder.js";
+import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import { keepRows } from "../coder/keep-rows.js";
+import { checkExcluded, type ExcludedTokens, excludedCells } from "../coder/special-tokens.js";
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { isObject } from "../intervene/checks.js";
+import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import type { FeaturesHandle } from "../native/addon.js";
+import type { CellData } from "../tensor/row-cells.js";
+import type { LayerRange } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import { editPlace } from "./run-edits.js";
+
+/** A coder to read inside a run, and on which tokens. */
+export interface CoderRead {
+  /** The coder. */
+  readonly coder: Coder;
+  /** Leave special tokens (BOS, turns and so on) without features, or these ids. Default false. */
+  readonly excludeSpecialTokens?: ExcludedTokens | undefined;
+}
+
+/** A coder that is read inside a run. */
+export interface ReadCoder {
+  readonly coder: Coder;
+  readonly point: ResolvedPoint;
+  readonly excluded: ExcludedTokens;
+}
+
+/** The coders of `features`, each once, checked against the model. */
+export function readCoders(
+  what: string,
+  core: ModelCore,
+  features: readonly (Coder | CoderRead)[],
+  range: LayerRange,
+  hasTokens = true,
+): ReadCoder[] {
+  if (!Array.isArray(features)) {
+    throw argument(what, "an array of coders", "features", typeof features);
+  }
+  const place = editPlace(what, core, range);
+  const found = new Map<Coder, ReadCoder>();
+  for (const [i, entry] of features.entries()) {
+    const use = `features[${i}]`;
+    const bare = entry instanceof Coder || !isObject(entry) || !("coder" in entry);
+    if (!bare) checkOptions(`${what}: ${use}`, entry, ["coder", "excludeSpecialTokens"]);
+    const read = (bare ? { coder: entry } : entry) as Partial<CoderRead>;
+    const coder = checkCoder(place, use, read.coder);
+    const subject = `${use}.excludeSpecialTokens`;
+    const excluded = checkExcluded(what, read.excludeSpecialTokens, subject, core.cfg.dVocab);
+    if (excluded !== false && !hasTokens) {
+      throw argument(what, "false (the residual stream's tokens are not known)", subject, excluded);
+    }
+    const before = found.get(coder)?.excluded;
+    if (before !== undefined && String(before) !== String(excluded)) {
+      throw argument(what, `${before}, as for the same coder before`, subject, excluded);
+    }
+    found.set(coder, { coder, point: inputOf(place, use, coder), excluded });
+  }
+  return [...found.values()];
+}
+
+/** What was read, without what is left out; takes the handle over. */
+export async function adoptRead(
+  what: string,
+  handle: FeaturesHandle,
+  { excluded }: Pick<ReadCoder, "excluded">,
+  rows: CellData,
+  count: number,
+): Promise<FeatureActs> {
+  const cells = excludedCells(what, excluded, rows);
+  return adoptFeatures(await keepRows(what, handle, cells, count), { rows, excluded: cells });
+}

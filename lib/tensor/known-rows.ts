@@ -1,0 +1,17 @@
+import { originOf } from "./internal.js";
+import { type CellData, collapsed } from "./row-cells.js";
+import { spread } from "./row-rules.js";
+import type { Tensor } from "./tensor.js";
+
+/**
+ * What is known of each place of a tensor's first `lead` axes: padding and tokens. Nothing if the
+ * tensor comes from no run, or if one place mixes several tokens.
+ */
+export function knownRows(tensor: Tensor, lead: number): CellData {
+  const rows = originOf(tensor)?.rows;
+  if (rows === undefined) return {};
+  const own = collapsed(rows, lead);
+  if (own === undefined) return {};
+  const axes = own.sizes.map((_, axis) => axis);
+  return spread(own, axes, tensor.shape, lead).data;
+}

@@ -1,0 +1,168 @@
+/** What is known of the rows of a tensor: which are padding, and which tokens they belong to. */
+export interface CellData {
+  /** 1 for a real token; undefined: all are real. */
+  readonly mask?: Uint8Array | undefined;
+  /** The token of each; undefined: not known. Padding has any. */
+  readonly ids?: Int32Array | undefined;
+  /** Which tokens of their model are not text; there if `ids` are. */
+  readonly special?: SpecialTokens | undefined;
+}
+
+/** The tokens of a model that are not text: one function for each model, compared by identity. */
+export type SpecialTokens = () => ReadonlySet<number>;
+
+/** Along an axis the distance between neighbours in cells, or the offset of each place. */
+type Steps = number | ArrayLike<number>;
+
+/**
+ * One cell for each place of a tensor's first axes, whose sizes are `sizes`, in row-major order.
+ * They are computed when somebody asks: most tensors of a hook are never encoded.
+ */
+export class RowCells {
+  readonly sizes: readonly number[];
+  #data: CellData | undefined;
+  #compute: (() => CellData) | undefined;
+
+  constructor(sizes: readonly number[], data: CellData | (() => CellData)) {
+    this.sizes = sizes;
+    if (typeof data === "function") this.#compute = data;
+    else this.#data = data;
+  }
+
+  get data(): CellData {
+    this.#data ??= this.#compute?.() ?? {};
+    this.#compute = undefined;
+    return this.#data;
+  }
+
+  get count(): number {
+    return sizeOf(this.sizes);
+  }
+
+  /** The distance in cells between neighbours along each axis. */
+  get strides(): number[] {
+    return this.sizes.map((_, axis) => sizeOf(this.sizes.slice(axis + 1)));
+  }
+
+  /** The same cells in the same order under other sizes. */
+  sized(sizes: readonly number[]): RowCells {
+    return sameSizes(sizes, this.sizes) ? this : new RowCells(sizes, () => this.data);
+  }
+
+  /** New cells, each a copy of one of these: where it lies is the sum of a step along each axis. */
+  placed(sizes: readonly number[], steps: readonly Steps[], base = 0): RowCells {
+    const isSame =
+      base === 0 && sizes.every((size, i) => size === 1 || steps[i] === sizeOf(sizes.slice(i + 1)));
+    if (isSame && sizeOf(sizes) === this.count) return this.sized(sizes);
+    return new RowCells(sizes, () => {
+      const { mask, ids, special } = this.data;
+      if (mask === undefined && ids === undefined) return {};
+      const from = flatIndex(sizes, steps, base);
+      return {
+        mask: mask && Uint8Array.from(from, (cell) => mask[cell] as number),
+        ids: ids && Int32Array.from(from, (cell) => ids[cell] as number),
+        special,
+      };
+    });
+  }
+}
+
+/**
+ * Real where all are real, with the tokens of those in `named`, if these agree. All have the same
+ * sizes.
+ */
+export function both(all: readonly RowCells[], named: readonly RowCells[] = all): RowCells {
+  const first = all[0] as RowCells;
+  if (all.every((cells) => cells === first) && named.includes(first)) return first;
+  return new RowCells(first.sizes, () => {
+    const masks = all.flatMap(({ data }) => data.mask ?? []);
+    const isReal = (i: number) => Number(masks.every((mask) => mask[i] === 1));
+    const mask = masks.length < 2 ? masks[0] : masks[0]?.map((_, i) => isReal(i));
+    return { mask, ...commonTokens(named) };
+  });
+}
+
+/** The cells of tensors joined along an axis; of one without cells all are real. */
+export function joined(
+  parts: readonly (RowCells | undefined)[],
+  partSizes: readonly (readonly number[])[],
+  axis: number,
+): RowCells {
+  const sizes = [...(partSizes[0] ?? [])];
+  sizes[axis] = partSizes.reduce((sum, part) => sum + (part[axis] as number), 0);
+  return new RowCells(sizes, () => {
+    const all = parts.map((part) => part?.data ?? {});
+    const special = all[0]?.special;
+    const known = all.every((data) => data.ids !== undefined && data.special === special);
+    const hasMask = all.some(({ mask }) => mask !== undefined);
+    const mask = hasMask ? new Uint8Array(sizeOf(sizes)).fill(1) : undefined;
+    const ids = known ? new Int32Array(sizeOf(sizes)) : undefined;
+    const blocks = partSizes.map((part) => sizeOf(part.slice(axis)));
+    const outer = sizeOf(sizes.slice(0, axis));
+    for (let i = 0, at = 0; i < outer; i++) {
+      for (const [part, data] of all.entries()) {
+        const block = blocks[part] as number;
+        const [begin, end] = [i * block, (i + 1) * block];
+        if (data.mask !== undefined) mask?.set(data.mask.subarray(begin, end), at);
+        if (data.ids !== undefined) ids?.set(data.ids.subarray(begin, end), at);
+        at += block;
+      }
+    }
+    return { mask, ...(known && { ids, special }) };
+  });
+}
+
+/**
+ * Cells of the first `lead` axes alone, if they are equal along the others; undefined: a place of
+ * these axes mixes several rows.
+ */
+export function collapsed(rows: RowCells, lead: number): RowCells | undefined {
+  const { sizes, data } = rows;
+  if (sizes.length <= lead) return rows;
+  const inner = sizeOf(sizes.slice(lead));
+  const isUniform = (cells: ArrayLike<number>) => {
+    for (let i = 0; i < cells.length; i++) if (cells[i] !== cells[i - (i % inner)]) return false;
+    return true;
+  };
+  const { mask, ids } = data;
+  if ((mask && !isUniform(mask)) || (ids && !isUniform(ids))) return undefined;
+  const kept = sizes.slice(0, lead);
+  return rows.placed(
+    kept,
+    kept.map((_, axis) => rows.strides[axis] as number),
+  );
+}
+
+export function sizeOf(sizes: readonly number[]): number {
+  return sizes.reduce((product, size) => product * size, 1);
+}
+
+export function sameSizes(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+function commonTokens(all: readonly RowCells[]): Pick<CellData, "ids" | "special"> {
+  const [first, ...others] = all.map(({ data }) => data).filter(({ ids }) => ids !== undefined);
+  const same = ({ ids, special }: CellData) =>
+    special === first?.special &&
+    (ids === first?.ids || ids?.every((id, i) => id === first?.ids?.[i]));
+  return first !== undefined && others.every(same)
+    ? { ids: first.ids, special: first.special }
+    : {};
+}
+
+function flatIndex(sizes: readonly number[], steps: readonly Steps[], base: number): Int32Array {
+  let cells = Int32Array.of(base);
+  for (const [axis, size] of sizes.entries()) {
+    const step = steps[axis] as Steps;
+    const offset = Int32Array.from({ length: size }, (_, i) =>
+      typeof step === "number" ? i * step : (step[i] as number),
+    );
+    const next = new Int32Array(cells.length * size);
+    for (const [i, cell] of cells.entries()) {
+      for (let j = 0; j < size; j++) next[i * size + j] = cell + (offset[j] as number);
+    }
+    cells = next;
+  }
+  return cells;
+}

@@ -1,0 +1,269 @@
+import type { Origin } from "./origin.js";
+import { both, collapsed, joined, type RowCells, sizeOf } from "./row-cells.js";
+import type { Tensor } from "./tensor.js";
+
+/** One call of an operation. */
+export interface Call {
+  /** The tensor that it is a method of, or the first that it was given. */
+  readonly self: Tensor;
+  /** All tensors that it was given, `self` first. */
+  readonly tensors: readonly Tensor[];
+  /** The arguments behind that. */
+  readonly given: readonly unknown[];
+  readonly result: Tensor;
+  readonly originOf: (tensor: Tensor) => Origin | undefined;
+  readonly isTensor: (value: unknown) => value is Tensor;
+}
+
+/** The rows of the result; undefined: nothing is known of them. */
+export type RowRule = (call: Call) => RowCells | undefined;
+
+export const same: RowRule = ({ self, originOf }) => originOf(self)?.rows;
+
+/** Element by element: real where every operand is. */
+export const broadcast: RowRule = (call) => {
+  const { tensors, result, originOf } = call;
+  const found = tensors.flatMap((tensor) => {
+    const rows = originOf(tensor)?.rows;
+    return rows === undefined ? [] : [{ rows, by: result.ndim - tensor.ndim }];
+  });
+  return combined(found, result.shape);
+};
+
+/** Row-major order stays, so cells stay if the new axes can be cut where the rows end. */
+export const reshape: RowRule = ({ self, result, originOf }) => {
+  const rows = originOf(self)?.rows;
+  if (rows === undefined) return undefined;
+  // Where rows are merged with the axes behind them, each element gets a cell.
+  for (let lead = rows.sizes.length; lead <= self.ndim; lead++) {
+    const wide = spread(rows, shifted(rows, 0), self.shape, lead);
+    const at = cutOf(result.shape, wide.count, lead);
+    if (at !== undefined) return wide.sized(result.shape.slice(0, at));
+  }
+  return undefined;
+};
+
+export const permute: RowRule = ({ self, given, result, originOf }) =>
+  reordered(originOf(self)?.rows, given[0] as readonly number[], self.ndim, result);
+
+export const transpose: RowRule = ({ self, given, result, originOf }) => {
+  const order = self.shape.map((_, axis) => axis);
+  const [a, b] = given.map((dim) => axisOf(dim as number, self.ndim)) as [number, number];
+  [order[a], order[b]] = [b, a];
+  return reordered(originOf(self)?.rows, order, self.ndim, result);
+};
+
+export const slice: RowRule = (call) => {
+  const [dim, start, , step = 1] = call.given as readonly number[];
+  return chosen(call, dim as number, (size, count) => {
+    const first = Math.min(
+      Math.max((start as number) < 0 ? (start as number) + size : (start as number), 0),
+      size,
+    );
+    return Int32Array.from({ length: count }, (_, i) => first + i * step);
+  });
+};
+
+export const index: RowRule = (call) => {
+  const [dim, indices] = call.given as readonly [number, unknown];
+  const { self } = call;
+  const rows = call.originOf(self)?.rows;
+  if (rows === undefined || axisOf(dim, self.ndim) >= rows.sizes.length) return rows;
+  if (!call.isTensor(indices)) return chosen(call, dim, () => indices as readonly number[]);
+  // Reading them waits for a GPU: not for tokens alone.
+  if (indices.device !== "cpu" && rows.data.mask === undefined) return undefined;
+  const list = indices.readSync("int32");
+  return chosen(call, dim, () => list);
+};
+
+export const select: RowRule = ({ self, given, originOf }) => {
+  const rows = originOf(self)?.rows;
+  if (rows === undefined) return undefined;
+  const axis = axisOf(given[0] as number, self.ndim);
+  if (axis >= rows.sizes.length) return rows;
+  const [size, place] = [rows.sizes[axis] as number, given[1] as number];
+  const base = (place < 0 ? place + size : place) * (rows.strides[axis] as number);
+  return rows.placed(rows.sizes.toSpliced(axis, 1), rows.strides.toSpliced(axis, 1), base);
+};
+
+export const unsqueeze: RowRule = ({ self, given, originOf }) => {
+  const rows = originOf(self)?.rows;
+  if (rows === undefined) return undefined;
+  const axis = axisOf(given[0] as number, self.ndim + 1);
+  return axis > rows.sizes.length ? rows : rows.sized(rows.sizes.toSpliced(axis, 0, 1));
+};
+
+export const squeeze: RowRule = ({ self, given: [dim], originOf }) => {
+  const rows = originOf(self)?.rows;
+  if (rows === undefined) return undefined;
+  const only = dim === undefined ? undefined : axisOf(dim as number, self.ndim);
+  const goes = (size: number, axis: number) => size === 1 && (only === undefined || only === axis);
+  return rows.sized(rows.sizes.filter((size, axis) => !goes(size, axis)));
+};
+
+export const cat: RowRule = (call) => {
+  const { tensors, given, originOf } = call;
+  const ndim = tensors[0]?.ndim ?? 0;
+  return together(call, axisOf((given[1] as number | undefined) ?? 0, ndim), (tensor) => {
+    return [originOf(tensor)?.rows, tensor.shape];
+  });
+};
+
+export const stack: RowRule = (call) => {
+  const { tensors, given, originOf } = call;
+  const axis = axisOf((given[1] as number | undefined) ?? 0, (tensors[0]?.ndim ?? 0) + 1);
+  return together(call, axis, (tensor) => {
+    const rows = originOf(tensor)?.rows;
+    const shape = tensor.shape.toSpliced(axis, 0, 1);
+    if (rows === undefined || axis > rows.sizes.length) return [rows, shape];
+    return [rows.sized(rows.sizes.toSpliced(axis, 0, 1)), shape];
+  });
+};
+
+/** A row of the product belongs to a row of the first operand, a batch of it to both. */
+export const matmul: RowRule = ({ tensors: [a, b], result: { ndim, shape }, originOf }) => {
+  if (a === undefined || b === undefined) return undefined;
+  const found: Moved[] = [];
+  // Summed over are the last axis of the one, and the last but one (or the only one) of the other.
+  const left = before(originOf(a)?.rows, a.ndim - 1);
+  const right = before(originOf(b)?.rows, Math.max(b.ndim - 2, 0));
+  if (left !== undefined) {
+    found.push({ rows: left, by: a.ndim === 1 || b.ndim === 1 ? 0 : ndim - a.ndim });
+  }
+  if (right !== undefined) {
+    found.push({ rows: right, by: b.ndim === 1 ? 0 : ndim - b.ndim + (a.ndim === 1 ? 1 : 0) });
+  }
+  return combined(found, shape);
+};
+
+export const reduce: RowRule = (call) =>
+  before(call.originOf(call.self)?.rows, Math.min(...reducedAxes(call), call.self.ndim));
+
+/** Along one axis, by default the last. */
+export const along =
+  (dimOf: (call: Call) => number): RowRule =>
+  (call) => {
+    const { self, originOf } = call;
+    return before(originOf(self)?.rows, axisOf(dimOf(call), self.ndim));
+  };
+
+/** Rows if they lie before an axis, so that what happens along it mixes none. */
+function before(rows: RowCells | undefined, axis: number): RowCells | undefined {
+  return rows && collapsed(rows, axis);
+}
+
+/** The axes that a reduction goes over. */
+export function reducedAxes({ self, given: [options] }: Call): number[] {
+  const ndim = self.ndim;
+  const { dim } = (options ?? {}) as { dim?: number | readonly number[] };
+  if (dim === undefined) return Array.from({ length: ndim }, (_, axis) => axis);
+  return [dim].flat().map((one) => axisOf(one as number, ndim));
+}
+
+function axisOf(dim: number, ndim: number): number {
+  return dim < 0 ? dim + ndim : dim;
+}
+
+/** The axes of the result where those of `rows` are, moved by `by`. */
+function shifted({ sizes }: RowCells, by: number): number[] {
+  return sizes.map((_, axis) => axis + by);
+}
+
+/** Cells for the first `lead` axes of a shape, repeated along those that `axes` does not name. */
+export function spread(
+  rows: RowCells,
+  axes: readonly number[],
+  shape: readonly number[],
+  lead = Math.max(-1, ...axes) + 1,
+): RowCells {
+  const { strides, sizes } = rows;
+  const steps = new Array<number>(lead).fill(0);
+  for (const [i, axis] of axes.entries())
+    if (sizes[i] !== 1 || shape[axis] === 1) steps[axis] = strides[i] as number;
+  return rows.placed(shape.slice(0, lead), steps);
+}
+
+/** Rows whose axes lie `by` further behind in a result. */
+interface Moved {
+  readonly rows: RowCells;
+  readonly by: number;
+}
+
+/**
+ * The rows of several operands as those of their result. Which token a row has is said by the
+ * operands with most rows: one row that serves all does not make them its own.
+ */
+function combined(found: readonly Moved[], shape: readonly number[]): RowCells | undefined {
+  if (found.length === 0) return undefined;
+  const lead = Math.max(...found.map(({ rows, by }) => rows.sizes.length + by));
+  const most = Math.max(...found.map(({ rows }) => rows.count));
+  const wide = found.map(({ rows, by }) => spread(rows, shifted(rows, by), shape, lead));
+  return both(
+    wide,
+    wide.filter((_, i) => found[i]?.rows.count === most),
+  );
+}
+
+/** After how many axes of a shape `count` cells are: as many as before, or the next number. */
+function cutOf(shape: readonly number[], count: number, lead: number): number | undefined {
+  const cuts = Array.from({ length: shape.length + 1 }, (_, at) => at).filter(
+    (at) => sizeOf(shape.slice(0, at)) === count,
+  );
+  return cuts.findLast((at) => at <= lead) ?? cuts[0];
+}
+
+function reordered(
+  rows: RowCells | undefined,
+  order: readonly number[],
+  ndim: number,
+  { shape }: Tensor,
+): RowCells | undefined {
+  if (rows === undefined) return undefined;
+  const from = order.map((dim) => axisOf(dim, ndim));
+  return spread(
+    rows,
+    rows.sizes.map((_, axis) => from.indexOf(axis)),
+    shape,
+  );
+}
+
+/** The cells of chosen places along an axis. */
+function chosen(
+  { self, result, originOf }: Call,
+  dim: number,
+  places: (size: number, count: number) => ArrayLike<number>,
+): RowCells | undefined {
+  const rows = originOf(self)?.rows;
+  if (rows === undefined) return undefined;
+  const axis = axisOf(dim, self.ndim);
+  if (axis >= rows.sizes.length) return rows;
+  const [size, count] = [rows.sizes[axis] as number, result.shape[axis] as number];
+  const stride = rows.strides[axis] as number;
+  const offsets = Int32Array.from(places(size, count), (place) => place * stride);
+  const steps = rows.strides.with(axis, 0) as (number | Int32Array)[];
+  steps[axis] = offsets;
+  return rows.placed(rows.sizes.with(axis, count), steps);
+}
+
+/** Tensors along an axis: one after the other if it is one of rows, else one beside the other. */
+function together(
+  { tensors, result }: Call,
+  axis: number,
+  partOf: (tensor: Tensor) => readonly [RowCells | undefined, readonly number[]],
+): RowCells | undefined {
+  const parts = tensors.map(partOf);
+  const known = parts.flatMap(([rows]) => rows ?? []);
+  if (known.length === 0) return undefined;
+  const lead = Math.max(...known.map(({ sizes }) => sizes.length));
+  if (axis >= lead) {
+    return combined(
+      known.map((rows) => ({ rows, by: 0 })),
+      result.shape,
+    );
+  }
+  return joined(
+    parts.map(([rows, shape]) => rows && spread(rows, shifted(rows, 0), shape, lead)),
+    parts.map(([, shape]) => shape.slice(0, lead)),
+    axis,
+  );
+}
