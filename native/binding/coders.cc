@@ -332,8 +332,7 @@ napi_value featuresKeep(Arguments& args) {
   const auto device = features->rows.indptr.device();
   return submit(environment, device, readContext(args, 2),
                 [features, kept, device, &environment](const CancelToken&) -> Finish {
-                  return finishFeatures(environment,
-                                        coder::keepRows(*features, kept.to(device)));
+                  return finishFeatures(environment, coder::keepRows(*features, kept.to(device)));
                 });
 }
 
