@@ -9,11 +9,12 @@ import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { CoderConfig } from "./coder-config.js";
 import { checkOrigin, checkWidth, type InputRows, inputRows, rememberRows } from "./coder-input.js";
-import type {
-  CoderCallOptions,
-  CoderEditOptions,
-  EditFunction,
-  EncodeOptions,
+import {
+  type CoderCallOptions,
+  type CoderEditOptions,
+  callKeys,
+  type EditFunction,
+  type EncodeOptions,
 } from "./coder-options.js";
 import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from "./feature-acts.js";
 import { type SaveOptions, saveCoder } from "./save-coder.js";

@@ -1,6 +1,6 @@
 import { Coder } from "../coder/coder.js";
 import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
-import { keepRows } from "../coder/keep-rows.js";
+import { leaveOutRows } from "../coder/leave-out-rows.js";
 import { checkExcluded, type ExcludedTokens, excludedCells } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
@@ -66,8 +66,7 @@ export async function adoptRead(
   handle: FeaturesHandle,
   { excluded }: Pick<ReadCoder, "excluded">,
   rows: CellData,
-  count: number,
 ): Promise<FeatureActs> {
   const cells = excludedCells(what, excluded, rows);
-  return adoptFeatures(await keepRows(what, handle, cells, count), { rows, excluded: cells });
+  return adoptFeatures(await leaveOutRows(what, handle, cells), { rows, excluded: cells });
 }

@@ -169,7 +169,7 @@ export class StepRecord implements Disposable {
       : await task(this.#what, (addon, ctx) =>
           addon.featuresSlice(handle, begin, begin + own.pos, [1, own.pos], ctx),
         );
-    return adoptRead(this.#what, part, read, rows, own.pos);
+    return adoptRead(this.#what, part, read, rows);
   }
 
   /** The row's real tokens, as a run of its own. */

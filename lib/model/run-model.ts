@@ -139,7 +139,7 @@ export async function runWithCache(
   const features = new Map<Coder, FeatureActs>();
   for (const [i, one] of read.entries()) {
     const handle = needed(what, result.features[i]);
-    features.set(one.coder, await adoptRead(what, handle, one, rows, start.batch * start.pos));
+    features.set(one.coder, await adoptRead(what, handle, one, rows));
   }
   if (!wantsLogits) return new Run(cache, features);
   const out = adopt<["batch", "pos", "d_vocab"]>(needed(what, result.output));

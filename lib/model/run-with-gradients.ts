@@ -177,7 +177,7 @@ async function wrap(
   }
   for (const [i, one] of run.read.entries()) {
     const handle = needed(what, result.features[i]);
-    const acts = await adoptRead(what, handle, one, rows, start.batch * start.pos);
+    const acts = await adoptRead(what, handle, one, rows);
     // Of a spliced coder both are the splice's own.
     const spliced = features.get(one.coder);
     if (spliced !== undefined && one.excluded === false) acts.dispose();

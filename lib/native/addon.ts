@@ -265,8 +265,6 @@ export interface Addon {
     ctx: TaskContext,
   ): Promise<FeaturesHandle>;
 
-  /** Without the features of rows that are 0 in the mask. */
-  featuresKeep(f: FeaturesHandle, mask: Uint8Array, ctx: TaskContext): Promise<FeaturesHandle>;
   /** Rows begin … end−1 under another leading shape. */
   featuresSlice(
     f: FeaturesHandle,

@@ -39,7 +39,6 @@ const exported: Readonly<Record<keyof Addon, true>> = {
   featuresToDense: true,
   featuresEdit: true,
   featuresSlice: true,
-  featuresKeep: true,
   gradMode: true,
   gradTrack: true,
   gradOf: true,

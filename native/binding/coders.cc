@@ -128,15 +128,6 @@ napi_value coderParameter(Arguments& args) {
   return handle;
 }
 
-// [bytes] bool.
-Tensor readMask(napi_env env, napi_value bytes) {
-  const BytesView mask = readTypedArray(env, bytes);
-  Tensor out = empty({static_cast<int64_t>(mask.bytes)}, c10::kBool);
-  bool* data = out.mutable_data_ptr<bool>();
-  for (size_t i = 0; i < mask.bytes; ++i) data[i] = mask.data[i] != 0;
-  return out;
-}
-
 napi_value coderEncode(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const Tensor x = args.handles().tensor(args[1]);
@@ -152,7 +143,13 @@ napi_value coderEncode(Arguments& args) {
       }
     }
   }
-  const Tensor real = args.absent(3) ? Tensor() : readMask(args.env(), args[3]);
+  Tensor real;
+  if (!args.absent(3)) {
+    const BytesView mask = readTypedArray(args.env(), args[3]);
+    real = empty({static_cast<int64_t>(mask.bytes)}, c10::kBool);
+    bool* out = real.mutable_data_ptr<bool>();
+    for (size_t i = 0; i < mask.bytes; ++i) out[i] = mask.data[i] != 0;
+  }
   Environment& environment = args.environment;
   return submit(environment, coder->device(), readContext(args, 4),
                 [coder, x, only, real, &environment](const CancelToken&) -> Finish {
@@ -321,21 +318,6 @@ napi_value featuresSlice(Arguments& args) {
                 });
 }
 
-napi_value featuresKeep(Arguments& args) {
-  const FeaturesPtr features = args.handles().features(args[0]);
-  const Tensor kept = readMask(args.env(), args[1]);
-  if (kept.numel() != features->rowCount()) {
-    throw Error(code::kShape, concat("features: expected a mask of ", features->rowCount(),
-                                     ", got ", kept.numel()));
-  }
-  Environment& environment = args.environment;
-  const auto device = features->rows.indptr.device();
-  return submit(environment, device, readContext(args, 2),
-                [features, kept, device, &environment](const CancelToken&) -> Finish {
-                  return finishFeatures(environment, coder::keepRows(*features, kept.to(device)));
-                });
-}
-
 napi_value coderDots(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const FeaturesPtr features = args.handles().features(args[1]);
@@ -359,7 +341,6 @@ void exportCoders(Environment& environment, napi_value exports) {
   define<coderApplyEdit>(environment, exports, "coderApplyEdit");
   define<coderDots>(environment, exports, "coderDots");
   define<featuresSlice>(environment, exports, "featuresSlice");
-  define<featuresKeep>(environment, exports, "featuresKeep");
   define<featuresInfo>(environment, exports, "featuresInfo");
   define<featuresRead>(environment, exports, "featuresRead");
   define<featuresToDense>(environment, exports, "featuresToDense");

@@ -132,19 +132,6 @@ Features sliceRows(const Features& features, int64_t begin, int64_t end,
            features.rows.values.narrow(0, first, last - first).clone()}};
 }
 
-Features keepRows(const Features& features, const Tensor& kept) {
-  const Tensor& indptr = features.rows.indptr;
-  const Tensor counts = indptr.diff().to(c10::kLong);
-  const Tensor entries = kept.repeat_interleave(counts);
-  const Tensor ends = counts.mul(kept).cumsum(0);
-  Tensor starts = zeros_like(indptr);
-  starts.narrow(0, 1, features.rowCount()).copy_(ends);
-  return {features.shape,
-          features.dSae,
-          {starts, features.rows.indices.masked_select(entries),
-           features.rows.values.masked_select(entries)}};
-}
-
 Tensor toDense(const Features& features) {
   const auto device = features.rows.values.device();
   const int64_t rows = features.rowCount();

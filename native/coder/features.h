@@ -40,9 +40,6 @@ ops::SparseRows difference(const Features& before, const Features& after);
 Features sliceRows(const Features& features, int64_t begin, int64_t end,
                    std::vector<int64_t> shape);
 
-// Without the features of rows that are false in `kept` [rows] bool.
-Features keepRows(const Features& features, const Tensor& kept);
-
 // [shape.., dSae] float32.
 Tensor toDense(const Features& features);
 

@@ -1,0 +1,31 @@
+import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+
+/**
+ * Activations without the features of the tokens in these rows; the handle given is freed if there
+ * are any. An edit does it: each feature is turned off where it is active among them.
+ */
+export async function leaveOutRows(
+  what: string,
+  handle: FeaturesHandle,
+  excluded: Int32Array,
+): Promise<FeaturesHandle> {
+  if (excluded.length === 0) return handle;
+  try {
+    const { indptr, indices } = await task(what, (addon, ctx) => addon.featuresRead(handle, ctx));
+    const active = new Map<number, number[]>();
+    for (const row of excluded) {
+      for (const feature of indices.subarray(indptr[row], indptr[row + 1])) {
+        const rows = active.get(feature);
+        if (rows === undefined) active.set(feature, [row]);
+        else rows.push(row);
+      }
+    }
+    const edits = Array.from(active, ([feature, rows]): NativeFeatureEdit => {
+      return { op: "zero", feature, value: 0, rows: Int32Array.from(rows) };
+    });
+    return await task(what, (addon, ctx) => addon.featuresEdit(handle, edits, ctx));
+  } finally {
+    call(what, (addon) => addon.dispose(handle));
+  }
+}
