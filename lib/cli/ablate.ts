@@ -7,9 +7,10 @@ import { type CoderOptions, CoderSet, checkCoders, specHelp, withCoders } from "
 import { type FeatureSpec, featureSpec, showFeature } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { say, sayJson, sayTable } from "./output.js";
+import { type SpecialTokensFlag, withSpecialTokens } from "./special-tokens.js";
 import { note } from "./terminal.js";
 
-interface AblateOptions extends ModelOptions, CoderOptions, ChatFlag {
+interface AblateOptions extends SpecialTokensFlag, ModelOptions, CoderOptions, ChatFlag {
   readonly position: number;
   readonly top: number;
   readonly json?: boolean;
@@ -29,7 +30,7 @@ export function register(program: Command): void {
       -1,
     )
     .option("--top <n>", "rows of each table", integer(1), 5);
-  withModel(withChat(withCoders(command)))
+  withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print {model, features, tokens, position, loss, rose, fell, perToken}")
     .action(ablate)
     .addHelpText(

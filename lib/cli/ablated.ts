@@ -5,6 +5,7 @@ import type { FeatureSpec } from "./feature-spec.js";
 import { type Chosen, chosenInterventions, firstPosition } from "./interventions.js";
 import { type NextToken, nextTokens, strongest } from "./next-tokens.js";
 import { type ListedToken, listedTokens } from "./shown-tokens.js";
+import { excludes, type SpecialTokensFlag } from "./special-tokens.js";
 
 /** Where a feature fires in the text. */
 export interface Fired {
@@ -38,7 +39,7 @@ export interface Ablated {
 }
 
 /** What is shown of it. */
-interface Shown {
+interface Shown extends SpecialTokensFlag {
   readonly position: number;
   /** Of the tokens that rose, and of those that fell, so many. */
   readonly top: number;
@@ -52,10 +53,13 @@ export async function ablated(
   coders: CoderSet,
   options: Shown,
 ): Promise<Ablated> {
-  const chosen = await chosenInterventions({ ablate: specs }, coders, firstPosition(model, text));
+  const { includeSpecialTokens } = options;
+  const asked = { ablate: specs, includeSpecialTokens };
+  const chosen = await chosenInterventions(asked, coders, firstPosition(model, text, options));
   const { ids } = model.toTokens(text);
   const features = [];
-  for (const one of chosen) features.push({ ...one, fires: await firesAt(model, one, ids) });
+  for (const one of chosen)
+    features.push({ ...one, fires: await firesAt(model, one, ids, options) });
   const perToken = ids.length < 2 ? [] : await losses(model, text, chosen);
   const mean = (of: "before" | "after") =>
     perToken.reduce((sum, token) => sum + token[of], 0) / perToken.length;
@@ -68,13 +72,15 @@ export async function ablated(
   };
 }
 
-/** Where the feature is active by itself, the strongest first; the begin-of-text token aside. */
+/** Where the feature is active by itself, the strongest first; special tokens that are left out aside. */
 async function firesAt(
   model: HookedTransformer,
   { ref: { coder, feature: wanted }, told: { from } }: Chosen,
   ids: Int32Array,
+  options: SpecialTokensFlag,
 ): Promise<Fired[]> {
-  using run = await model.runWithCache(ids, { names: [], features: [coder], logits: false });
+  const features = [{ coder, ...excludes(options) }];
+  using run = await model.runWithCache(ids, { names: [], features, logits: false });
   const acts = await run.features(coder).read();
   const first = from < 0 ? from + ids.length : from;
   return [...ids.keys()]

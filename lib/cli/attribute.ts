@@ -10,10 +10,21 @@ import { type Site, showFeature, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { say, sayJson, sayTable } from "./output.js";
 import { type ListedToken, listedToken } from "./shown-tokens.js";
+import {
+  excludes,
+  type SpecialTokensFlag,
+  specialHelp,
+  withSpecialTokens,
+} from "./special-tokens.js";
 import { type TargetFlags, targetsOf, withTarget } from "./target-option.js";
 import { note, progressLine } from "./terminal.js";
 
-interface AttributeFlags extends ModelOptions, CoderOptions, ChatFlag, TargetFlags {
+interface AttributeFlags
+  extends SpecialTokensFlag,
+    ModelOptions,
+    CoderOptions,
+    ChatFlag,
+    TargetFlags {
   readonly position: number;
   readonly method: AttributionMethod;
   readonly layer?: readonly number[];
@@ -45,13 +56,10 @@ export function register(program: Command): void {
       several(integer(0)),
     )
     .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"));
-  withModel(withChat(withCoders(command)))
+  withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print {model, target, position, value, method, features, completeness}")
     .action(run)
-    .addHelpText(
-      "after",
-      "\nThe begin-of-text token's features are left out: coders are not trained on it.",
-    );
+    .addHelpText("after", specialHelp);
 }
 
 async function run(words: string[], options: AttributeFlags, command: Command): Promise<void> {
@@ -73,17 +81,15 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
         : { logitDiff: [more.id, minus], position: at },
     through,
     method,
+    ...excludes(options),
     onProgress: ({ done, total }) => progress.show(`${done} of ${total} runs`),
   });
   progress.end();
   const { ids } = model.toTokens(text);
-  const found = all
-    .filter(({ position }) => ids[position] !== model.tokenizer.bosTokenId)
-    .slice(0, options.top)
-    .map((one) => {
-      const on = listedToken(model.tokenizer, ids[one.position] ?? 0);
-      return { ...one, token: on.text, on, name: coders.name(one) };
-    });
+  const found = all.slice(0, options.top).map((one) => {
+    const on = listedToken(model.tokenizer, ids[one.position] ?? 0);
+    return { ...one, token: on.text, on, name: coders.name(one) };
+  });
   if (options.json) {
     const features = found.map(({ coder, name, on: { byte }, ...rest }) => {
       return {

@@ -6,6 +6,7 @@ import { bundledCoder, isBundled, namesOf } from "./bundled.js";
 import { type FeatureSpec, type Site, showFeature, siteOf } from "./feature-spec.js";
 import { loadCoder } from "./load-coder.js";
 import type { ModelOptions } from "./model-options.js";
+import { specialHelp } from "./special-tokens.js";
 
 export interface CoderOptions {
   readonly sae?: readonly string[];
@@ -29,8 +30,8 @@ export function withCoders(command: Command): Command {
 export const specHelp = `
 A feature is [site/]layer:feature[:value[:from]]. Its coder is the one of --sae at that layer; of the
 bundled model, without --sae, its own. site is res (the default there), mlp, att or transcoder.
-from is the first position acted on, negative from the prompt's end; left out, all but the
-begin-of-text token, on which coders are not trained.`;
+from is the first position acted on, negative from the prompt's end.
+${specialHelp}`;
 
 /** Wrong usage if coders are asked for that cannot be there. */
 export function checkCoders(

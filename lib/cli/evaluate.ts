@@ -10,9 +10,10 @@ import { coderPlace, type Site, sites } from "./feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { say, sayColumns, sayJson } from "./output.js";
 import { shownPath } from "./shown-path.js";
+import { excludes, type SpecialTokensFlag, withSpecialTokens } from "./special-tokens.js";
 import { lineWidth, note, progressLine } from "./terminal.js";
 
-interface EvaluateFlags extends ModelOptions, CoderOptions {
+interface EvaluateFlags extends SpecialTokensFlag, ModelOptions, CoderOptions {
   readonly layer?: readonly number[];
   readonly site: Site;
   readonly maxTokens: number;
@@ -43,14 +44,15 @@ export function register(program: Command): void {
       "longer texts are cut (default: 256, or the model's)",
       integer(2),
     );
-  withModel(withCoders(command))
+  withModel(withSpecialTokens(withCoders(command)))
     .option("--json", "print {model, corpus, coders: [{path, hookName, tokens, l0, …, density}]}")
     .action(evaluate)
     .addHelpText(
       "after",
       `
 Recovered is (ablated - spliced) / (ablated - original), against the tensor set to zero and to its
-mean. The begin-of-text token keeps its activation and is not counted.`,
+mean. Special tokens (begin of text, turns and so on) keep their activation and are not counted, unless
+--include-special-tokens is given.`,
     );
 }
 
@@ -75,6 +77,7 @@ async function evaluate(
       maxTokens,
       batchSize,
       contextSize,
+      ...excludes(options),
       meanTokens: Math.min(maxTokens, 8192),
       onProgress: ({ tokens }) => progress.show(`${coder.cfg.hookName}: ${tokens} tokens`),
     });

@@ -6,6 +6,7 @@ import type { CoderSet } from "./coder-set.js";
 import { type FeatureSpec, showFeature } from "./feature-spec.js";
 import { say, sayColumns, sayJson } from "./output.js";
 import { listedTokens } from "./shown-tokens.js";
+import { excludes, type SpecialTokensFlag, specialIds } from "./special-tokens.js";
 import { lineWidth, note } from "./terminal.js";
 
 /** Shows chosen features token by token: a row for each token, a column for each feature. */
@@ -14,23 +15,24 @@ export async function showFeatureValues(
   text: string,
   specs: readonly FeatureSpec[],
   set: CoderSet,
-  options: { readonly model: string; readonly json?: boolean },
+  options: SpecialTokensFlag & { readonly model: string; readonly json?: boolean },
 ): Promise<void> {
   const refs: FeatureRef[] = [];
   for (const spec of specs) refs.push(await set.find(spec));
   const { ids } = model.toTokens(text);
   const coders: Coder[] = [...new Set(refs.map(({ coder }) => coder))];
   using run = await model.runWithCache(ids, { names: [], features: coders, logits: false });
+  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   const acts = new Map<Coder, (Map<number, number> | null)[]>();
   for (const coder of coders) {
     const read = await run.features(coder).read();
     const cells = Array.from(ids, (id, cell) => {
-      if (id === model.tokenizer.bosTokenId) return null;
+      if (left.has(id)) return null;
       return new Map(activeAt(read, cell).map(({ feature, value }) => [feature, value]));
     });
     acts.set(coder, cells);
   }
-  /** 0 if the feature is not active; null for the begin-of-text token. */
+  /** 0 if the feature is not active; null for a special token that is left out. */
   const value = (ref: FeatureRef, position: number): number | null => {
     const cell = acts.get(ref.coder)?.[position];
     return cell ? (cell.get(ref.feature) ?? 0) : null;
@@ -54,16 +56,16 @@ export async function showFeatureValues(
     const name = set.name(ref);
     note(`${titles[i]}${name ? ` (${name})` : ""} at ${ref.coder.cfg.hookName}`);
   }
-  const left = [
+  const fixed = [
     ["position", ...tokens.map(({ position }) => `${position}`)],
     ["token", ...tokens.map(quoteToken)],
   ];
   const columns = refs.map((ref, i) => {
     return [titles[i] ?? "", ...tokens.map(({ position }) => show(value(ref, position)))];
   });
-  for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
+  for (const [i, group] of columnGroups(fixed, columns, lineWidth()).entries()) {
     if (i > 0) say();
-    sayColumns([...left, ...group], ["right", "left", ...group.map(() => "right" as const)]);
+    sayColumns([...fixed, ...group], ["right", "left", ...group.map(() => "right" as const)]);
   }
 }
 

@@ -12,9 +12,16 @@ import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { say, sayJson } from "./output.js";
 import { shownPath } from "./shown-path.js";
 import { type ListedToken, listedTokens } from "./shown-tokens.js";
+import {
+  excludes,
+  type SpecialTokensFlag,
+  specialHelp,
+  specialIds,
+  withSpecialTokens,
+} from "./special-tokens.js";
 import { lineWidth, note } from "./terminal.js";
 
-interface FeaturesOptions extends ModelOptions, CoderOptions, ChatFlag {
+interface FeaturesOptions extends SpecialTokensFlag, ModelOptions, CoderOptions, ChatFlag {
   readonly layer?: readonly number[];
   readonly site: Site;
   readonly feature?: readonly FeatureSpec[];
@@ -40,17 +47,14 @@ export function register(program: Command): void {
       featureSpecs("none"),
     )
     .option("--top <n>", "features shown for each token", integer(1), 5);
-  withModel(withChat(withCoders(command)))
+  withModel(withSpecialTokens(withChat(withCoders(command))))
     .option(
       "--json",
       "print {model, coder, tokens: [{position, id, text, features}]}, one line a coder; with " +
         "--feature {model, features, tokens: [{position, id, text, values}]}",
     )
     .action(features)
-    .addHelpText(
-      "after",
-      "\nThe begin-of-text token is listed without features: coders are not trained on it.",
-    );
+    .addHelpText("after", specialHelp);
 }
 
 async function features(
@@ -70,10 +74,14 @@ async function features(
   }
   const layers = options.layer ?? [Math.floor(model.cfg.nLayers / 2)];
   const coders = await set.all(layers, options.site);
-  using run = await model.runWithCache(text, { names: [], features: coders, logits: false });
+  using run = await model.runWithCache(text, {
+    names: [],
+    features: coders.map((coder) => ({ coder, ...excludes(options) })),
+    logits: false,
+  });
   for (const [i, coder] of coders.entries()) {
     const acts = await run.features(coder).read();
-    const tokens = readTokens(model, text, acts, coder, set, options.top);
+    const tokens = readTokens(model, text, acts, coder, set, options);
     if (options.json) tell(options.model, coder, tokens);
     else {
       if (coders.length > 1) say(`${i > 0 ? "\n" : ""}${coderPlace(coder.cfg)}`);
@@ -109,7 +117,7 @@ function print({ cfg }: Coder, tokens: readonly TokenFeatures[]): void {
 
 interface TokenFeatures extends ListedToken {
   readonly position: number;
-  /** The strongest first; null for the begin-of-text token, which coders are not trained on. */
+  /** The strongest first; null for a special token that is left out. */
   readonly features: readonly (ActiveFeature & { readonly name?: string })[] | null;
 }
 
@@ -119,16 +127,17 @@ function readTokens(
   acts: SparseFeatures,
   coder: Coder,
   set: CoderSet,
-  top: number,
+  options: FeaturesOptions,
 ): TokenFeatures[] {
   const { ids } = model.toTokens(text);
+  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   return listedTokens(model.tokenizer, ids).map((token) => {
-    const active = activeAt(acts, token.position).slice(0, top);
+    const active = activeAt(acts, token.position).slice(0, options.top);
     const features = active.map((entry) => {
       const name = set.name({ coder, feature: entry.feature });
       return { ...entry, ...(name !== undefined && { name }) };
     });
-    return { ...token, features: token.id === model.tokenizer.bosTokenId ? null : features };
+    return { ...token, features: left.has(token.id) ? null : features };
   });
 }
 

@@ -13,6 +13,7 @@ import {
 import { loadModel, type ModelOptions, withModel } from "./model-options.js";
 import { say, sayJson } from "./output.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
+import { withSpecialTokens } from "./special-tokens.js";
 import { note, paintFor } from "./terminal.js";
 
 interface GenerateOptions
@@ -45,7 +46,7 @@ export function register(program: Command): void {
       collect,
     );
   withInterventions(command);
-  withModel(withChat(withCoders(command)))
+  withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print one JSON line per token, then one with text, seed and timing")
     .action(generate)
     .addHelpText("after", `\n--ablate, --clamp and --steer may be given again.${specHelp}`);
@@ -61,7 +62,7 @@ async function generate(
   await using model = await loadModel(options);
   const prompt = promptOf(model, given, options);
   using coders = new CoderSet("generate", options);
-  const chosen = await chosenInterventions(options, coders, firstPosition(model, prompt));
+  const chosen = await chosenInterventions(options, coders, firstPosition(model, prompt, options));
   const { repetitionPenalty, stop, json } = options;
   const generation = model.generate(prompt, {
     ...samplingOf(options),

@@ -1,11 +1,18 @@
 import type { Command } from "commander";
 import type { FeatureRef } from "../coder/index.js";
-import { ablate, clamp, type Intervention, steer } from "../intervene/index.js";
+import {
+  ablate,
+  clamp,
+  type Intervention,
+  steer,
+  type InterventionOptions as Where,
+} from "../intervene/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import type { CoderSet } from "./coder-set.js";
 import { type FeatureSpec, featureSpecs } from "./feature-spec.js";
+import { excludes, type SpecialTokensFlag } from "./special-tokens.js";
 
-export interface InterventionOptions {
+export interface InterventionOptions extends SpecialTokensFlag {
   readonly ablate?: readonly FeatureSpec[];
   readonly clamp?: readonly FeatureSpec[];
   readonly steer?: readonly FeatureSpec[];
@@ -51,22 +58,26 @@ export async function chosenInterventions(
       const { value = 0, from = firstPosition } = spec;
       const name = coders.name(ref);
       const hook = type === "steer" ? ref.coder.cfg.hookNameOut : ref.coder.cfg.hookName;
+      const where = { positions: { from }, ...excludes(options) };
       const told = { type, hook, feature: ref.feature, ...(name && { name }), value, from };
-      chosen.push({ ref, intervention: make[type](ref, value, from), told });
+      chosen.push({ ref, intervention: make[type](ref, value, where), told });
     }
   }
   return chosen;
 }
 
 const make = {
-  ablate: (ref: FeatureRef, to: number, from: number) => ablate(ref, { to, positions: { from } }),
-  clamp: (ref: FeatureRef, value: number, from: number) =>
-    clamp(ref, value, { positions: { from } }),
-  steer: (ref: FeatureRef, value: number, from: number) =>
-    steer(ref, value, { positions: { from } }),
+  ablate: (ref: FeatureRef, to: number, where: Where) => ablate(ref, { to, ...where }),
+  clamp: (ref: FeatureRef, value: number, where: Where) => clamp(ref, value, where),
+  steer: (ref: FeatureRef, value: number, where: Where) => steer(ref, value, where),
 };
 
-/** The first position that coders are trained on: behind the begin-of-text token. */
-export function firstPosition(model: HookedTransformer, prompt: string): number {
+/** The first position that is acted on: behind the begin-of-text token unless it is included. */
+export function firstPosition(
+  model: HookedTransformer,
+  prompt: string,
+  { includeSpecialTokens }: SpecialTokensFlag,
+): number {
+  if (includeSpecialTokens) return 0;
   return model.toTokens(prompt).ids[0] === model.tokenizer.bosTokenId ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { readout, type TokenScore } from "../attribute/index.js";
 import type { FeatureRef } from "../coder/index.js";
-import { steer as steering } from "../intervene/index.js";
+import { type InterventionOptions, steer as steering } from "../intervene/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { printable, probability, quoteToken, textColumns } from "../report/index.js";
 import { type Tensor, tidy } from "../tensor/index.js";
@@ -15,9 +15,20 @@ import { type NextToken, nextTokens } from "./next-tokens.js";
 import { say, sayJson, sayTable } from "./output.js";
 import { type SamplingFlags, samplingOf, withSampling } from "./sampling-options.js";
 import { listedToken } from "./shown-tokens.js";
+import {
+  excludes,
+  type SpecialTokensFlag,
+  specialIds,
+  withSpecialTokens,
+} from "./special-tokens.js";
 import { note, paintFor, proseWidth } from "./terminal.js";
 
-interface SteerOptions extends ModelOptions, SamplingFlags, CoderOptions, ChatFlag {
+interface SteerOptions
+  extends SpecialTokensFlag,
+    ModelOptions,
+    SamplingFlags,
+    CoderOptions,
+    ChatFlag {
   readonly strengths?: readonly number[];
   readonly top: number;
   readonly json?: boolean;
@@ -42,7 +53,7 @@ export function register(program: Command): void {
     integer(1),
     5,
   );
-  withModel(withChat(withCoders(command)))
+  withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print {model, feature, prompt, seed, tokens, runs}")
     .action(steer)
     .addHelpText(
@@ -77,16 +88,17 @@ async function steer(
   const prompt = promptOf(model, text, options);
   using coders = new CoderSet("steer", options);
   const ref = await coders.find(spec);
-  const from = spec.from ?? firstPosition(model, prompt);
+  const from = spec.from ?? firstPosition(model, prompt, options);
+  const where = { positions: { from }, ...excludes(options) };
   const given = spec.value === undefined ? options.strengths : [spec.value];
-  const strengths = given ?? (await usualStrengths(model, ref, prompt, from));
+  const strengths = given ?? (await usualStrengths(model, ref, prompt, from, options));
   const { top } = await readout(model, ref, { topK: options.top });
   const tries = [0, ...strengths];
-  const next = await steeredNext(model, ref, prompt, tries, from, top);
+  const next = await steeredNext(model, ref, prompt, tries, where, top);
   const runs: SteeredRun[] = [];
   let { seed } = options;
   for (const [i, strength] of tries.entries()) {
-    const interventions = [steering(ref, strength, { positions: { from } })];
+    const interventions = [steering(ref, strength, where)];
     const generation = model.generate(prompt, { ...samplingOf(options), seed, interventions });
     seed = generation.seed;
     const row = next[i] as (typeof next)[number];
@@ -132,16 +144,22 @@ async function usualStrengths(
   { coder, feature }: FeatureRef,
   prompt: string,
   from: number,
+  options: SpecialTokensFlag,
 ): Promise<number[]> {
   const { hookNameOut, dOut } = coder.cfg;
   using run = await model.runWithCache(prompt, { names: [hookNameOut], logits: false });
+  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
+  const { ids } = model.toTokens(prompt);
   const ratio = tidy(() => {
     const all: Tensor = run.cache.get(hookNameOut);
     const rows = all.to("float32").reshape([-1, dOut]);
     const count = rows.shape[0] ?? 1;
     const first = Math.min(from < 0 ? count + from : from, count - 1);
     const row = coder.direction(feature).to("float32");
-    const size = rows.slice(0, Math.max(0, first)).norm({ dim: 1 }).mean().item() as number;
+    const behind = Array.from({ length: count }, (_, i) => i).slice(Math.max(0, first));
+    const counted = behind.filter((position) => !left.has(ids[position] as number));
+    const chosen = rows.index(0, counted.length > 0 ? counted : behind);
+    const size = chosen.norm({ dim: 1 }).mean().item() as number;
     return size / (row.norm().item() as number);
   });
   return lengths.map((length) => Number((length * ratio).toPrecision(2)));
@@ -153,15 +171,13 @@ async function steeredNext(
   ref: FeatureRef,
   prompt: string,
   strengths: readonly number[],
-  from: number,
+  where: InterventionOptions,
   top: readonly TokenScore[],
 ) {
   const rows = strengths.map(() => prompt);
   using logits = await model.forward(rows, {
     positions: [-1],
-    interventions: strengths.map((strength, batch) =>
-      steering(ref, strength, { positions: { from }, batch }),
-    ),
+    interventions: strengths.map((strength, batch) => steering(ref, strength, { ...where, batch })),
   });
   const watched = top.map(({ token }) => token);
   const all = await nextTokens(model, logits, shown, watched);
