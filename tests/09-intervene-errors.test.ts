@@ -316,11 +316,22 @@ describe("running one", () => {
   });
 
   it("needs tokens to know the special ones", async () => {
-    using resid = await model.forward(prompt, { stopAtLayer: 1 });
+    using known = await model.forward(prompt, { stopAtLayer: 1 });
+    using resid = tensor(await known.read("float32"), { device, shape: known.shape });
     const coders = [{ coder: sae, excludeSpecialTokens: true }];
-    const error = await failure(() => model.forward(resid, { startAtLayer: 1, coders }));
-    expect(error.code).toBe("ARGUMENT");
-    expect(error.message).toContain("coders[0].excludeSpecialTokens");
+    const interventions = [ablate(sae.feature(3), { excludeSpecialTokens: true })];
+    for (const [options, subject] of [
+      [{ coders }, "coders[0].excludeSpecialTokens"],
+      [{ interventions }, "interventions[0].excludeSpecialTokens"],
+    ] as const) {
+      const error = await failure(() => model.forward(resid, { startAtLayer: 1, ...options }));
+      expect(error.code).toBe("ARGUMENT");
+      expect(error.message).toContain(subject);
+    }
+    // A residual stream that remembers its tokens has special ones.
+    using from = await model.forward(known, { startAtLayer: 1, coders, interventions });
+    using whole = await model.forward(prompt, { coders, interventions });
+    expect(from.allClose(whole, { rtol: 1e-4, atol: 1e-4 })).toBe(true);
   });
 
   it("excludes what are no token ids", async () => {
