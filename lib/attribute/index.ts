@@ -26,3 +26,4 @@ export type { PatchingOver, PatchPoint } from "./patching-plan.js";
 export { type Readout, type ReadoutOptions, readout } from "./readout.js";
 export type { AttributionTarget } from "./target-values.js";
 export type { RankedToken, TokenScore, TokenTarget } from "./token-scores.js";
+export { type TopToken, type TopTokensOptions, topTokens } from "./top-tokens.js";

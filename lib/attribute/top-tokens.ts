@@ -1,0 +1,116 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import type { TokenInput } from "../model/model-input.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+import { isTensor } from "../tensor/internal.js";
+import { layoutOf } from "./cache-rows.js";
+import { checkTopK, tokenText } from "./token-scores.js";
+
+/** Options for `topTokens`. */
+export interface TopTokensOptions {
+  /** The token whose next one is asked about, negative from the row's end. Default −1. */
+  readonly position?: number | undefined;
+  /** The row of the batch; needed if there is more than one. */
+  readonly batch?: number | undefined;
+  /** How many tokens. Default 10. */
+  readonly topK?: number | undefined;
+  /** Put a BOS before a text that does not begin with one. Default true. */
+  readonly prependBos?: boolean | undefined;
+  /** Stops the run; the promise rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A token that may come next. */
+export interface TopToken {
+  /** Its id. */
+  readonly token: number;
+  /** Its text; of a model without a tokenizer its id, as "[47]". */
+  readonly text: string;
+  /** After the soft cap. */
+  readonly logit: number;
+  /** 0 to 1, of the softmax over the vocabulary. */
+  readonly probability: number;
+}
+
+/**
+ * The most probable next tokens, the most probable first. Only these leave the device: the
+ * vocabulary is ranked natively.
+ *
+ * @param input a prompt, which is run, or logits [batch, pos, d_vocab] of a run. Positions of logits
+ *   count columns: those of a padded batch are told apart by its tokens alone, so give the prompt
+ *
+ * @example
+ * for (const { text, probability } of await topTokens(model, "One sunny day, Lily", { topK: 3 })) {
+ *   console.log(JSON.stringify(text), probability.toFixed(2));
+ * }
+ *
+ * @throws ARGUMENT if the position, the row or `topK` is out of range, or a logit is NaN
+ * @throws SHAPE unless the logits are [batch, pos, d_vocab]; DISPOSED; `signal.reason`
+ */
+export async function topTokens(
+  model: HookedTransformer,
+  input: TokenInput | Tensor,
+  options: TopTokensOptions = {},
+): Promise<TopToken[]> {
+  const what = "topTokens";
+  const core = coreOf(model, what);
+  checkOptions(what, options, ["position", "batch", "topK", "prependBos", "signal"]);
+  const { position = -1, prependBos, signal } = options;
+  const topK = checkTopK(what, options.topK ?? 10, core);
+  const given = isTensor(input);
+  if (given) checkLogits(what, input, core.cfg.dVocab);
+  const tokens = given ? undefined : model.toTokens(input, { prependBos });
+  const rows = given ? (input.shape[0] ?? 0) : (tokens?.shape[0] ?? 0);
+  if (options.batch === undefined && rows > 1) {
+    throw argument(what, `a row in [0, ${rows})`, "batch", "none");
+  }
+  if (given) {
+    const layout = layoutOf(input);
+    const row = layout.row(what, options.batch ?? 0);
+    return best(input.select(0, row).select(0, layout.column(what, row, position)));
+  }
+  const row = options.batch ?? 0;
+  if (!Number.isInteger(row) || row < 0 || row >= rows) {
+    throw argument(what, `an integer in [0, ${rows})`, "batch", row);
+  }
+  const length = tokens?.shape[1] ?? 0;
+  const mask = tokens?.mask.subarray(row * length, (row + 1) * length);
+  const one = tokens?.ids
+    .subarray(row * length, (row + 1) * length)
+    .filter((_, i) => mask?.[i] === 1);
+  using logits = await model.forward(one as Int32Array, { positions: [position], signal });
+  return best(logits.select(0, 0).select(0, 0));
+
+  async function best(logits: Tensor): Promise<TopToken[]> {
+    using own = logits;
+    const type = own.dtype === "float64" ? "float64" : "float32";
+    using wide = own.to(type);
+    if (topK === 0) return [];
+    const { values, indices } = wide.topk(topK);
+    using _ = values;
+    using __ = indices;
+    using all = tidy(() => wide.softmax(-1).index(0, indices));
+    const [ids, found, shares] = await Promise.all([
+      indices.read("int32"),
+      values.read("float64"),
+      all.read("float64"),
+    ]);
+    if (found.some(Number.isNaN)) throw argument(what, "logits that are numbers", "input", "NaN");
+    return Array.from(ids, (token, i) => ({
+      token,
+      text: tokenText(core, token),
+      logit: found[i] as number,
+      probability: shares[i] as number,
+    }));
+  }
+}
+
+function checkLogits(what: string, { shape }: Tensor, dVocab: number): void {
+  if (shape.length === 3 && shape[2] === dVocab) return;
+  throw new GemlensError(
+    "SHAPE",
+    `${what}: expected logits [batch, pos, ${dVocab}] for input, got [${shape.join(", ")}]`,
+    { expected: dVocab, got: shape },
+  );
+}
