@@ -112,6 +112,7 @@ napi_value coderLoad(Arguments& args) {
   sources->dtype = readString(env, property(env, args[2], "dtype"));
   if (sources->dtype != "auto") dtypeFromName(sources->dtype);
   Environment& environment = args.environment;
+  environment.handles().beforeLoad();
   return submit(environment, sources->device, readContext(args, 3),
                 [sources, &environment](const CancelToken& token) -> Finish {
                   CoderPtr coder = loadCoder(*sources, token);

@@ -15,6 +15,12 @@ constexpr std::array<const char*, 5> kKindNames = {"a tensor", "features", "a mo
 constexpr int kIndexBits = 24;
 constexpr int kGenerationBits = 20;
 constexpr uint64_t kMaxHandles = uint64_t{1} << kIndexBits;
+// So much may be loaded, and half of what is held (but no more than 512 MB), before a load looks
+// for models and coders that were forgotten.
+constexpr int64_t kLoadSlack = int64_t{32} << 20;
+constexpr int64_t kMostLoadSlack = int64_t{512} << 20;
+// More than any heap's limit: told of so much native memory, V8 collects before the call returns.
+constexpr int64_t kUnbearable = int64_t{1} << 45;
 
 // 47 bits: kind, generation, index; stays a canonical user-space address whatever V8 does with it.
 void* encode(size_t kind, uint32_t generation, uint32_t index) {
@@ -59,6 +65,10 @@ int64_t HandleTable::ownBytes(const Payload& payload) {
   return 0;
 }
 
+bool HandleTable::isLoaded(const Payload& payload) {
+  return std::holds_alternative<ModelPtr>(payload) || std::holds_alternative<CoderPtr>(payload);
+}
+
 bool HandleTable::onCpu(const Payload& payload) {
   if (const auto* model = std::get_if<ModelPtr>(&payload)) return (*model)->device().is_cpu();
   if (const auto* coder = std::get_if<CoderPtr>(&payload)) return (*coder)->device().is_cpu();
@@ -96,16 +106,17 @@ void HandleTable::account(const Payload& payload, int sign) {
     const auto& rows = (*features)->rows;
     for (const Tensor* part : {&rows.indptr, &rows.indices, &rows.values}) count(*part);
   }
-  // A model's bytes would raise the sweep's threshold by as much. A key-value cache is made and
-  // dropped as tensors are: without its bytes, forgotten generations pile up.
+  // A key-value cache's bytes change while it lives.
   if (const auto* cache = std::get_if<KvCachePtr>(&payload)) {
     if (sign > 0) countedCaches_.emplace(cache->get(), 0);
     recount(*cache, sign > 0);
     if (sign < 0) countedCaches_.erase(cache->get());
     return;
   }
-  liveBytes_ += change;
-  adjust(change + sign * ownBytes(payload));
+  const int64_t own = sign * ownBytes(payload);
+  loadedBytes_ += own;
+  liveBytes_ += change + own;
+  adjust(change + own);
 }
 
 void HandleTable::recount(const KvCachePtr& cache, bool lives) {
@@ -152,6 +163,7 @@ napi_value HandleTable::occupy(Payload payload, bool watched) {
 }
 
 napi_value HandleTable::create(Payload payload) {
+  if (isLoaded(payload)) beforeLoad();
   const napi_value handle = occupy(payload, /*watched=*/true);
   account(payload, 1);
   return handle;
@@ -350,8 +362,26 @@ void HandleTable::sweep() {
       release(i);
   }
   napi_close_handle_scope(env_, scope);
-  sweepAtBytes_ = std::max(int64_t{256} << 20, liveBytes_ + liveBytes_ / 2);
+  // Half of what comes and goes: half of a model's bytes may be more than the machine has.
+  sweepAtBytes_ = liveBytes_ + std::max(int64_t{256} << 20, (liveBytes_ - loadedBytes_) / 2);
   sweepAtCount_ = std::max<int64_t>(20000, live_ * 2);
+}
+
+void HandleTable::beforeLoad() {
+  const auto limit = [&] {
+    return loadedBytes_ + std::clamp(loadedBytes_ / 2, kLoadSlack, kMostLoadSlack);
+  };
+  sweep();
+  if (loadedBytes_ <= collectAtLoaded_) {
+    collectAtLoaded_ = std::min(collectAtLoaded_, limit());  // after disposals
+    return;
+  }
+  // V8 marks while the script goes on, and on a busy machine takes its time: a loop that forgets
+  // what it loads would be hundreds of megabytes ahead.
+  adjust(kUnbearable);
+  adjust(-kUnbearable);
+  sweep();
+  collectAtLoaded_ = limit();
 }
 
 MemoryUse HandleTable::use() const {

@@ -87,7 +87,11 @@ class HandleTable {
   // A key-value cache may have grown since it was last counted.
   void recount(const KvCachePtr& cache) { recount(cache, true); }
 
+  // Frees what JavaScript no longer reaches.
   void sweep();
+  // Each load begins and ends with this: frees forgotten models and coders. After many bytes of
+  // loads it makes V8 find out which are forgotten.
+  void beforeLoad();
   MemoryUse use() const;
 
  private:
@@ -101,6 +105,7 @@ class HandleTable {
   static const void* key(const Tensor& tensor) { return tensor.storage().unsafeGetStorageImpl(); }
   static int64_t ownBytes(const Payload& payload);
   static bool onCpu(const Payload& payload);
+  static bool isLoaded(const Payload& payload);  // a model or a coder
 
   uint32_t freeSlot();
   napi_value occupy(Payload payload, bool watched);
@@ -126,8 +131,10 @@ class HandleTable {
   std::unordered_map<const void*, int64_t> countedCaches_;  // bytes that V8 was told of
   int64_t live_ = 0;
   int64_t liveBytes_ = 0;
+  int64_t loadedBytes_ = 0;  // of these, what models and coders hold
   int64_t sweepAtBytes_ = int64_t{256} << 20;
   int64_t sweepAtCount_ = 20000;
+  int64_t collectAtLoaded_ = int64_t{32} << 20;
 };
 
 }  // namespace gemlens::binding

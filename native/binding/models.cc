@@ -86,6 +86,7 @@ napi_value modelLoad(Arguments& args) {
   const std::string dtype = readString(env, property(env, args[2], "dtype"));
   if (dtype != "auto") dtypeFromName(dtype);
   Environment& environment = args.environment;
+  environment.handles().beforeLoad();
   return submit(
       environment, device, readContext(args, 3),
       [config, sources, dtype, device, &environment](const CancelToken& token) -> Finish {

@@ -71,9 +71,11 @@ Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarTyp
   const size_t bytes = static_cast<size_t>(byteCount(source));
   const Span span = spanOf(source, files);
   Tensor tensor = overBytes(span.data, source.shape, source.type, bytes, span.owner);
-  if (type == source.type && device.is_cpu()) return tensor;
-  tensor = tensor.to(device, type, /*non_blocking=*/false, /*copy=*/true);
-  if (span.file) span.file->forget(static_cast<size_t>(source.byteOffset), bytes);
+  if (type != source.type || !device.is_cpu())
+    tensor = tensor.to(device, type, /*non_blocking=*/false, /*copy=*/true);
+  // What was copied needs its pages no more, though other tensors may keep the file mapped.
+  if (span.file && tensor.const_data_ptr() != span.data)
+    span.file->forget(static_cast<size_t>(source.byteOffset), bytes);
   return tensor;
 }
 
