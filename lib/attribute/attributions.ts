@@ -1,4 +1,5 @@
 import type { Coder } from "../coder/coder.js";
+import { jsonNumber, plainJson, withJson } from "../tensor/tensor-json.js";
 import { notFinite } from "./not-finite.js";
 
 /** What one active feature at one position does to a target. */
@@ -33,6 +34,11 @@ export interface Attributions extends ReadonlyArray<Attribution> {
   readonly value: number;
   /** One for each coder with integrated gradients, else none. */
   readonly completeness: readonly Completeness[];
+  /**
+   * For `JSON.stringify`: `value`, `completeness`, `coders` (each once) and `effects`, in which
+   * `coder` is an index into `coders`. NaN and infinities are strings.
+   */
+  toJSON(): unknown;
 }
 
 /**
@@ -57,5 +63,17 @@ export function sortedAttributions(
     );
   }
   const sorted = [...effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
-  return Object.assign(sorted.slice(0, topK), { value, completeness });
+  const found = Object.assign(sorted.slice(0, topK), { value, completeness });
+  return withJson(found, () => attributionsToJson(found)) as typeof found & Attributions;
+}
+
+function attributionsToJson(found: Pick<Attributions, "value" | "completeness"> & Attribution[]) {
+  const known = new Map<Coder, number>();
+  const named = <T extends { readonly coder: Coder }>({ coder, ...row }: T) => {
+    if (!known.has(coder)) known.set(coder, known.size);
+    return plainJson({ coder: known.get(coder), ...row });
+  };
+  const effects = found.map(named);
+  const completeness = found.completeness.map(named);
+  return { value: jsonNumber(found.value), completeness, coders: [...known.keys()], effects };
 }

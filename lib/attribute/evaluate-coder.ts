@@ -4,6 +4,7 @@ import { checkCoder, pointsOf } from "../intervene/edit-place.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { editPlace } from "../model/run-edits.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";
+import { plainJson, withJson } from "../tensor/tensor-json.js";
 import { checkCount } from "./attribute.js";
 import { CoderStatistics } from "./coder-statistics.js";
 import {
@@ -192,7 +193,7 @@ function summary(
   const { original, spliced, zero, mean } = losses;
   const { tokens, l0, mse, fvu, cosine, l2Ratio, density, fired } = statistics;
   const dead = fired.filter((count) => count === 0).length;
-  return {
+  const found = {
     tokens,
     l0,
     mse,
@@ -214,4 +215,6 @@ function summary(
     dead,
     deadShare: dead / fired.length,
   };
+  // A typed array would become an object, and NaN null.
+  return withJson(found, () => plainJson({ ...found }));
 }

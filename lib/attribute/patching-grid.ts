@@ -1,6 +1,7 @@
 import { argument } from "../errors/check-options.js";
 import { closest } from "../hooks/closest.js";
 import { shortNames } from "../hooks/points.js";
+import { plainJson } from "../tensor/tensor-json.js";
 import { allAtOnce, type PatchingPlan } from "./patching-plan.js";
 
 /** One cell of a grid. */
@@ -76,6 +77,11 @@ export class PatchingGrid {
     const { points, layers, positions, heads } = this;
     const across = positions === allAtOnce ? 1 : positions.length;
     return [points.length, layers.length, across, heads?.length ?? 1];
+  }
+
+  /** The grid as plain data, for `JSON.stringify`. */
+  toJSON(): unknown {
+    return plainJson({ ...this, shape: this.shape });
   }
 
   /**

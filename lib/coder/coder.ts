@@ -3,6 +3,7 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import { DisposedError, GemlensError } from "../errors/index.js";
 import type { CoderHandle, FeaturesHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
+import { ownIdentity } from "../native/identity.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
@@ -16,6 +17,7 @@ import {
   type EditFunction,
   type EncodeOptions,
 } from "./coder-options.js";
+import { type CoderReference, referenceOf } from "./coder-reference.js";
 import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from "./feature-acts.js";
 import { type SaveOptions, saveCoder } from "./save-coder.js";
 
@@ -44,6 +46,7 @@ let handleOfCoder: (coder: Coder, what: string) => CoderHandle;
 export abstract class Coder implements Disposable {
   /** What the coder is and where it belongs. */
   readonly cfg: CoderConfig;
+  protected readonly identity = ownIdentity();
   readonly #handle: CoderHandle;
   readonly #parameters = new Map<ParameterName, Tensor>();
   #disposed = false;
@@ -225,6 +228,11 @@ export abstract class Coder implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Names the coder, for `JSON.stringify`: by release and id if published, else by its path. */
+  toJSON(): CoderReference {
+    return referenceOf(this.cfg);
   }
 
   [inspect.custom](): string {

@@ -3,6 +3,7 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import { DisposedError, GemlensError } from "../errors/index.js";
 import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
 import { call, task } from "../native/call.js";
+import { ownIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, setOrigin } from "../tensor/internal.js";
@@ -50,6 +51,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   declare [axes]?: Phantom<Axes>["of"];
   /** Number of features that the coder has. */
   readonly dSae: number;
+  /** @internal */
+  protected readonly identity = ownIdentity();
   readonly #shape: readonly number[];
   readonly #layout: RowLayout;
   readonly #rows: CellData;
@@ -201,6 +204,11 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   /** Turns `feature` off. Throws as {@link set}. */
   zero(feature: number, options?: EditOptions): this {
     return this.#edit("zero", feature, 0, options);
+  }
+
+  /** Shape and number of active features, for `JSON.stringify`; `read()` gives the values. */
+  toJSON(): { readonly shape: readonly number[]; readonly nnz: number } {
+    return { shape: this.shape, nnz: this.nnz };
   }
 
   /** Frees the activations; calls already made finish. Later use throws DisposedError. */

@@ -19,6 +19,7 @@ export type {
   EditFunction,
   EncodeOptions,
 } from "./coder-options.js";
+export type { CoderReference } from "./coder-reference.js";
 export { FeatureActs } from "./feature-acts.js";
 export type { RowMask } from "./row-mask.js";
 export { SAE } from "./sae.js";

@@ -1,7 +1,9 @@
 import { inspect } from "node:util";
 import { DisposedError, GemlensError } from "../errors/index.js";
+import { ownIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { TensorJson } from "../tensor/tensor-json.js";
 import type { HookTable } from "./hook-table.js";
 import type { AxesOf, CheckedKey, HookKey, LooseCacheKey, NameOfKey } from "./names.js";
 
@@ -18,6 +20,8 @@ const SHOWN = 8;
  * for (const [name, act] of run.cache) console.log(name, act.dtype); // blocks.2.hook_resid_post float32
  */
 export class ActivationCache<Names extends string = string> {
+  /** @internal */
+  protected readonly identity = ownIdentity();
   readonly #table: HookTable;
   readonly #entries: ReadonlyMap<string, Tensor>;
   #disposed = false;
@@ -102,6 +106,15 @@ export class ActivationCache<Names extends string = string> {
   /** Whether `dispose()` was called. */
   get isDisposed(): boolean {
     return this.#disposed;
+  }
+
+  /** What was cached, without the values: shape and dtype by name, for `JSON.stringify`. */
+  toJSON(): Record<string, Pick<TensorJson, "shape" | "dtype">> {
+    if (this.#disposed) throw new DisposedError("toJSON: the cache was disposed");
+    const described = [...this.#entries].map(
+      ([name, { shape, dtype }]) => [name, { shape, dtype }] as const,
+    );
+    return Object.fromEntries(described);
   }
 
   /** Names and shapes; never throws. */

@@ -11,6 +11,7 @@ import type {
 } from "../hooks/index.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
+import { jsonNumber } from "../tensor/tensor-json.js";
 import { Run } from "./run.js";
 
 interface Parts<Names extends string> {
@@ -80,6 +81,10 @@ export class Gradients<Names extends string = string> extends Run<Names> {
     super.dispose();
     this.#grads.dispose();
     for (const acts of this.#featureGrads.values()) acts.dispose();
+  }
+
+  override toJSON(): Record<string, unknown> {
+    return { value: jsonNumber(this.value), grads: this.#grads, ...super.toJSON() };
   }
 
   protected override described(): string[] {

@@ -10,6 +10,7 @@ import type {
   NameOfKey,
   NamesOf,
 } from "../hooks/index.js";
+import { ownIdentity } from "../native/identity.js";
 import type { Tensor } from "../tensor/index.js";
 import type { ChatMessage, ChatTemplateOptions, TokenIds, Tokenizer } from "../tokenizer/index.js";
 import { describeModel } from "./describe-model.js";
@@ -32,6 +33,7 @@ import {
   type TokenOptions,
   type Tokens,
   tokenRows,
+  tokensOf,
 } from "./model-input.js";
 import { embed, headPart } from "./outer-parts.js";
 import type { RecordedToken } from "./recorded-token.js";
@@ -49,6 +51,7 @@ let coreOfModel: (model: HookedTransformer, what: string) => ModelCore;
  * Weights are as published: nothing is folded or centred.
  */
 export class HookedTransformer implements AsyncDisposable {
+  protected readonly identity = ownIdentity();
   readonly #core: ModelCore;
 
   static {
@@ -106,8 +109,7 @@ export class HookedTransformer implements AsyncDisposable {
    */
   toTokens(input: TokenInput, options: TokenOptions = {}): Tokens {
     checkOptions("toTokens", options, ["prependBos", "paddingSide"]);
-    const { ids, shape, mask } = readTokens("toTokens", input, this.#unlimited, options);
-    return { ids, shape, mask };
+    return tokensOf(readTokens("toTokens", input, this.#unlimited, options));
   }
 
   /**
@@ -312,10 +314,7 @@ export class HookedTransformer implements AsyncDisposable {
     return weight(this.#core.handle("weight"), this.cfg, name);
   }
 
-  /**
-   * Token embeddings times √d_model: [batch, pos, d_model], what `hook_embed` has. ARGUMENT for what
-   * is no text or tokens, or too long for the context.
-   */
+  /** Token embeddings times √d_model, as at `hook_embed`. ARGUMENT for bad or too many tokens. */
   async embed(
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
@@ -349,6 +348,11 @@ export class HookedTransformer implements AsyncDisposable {
    */
   dispose(): Promise<void> {
     return this.#core.dispose();
+  }
+
+  /** Its configuration: what `JSON.stringify` writes. */
+  toJSON(): LoadedModelConfig {
+    return this.cfg;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

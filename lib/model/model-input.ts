@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/index.js";
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
+import { plainJson, withJson } from "../tensor/tensor-json.js";
 import type { Tokenizer } from "../tokenizer/index.js";
 
 /** A batch of token ids, padded to the longest row. */
@@ -119,6 +120,12 @@ function padRows(rows: readonly ArrayLike<number>[], side: "left" | "right"): Un
     mask.fill(1, start, start + row.length);
   }
   return { ids, shape: [rows.length, width], mask };
+}
+
+/** For the caller; in JSON its typed arrays are arrays. */
+export function tokensOf({ ids, shape, mask }: CheckedTokens): Tokens {
+  const tokens = { ids, shape, mask };
+  return withJson(tokens, () => plainJson({ ...tokens }));
 }
 
 /** The rows without their padding. */

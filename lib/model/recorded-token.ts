@@ -64,6 +64,11 @@ export class RecordedToken<Names extends string = string>
     throw this.#text.missing;
   }
 
+  override toJSON(): Record<string, unknown> {
+    const { batch, token, text, logprob, step } = this;
+    return { batch, token, text, logprob, step, ...super.toJSON() };
+  }
+
   /** Frees what was recorded, logits too. */
   override dispose(): void {
     super.dispose();

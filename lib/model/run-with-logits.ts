@@ -27,6 +27,11 @@ export class RunWithLogits<Names extends string = string> extends Run<Names> {
     this.logits.dispose();
   }
 
+  override toJSON(): Record<string, unknown> {
+    const { shape, dtype } = this.logits;
+    return { logits: { shape, dtype }, ...super.toJSON() };
+  }
+
   protected override described(): string[] {
     return [`  logits: ${this.logits}`, ...super.described()];
   }

@@ -56,6 +56,12 @@ export class Run<Names extends string = string> implements Disposable {
     return this;
   }
 
+  /** What was kept, without the values, for `JSON.stringify`: shapes, and counts of features. */
+  toJSON(): Record<string, unknown> {
+    const features = [...this.#features].map(([coder, acts]) => ({ coder, ...acts.toJSON() }));
+    return { cache: this.cache, features };
+  }
+
   [inspect.custom](): string {
     const lines = [`${this.constructor.name}`, ...this.described()];
     return lines.join("\n");

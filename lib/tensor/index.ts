@@ -14,3 +14,4 @@ export { type MemoryUse, memory } from "./memory.js";
 export type { Device, Scalar, TensorFunctions, TensorMethods } from "./methods.js";
 export type { Nested, NestedInput } from "./nest.js";
 export { type ArrayOf, Tensor, type TensorData } from "./tensor.js";
+export type { TensorJson } from "./tensor-json.js";

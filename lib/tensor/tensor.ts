@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { DisposedError, GemlensError } from "../errors/index.js";
 import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
 import { call, native, task } from "../native/call.js";
+import { compareTensors, nextIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import { shortly } from "./arguments.js";
 import { describeTensor } from "./describe.js";
@@ -10,6 +11,7 @@ import type { Device, TensorMethods } from "./methods.js";
 import { type Nested, nest } from "./nest.js";
 import { attachMethods, nativeOperations, type TensorAccess } from "./operation.js";
 import type { Origin } from "./origin.js";
+import { type TensorJson, tensorToJson } from "./tensor-json.js";
 
 /** What `read()` gives: bfloat16 and float16 widen to Float32Array, bool is 0 or 1. */
 export type TensorData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
@@ -58,6 +60,10 @@ interface Phantom<Axes> {
 export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   /** @hidden A method's parameter is bivariant: a plain tensor fits named axes and back, other names do not. */
   declare [axes]?: Phantom<Axes>["of"];
+  /** @internal */
+  protected readonly identity = nextIdentity();
+  /** @internal */
+  protected readonly compare = compareTensors;
   #handle: TensorHandle | null;
   #shape: readonly number[] | undefined;
   #dtype: DtypeName | undefined;
@@ -177,6 +183,21 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     const handle = access.handleOf(this, "tolist", "this");
     const data = call("tolist", (addon) => addon.tensorReadSync(handle));
     return nest(data, this.shape, this.dtype);
+  }
+
+  /**
+   * Shape, dtype and the elements in row-major order, for `JSON.stringify`; of at most 1,000 elements.
+   * NaN and infinities become "NaN", "Infinity" and "-Infinity", int64 beyond 2⁵³ a string. Waits
+   * for a GPU.
+   *
+   * @example
+   * console.log(JSON.stringify(tensor([1, 2]))); // {"shape":[2],"dtype":"float32","values":[1,2]}
+   *
+   * @throws ARGUMENT if there are more elements; DISPOSED
+   */
+  toJSON(): TensorJson {
+    const { shape, dtype, size } = this;
+    return tensorToJson(shape, dtype, size, () => this.readSync());
   }
 
   /** Gives the memory back now (views of it keep it). Any later use throws `DisposedError`. */
