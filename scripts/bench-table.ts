@@ -1,20 +1,24 @@
-// Renders the newest figures of bench/results between the markers of README.md, and a GPU's between
-// those of docs/gpu.md:
+// Renders the newest results of bench/results between the markers of bench/README.md, the rows that a
+// reader decides by between those of README.md, and a GPU's results between those of docs/gpu.md:
 //
 //     npx tsx scripts/bench-table.ts            prints them
 //     npx tsx scripts/bench-table.ts --write    writes them
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import type { Compared, Measured } from "../bench/measure.js";
 import { newestReport, type Report } from "../bench/report.js";
 import type { Device } from "../bench/row.js";
 
-/** The page that shows the figures of a device. */
+/** The page that has every row of a device. */
 export const benchPages: Readonly<Record<Device, string>> = {
-  cpu: join(dirname(import.meta.dirname), "README.md"),
+  cpu: join(dirname(import.meta.dirname), "bench/README.md"),
   cuda: join(dirname(import.meta.dirname), "docs/gpu.md"),
 };
+/** The page that has the rows of `benchSummary`. */
+export const summaryPage = join(dirname(import.meta.dirname), "README.md");
+/** One row for each thing that people wait for. */
+const decisive = ["C10-512-bf16", "C11-bf16", "C1", "OPEN", "I1"];
 const block = /(?<=<!-- bench -->\n)[\s\S]*?(?=<!-- \/bench -->)/;
 
 /** What stands between a page's markers; undefined where there are none. */
@@ -26,13 +30,17 @@ const rate = (n: number) => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toPrecision(3
 const seconds = (ms: number) =>
   ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(0)} ms`;
 
-function ours({ sides, unit, count, bound }: Measured): string {
+function speed({ sides, unit, count }: Measured): string {
   const { perSecond = 0, medianMs = 0 } = sides[0] ?? {};
   // Of one thing, how long it takes says more than how many would go in a second.
-  const speed = count === 1 ? seconds(medianMs) : `${rate(perSecond)} ${unit}`;
+  return count === 1 ? seconds(medianMs) : `${rate(perSecond)} ${unit}`;
+}
+
+function ours(row: Measured): string {
+  const { bound } = row;
   return bound === undefined
-    ? speed
-    : `${speed}<br>${(100 * bound.share).toFixed(0)} % of the bound`;
+    ? speed(row)
+    : `${speed(row)}<br>${(100 * bound.share).toFixed(0)} % of the bound`;
 }
 
 function against({ name, medianRatio, leastRatio }: Compared): string {
@@ -64,10 +72,25 @@ export function benchTable(report: Report): string {
     .filter(({ cost }) => cost)
     .map((row) => `| ${row.id} | ${row.what} | ${costOf(row)} |`);
   const tables = [
-    table(["", "work", "gemlens", "times as fast as, median (least)"], rows),
+    table(["", "work", "gemlens", "speed-up over, median (worst run)"], rows),
     table(["", "what is added", "cost of each; of all, in % of the run without"], costs),
   ];
   return `${[...tables, conditions(report)].filter(Boolean).join("\n\n")}\n`;
+}
+
+/** The rows that a reader decides by, and the machine in one line. */
+export function benchSummary(report: Report): string {
+  const rows = decisive
+    .map((id) => report.rows.find((row) => row.id === id))
+    .filter((row) => row !== undefined)
+    .map((row) => `| ${row.what} | ${row.cost ? costOf(row) : speed(row)} | ${others(row)} |`);
+  const { machine, threads, date, commit } = report;
+  const where = `${machine.cpu}, ${threads} threads, ${date.slice(0, 10)}, commit ${commit}.`;
+  return `${table(["work", "gemlens", "speed-up over, median (worst run)"], rows)}\n\n${where}\n`;
+}
+
+function others(row: Measured): string {
+  return row.cost ? "–" : peers(row);
 }
 
 function table(titles: readonly string[], rows: readonly string[]): string {
@@ -109,10 +132,14 @@ function main(): void {
   for (const [device, page] of Object.entries(benchPages) as [Device, string][]) {
     const report = newestReport(device);
     if (report === undefined) continue;
-    const table = benchTable(report);
-    if (values.write) write(page, table);
-    else console.log(`${basename(page)}:\n\n${table}`);
+    show(page, benchTable(report), values.write);
+    if (device === "cpu") show(summaryPage, benchSummary(report), values.write);
   }
+}
+
+function show(page: string, table: string, isWritten: boolean): void {
+  if (isWritten) write(page, table);
+  else console.log(`${relative(dirname(summaryPage), page)}:\n\n${table}`);
 }
 
 function write(page: string, table: string): void {

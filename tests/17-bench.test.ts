@@ -5,7 +5,13 @@ import { measure } from "../bench/measure.js";
 import { Peers } from "../bench/peers.js";
 import { newestReport, type Report } from "../bench/report.js";
 import type { Row, Side } from "../bench/row.js";
-import { benchBlock, benchPages, benchTable } from "../scripts/bench-table.js";
+import {
+  benchBlock,
+  benchPages,
+  benchSummary,
+  benchTable,
+  summaryPage,
+} from "../scripts/bench-table.js";
 import { runChild } from "./native/fixtures/run-child.js";
 
 describe("figures", () => {
@@ -17,6 +23,15 @@ describe("figures", () => {
       expect(benchBlock(page)).toBe(report && benchTable(report));
     },
   );
+});
+
+it("the README has the rows that a reader decides by, and no other", () => {
+  const report = newestReport() as Report;
+  const shown = benchBlock(readFileSync(summaryPage, "utf8"));
+  expect(shown).toBe(benchSummary(report));
+  const rows = shown?.match(/^\| (?!work|-).*$/gm) ?? [];
+  expect(rows.length).toBeGreaterThan(3);
+  expect(rows.length).toBeLessThan(7);
 });
 
 describe("the line under the figures", () => {
