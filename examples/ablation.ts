@@ -1,9 +1,9 @@
 // Taking a feature out of a text, with the coder's error kept, and what that error is worth.
-import { ablate, featureMeans, HookedTransformer, type RunOptions, SAE } from "gemlens";
+import type { RunOptions } from "gemlens";
+import { ablate, bundledCoder, featureMeans, HookedTransformer } from "gemlens";
 
-const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-using sae = await SAE.fromFile(`${scope}/params.npz`);
+using sae = await bundledCoder({ layer: 2 }).load();
 const text = "Leo lives in Osaka. He speaks";
 const japanese = model.toSingleToken(" Japanese");
 

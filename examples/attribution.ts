@@ -1,9 +1,8 @@
 // Which features make a prediction: gradient times activation, checked by taking each one out.
-import { attribute, HookedTransformer, readout, SAE } from "gemlens";
+import { attribute, bundledCoder, HookedTransformer, readout } from "gemlens";
 
-const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-using sae = await SAE.fromFile(`${scope}/params.npz`);
+using sae = await bundledCoder({ layer: 2 }).load();
 const text = "Leo lives in Osaka. He speaks";
 const tokens = model.toStrTokens(text);
 

@@ -1,9 +1,8 @@
 // Which features fire on a text: encoded inside the run, sparse, with what the coder leaves over.
-import { HookedTransformer, SAE } from "gemlens";
+import { bundledCoder, HookedTransformer } from "gemlens";
 
-const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-using sae = await SAE.fromFile(`${scope}/params.npz`);
+using sae = await bundledCoder({ layer: 2 }).load();
 const text = "On Monday, Lily saw a red bird in the garden.";
 
 const { hookName } = sae.cfg;

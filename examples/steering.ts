@@ -1,9 +1,8 @@
 // Steering: a feature's direction added to the stream, as data and as a JavaScript hook.
-import { HookedTransformer, hook, SAE, steer } from "gemlens";
+import { bundledCoder, HookedTransformer, hook, steer } from "gemlens";
 
-const scope = "assets/tiny-gemma2/gemma-scope/res/layer_2/width_1k/average_l0_15";
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-using sae = await SAE.fromFile(`${scope}/params.npz`);
+using sae = await bundledCoder({ layer: 2 }).load();
 const prompt = "One sunny day, Lily saw a";
 const [colours, strength] = [966, 10];
 

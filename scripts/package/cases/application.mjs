@@ -61,7 +61,7 @@ async function types({ package: { path } }) {
   return `${files.length} blocks of README and docs, nodenext and bundler, TypeScript ${typescript}`;
 }
 
-/** An example as recipes.md starts it, and the README's first with its path as the README says. */
+/** An example as recipes.md starts it; all of them and the README's first as an application's own. */
 async function examples({ package: { path }, libtorch: { torch } }) {
   const place = await placeWith(path, ["tsx"]);
   const env = { ...place.env, LIBTORCH: torch };
@@ -70,15 +70,20 @@ async function examples({ package: { path }, libtorch: { torch } }) {
   ended(packed, 0, "examples/steering.ts");
   said(packed, "logits equal: true");
 
+  const app = { cwd: place.at("app"), env };
+  const names = readdirSync(join(folder, "examples")).filter((name) => name.endsWith(".ts"));
+  for (const name of names) {
+    const own = name.replace(/ts$/, "mts");
+    writeFileSync(place.at("app", own), readFileSync(join(folder, "examples", name)));
+    ended(await run("npx", ["tsx", own], app), 0, `${name} in the application`);
+  }
   const readme = readFileSync(join(folder, "README.md"), "utf8");
-  const [, code] = /^```ts\n(.*?)^```/ms.exec(readme);
-  const own = code.replaceAll('"assets/', '"node_modules/gemlens/assets/');
-  isTrue(own !== code, "the README's first example names no bundled file");
-  writeFileSync(place.at("app/example.mts"), own);
-  const first = await run("npx", ["tsx", "example.mts"], { cwd: place.at("app"), env });
+  const [, code, printed] = /^```ts\n(.*?)^```\n\n```text\n(.*?)^```/ms.exec(readme);
+  writeFileSync(place.at("app/example.mts"), code);
+  const first = await run("npx", ["tsx", "example.mts"], app);
   ended(first, 0, "the README's first example");
-  said(first, /^\d+ \d+\.\d+\n.{20,}/);
-  return "examples/steering.ts in the package, the README's first in the application";
+  said(first, printed.trim(), "the README's first example");
+  return `examples/steering.ts in the package; ${names.length} examples and the README's first in the application`;
 }
 
 export const applicationCases = { types, examples };
