@@ -8,12 +8,24 @@ import { checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
 import { type ExcludedFrom, excludedFrom } from "./excluded.js";
 import type { CoderSplice } from "./types.js";
 
+/**
+ * On a splice: its coder is put in where `interventions` first edit it, so that a run in which they
+ * do shows the features as they are edited, and the gradient there. Without edits it comes last.
+ */
+export const inOrder: unique symbol = Symbol("in the order of the interventions");
+
+/** A coder put in with its error term: the run's numbers stay. */
+export function inOrderSplice(coder: Coder): CoderSplice {
+  return { coder, [inOrder]: true } as CoderSplice;
+}
+
 /** A splice that was checked against a model. */
 export interface ResolvedSplice {
   readonly coder: Coder;
   readonly point: ResolvedPoint;
   readonly pointOut: ResolvedPoint;
   readonly errorTerm: boolean;
+  readonly inOrder: boolean;
   /** Tokens whose positions pass untouched. */
   readonly excluded: ExcludedFrom;
 }
@@ -39,7 +51,8 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
   if (!bare && isObject(entry) && "coder" in entry) {
     checkOptions(`${what}: ${use}`, entry, ["coder", "errorTerm", "excludeSpecialTokens"]);
   }
-  const splice = bare || !isObject(entry) ? { coder: entry } : (entry as Record<string, unknown>);
+  const splice: Record<string | symbol, unknown> =
+    bare || !isObject(entry) ? { coder: entry } : (entry as Record<string | symbol, unknown>);
   const coder = checkCoder(place, use, splice["coder"]);
   const flag = (name: string, fallback: boolean): boolean => {
     const value = splice[name] ?? fallback;
@@ -50,6 +63,7 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
     coder,
     ...pointsOf(place, use, coder),
     errorTerm: flag("errorTerm", true),
+    inOrder: splice[inOrder] === true,
     excluded: excludedFrom(place, splice["excludeSpecialTokens"], `${use}.excludeSpecialTokens`),
   };
 }
@@ -60,5 +74,6 @@ export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice
     point: splice.point.id,
     pointOut: splice.pointOut.id,
     errorTerm: splice.errorTerm,
+    ...(splice.inOrder && { inOrder: true }),
   };
 }

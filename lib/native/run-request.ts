@@ -136,6 +136,8 @@ export interface NativeSplice {
   readonly pointOut: number;
   /** Whether what the coder does not rebuild is added: then only changes of its features show. */
   readonly errorTerm: boolean;
+  /** Not before all interventions, but where the coder's first edit is among them; else last. */
+  readonly inOrder?: boolean;
   /** Rows that pass untouched, besides padding. */
   readonly skipRows?: NativeRows;
 }

@@ -34,6 +34,8 @@ struct Reader {
     options.point = point(object, "point");
     options.pointOut = point(object, "pointOut");
     options.errorTerm = readBool(env(), property(env(), object, "errorTerm"));
+    if (napi_value inOrder = optionalProperty(env(), object, "inOrder"))
+      options.inOrder = readBool(env(), inOrder);
     if (napi_value skip = optionalProperty(env(), object, "skipRows"))
       options.skipRows = readIndices(environment, skip, limits.rows, "skipRows");
     return options;

@@ -86,10 +86,11 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
   std::vector<const coder::JumpReluCoder*> done;
   for (const SpliceOptions& options : interventions.splices) {
     const auto* coder = options.coder.get();
-    auto splice =
+    const auto splice =
         std::make_shared<Splice>(options, changesOf(interventions, coder), rowReal, rowCount);
+    splices_.push_back(splice);
+    if (options.inOrder) continue;
     addStep(plan, splice, options.point, options.pointOut);
-    splices_.push_back(std::move(splice));
     done.push_back(coder);
   }
   for (const Intervention& intervention : interventions.list) {
@@ -99,9 +100,21 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
     const auto* coder = change->coder.get();
     if (std::find(done.begin(), done.end(), coder) != done.end()) continue;
     done.push_back(coder);
+    const auto splice = std::find_if(splices_.begin(), splices_.end(), [&](const auto& entry) {
+      return entry->options().coder.get() == coder;
+    });
+    if (splice != splices_.end()) {
+      addStep(plan, *splice, change->point, change->pointOut);
+      continue;
+    }
     addStep(plan,
             std::make_shared<FeatureStep>(change->coder, changesOf(interventions, coder), rowCount),
             change->point, change->pointOut);
+  }
+  for (const auto& splice : splices_) {
+    const SpliceOptions& options = splice->options();
+    if (std::find(done.begin(), done.end(), options.coder.get()) != done.end()) continue;
+    addStep(plan, splice, options.point, options.pointOut);
   }
 }
 

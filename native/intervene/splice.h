@@ -15,6 +15,8 @@ struct SpliceOptions {
   int point = 0;
   int pointOut = 0;
   bool errorTerm = true;
+  // Not before all interventions, but where the coder's first edit is among them; without one last.
+  bool inOrder = false;
   std::vector<int32_t> skipRows;  // pass untouched
 };
 
