@@ -1,7 +1,8 @@
 import { ablate } from "../intervene/features.js";
 import type { AttributionJob } from "./attribute.js";
 import type { Attribution } from "./attributions.js";
-import { type Effects, located } from "./gradient-effects.js";
+import type { Effects } from "./gradient-effects.js";
+import { type Located, located, readRun } from "./located.js";
 import { blockOf } from "./prompt.js";
 
 /** The target without one feature at one position, for each that is active: a row of a batch each. */
@@ -34,14 +35,9 @@ export async function ablationEffects(job: AttributionJob): Promise<Effects> {
 }
 
 /** The active features of each coder. */
-async function activeFeatures({ model, prompt, through, features }: AttributionJob) {
-  using run = await model.runWithCache(prompt.ids, {
-    ...prompt.runOptions,
-    names: [],
-    features,
-    logits: false,
-  });
-  const active: Omit<Attribution, "effect">[][] = [];
-  for (const coder of through) active.push(located(coder, await run.features(coder).read()));
+async function activeFeatures(job: AttributionJob): Promise<Located[][]> {
+  using run = await readRun(job, []);
+  const active: Located[][] = [];
+  for (const coder of job.through) active.push(located(coder, await run.features(coder).read()));
   return active;
 }

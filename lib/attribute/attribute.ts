@@ -49,6 +49,8 @@ export interface AttributionJob {
   readonly through: readonly Coder[];
   /** How these are read in a run. */
   readonly features: readonly CoderRead[];
+  /** Those of `through` whose features the interventions change, without a splice of the coder. */
+  readonly edited: readonly Coder[];
   readonly batchSize: number;
   readonly onProgress: ((progress: { done: number; total: number }) => void) | undefined;
 }
@@ -69,12 +71,27 @@ export interface AttributionJob {
  *
  * Effects are in units of the target: logits, unless it is a feature or a metric of one's own.
  *
+ * `coders` and `interventions` are in force during all runs, and come before the method's own
+ * changes: an effect by "ablation" is the difference that `ablate(feature)` makes when you append it
+ * to `interventions`. If they edit features of a coder in `through`, activations are those after the
+ * edits: a feature clamped to 5 has the activation 5, an ablated one is not listed, and the effect
+ * is that of removing the edited activation where the coder is edited. A coder that edits or bare
+ * splices read further on may switch features on and off along a path of "integrated-gradients";
+ * the target then jumps, gradients do not add up to its change, and `gap` shows it.
+ *
  * @example
  * const target = { logitDiff: [" Japanese", " German"] } as const;
  * const found = await attribute(model, text, { target, through: [sae], topK: 5 });
  * for (const { feature, position, effect } of found) console.log(feature, position, effect);
  *
+ * @example
+ * const without = { interventions: [ablate(sae.feature(213))] };
+ * const target = { logit: " Japanese" } as const;
+ * const left = await attribute(model, text, { target, through: [sae], ...without, topK: 5 });
+ * console.log(left.some(({ feature }) => feature === 213)); // false
+ *
  * @throws ARGUMENT for a batch of prompts, a coder that does not fit the model, an unknown token
+ * @throws ARGUMENT if an intervention's `batch` is not 0 or its positions are out of range
  * @throws ARGUMENT if the target or an effect is not finite
  * @throws HOOK when a metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
@@ -110,6 +127,7 @@ export async function attribute(
     "batchSize",
     "prependBos",
     "coders",
+    "interventions",
     "signal",
     "onProgress",
   ]);
@@ -142,8 +160,18 @@ export async function attribute(
   const own = "feature" in asked ? asked.feature.coder : undefined;
   const causes = through.filter((coder) => coder !== own);
   const features = causes.map((coder) => ({ coder, excludeSpecialTokens }));
-  const job = { what, model, prompt, target, through: causes, features, batchSize, onProgress };
-  const { effects, value, completeness } = await run(job);
+  const edited = causes.filter((coder) => prompt.edits(coder) && !prompt.splices(coder));
+  const { effects, value, completeness } = await run({
+    what,
+    model,
+    prompt,
+    target,
+    through: causes,
+    features,
+    edited,
+    batchSize,
+    onProgress,
+  });
   return sortedAttributions(what, effects, topK, value, completeness);
 }
 

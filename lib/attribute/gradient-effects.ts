@@ -1,10 +1,13 @@
 import { type Coder, coderHandle } from "../coder/coder.js";
 import { adoptFeatures, type FeatureActs, useFeatures } from "../coder/feature-acts.js";
+import { inOrderSplice } from "../intervene/splices.js";
+import type { Gradients } from "../model/gradients.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { handleOf } from "../tensor/internal.js";
 import type { AttributionJob } from "./attribute.js";
 import type { Attribution, Completeness } from "./attributions.js";
+import { inOwnStep, located, placeOf } from "./located.js";
 
 /** What a method finds, unsorted. */
 export interface Effects {
@@ -13,22 +16,51 @@ export interface Effects {
   readonly completeness?: readonly Completeness[];
 }
 
-/** Activation times gradient, of every active feature of every coder in one run. */
+/**
+ * Activation times gradient, of every active feature. One run serves all coders but those that are
+ * edited without being spliced: such a coder is put in by a run of its own, since the error term of
+ * one splice would stop the gradient on its way to another coder.
+ */
 export async function gradientEffects(job: AttributionJob): Promise<Effects> {
-  const { model, prompt, target, through, features, onProgress } = job;
-  using run = await model.runWithGradients(prompt.ids, {
-    ...prompt.runOptions,
-    ...target.summed,
-    names: through.map(({ cfg }) => cfg.hookNameOut),
-    features,
-  });
+  const { model, prompt, target, through, features, edited, onProgress } = job;
+  const { coders, ...options } = prompt.runOptions;
+  const together = through.filter((coder) => !edited.includes(coder));
+  const groups = [together, ...edited.map((coder) => [coder])].filter(({ length }) => length > 0);
   const effects: Attribution[] = [];
-  for (const coder of through) {
-    const gradient: Tensor = run.grad(coder.cfg.hookNameOut);
-    effects.push(...(await alongFeatures(job, coder, run.features(coder), gradient)));
+  let value: number | undefined;
+  for (const [i, group] of (groups.length === 0 ? [[]] : groups).entries()) {
+    const own = group.filter((coder) => edited.includes(coder));
+    const plain = group.filter((coder) => !inOwnStep(job, coder));
+    using run = await model.runWithGradients(prompt.ids, {
+      ...options,
+      ...target.summed,
+      coders: [...coders, ...own.map(inOrderSplice)],
+      names: plain.map(({ cfg }) => cfg.hookNameOut),
+      features: features.filter(({ coder }) => group.includes(coder)),
+    });
+    value ??= run.value;
+    for (const coder of group) {
+      const found = plain.includes(coder)
+        ? alongFeatures(job, coder, run.features(coder), run.grad(coder.cfg.hookNameOut))
+        : inStepEffects(coder, run);
+      effects.push(...(await found));
+    }
+    onProgress?.({ done: i + 1, total: Math.max(groups.length, 1) });
   }
-  onProgress?.({ done: 1, total: 1 });
-  return { effects, value: run.value };
+  return { effects, value: value ?? Number.NaN };
+}
+
+async function inStepEffects(coder: Coder, run: Gradients): Promise<Attribution[]> {
+  const active = located(coder, await run.features(coder).read());
+  const slopes = new Map<string, number>();
+  // Its activation is the gradient.
+  for (const entry of located(coder, await run.grad(coder).read())) {
+    slopes.set(placeOf(entry), entry.activation);
+  }
+  return active.map((entry) => ({
+    ...entry,
+    effect: entry.activation * (slopes.get(placeOf(entry)) ?? 0),
+  }));
 }
 
 /** Activation · ⟨gradient, W_dec[feature]⟩ of each active feature; gradient [1, pos, ..]. */
@@ -53,25 +85,4 @@ export async function alongFeatures(
     ...entry,
     effect: entry.activation * (slopes[i] as number),
   }));
-}
-
-/** The active features of a prompt, position by position. */
-export function located(
-  coder: Coder,
-  active: {
-    readonly indptr: Int32Array;
-    readonly indices: Int32Array;
-    readonly values: Float32Array;
-  },
-): Omit<Attribution, "effect">[] {
-  const { indptr, indices, values } = active;
-  return Array.from({ length: indptr.length - 1 }, (_, position) => position).flatMap(
-    (position) => {
-      const first = indptr[position] as number;
-      const row = indices.subarray(first, indptr[position + 1]);
-      return Array.from(row, (feature, i) => {
-        return { coder, feature, position, activation: values[first + i] as number };
-      });
-    },
-  );
 }

@@ -59,6 +59,7 @@ export class PatchingPair implements Disposable {
       "batchSize",
       "prependBos",
       "coders",
+      "interventions",
       "signal",
       "onProgress",
     ]);

@@ -1,13 +1,23 @@
+import type { Coder } from "../coder/coder.js";
+import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import type { CoderSplice, Splice } from "../intervene/types.js";
-import type { HookedTransformer } from "../model/hooked-transformer.js";
+import { checkAction, type ResolvedAction, resolveActions } from "../intervene/resolve.js";
+import { wholeRun } from "../intervene/run-rows.js";
+import type { AnyIntervention, CoderSplice, Splice } from "../intervene/types.js";
+import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import type { Input, TokenInput } from "../model/model-input.js";
+import { editPlace } from "../model/run-edits.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 
-/** What attribution does to every run besides its own interventions. */
+/** Edits that are in force during all runs of a method, beside its own. */
 export interface PromptOptions {
   /** Coders that are in force during all runs. */
   readonly coders?: readonly CoderSplice[] | undefined;
+  /**
+   * Interventions that are in force during all runs: at each hook before the method's own. There
+   * is one prompt, so `batch` can only be 0.
+   */
+  readonly interventions?: readonly AnyIntervention[] | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -17,7 +27,17 @@ export interface PromptRows {
   readonly input: Input;
   readonly startAtLayer?: number;
   readonly coders: readonly CoderSplice[];
+  readonly interventions: readonly AnyIntervention[];
   readonly signal: AbortSignal | undefined;
+}
+
+/** One intervention, for every row of a run, with the blocks that it reads and writes. */
+interface Edit {
+  readonly entry: AnyIntervention;
+  /** The coder whose feature it changes. */
+  readonly coder: Coder | undefined;
+  readonly read: number;
+  readonly written: number;
 }
 
 /**
@@ -29,9 +49,12 @@ export class Prompt implements Disposable {
   readonly ids: Int32Array;
   readonly #model: HookedTransformer;
   readonly #options: PromptOptions;
+  readonly #edits: readonly Edit[];
+  /** Whether an edit asks which tokens are special, which shows in the tokens alone. */
+  readonly #needsTokens: boolean;
   readonly #entering = new Map<number, Tensor>();
 
-  /** ARGUMENT for a batch. */
+  /** ARGUMENT for a batch, and for interventions that do not fit the model or the prompt. */
   constructor(
     what: string,
     model: HookedTransformer,
@@ -43,6 +66,15 @@ export class Prompt implements Disposable {
     this.ids = ids.filter((_, i) => mask[i] === 1);
     this.#model = model;
     this.#options = options;
+    const actions = resolveActions(editPlace(what, coreOf(model, what)), options.interventions);
+    const rows = wholeRun(new RowLayout(1, this.ids.length));
+    for (const action of actions) checkAction(what, action, rows);
+    this.#edits = actions.map((action, i) =>
+      editOf(action, (options.interventions as readonly AnyIntervention[])[i] as AnyIntervention),
+    );
+    this.#needsTokens =
+      actions.some(({ excluded }) => excluded !== undefined) ||
+      this.#splices().some(({ excludeSpecialTokens }) => Boolean(excludeSpecialTokens));
   }
 
   get length(): number {
@@ -52,7 +84,17 @@ export class Prompt implements Disposable {
   /** What every run of the whole prompt takes. */
   get runOptions() {
     const { coders = [], signal } = this.#options;
-    return { coders, signal };
+    return { coders, interventions: this.#edits.map(({ entry }) => entry), signal };
+  }
+
+  /** Whether a coder is among `coders`. */
+  splices(coder: Coder): boolean {
+    return this.#splices().some((splice) => splice.coder === coder);
+  }
+
+  /** Whether `interventions` change features of a coder. */
+  edits(coder: Coder): boolean {
+    return this.#edits.some((edit) => edit.coder === coder);
   }
 
   /** A position counted from the front. ARGUMENT when the prompt has no such token. */
@@ -65,20 +107,22 @@ export class Prompt implements Disposable {
 
   /**
    * The block that rows must begin with for a change at `layer` (null: outside the blocks): earlier
-   * where a coder in force reads before that and writes behind it. Undefined where all must run.
+   * if a coder or an edit in force reads before that block and writes in it or after it. Undefined
+   * if all blocks must run.
    */
   startFor(layer: number | null): number | undefined {
-    if (layer === null) return undefined;
-    const splices = this.#splices();
-    // Which tokens are special shows in the tokens alone.
-    if (splices.some(({ excludeSpecialTokens }) => excludeSpecialTokens)) return undefined;
+    if (layer === null || this.#needsTokens) return undefined;
+    const spans = [
+      ...this.#edits,
+      ...this.#splices().map(({ coder: { cfg } }) => ({
+        read: layerOf(cfg.hookName),
+        written: layerOf(cfg.hookNameOut),
+      })),
+    ];
     let start = layer;
     for (let before = -1; before !== start; ) {
       before = start;
-      for (const { coder } of splices) {
-        const [read, written] = [layerOf(coder.cfg.hookName), layerOf(coder.cfg.hookNameOut)];
-        if (read < start && written >= start) start = read;
-      }
+      for (const { read, written } of spans) if (read < start && written >= start) start = read;
     }
     return start <= 0 ? undefined : start;
   }
@@ -88,25 +132,26 @@ export class Prompt implements Disposable {
     const layers = new Set(starts.filter((start) => start !== undefined));
     for (const layer of this.#entering.keys()) layers.delete(layer);
     if (layers.size === 0) return;
-    const names = [...layers].map((layer) => `blocks.${layer}.hook_resid_pre`);
+    // What leaves the block before: edits of hook_resid_pre are made by the runs that begin there.
+    const leaving = (layer: number) => `blocks.${layer - 1}.hook_resid_post`;
     const run = await this.#model.runWithCache(this.ids, {
       ...this.runOptions,
-      names,
+      names: [...layers].map(leaving),
       logits: false,
     });
     using _ = run;
     for (const layer of layers) {
-      this.#entering.set(layer, run.cache.get(`blocks.${layer}.hook_resid_pre`).clone().keep());
+      this.#entering.set(layer, run.cache.get(leaving(layer)).clone().keep());
     }
   }
 
   /** `count` rows from block `start`, which `prepare` knows; undefined: from the tokens. */
   rows(start: number | undefined, count: number): PromptRows & Disposable {
-    const { coders, signal } = this.runOptions;
+    const { coders, interventions, signal } = this.runOptions;
     const entering = start === undefined ? undefined : this.#entering.get(start);
     if (start === undefined || entering === undefined) {
       const input = Array.from({ length: count }, () => this.ids) as unknown as number[][];
-      return { input, coders, signal, [Symbol.dispose]: () => {} };
+      return { input, coders, interventions, signal, [Symbol.dispose]: () => {} };
     }
     const input = tidy(() => entering.expand([count, -1, -1]).contiguous());
     const reached = coders.filter((use) => layerOf(spliceOf(use).coder.cfg.hookName) >= start);
@@ -114,6 +159,7 @@ export class Prompt implements Disposable {
       input: input as Tensor<["batch", "pos", "d_model"]>,
       startAtLayer: start,
       coders: reached,
+      interventions: this.#edits.filter(({ read }) => read >= start).map(({ entry }) => entry),
       signal,
       [Symbol.dispose]: () => input.dispose(),
     };
@@ -131,6 +177,19 @@ export class Prompt implements Disposable {
 
 function spliceOf(use: CoderSplice): Splice {
   return "cfg" in use ? { coder: use } : use;
+}
+
+function editOf({ point, pointOut, where }: ResolvedAction, entry: AnyIntervention): Edit {
+  const { batch, ...everyRow } = entry;
+  // Row 0 is the prompt, and so is every row of the runs here. An empty list names no row at all.
+  const isNone = Array.isArray(batch) && batch.length === 0;
+  const changesFeature = entry.type !== "steer" && "target" in entry;
+  return {
+    entry: (where.batch === undefined || isNone ? entry : everyRow) as AnyIntervention,
+    coder: changesFeature ? entry.target.coder : undefined,
+    read: layerOf(point.name),
+    written: layerOf(pointOut.name),
+  };
 }
 
 /** The block of a hook; −1 for the embedding, infinite behind the blocks. */

@@ -88,7 +88,7 @@ export class TargetValues {
     rows: PromptRows,
     interventions: readonly AnyIntervention[],
   ): Promise<Float64Array> {
-    const options = { ...given(rows), interventions };
+    const options = { ...given(rows), interventions: [...rows.interventions, ...interventions] };
     const target = this.#target;
     if ("feature" in target) return this.#featureValues(target, rows, options);
     const positions = this.#positions;

@@ -1,0 +1,132 @@
+import { type Coder, coderHandle } from "../coder/coder.js";
+import { type FeatureActs, useFeatures } from "../coder/feature-acts.js";
+import { patch } from "../intervene/patch.js";
+import type { Patching } from "../intervene/types.js";
+import { task } from "../native/call.js";
+import { type Tensor, tensor, tidy, zeros } from "../tensor/index.js";
+import { adopt, handleOf } from "../tensor/internal.js";
+import type { AttributionJob } from "./attribute.js";
+import { alongFeatures } from "./gradient-effects.js";
+import { midpoints, type Path } from "./gradient-path.js";
+
+/** The straight way of one coder's tensor from all features at 0 (`from`) to as they are. */
+interface Line {
+  readonly coder: Coder;
+  readonly from: Tensor;
+  /** Σ f·W_dec, in the tensor's shape. */
+  readonly by: Tensor;
+  readonly start: number | undefined;
+}
+
+/**
+ * The path of a coder that is neither spliced nor edited: the tensor at `hookNameOut` is patched there,
+ * after all interventions. `x` is that tensor in the plain run.
+ */
+export async function tensorPath(
+  job: AttributionJob,
+  coder: Coder,
+  acts: FeatureActs,
+  x: Tensor,
+  start: number | undefined,
+): Promise<Path> {
+  const by = await written(job, coder, acts, x);
+  const from = tidy(() => x.sub(by));
+  const line = { coder, from, by, start };
+  return {
+    values: (shares) => valuesOf(job, line, shares),
+    effects: async (steps, advance) => {
+      using mean = await meanGradient(job, line, steps, advance);
+      return await alongFeatures(job, coder, acts, mean);
+    },
+    [Symbol.dispose]: () => {
+      by.dispose();
+      from.dispose();
+    },
+  };
+}
+
+/** Σ f·W_dec in the shape and type of x. */
+async function written(
+  { what, prompt }: AttributionJob,
+  coder: Coder,
+  acts: FeatureActs,
+  x: Tensor,
+): Promise<Tensor> {
+  const { signal } = prompt.runOptions;
+  const place = { dtype: x.dtype, device: x.device };
+  using base = zeros(x.shape, place);
+  using input = zeros([1, prompt.length, coder.cfg.dIn], place);
+  using none = await coder.encode(input, { features: [], unchecked: true, signal });
+  const sum = await useFeatures(none, what, (before) =>
+    useFeatures(acts, what, (after) =>
+      task(
+        what,
+        (addon, ctx) =>
+          addon.coderApplyEdit(coderHandle(coder, what), handleOf(base, what), before, after, ctx),
+        { signal },
+      ),
+    ),
+  );
+  return adopt(sum);
+}
+
+/** The gradient at the coder's output, averaged over the midpoints of `steps` pieces: [1, pos, ..]. */
+async function meanGradient(
+  { model, target, prompt, batchSize }: AttributionJob,
+  line: Line,
+  steps: number,
+  advance: (rows: number) => void,
+): Promise<Tensor> {
+  const name = line.coder.cfg.hookNameOut;
+  const { shape, dtype, device } = line.from;
+  // Wide enough to add up many small pieces.
+  const sum = zeros(shape, { dtype: dtype === "float64" ? dtype : "float32", device });
+  try {
+    for (const shares of midpoints(steps, batchSize)) {
+      using rows = prompt.rows(line.start, shares.length);
+      using moved = along(line, shares);
+      using change = patchOf(line, moved);
+      const { input, interventions, ...options } = rows;
+      using run = await model.runWithGradients(input, {
+        ...options,
+        ...target.summed,
+        names: [name],
+        interventions: [...interventions, change.patching],
+      });
+      const gradient: Tensor = run.grad(name);
+      using here = tidy(() => gradient.to(sum.dtype).sum({ dim: 0, keepdim: true }));
+      sum.add_(here);
+      advance(shares.length);
+    }
+    return sum.div(steps);
+  } finally {
+    sum.dispose();
+  }
+}
+
+/** The target at points of the line. */
+async function valuesOf(
+  { target, prompt }: AttributionJob,
+  line: Line,
+  shares: readonly number[],
+): Promise<Float64Array> {
+  using rows = prompt.rows(line.start, shares.length);
+  using moved = along(line, shares);
+  using change = patchOf(line, moved);
+  return await target.of(rows, [change.patching]);
+}
+
+/** The coder's output put in, with what it holds. */
+function patchOf({ coder }: Line, value: Tensor): { patching: Patching } & Disposable {
+  const patching = patch(coder.cfg.hookNameOut, value);
+  return { patching, [Symbol.dispose]: () => patching.source.dispose() };
+}
+
+/** [shares, pos, ..] */
+function along({ from, by }: Line, shares: readonly number[]): Tensor {
+  return tidy(() => {
+    const shape = [shares.length, ...from.shape.slice(1).map(() => 1)];
+    const weights = tensor(Float64Array.from(shares), { device: from.device }).reshape(shape);
+    return from.add(by.mul(weights.to(from.dtype)));
+  });
+}
