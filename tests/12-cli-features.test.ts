@@ -315,7 +315,11 @@ it.concurrent.each([
   [["attribute", "--target", "a", "--to", "b", "x"], 2, "--target was given with a former name"],
   [["lens", "--target", "a", "--target", "b", "--target", "c", "x"], 2, "once, or twice"],
   [["ablate", "2:5000", "x"], 2, "ARGUMENT: feature: expected an integer in [0, 1024)"],
-  [["ablate", "9:5", "x"], 1, "NOT_FOUND: coders: expected one of 0, 1, 2, 3 for layer, got 9"],
+  [
+    ["ablate", "9:5", "x"],
+    1,
+    "NOT_FOUND: bundledCoder: expected one of 0, 1, 2, 3 for layer, got 9",
+  ],
   [["evaluate", "nowhere.txt"], 1, "NOT_FOUND: evaluate: expected a text file"],
 ])("%j ends with %i and says why", async (args, code, message) => {
   const { code: got, stdout, stderr } = await gemlens(args);

@@ -179,7 +179,7 @@ describe("the command line", () => {
     [
       ["features", "--layer", "9", "x"],
       1,
-      "gemlens: NOT_FOUND: coders: expected one of 0, 1, 2, 3",
+      "gemlens: NOT_FOUND: bundledCoder: expected one of 0, 1, 2, 3",
     ],
     [["features", "--sae", "none.npz", "x"], 1, "gemlens: NOT_FOUND: "],
     [["tokens", "--model", "elsewhere", "x"], 1, "gemlens: NOT_FOUND: "],

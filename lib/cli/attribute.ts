@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { type AttributionMethod, type Attributions, attribute } from "../attribute/index.js";
+import { bundledCoders } from "../coder/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, signed } from "../report/index.js";
 import { integer, position, readText, several } from "./arguments.js";
-import { bundledCoders } from "./bundled.js";
 import { type ChatFlag, promptOf, withChat } from "./chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { type Site, showFeature, sites } from "./feature-spec.js";
@@ -69,8 +69,9 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
   await using model = await loadModel(options);
   const text = promptOf(model, given, options);
   using coders = new CoderSet("attribute", options);
-  const layers = options.layer ?? (options.sae ? [] : bundledCoders(options.site).map((_, i) => i));
-  const through = await coders.all(layers, options.site);
+  const { site } = options;
+  const ofSite = () => bundledCoders({ site }).map(({ layer }) => layer);
+  const through = await coders.all(options.layer ?? (options.sae ? [] : ofSite()), site);
   const { position: at, method } = options;
   const more = await targetToken(model, text, token, at);
   const progress = progressLine();

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import type { Coder, FeatureRef } from "../coder/index.js";
+import { isBundled } from "../checkpoint/bundled-model.js";
+import { bundledCoder, type Coder, type FeatureRef } from "../coder/index.js";
 import { GemlensError } from "../errors/index.js";
 import { collect } from "./arguments.js";
-import { bundledCoder, isBundled, namesOf } from "./bundled.js";
+import { namesOf } from "./feature-names.js";
 import { type FeatureSpec, type Site, showFeature, siteOf } from "./feature-spec.js";
 import { loadCoder } from "./load-coder.js";
 import type { ModelOptions } from "./model-options.js";
@@ -66,7 +67,7 @@ export class CoderSet implements Disposable {
 
   /** Every coder of --sae; without it the bundled ones of these layers and this site. */
   async all(layers: readonly number[], site: Site): Promise<Coder[]> {
-    const paths = this.#options.sae ?? layers.map((layer) => bundledCoder(layer, site));
+    const paths = this.#options.sae ?? layers.map((layer) => bundledCoder({ layer, site }).path);
     const coders: Coder[] = [];
     for (const path of new Set(paths)) coders.push(await this.#load(path));
     return coders;
@@ -76,7 +77,7 @@ export class CoderSet implements Disposable {
   async find(spec: FeatureSpec): Promise<FeatureRef> {
     const { site, layer, feature } = spec;
     if (this.#options.sae === undefined) {
-      return (await this.#load(bundledCoder(layer, site ?? "res"))).feature(feature);
+      return (await this.#load(bundledCoder({ layer, site }).path)).feature(feature);
     }
     const all = await this.all([], "res");
     const fitting = all.filter(

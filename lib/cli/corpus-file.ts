@@ -2,14 +2,14 @@ import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { bundledFolder } from "../checkpoint/bundled-model.js";
 import { GemlensError } from "../errors/index.js";
-import { bundledFolder } from "./bundled.js";
 
 const document = z.union([z.string(), z.object({ text: z.string() })]);
 
 /** The bundled model's held-out text. */
 export function heldOutFile(): string {
-  return join(bundledFolder(), "heldout.jsonl");
+  return join(bundledFolder("evaluate"), "heldout.jsonl");
 }
 
 /**

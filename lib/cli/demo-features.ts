@@ -1,7 +1,7 @@
 import type { SAE } from "../coder/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { activeAt } from "./active.js";
-import { namesOf } from "./bundled.js";
+import { namesOf } from "./feature-names.js";
 
 /** One feature and what it does in a text. */
 export interface FiredFeature {

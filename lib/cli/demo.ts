@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { SAE } from "../coder/index.js";
+import { type BundledFeature, bundledCoders, type SAE } from "../coder/index.js";
 import { GemlensError } from "../errors/index.js";
 import { HookedTransformer } from "../model/index.js";
 import {
@@ -10,7 +10,7 @@ import {
   tableRows,
   wordWrap,
 } from "../report/index.js";
-import { bundledCoders, heldOutTexts, type NamedFeature, namedFeatures } from "./bundled.js";
+import { corpusOf, heldOutFile } from "./corpus-file.js";
 import { firedFeatures } from "./demo-features.js";
 import { steeringHook } from "./demo-steer.js";
 import { survey } from "./demo-survey.js";
@@ -55,7 +55,7 @@ async function demo({ device, json }: DemoOptions): Promise<void> {
   const loading = stopwatch();
   await using model = await HookedTransformer.fromPretrained("tiny", { device, dtype: "float32" });
   const saes: SAE[] = [];
-  for (const path of bundledCoders()) saes.push(await SAE.fromFile(path, { device }));
+  for (const coder of bundledCoders({ site: "res" })) saes.push(await coder.load({ device }));
   const load = loading();
   const write = (text: string) => {
     if (!json) process.stdout.write(text);
@@ -117,7 +117,7 @@ async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
   const fired = await firedFeatures(model, saes, text);
   const named = fired.filter(({ name }) => name !== undefined).slice(0, shown.named);
   const unnamed = saes.map((sae) => fired.find((it) => it.sae === sae && it.name === undefined));
-  const elsewhere = await survey(model, saes, heldOutTexts(documents));
+  const elsewhere = await survey(model, saes, await heldOutTexts(documents));
   const all = [...named, ...unnamed.filter((it) => it !== undefined)];
   const features = all.map(({ sae, feature, name, value, tokens }) => ({
     hook: sae.cfg.hookName,
@@ -152,11 +152,11 @@ async function showFeatures({ model, saes, paint, say }: Stage, text: string) {
 
 async function showSteering({ model, saes, paint, say }: Stage) {
   const chosen = steeringFeature();
-  const sae = saes.find(({ cfg }) => cfg.path.endsWith(chosen.coder));
+  const sae = saes.find(({ cfg }) => cfg.path === chosen.path);
   if (sae === undefined) {
-    throw new GemlensError("NOT_FOUND", `demo: expected ${chosen.coder} beside the bundled model`);
+    throw new GemlensError("NOT_FOUND", `demo: expected ${chosen.path} beside the bundled model`);
   }
-  const { index: feature, class: name, maxActivation } = chosen;
+  const { feature, class: name, maxActivation } = chosen;
   const hook = sae.cfg.hookName;
   say(`\n${paint.bold(`4. Steered towards ${name}`)}`);
   const what = `α times the largest activation of feature ${feature}`;
@@ -180,9 +180,22 @@ async function showSteering({ model, saes, paint, say }: Stage) {
   return { hook, feature, name, prompt, plain, steered };
 }
 
+/** Text of the model's world that neither model nor coders were trained on. */
+async function heldOutTexts(count: number): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const text of corpusOf(heldOutFile())) {
+    texts.push(text);
+    if (texts.length === count) break;
+  }
+  return texts;
+}
+
 /** The surest feature of the class, one that prepares its words before one that only knows them. */
-function steeringFeature(): NamedFeature {
-  const named = namedFeatures().filter((entry) => entry.class === steering.class);
+function steeringFeature(): BundledFeature & { readonly path: string; readonly layer: number } {
+  const named = bundledCoders({ site: "res" })
+    .flatMap(({ path, layer, features }) => features.map((one) => ({ ...one, path, layer })))
+    .filter((entry) => entry.class === steering.class)
+    .sort((a, b) => b.score - a.score);
   for (const wanted of ["next", "promotes", "token"] as const) {
     const found = named.find(({ relation }) => relation === wanted);
     if (found !== undefined) return found;
@@ -214,9 +227,9 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
 
 function showNext({ paint, say }: Stage): void {
   say(`\n${paint.bold("Next")}`);
-  const { layer, index } = steeringFeature();
+  const { layer, feature } = steeringFeature();
   const rows = [
-    [`npx gemlens steer ${layer}:${index} "${prompt}"`, "the same feature at other strengths"],
+    [`npx gemlens steer ${layer}:${feature} "${prompt}"`, "the same feature at other strengths"],
     [
       'npx gemlens attribute "Leo lives in Osaka. He speaks" --to " Japanese"',
       "which features a prediction comes from; gemlens ablate takes one out",

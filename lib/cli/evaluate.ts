@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { type CoderEvaluation, evaluateCoder } from "../attribute/index.js";
+import { isBundled } from "../checkpoint/bundled-model.js";
 import type { Coder } from "../coder/index.js";
 import { columnGroups } from "../report/index.js";
 import { integer, several } from "./arguments.js";
-import { isBundled } from "./bundled.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
 import { corpusOf, heldOutFile } from "./corpus-file.js";
 import { coderPlace, type Site, sites } from "./feature-spec.js";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
+import { isBundled } from "../checkpoint/bundled-model.js";
 import { HookedTransformer } from "../model/index.js";
-import { isBundled } from "./bundled.js";
 import { note } from "./terminal.js";
 
 export interface ModelOptions {

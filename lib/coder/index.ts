@@ -5,6 +5,14 @@ export type {
   ReadOptions,
   SparseFeatures,
 } from "./active-features.js";
+export {
+  type BundledCoder,
+  type BundledFeature,
+  type BundledFilter,
+  type BundledSite,
+  bundledCoder,
+  bundledCoders,
+} from "./bundled-coders.js";
 export { Coder, type FeatureRef } from "./coder.js";
 export type { AxesIn, CoderInput, CoderInputError, RebuiltAxes } from "./coder-axes.js";
 export type {

@@ -1,11 +1,3 @@
-export {
-  type BundledCoder,
-  type BundledFeature,
-  type BundledFilter,
-  type BundledSite,
-  bundledCoder,
-  bundledCoders,
-} from "./bundled-coders.js";
 export type {
   GeneratedToken,
   GenerateOptions,

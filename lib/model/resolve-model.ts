@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { bundledFolder, isBundled } from "../checkpoint/bundled-model.js";
 import { isPresent, whatItIs } from "../checkpoint/other-format.js";
 import { GemlensError } from "../errors/index.js";
-import { packageRoot } from "../native/package-root.js";
 
 export interface HubOptions {
   /** Instead of the Hugging Face cache that the environment names. */
@@ -11,8 +11,6 @@ export interface HubOptions {
   /** A branch, tag or commit. Default "main". */
   readonly revision?: string | undefined;
 }
-
-const bundled = new Set(["tiny", "gemlens/tiny-gemma2"]);
 
 /**
  * The folder that a model's name or path stands for: the bundled model; a folder as it is; else a
@@ -24,11 +22,7 @@ export function resolveModel(
   nameOrPath: string,
   { cacheDir, revision = "main" }: HubOptions = {},
 ): string {
-  if (bundled.has(nameOrPath)) {
-    const folder = join(packageRoot, "assets/tiny-gemma2");
-    if (isFolder(folder)) return folder;
-    throw notFound(nameOrPath, `the bundled model in ${folder}`, "the package is incomplete");
-  }
+  if (isBundled(nameOrPath)) return bundledFolder("fromPretrained", nameOrPath);
   if (isFolder(nameOrPath)) return resolve(nameOrPath);
   if (existsSync(nameOrPath)) throw notAFolder(nameOrPath);
   const hub = hubName(nameOrPath);

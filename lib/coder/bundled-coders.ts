@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { z } from "zod";
-import { SAE } from "../coder/sae.js";
-import { Transcoder } from "../coder/transcoder.js";
+import { bundledFolder } from "../checkpoint/bundled-model.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import { resolveModel } from "./resolve-model.js";
+import { SAE } from "./sae.js";
+import { Transcoder } from "./transcoder.js";
 
 const row = z.object({
   class: z.string(),
@@ -96,7 +96,7 @@ export function bundledCoders<Site extends BundledSite = BundledSite>(
   if (wanted !== undefined && !sites.includes(wanted)) {
     throw argument(what, sites.map((site) => `"${site}"`).join(", "), "site", String(wanted));
   }
-  const root = resolveModel("tiny");
+  const root = bundledFolder(what);
   const named = readNames(root);
   return sites
     .filter((site) => wanted === undefined || site === wanted)
