@@ -2,7 +2,7 @@ import { type FileReader, withFile } from "./file-reader.js";
 import { otherFormat, savedMessage, sniffedBytes } from "./other-format.js";
 import { refuse, show } from "./refuse.js";
 import { parseStrictJson } from "./strict-json.js";
-import { byteLengthOf, type FileDtype, itemSize, type TensorSource } from "./tensor-source.js";
+import { byteLengthOf, type FileDtype, type FileSource, itemSize } from "./tensor-source.js";
 
 // The format allows headers of 100 MB, which parsed would take ten times that. gemma-3-27b has 1,247
 // tensors in 140 kB of headers. A tensor takes at most 16 values: dtype, shape, offsets.
@@ -10,18 +10,23 @@ const maxHeaderBytes = 8 * 1024 * 1024;
 const maxTensors = 20_000;
 const maxValues = 16 * maxTensors;
 
-const dtypes = new Map<string, FileDtype>([
-  ["F64", "float64"],
-  ["F32", "float32"],
-  ["F16", "float16"],
-  ["BF16", "bfloat16"],
-  ["I64", "int64"],
-  ["I32", "int32"],
-  ["I16", "int16"],
-  ["I8", "int8"],
-  ["U8", "uint8"],
-  ["BOOL", "bool"],
-]);
+/** Our element types → the format's. */
+export const safetensorsNames: Readonly<Record<FileDtype, string>> = {
+  float64: "F64",
+  float32: "F32",
+  float16: "F16",
+  bfloat16: "BF16",
+  int64: "I64",
+  int32: "I32",
+  int16: "I16",
+  int8: "I8",
+  uint8: "U8",
+  bool: "BOOL",
+};
+
+const dtypes = new Map(
+  Object.entries(safetensorsNames).map(([ours, theirs]) => [theirs, ours as FileDtype]),
+);
 
 // Types of the format that only quantised checkpoints use.
 const packed = /^(?:F8_|F4|F6_|U16|U32|U64)/;
@@ -29,7 +34,7 @@ const packed = /^(?:F8_|F4|F6_|U16|U32|U64)/;
 /** The validated header of one safetensors file. */
 export interface SafetensorsHeader {
   /** Every tensor by its name, in the header's order. */
-  readonly tensors: Map<string, TensorSource>;
+  readonly tensors: Map<string, FileSource>;
   /** What stands under `__metadata__`. */
   readonly metadata: ReadonlyMap<string, string>;
 }
@@ -80,8 +85,6 @@ function readMetadata(metadata: unknown, file: string): Map<string, string> {
   }
   return new Map(entries);
 }
-
-type FileSource = TensorSource & { byteOffset: number; byteLength: number };
 
 function readEntries(
   entries: Record<string, unknown>,
@@ -162,7 +165,7 @@ function checkCoverage(tensors: FileSource[], file: string, dataStart: number, s
   if (at !== size) refuse(file, "data", `a file of ${at} bytes`, size);
 }
 
-function inOrder(entries: object, tensors: FileSource[]): Map<string, TensorSource> {
+function inOrder(entries: object, tensors: FileSource[]): Map<string, FileSource> {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  return new Map(Object.keys(entries).map((name) => [name, byName.get(name) as TensorSource]));
+  return new Map(Object.keys(entries).map((name) => [name, byName.get(name) as FileSource]));
 }

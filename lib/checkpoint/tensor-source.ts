@@ -39,19 +39,25 @@ export type TensorSource = {
   /** Its sizes. */
   readonly shape: readonly number[];
 } & (
-  | {
-      /** The file that holds it. */
-      readonly file: string;
-      /** Where in the file it begins. */
-      readonly byteOffset: number;
-      /** How long it is. */
-      readonly byteLength: number;
-    }
+  | FileSpan
   | {
       /** Its elements, inflated. */
       readonly bytes: Uint8Array;
     }
 );
+
+/** A stretch of a file. */
+interface FileSpan {
+  /** The file that holds it. */
+  readonly file: string;
+  /** Where in the file it begins. */
+  readonly byteOffset: number;
+  /** How long it is. */
+  readonly byteLength: number;
+}
+
+/** A tensor that lies in a file as it is. */
+export type FileSource = TensorSource & FileSpan;
 
 const maxDimensions = 8;
 

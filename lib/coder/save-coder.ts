@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Zip, ZipPassThrough } from "fflate";
+import { appendBytes, writeAtomically } from "../checkpoint/atomic-file.js";
+import { type SafetensorsEntry, writeSafetensors } from "../checkpoint/safetensors-writer.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { Tensor } from "../tensor/index.js";
@@ -57,7 +57,7 @@ async function saveNpz(path: string, cfg: CoderConfig, read: Read): Promise<void
   if (4 * cfg.dSae * Math.max(cfg.dIn, cfg.dOut) * 2 >= 2 ** 32) {
     refuse("an .npz of 4 GiB or more is not written; save to a folder instead");
   }
-  await writeFile(path, async (file) => {
+  await writeAtomically(path, async (file) => {
     const chunks: Uint8Array[] = [];
     let failure: Error | null = null;
     const zip = new Zip((error, chunk) => {
@@ -66,7 +66,7 @@ async function saveNpz(path: string, cfg: CoderConfig, read: Read): Promise<void
     });
     const drain = async () => {
       if (failure) throw failure;
-      for (const chunk of chunks.splice(0)) await writeAll(file, chunk);
+      for (const chunk of chunks.splice(0)) await appendBytes(file, chunk);
     };
     for (const name of names) {
       const entry = new ZipPassThrough(`${name}.npy`);
@@ -112,7 +112,7 @@ async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<v
   };
   const tensors: [string, Tensor][] = names.map((name) => [name.toLowerCase(), read(name)]);
   if (cfg.skip) tensors.push(["affine_skip_connection", read("skip")]);
-  await writeSafetensors(join(path, "params.safetensors"), tensors);
+  await writeSafetensors(join(path, "params.safetensors"), inFloat32(tensors));
   await writeJson(join(path, "config.json"), config);
 }
 
@@ -141,37 +141,23 @@ async function saveSaeLens(path: string, cfg: CoderConfig, read: Read): Promise<
   const tensors: [string, Tensor][] = names.map((name) => [name, read(name)]);
   using skip = cfg.skip ? read("skip").transpose(0, 1) : undefined;
   if (skip) tensors.push(["W_skip", skip]);
-  await writeSafetensors(join(path, "sae_weights.safetensors"), tensors);
+  await writeSafetensors(join(path, "sae_weights.safetensors"), inFloat32(tensors));
   await writeJson(join(path, "cfg.json"), config);
 }
 
-/** Float32, in the given order. */
-async function writeSafetensors(path: string, tensors: readonly [string, Tensor][]): Promise<void> {
-  let offset = 0;
-  const entries = tensors.map(([key, { shape }]) => {
-    const begin = offset;
-    offset += 4 * shape.reduce((product, size) => product * size, 1);
-    return [key, { dtype: "F32", shape, data_offsets: [begin, offset] }];
-  });
-  const text = JSON.stringify(Object.fromEntries(entries));
-  const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, " "));
-  await writeFile(path, async (file) => {
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(header.length));
-    await writeAll(file, length);
-    await writeAll(file, header);
-    for (const [, tensor] of tensors) {
-      const bytes = await bytesOf(tensor, 1);
-      for (let at = 0; at < bytes.length; at += piece) {
-        await writeAll(file, bytes.subarray(at, at + piece));
-      }
-    }
-  });
+/** In float32. */
+function inFloat32(tensors: readonly [string, Tensor][]): SafetensorsEntry[] {
+  return tensors.map(([name, tensor]) => ({
+    name,
+    dtype: "float32",
+    shape: tensor.shape,
+    bytes: () => bytesOf(tensor, 1),
+  }));
 }
 
 async function writeJson(path: string, json: object): Promise<void> {
-  await writeFile(path, (file) =>
-    writeAll(file, Buffer.from(`${JSON.stringify(json, null, 2)}\n`)),
+  await writeAtomically(path, (file) =>
+    appendBytes(file, Buffer.from(`${JSON.stringify(json, null, 2)}\n`)),
   );
 }
 
@@ -203,30 +189,6 @@ async function bytesOf(tensor: Tensor, scale: number): Promise<Uint8Array> {
   const values = (await tensor.read()) as Float32Array;
   if (scale !== 1) for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * scale;
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-}
-
-/** Writes beside the goal, then renames: a reader never sees half a file. */
-async function writeFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(temporary, "wx");
-    try {
-      await write(file);
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    at += (await file.write(bytes, at, bytes.length - at)).bytesWritten;
-  }
 }
 
 function refuse(reason: string): never {

@@ -41,7 +41,7 @@ export function tensorToJson(
 ): TensorJson {
   if (size > MOST) {
     const got = `${size.toLocaleString("en-US")} ([${shape.join(", ")}])`;
-    const advice = "take a part with slice(…), or write the elements of read() to a file";
+    const advice = "take a part with slice(…), or write it to a file with saveTensors";
     throw argument("toJSON", "at most 1,000 elements", "a tensor in JSON", `${got}; ${advice}`, {
       shape,
     });

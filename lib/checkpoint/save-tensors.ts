@@ -1,0 +1,91 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import { disown } from "../native/scope.js";
+import { type Tensor, tidy } from "../tensor/index.js";
+import { handleOf, isTensor } from "../tensor/internal.js";
+import { type SafetensorsEntry, writeSafetensors } from "./safetensors-writer.js";
+
+/** Options for `saveTensors`. */
+export interface SaveTensorsOptions {
+  /** Texts kept in the file's header, such as the model and the prompt. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+const what = "saveTensors";
+
+/**
+ * Writes tensors to a safetensors file, each in its own dtype; Python reads it with
+ * `safetensors.torch.load_file`. The file is written under a temporary name and then renamed. The
+ * tensors may be disposed right after the call; do not change them in place before it ends.
+ *
+ * @example
+ * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
+ * await saveTensors("/tmp/resid.safetensors", { x }, { metadata: { text } });
+ * const { x: back } = await loadTensors("/tmp/resid.safetensors");
+ * console.log(back?.allClose(x)); // true
+ *
+ * @throws ARGUMENT for anything but an object of tensors, or metadata that is not text
+ * @throws DISPOSED; the file system's own error if it refuses
+ */
+export async function saveTensors(
+  path: string,
+  tensors: Readonly<Record<string, Tensor>>,
+  options: SaveTensorsOptions = {},
+): Promise<void> {
+  checkOptions(what, options, ["metadata"]);
+  if (typeof path !== "string" || path === "") {
+    throw argument(what, "a file's name", "path", JSON.stringify(path));
+  }
+  if (typeof tensors !== "object" || tensors === null || isTensor(tensors)) {
+    const got = isTensor(tensors) ? "one tensor" : String(tensors);
+    throw argument(what, "an object of tensors by name", "tensors", got);
+  }
+  const metadata = checkMetadata(options.metadata);
+  const given = Object.entries(tensors);
+  for (const [name, tensor] of given) {
+    handleOf(tensor, what, name);
+    if (name === "__metadata__") {
+      throw argument(what, "another name (the format has its own use for it)", "a tensor", name);
+    }
+  }
+  // Handles of our own: the caller may dispose its tensors while the file is written.
+  const held = given.map(([name, tensor]) => [name, hold(tensor)] as const);
+  try {
+    await writeSafetensors(path, held.map(entryOf), metadata);
+  } finally {
+    for (const [, tensor] of held) tensor.dispose();
+  }
+}
+
+function checkMetadata(metadata: unknown): Readonly<Record<string, string>> | undefined {
+  if (metadata === undefined) return undefined;
+  const isObject = typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
+  if (!isObject) throw argument(what, "an object of texts", "metadata", typeof metadata);
+  for (const [key, value] of Object.entries(metadata)) {
+    if (typeof value !== "string") {
+      throw argument(what, "text (use JSON.stringify)", `metadata.${key}`, typeof value);
+    }
+  }
+  return { ...metadata } as Readonly<Record<string, string>>;
+}
+
+function hold(tensor: Tensor): Tensor {
+  const held = tensor.reshape(tensor.shape);
+  disown(held);
+  return held;
+}
+
+function entryOf([name, tensor]: readonly [string, Tensor]): SafetensorsEntry {
+  const { dtype, shape } = tensor;
+  return { name, dtype, shape, bytes: async () => bytesOf(tensor) };
+}
+
+/** The elements as they lie in memory: of bfloat16 and float16 the bits. */
+function bytesOf(tensor: Tensor): Uint8Array {
+  if (tensor.device === "cpu" && tensor.isContiguous) return asBytes(tensor);
+  return tidy(() => asBytes(tensor.to({ device: "cpu" }).contiguous()).slice());
+}
+
+function asBytes(tensor: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
