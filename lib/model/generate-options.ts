@@ -3,6 +3,7 @@ import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "..
 import type { RunEditOptions } from "../intervene/index.js";
 import type { CoderRead } from "./read-coders.js";
 import type { SamplingOptions } from "./sampling.js";
+import type { Truncate } from "./truncate.js";
 
 /** What each token keeps of the run that drew it. */
 export interface RecordOptions<Names extends HookKeys = HookKeys> {
@@ -35,6 +36,11 @@ export interface GenerateSettings<Hooks extends HookKeys = HookKeys>
   readonly stop?: readonly string[] | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
+  /**
+   * Cut prompts so that `maxNewTokens` fit into the model's context behind them: true or "right"
+   * keeps a prompt's beginning, "left" its end, with the BOS before it if it has one. Default false.
+   */
+  readonly truncate?: Truncate | undefined;
   /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
   readonly hooks?: CheckedHooks<Hooks> | undefined;
   /** Ends the generation between two layers; its consumer gets `signal.reason`. */

@@ -8,11 +8,18 @@ import type { GenerateOptions } from "./generate-options.js";
 import type { RowEnds } from "./generated-row.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { alignRight, type CheckedTokens, readTokens, type TokenInput } from "./model-input.js";
+import {
+  alignRight,
+  type CheckedTokens,
+  type InputContext,
+  readTokens,
+  type TokenInput,
+} from "./model-input.js";
 import { type Recording, resolveRecording } from "./recording.js";
 import { editKeys, resolveEdits } from "./run-edits.js";
 import type { RunStart } from "./run-start.js";
 import { checkSampling } from "./sampling.js";
+import { truncatedSide } from "./truncate.js";
 
 /** Everything about a generation that is settled before it begins. */
 export interface GeneratePlan extends RowEnds {
@@ -47,11 +54,12 @@ export function planGeneration(
     "stopAtEos",
     "stop",
     "prependBos",
+    "truncate",
     "hooks",
     "record",
     "signal",
   ]);
-  const { maxNewTokens = 20, stopAtEos = true, stop = [], prependBos } = options;
+  const { maxNewTokens = 20, stopAtEos = true, stop = [] } = options;
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
     throw argument(what, "an integer ≥ 0", "maxNewTokens", maxNewTokens);
   }
@@ -59,7 +67,7 @@ export function planGeneration(
     throw argument(what, "a list of strings that are not empty", "stop", JSON.stringify(stop));
   }
   const sampling = checkSampling(what, options);
-  const read = readTokens(what, input, core, { prependBos, paddingSide: "left" });
+  const read = readPrompts(what, core, input, options, maxNewTokens);
   const prompt = alignRight(read, core.cfg);
   const { rows } = prompt;
   const longest = Math.max(...Array.from({ length: rows.batch }, (_, row) => rows.length(row)));
@@ -79,6 +87,31 @@ export function planGeneration(
     stops: stop,
     signal: options.signal,
   };
+}
+
+/** Prompts as tokens, padded on the left; with `truncate`, cut so that `maxNewTokens` fit behind. */
+function readPrompts(
+  what: string,
+  core: ModelCore,
+  input: TokenInput,
+  { prependBos, truncate }: GenerateOptions,
+  maxNewTokens: number,
+): CheckedTokens {
+  const options = { prependBos, truncate, paddingSide: "left" } as const;
+  if (truncatedSide(what, truncate) === undefined) return readTokens(what, input, core, options);
+  // The last token drawn is never read; at least the BOS and one token of the prompt stay.
+  const nCtx = core.cfg.nCtx - Math.max(maxNewTokens - 1, 0);
+  if (nCtx < 2) {
+    const expected = `at most ${core.cfg.nCtx - 1} with truncate (the context's length)`;
+    throw argument(what, expected, "maxNewTokens", maxNewTokens);
+  }
+  const context: InputContext = {
+    cfg: { ...core.cfg, nCtx },
+    get tokenizer() {
+      return core.tokenizer; // read from its file only if there is text
+    },
+  };
+  return readTokens(what, input, context, options);
 }
 
 /** The run over the prompt. */

@@ -108,8 +108,9 @@ export class HookedTransformer implements AsyncDisposable {
    * console.log(model.toTokens(["One day", "One sunny day"]).shape); // [2, 4]
    */
   toTokens(input: TokenInput, options: TokenOptions = {}): Tokens {
-    checkOptions("toTokens", options, ["prependBos", "paddingSide"]);
-    return tokensOf(readTokens("toTokens", input, this.#unlimited, options));
+    checkOptions("toTokens", options, ["prependBos", "paddingSide", "truncate"]);
+    const context = options.truncate ? this.#core : this.#unlimited;
+    return tokensOf(readTokens("toTokens", input, context, options));
   }
 
   /**
@@ -319,7 +320,7 @@ export class HookedTransformer implements AsyncDisposable {
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Tensor<["batch", "pos", "d_model"]>> {
-    checkOptions("embed", options, ["prependBos", "paddingSide", "signal"]);
+    checkOptions("embed", options, ["prependBos", "paddingSide", "truncate", "signal"]);
     return (await embed(this.#core, input, options)) as Tensor<["batch", "pos", "d_model"]>;
   }
 

@@ -29,3 +29,4 @@ export type { CacheOptions, ForwardOptions, LossOptions, RunOptions } from "./ru
 export type { GradientOptions } from "./run-with-gradients.js";
 export { RunWithLogits } from "./run-with-logits.js";
 export type { SamplingOptions } from "./sampling.js";
+export type { Truncate } from "./truncate.js";

@@ -4,6 +4,7 @@ import { argument } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
 import { plainJson, withJson } from "../tensor/tensor-json.js";
 import type { Tokenizer } from "../tokenizer/index.js";
+import { type Truncate, truncatedSide, truncateRow } from "./truncate.js";
 
 /** A batch of token ids, padded to the longest row. */
 export interface Tokens {
@@ -33,6 +34,11 @@ export interface TokenOptions {
   readonly prependBos?: boolean | undefined;
   /** Where shorter rows are padded. Default "right". */
   readonly paddingSide?: "left" | "right" | undefined;
+  /**
+   * Cut rows that are longer than the model's context, instead of refusing them: true or "right"
+   * keeps the beginning, "left" the end, with the BOS before it if the row has one. Default false.
+   */
+  readonly truncate?: Truncate | undefined;
 }
 
 interface Unchecked {
@@ -43,7 +49,7 @@ interface Unchecked {
 
 /** What reading an input needs to know of the model. */
 export interface InputContext {
-  readonly cfg: Pick<ModelConfig, "dVocab" | "nCtx" | "padTokenId">;
+  readonly cfg: Pick<ModelConfig, "dVocab" | "nCtx" | "padTokenId" | "bosTokenId">;
   readonly tokenizer: Tokenizer;
 }
 
@@ -71,10 +77,23 @@ export function readTokens(
   if (prependBos !== undefined && typeof prependBos !== "boolean") {
     throw argument(what, "true or false", "prependBos", JSON.stringify(prependBos));
   }
-  const tokens = isTokens(input)
-    ? checkShape(what, input)
-    : padRows(rowsOf(what, input, context, prependBos ?? true), paddingSide);
-  return checkTokens(what, tokens, context.cfg);
+  const { cfg } = context;
+  const side = truncatedSide(what, options.truncate);
+  if (isTokens(input)) {
+    const tokens = checkShape(what, input);
+    if (side === undefined) return checkTokens(what, tokens, cfg);
+    const all = checkTokens(what, tokens, { ...cfg, nCtx: Number.POSITIVE_INFINITY });
+    if (!isTooLong(all.rows, cfg.nCtx)) return all;
+    const cut = tokenRows(all).map((row) => truncateRow(row, side, cfg.nCtx, cfg.bosTokenId));
+    return checkTokens(what, padRows(cut, paddingSide), cfg);
+  }
+  const rows = rowsOf(what, input, context, prependBos ?? true);
+  const fitting = side ? rows.map((row) => truncateRow(row, side, cfg.nCtx, cfg.bosTokenId)) : rows;
+  return checkTokens(what, padRows(fitting, paddingSide), cfg);
+}
+
+function isTooLong(rows: RowLayout, nCtx: number): boolean {
+  return Array.from({ length: rows.batch }, (_, row) => rows.length(row)).some((n) => n > nCtx);
 }
 
 function rowsOf(
@@ -192,7 +211,8 @@ function checkTokens(what: string, tokens: Unchecked, cfg: InputContext["cfg"]):
   for (let row = 0; row < batch; row++) {
     const length = rows.length(row);
     if (length > cfg.nCtx) {
-      throw argument(what, `at most ${cfg.nCtx} tokens`, `row ${row} of input`, length, {
+      const remedy = `${length} ({truncate: true} keeps the first ${cfg.nCtx})`;
+      throw argument(what, `at most ${cfg.nCtx} tokens`, `row ${row} of input`, remedy, {
         nCtx: cfg.nCtx,
         length,
       });

@@ -56,4 +56,5 @@ export const runKeys = [
   "mask",
   "prependBos",
   "paddingSide",
+  "truncate",
 ] as const;
