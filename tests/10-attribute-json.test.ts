@@ -49,7 +49,7 @@ test("features, coders and models are named, not shown", () => {
   expect(json(model)).toEqual(json(model.cfg));
 });
 
-test("runs, caches, activations and recorded tokens are summaries", async () => {
+test("runs, caches and recorded tokens are summaries", async () => {
   const names = ["hook_embed", "blocks.2.hook_resid_post"] as const;
   using run = await model.runWithCache("One day", { names, features: [sae] });
   const act = { shape: [1, 3, 128], dtype: "float32" };
@@ -71,6 +71,36 @@ test("runs, caches, activations and recorded tokens are summaries", async () => 
   const options = { names: ["hook_embed"], target: { logit: " the" } } as const;
   using g = await model.runWithGradients("One day", options);
   expect(json(g)).toMatchObject({ value: g.value, grads: { hook_embed: act } });
+});
+
+test("activations list what is active, edits applied, as the dense tensor has it", async () => {
+  const texts = ["One sunny day", "One"]; // the second is padded
+  using run = await model.runWithCache(texts, { names: [], features: [sae], logits: false });
+  const acts = run.features(sae);
+  const dense = async () => {
+    using tensor = await acts.toDense();
+    const values = await tensor.read("float32");
+    const active: object[] = [];
+    for (const [i, value] of values.entries()) {
+      const cell = Math.floor(i / 1024);
+      const place = { batch: Math.floor(cell / 4), position: cell % 4 };
+      if (value !== 0) active.push({ ...place, feature: i % 1024, value });
+    }
+    return { shape: [2, 4, 1024], active };
+  };
+  expect(json(acts)).toEqual(await dense());
+  expect(json(acts).active.length).toBe(acts.nnz);
+  acts.set(3, 2.5, { positions: -1 }).zero(213);
+  const edited = json(acts); // before any call applies them
+  const located = { batch: 1, position: 1, feature: 3, value: 2.5 };
+  expect(edited.active).toContainEqual(located);
+  expect(edited).toEqual(await dense());
+  const reading = acts.set(4, 1).read();
+  expect(() => json(acts)).toThrow(/toJSON: edits are being applied/);
+  await reading;
+  expect(json(acts)).toEqual(await dense());
+  for (let feature = 0; feature < 400; feature++) acts.set(feature, 1);
+  expect(() => json(acts)).toThrow(/at most 1,000 active features for activations in JSON, got 2,/);
 });
 
 test("typed arrays are arrays: tokens, grids, evaluations", async () => {

@@ -15,6 +15,7 @@ import type {
   ReadOptions,
   SparseFeatures,
 } from "./active-features.js";
+import { type FeatureActsJson, featuresToJson } from "./features-json.js";
 import { RowLayout } from "./row-layout.js";
 import { checkExcluded, excludedCells } from "./special-tokens.js";
 import { strongest } from "./strongest.js";
@@ -206,9 +207,20 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     return this.#edit("zero", feature, 0, options);
   }
 
-  /** Shape and number of active features, for `JSON.stringify`; `read()` gives the values. */
-  toJSON(): { readonly shape: readonly number[]; readonly nnz: number } {
-    return { shape: this.shape, nnz: this.nnz };
+  /**
+   * Shape and active features, for `JSON.stringify`; of at most 1,000 active ones. Waits for a GPU.
+   *
+   * @throws ARGUMENT for more: take `topK` or `at`, or write `read()` to a file
+   * @throws BUSY while edits are applied by a call that is not awaited
+   * @throws SHAPE for activations that are not [batch, pos]
+   */
+  toJSON(): FeatureActsJson {
+    this.#needPositions("toJSON");
+    if (this.#applying !== undefined) {
+      throw new GemlensError("BUSY", "toJSON: edits are being applied; await that call first");
+    }
+    const csr = call("toJSON", (addon) => addon.featuresReadSync(this.#handle, this.#pending));
+    return featuresToJson({ shape: this.shape, ...csr }, this.#layout);
   }
 
   /** Frees the activations; calls already made finish. Later use throws DisposedError. */

@@ -29,6 +29,7 @@ export type {
 } from "./coder-options.js";
 export type { CoderReference } from "./coder-reference.js";
 export { FeatureActs } from "./feature-acts.js";
+export type { FeatureActsJson } from "./features-json.js";
 export type { RowMask } from "./row-mask.js";
 export { SAE } from "./sae.js";
 export type { SaveOptions } from "./save-coder.js";

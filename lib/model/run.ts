@@ -58,7 +58,7 @@ export class Run<Names extends string = string> implements Disposable {
 
   /** What was kept, without the values, for `JSON.stringify`: shapes, and counts of features. */
   toJSON(): Record<string, unknown> {
-    const features = [...this.#features].map(([coder, acts]) => ({ coder, ...acts.toJSON() }));
+    const features = [...this.#features].map(([coder, { shape, nnz }]) => ({ coder, shape, nnz }));
     return { cache: this.cache, features };
   }
 

@@ -256,6 +256,11 @@ export interface Addon {
     f: FeaturesHandle,
     ctx: TaskContext,
   ): Promise<{ indptr: Int32Array; indices: Int32Array; values: Float32Array }>;
+  /** The same at once on the calling thread, with edits applied. */
+  featuresReadSync(
+    f: FeaturesHandle,
+    edits: readonly NativeFeatureEdit[],
+  ): { indptr: Int32Array; indices: Int32Array; values: Float32Array };
   /** [.., dSae] float32. */
   featuresToDense(f: FeaturesHandle, ctx: TaskContext): Promise<TensorHandle>;
   /** A new set with the edits applied in order. */

@@ -36,6 +36,7 @@ const exported: Readonly<Record<keyof Addon, true>> = {
   coderDots: true,
   featuresInfo: true,
   featuresRead: true,
+  featuresReadSync: true,
   featuresToDense: true,
   featuresEdit: true,
   featuresSlice: true,

@@ -213,22 +213,27 @@ napi_value featuresInfo(Arguments& args) {
   return info;
 }
 
+// The compressed rows as typed arrays of JavaScript's own.
+napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
+  napi_value out = nullptr;
+  napi_create_object(env, &out);
+  napi_set_named_property(env, out, "indptr", handles.ownedArray(rows.indptr));
+  napi_set_named_property(env, out, "indices", handles.ownedArray(rows.indices));
+  napi_set_named_property(env, out, "values", handles.ownedArray(rows.values));
+  return out;
+}
+
+ops::SparseRows onHost(const ops::SparseRows& rows) {
+  return {hostValues(rows.indptr), hostValues(rows.indices), hostValues(rows.values)};
+}
+
 napi_value featuresRead(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
   Environment& environment = args.environment;
   return submit(environment, features->rows.indptr.device(), readContext(args, 1),
                 [features, &environment](const CancelToken&) -> Finish {
-                  const Tensor indptr = hostValues(features->rows.indptr);
-                  const Tensor indices = hostValues(features->rows.indices);
-                  const Tensor values = hostValues(features->rows.values);
-                  return [=, &environment](napi_env env) {
-                    napi_value out = nullptr;
-                    napi_create_object(env, &out);
-                    auto& handles = environment.handles();
-                    napi_set_named_property(env, out, "indptr", handles.ownedArray(indptr));
-                    napi_set_named_property(env, out, "indices", handles.ownedArray(indices));
-                    napi_set_named_property(env, out, "values", handles.ownedArray(values));
-                    return out;
+                  return [rows = onHost(features->rows), &environment](napi_env env) {
+                    return hostRows(env, environment.handles(), rows);
                   };
                 });
 }
@@ -273,23 +278,36 @@ coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& fea
   return edit;
 }
 
-napi_value featuresEdit(Arguments& args) {
-  napi_env env = args.env();
-  const FeaturesPtr features = args.handles().features(args[0]);
+std::vector<coder::FeatureEdit> readEdits(napi_env env, napi_value list,
+                                          const coder::Features& features) {
   uint32_t length = 0;
-  if (napi_get_array_length(env, args[1], &length) != napi_ok)
+  if (napi_get_array_length(env, list, &length) != napi_ok)
     throw Error(code::kArgument, "edit: expected an array");
   std::vector<coder::FeatureEdit> edits;
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
-    napi_get_element(env, args[1], i, &element);
-    edits.push_back(readEdit(env, element, *features));
+    napi_get_element(env, list, i, &element);
+    edits.push_back(readEdit(env, element, features));
   }
+  return edits;
+}
+
+napi_value featuresEdit(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  auto edits = readEdits(args.env(), args[1], *features);
   Environment& environment = args.environment;
   return submit(environment, features->rows.indptr.device(), readContext(args, 2),
-                [features, edits, &environment](const CancelToken&) -> Finish {
+                [features, edits = std::move(edits), &environment](const CancelToken&) -> Finish {
                   return finishFeatures(environment, coder::editFeatures(*features, edits));
                 });
+}
+
+// On the calling thread, with the edits applied, as small tensors are read.
+napi_value featuresReadSync(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  const auto edits = readEdits(args.env(), args[1], *features);
+  const auto rows = edits.empty() ? features->rows : coder::editFeatures(*features, edits).rows;
+  return hostRows(args.env(), args.handles(), onHost(rows));
 }
 
 // Rows of that shape; -1 where a size is negative, or all of them together do not fit.
@@ -344,6 +362,7 @@ void exportCoders(Environment& environment, napi_value exports) {
   define<featuresSlice>(environment, exports, "featuresSlice");
   define<featuresInfo>(environment, exports, "featuresInfo");
   define<featuresRead>(environment, exports, "featuresRead");
+  define<featuresReadSync>(environment, exports, "featuresReadSync");
   define<featuresToDense>(environment, exports, "featuresToDense");
   define<featuresEdit>(environment, exports, "featuresEdit");
 }
