@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { GemlensError, HookedTransformer, type Run, SAE, Transcoder, zeros } from "../lib/index.js";
+import {
+  GemlensError,
+  HookedTransformer,
+  type Run,
+  SAE,
+  Transcoder,
+  tensor,
+  zeros,
+} from "../lib/index.js";
 import { device, failure } from "./support/compare.js";
 import { fixture, hookGoldens, ids } from "./support/fixtures.js";
 
@@ -55,11 +63,14 @@ describe("what a coder refuses", () => {
     }
     using anyway = await sae.encode(wrong, { unchecked: true });
     expect(anyway.shape).toEqual([1, 24, 96]);
-    // The next block's input is the same tensor, and a computed one has no known origin.
+    // The next block's input is the same tensor.
     using same = await sae.encode(run.cache.get("blocks.3.hook_resid_pre"));
     using right = await sae.encode(run.cache.get("blocks.2.hook_resid_post"));
     expect(same.nnz).toBe(right.nnz);
-    (await sae.encode(wrong.mul(1))).dispose();
+    expect((await failure(() => sae.encode(wrong.mul(1)))).code).toBe("HOOK");
+    // Numbers that a script brings have no known origin.
+    using brought = tensor(await wrong.read("float32"), { shape: wrong.shape, device });
+    (await sae.encode(brought)).dispose();
     using stopped = await model.forward([2, 3], { stopAtLayer: 2 });
     expect((await failure(() => sae.encode(stopped))).code).toBe("HOOK");
   });
@@ -81,7 +92,7 @@ describe("what a coder refuses", () => {
     x.select(0, 0).select(0, 2).fill_(Number.NaN);
     const error = await failure(() => sae.encode(x));
     expect(error.code).toBe("ARGUMENT");
-    expect(error.message).toContain("row 2");
+    expect(error.message).toContain("NaN (not finite) for dimension 0 in row 0, position 2");
   });
 
   it("activations of another coder", async () => {

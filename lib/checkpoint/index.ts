@@ -7,4 +7,4 @@ export { openNpz } from "./npz.js";
 export { parseModelConfig } from "./parse-model-config.js";
 export { readSafetensorsHeader, type SafetensorsHeader } from "./safetensors.js";
 export { type SaveTensorsOptions, saveTensors } from "./save-tensors.js";
-export type { FileDtype, FileSource, TensorSource } from "./tensor-source.js";
+export type { FileDtype, FileSource, TensorInFile, TensorSource } from "./tensor-source.js";

@@ -27,27 +27,18 @@ export const itemSize: Readonly<Record<FileDtype, number>> = {
   bool: 1,
 };
 
-/**
- * Where one tensor's elements lie: a validated span of a file, little-endian and in C order, or
- * (a deflated archive member) bytes already in memory.
- */
-export type TensorSource = {
+/** One tensor of a file: what it is. */
+export interface TensorInFile {
   /** As the file names it. */
   readonly name: string;
   /** Its element type. */
   readonly dtype: FileDtype;
   /** Its sizes. */
   readonly shape: readonly number[];
-} & (
-  | FileSpan
-  | {
-      /** Its elements, inflated. */
-      readonly bytes: Uint8Array;
-    }
-);
+}
 
-/** A stretch of a file. */
-interface FileSpan {
+/** A tensor that lies in a file as it is: a validated span, little-endian and in C order. */
+export interface FileSource extends TensorInFile {
   /** The file that holds it. */
   readonly file: string;
   /** Where in the file it begins. */
@@ -56,8 +47,13 @@ interface FileSpan {
   readonly byteLength: number;
 }
 
-/** A tensor that lies in a file as it is. */
-export type FileSource = TensorSource & FileSpan;
+/** Where one tensor's elements lie: in a file, or (a deflated archive member) in memory already. */
+export type TensorSource =
+  | FileSource
+  | (TensorInFile & {
+      /** Its elements, inflated. */
+      readonly bytes: Uint8Array;
+    });
 
 const maxDimensions = 8;
 
