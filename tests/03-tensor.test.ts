@@ -389,6 +389,7 @@ describe("the vocabulary against float64", () => {
       "tolist",
       "dispose",
       "keep",
+      "toJSON",
       "toString",
     ]);
     const methods = Object.entries(prototype)
