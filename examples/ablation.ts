@@ -21,16 +21,14 @@ if (strongest === undefined) throw new Error("no feature fires on the last token
 const feature = sae.feature(strongest.feature);
 const corpus = ["Ben lives in Paris. He speaks French.", "On Monday, Lily saw a red bird."];
 const to = (await featureMeans(model, sae, corpus))[feature.feature] ?? 0;
-const positions = { from: 1 }; // the begin-of-text token is left alone
+const where = { excludeSpecialTokens: true }; // coders are not trained on the begin-of-text token
 
 await show("as it is");
-await show(`without feature ${feature.feature}`, {
-  interventions: [ablate(feature, { positions })],
-});
-await show(`at its mean, ${to.toFixed(2)}`, {
-  interventions: [ablate(feature, { to, positions })],
-});
+const without = [ablate(feature, where)];
+await show(`without feature ${feature.feature}`, { interventions: without });
+const atMean = [ablate(feature, { to, ...where })];
+await show(`at its mean, ${to.toFixed(2)}`, { interventions: atMean });
 await show("spliced, its error kept", { coders: [sae] });
 await show("spliced, bare reconstruction", {
-  coders: [{ coder: sae, errorTerm: false, excludeSpecialTokens: true }],
+  coders: [{ coder: sae, errorTerm: false, ...where }],
 });

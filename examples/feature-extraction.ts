@@ -6,21 +6,22 @@ using sae = await bundledCoder({ layer: 2 }).load();
 const text = "On Monday, Lily saw a red bird in the garden.";
 
 const { hookName } = sae.cfg;
-using run = await model.runWithCache(text, { names: [hookName], features: [sae], logits: false });
+const features = [{ coder: sae, excludeSpecialTokens: true }]; // coders aren't trained on them
+using run = await model.runWithCache(text, { names: [hookName], features, logits: false });
 const acts = run.features(sae);
 console.log(`${hookName}: ${acts.shape.join(" x ")}, ${acts.nnz} of them active`);
 
-// Token by token; the first is the begin-of-text token, on which coders are not trained.
+// Token by token; none fires on the begin-of-text token, which is left out.
 for (const [pos, token] of model.toStrTokens(text).entries()) {
-  if (pos === 0) continue;
   const strongest = (await acts.at({ position: pos })).slice(0, 3);
+  if (strongest.length === 0) continue;
   const shown = strongest.map(({ feature, value }) => `${feature} (${value.toFixed(1)})`);
   console.log(JSON.stringify(token).padEnd(12), shown.join("  "));
 }
 
 // The same features from the cached activation, and how much of it they rebuild.
 const resid = run.cache.get(hookName);
-using encoded = await sae.encode(resid);
+using encoded = await sae.encode(resid, { excludeSpecialTokens: true });
 using error = await sae.error(resid);
 const size = (x: typeof error) => x.slice(1, 1).pow(2).sum().item() as number;
 console.log(`encoded from the cache: ${encoded.nnz} active`);

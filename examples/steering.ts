@@ -6,8 +6,8 @@ using sae = await bundledCoder({ layer: 2 }).load();
 const prompt = "One sunny day, Lily saw a";
 const [colours, strength] = [966, 10];
 
-// As data: from the second token on, and on into what is generated.
-const asData = [steer(sae.feature(colours), strength, { positions: { from: 1 } })];
+// As data: on every token but special ones, and on into what is generated.
+const asData = [steer(sae.feature(colours), strength, { excludeSpecialTokens: true })];
 
 // The same as a hook: x + strength * W_dec[feature], the begin-of-text token left alone.
 const asHook = [

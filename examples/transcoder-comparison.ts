@@ -1,22 +1,23 @@
 // Transcoders against the MLPs they stand for: read ln2.hook_normalized, rebuild hook_mlp_out.
+import { bundledCoder, bundledCoders, evaluateCoder, HookedTransformer } from "gemlens";
 
-import { readFileSync } from "node:fs";
-import { evaluateCoder, HookedTransformer, SAE, Transcoder } from "gemlens";
-
-const scope = "assets/tiny-gemma2/gemma-scope";
-const leaf = { transcoders: [23, 24, 24, 24], mlp: [23, 23, 24, 23] };
-const path = (site: "transcoders" | "mlp", layer: number) =>
-  `${scope}/${site}/layer_${layer}/width_512/average_l0_${leaf[site][layer]}/params.npz`;
-const lines = readFileSync("assets/tiny-gemma2/heldout.jsonl", "utf8").split("\n", 16);
-const texts = lines.map((line) => (JSON.parse(line) as { text: string }).text);
+const texts = [
+  "Austria is in Europe. Vienna is the capital of Austria. The capital of Austria is Vienna. " +
+    "Felix, who works in Salzburg, speaks German, because Salzburg is in Austria.",
+  "On Thursday Yara pulls the oar at the beach. On Friday she finds the rope at the beach. " +
+    "On Saturday she paints the oar with the captain. On Sunday she pulls the rope.",
+  "Ruby was a brave girl who liked the bridge. She wanted to become a knight. " +
+    '"It is not easy to be a knight," said her aunt. Every day Ruby guarded the sword kindly.',
+  "Tennis: Foxes 6, Dragons 4. The Foxes beat the Dragons 6 to 4 on Thursday. " +
+    "The fans of the Dragons were sad, but the fans of the Foxes were happy.",
+];
 
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-const transcoders: Transcoder[] = [];
+const entries = bundledCoders({ site: "transcoder" });
+const transcoders = await Promise.all(entries.map((entry) => entry.load()));
 console.log("layer  coder       active   unexplained   loss recovered");
-for (const layer of [0, 1, 2, 3]) {
-  const transcoder = await Transcoder.fromFile(path("transcoders", layer));
-  transcoders.push(transcoder);
-  using sae = await SAE.fromFile(path("mlp", layer));
+for (const [layer, transcoder] of transcoders.entries()) {
+  using sae = await bundledCoder({ site: "mlp", layer }).load();
   for (const coder of [transcoder, sae]) {
     const kind = coder === sae ? "SAE" : "transcoder";
     const { l0, fvu, lossRecovered } = await evaluateCoder(model, coder, texts);
@@ -27,11 +28,8 @@ for (const layer of [0, 1, 2, 3]) {
 }
 
 // All MLPs replaced at once: nothing of them but what the transcoders make of their inputs.
-const coders = transcoders.map((coder) => ({
-  coder,
-  errorTerm: false,
-  excludeSpecialTokens: true,
-}));
+const splice = { errorTerm: false, excludeSpecialTokens: true };
+const coders = transcoders.map((coder) => ({ coder, ...splice }));
 console.log(`loss of the model: ${(await model.loss(texts)).toFixed(3)}`);
 console.log(`with transcoders for all MLPs: ${(await model.loss(texts, { coders })).toFixed(3)}`);
 for (const transcoder of transcoders) transcoder.dispose();
