@@ -22,8 +22,8 @@ export class SAE extends Coder {
    * before they are multiplied by √d_model, so W_enc is divided and W_dec multiplied by it.
    *
    * @example
-   * const scope = "assets/tiny-gemma2/gemma-scope";
-   * using sae = await SAE.fromFile(`${scope}/res/layer_2/width_1k/average_l0_15/params.npz`);
+   * const { path } = bundledCoder({ layer: 2 }); // …/res/layer_2/width_1k/average_l0_15/params.npz
+   * using sae = await SAE.fromFile(path);
    * console.log(sae.cfg.hookName, sae.cfg.dSae); // blocks.2.hook_resid_post 1024
    *
    * @throws NOT_FOUND if there is no such file or hook

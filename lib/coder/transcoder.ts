@@ -25,8 +25,8 @@ export class Transcoder extends Coder {
    * or from the path where they tell them; else give `hookName` and `hookNameOut`.
    *
    * @example
-   * const folder = "assets/tiny-gemma2/gemma-scope/transcoders/layer_2/width_512";
-   * using transcoder = await Transcoder.fromFile(`${folder}/average_l0_24/params.npz`);
+   * const { path } = bundledCoder({ site: "transcoder", layer: 2 });
+   * using transcoder = await Transcoder.fromFile(path);
    * const { hookName, hookNameOut } = transcoder.cfg;
    * console.log(hookName, hookNameOut); // blocks.2.ln2.hook_normalized blocks.2.hook_mlp_out
    *
