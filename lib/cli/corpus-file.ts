@@ -1,6 +1,5 @@
 import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { z } from "zod";
 import { bundledFolder } from "../checkpoint/bundled-model.js";
 import { GemlensError } from "../errors/index.js";
@@ -24,11 +23,10 @@ export async function* corpusOf(path: string): AsyncGenerator<string, void, unde
   if (stats.isDirectory()) {
     throw new GemlensError("ARGUMENT", `evaluate: expected a text file, ${path} is a folder`);
   }
-  const lines = createInterface({ input: createReadStream(path, "utf8"), crlfDelay: Infinity });
   const isJson = /\.jsonl$/i.test(path);
   let number = 0;
   let documents = 0;
-  for await (let line of lines) {
+  for await (let line of linesOf(path)) {
     if (++number === 1) line = line.replace(/^\ufeff/, "");
     if (line.trim() === "") continue;
     documents++;
@@ -37,6 +35,32 @@ export async function* corpusOf(path: string): AsyncGenerator<string, void, unde
   if (documents === 0) {
     throw new GemlensError("ARGUMENT", `evaluate: ${path} is empty: expected a document a line`);
   }
+}
+
+async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  for await (const text of decoded(path)) {
+    rest += text;
+    if (!text.includes("\n")) continue;
+    const lines = rest.split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  yield rest;
+}
+
+async function* decoded(path: string): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const decode = (bytes?: Buffer): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      const message = `evaluate: expected UTF-8 text in ${path}, got other bytes: convert it first`;
+      throw new GemlensError("ARGUMENT", message, { path });
+    }
+  };
+  for await (const bytes of createReadStream(path)) yield decode(bytes as Buffer);
+  yield decode();
 }
 
 function textOf(line: string, path: string, number: number): string {

@@ -231,7 +231,7 @@ function showNext({ paint, say }: Stage): void {
   const rows = [
     [`npx gemlens steer ${layer}:${feature} "${prompt}"`, "the same feature at other strengths"],
     [
-      'npx gemlens attribute "Leo lives in Osaka. He speaks" --to " Japanese"',
+      'npx gemlens attribute "Leo lives in Osaka. He speaks" --target " Japanese"',
       "which features a prediction comes from; gemlens ablate takes one out",
     ],
     [
