@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import type { CoderSite, Draft } from "./coder-guess.js";
-import { refuse, show, unsupported } from "./refuse.js";
+import { refuse, refuseInvalid, show, unsupported } from "./refuse.js";
 
 const schema = z.looseObject({
   hf_hook_point_in: z.string(),
@@ -53,11 +53,7 @@ function readHook(
  */
 export function parseGemmaScope2Config(json: unknown, file: string): GemmaScope2Config {
   const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.join(".") || "config";
-    return refuse(file, field, "a valid value", issue?.message ?? "something else");
-  }
+  if (!parsed.success) return refuseInvalid(file, parsed.error, "config");
   const { data } = parsed;
   if (data.architecture !== "jump_relu") {
     unsupported(file, "architecture", '"jump_relu"', show(data.architecture));

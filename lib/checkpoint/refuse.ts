@@ -1,3 +1,4 @@
+import type { ZodError } from "zod";
 import { GemlensError } from "../errors/index.js";
 import { danglingLink } from "./other-format.js";
 
@@ -53,6 +54,14 @@ export function refuse(
 ): never {
   const { message, fields } = sentence(file, field, expected, got);
   throw new GemlensError("CHECKPOINT", message, fields, cause);
+}
+
+/** Refuses a configuration by the first key that is wrong, or by `whole` if it is no object. */
+export function refuseInvalid(file: string, { issues: [issue] }: ZodError, whole: string): never {
+  const { path = [], message = "something else" } = issue ?? {};
+  const [, expected, got] = /expected (.+?), received (.+)$/.exec(message) ?? [];
+  const found = got === "undefined" ? "none" : (got ?? message);
+  return refuse(file, path.join(".") || whole, expected ?? "a valid value", found);
 }
 
 /** Refuses something well-formed that gemlens does not run, naming the key. */

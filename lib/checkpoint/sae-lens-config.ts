@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import type { CoderSite, Draft } from "./coder-guess.js";
-import { refuse, show, unsupported } from "./refuse.js";
+import { refuse, refuseInvalid, show, unsupported } from "./refuse.js";
 
 const index = z.int().nullish();
 const text = z.string().nullish();
@@ -65,11 +65,7 @@ const sites: ReadonlyMap<string, CoderSite> = new Map([
  */
 export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
   const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.join(".") || "cfg.json";
-    return refuse(file, field, "a valid value", issue?.message ?? "something else");
-  }
+  if (!parsed.success) return refuseInvalid(file, parsed.error, "cfg.json");
   const { data } = parsed;
   const place = { ...data, ...data.metadata };
   const architecture = data.architecture ?? "standard"; // before version 3 there was no other
