@@ -15,7 +15,6 @@ export * from "./hooks/index.js";
 export * from "./intervene/index.js";
 export * from "./model/index.js";
 export { type DoctorReport, doctor } from "./native/doctor.js";
-export {} from "./native/package-root.js";
 export * from "./tensor/index.js";
 export {
   type ChatMessage,
