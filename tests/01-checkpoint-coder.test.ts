@@ -308,7 +308,7 @@ describe("refused, naming file and field", () => {
       "config.json: no hook",
       () => config({ hf_hook_point_in: null }),
       "CHECKPOINT",
-      "for hf_hook_point_in",
+      "expected string for hf_hook_point_in, got null",
     ],
     [
       "config.json: a skip that the file lacks",

@@ -141,4 +141,20 @@ describe("evaluate", () => {
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(`expected a string or an object with text in line 2 of ${corpus}`);
   });
+
+  it("refuses a corpus that is not UTF-8, and takes a last line without an end", async () => {
+    const corpus = join(folder, "latin1.txt");
+    writeFileSync(corpus, Buffer.from("One sunny day\ncaf\xe9\n", "latin1"));
+    const { code, stdout, stderr } = await run("evaluate", corpus);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(`expected UTF-8 text in ${corpus}`);
+
+    const whole = join(folder, "whole.txt");
+    writeFileSync(whole, "One sunny day\r\n\nLily saw");
+    const out = await run("evaluate", whole);
+    const tokens = ["One sunny day", "Lily saw"].map((text) => model.toTokens(text).ids.length - 1);
+    expect(Number(/^tokens +(\d+)$/m.exec(out.stdout)?.[1])).toBe(
+      (tokens[0] ?? 0) + (tokens[1] ?? 0),
+    );
+  });
 });
