@@ -5,6 +5,7 @@ import {
   bundledCoder,
   bundledCoders,
   HookedTransformer,
+  memory,
   SAE,
   Transcoder,
   tensor,
@@ -55,6 +56,41 @@ describe("topTokens", () => {
       }
     }
     expect((await topTokens(model, prompts[0])).length).toBe(10);
+  });
+
+  it("counts the real tokens of a padded batch's logits, and keeps no part of them", async () => {
+    const uneven = ["Lily", prompts[0]] as const;
+    for (const paddingSide of ["left", "right"] as const) {
+      const tokens = model.toTokens(uneven, { paddingSide });
+      using run = await model.runWithCache(tokens, { names: [] });
+      using logits = await model.forward(tokens);
+      const before = memory().tensors;
+      for (const all of [logits, run.logits]) {
+        for (const [batch, text] of uneven.entries()) {
+          const [want] = await oracle(text, -1);
+          const [found] = await topTokens(model, all, { batch, topK: 1 });
+          expect(found?.token).toBe(want?.token);
+        }
+        expect(await failure(() => topTokens(model, all, { batch: 0, position: 2 }))).toMatchObject(
+          { code: "ARGUMENT" },
+        );
+      }
+      expect(memory().tensors).toBe(before);
+    }
+  });
+
+  it("refuses logits of which none is the largest, and takes masked tokens", async () => {
+    const { dVocab } = model.cfg;
+    const of = (values: Float32Array) => tensor(values, { shape: [1, 1, dVocab] });
+    const zeros = new Float32Array(dVocab);
+    const { NaN: nan, POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY: masked } = Number;
+    for (const bad of [zeros.with(5, nan), zeros.with(5, infinity), zeros.map(() => masked)]) {
+      using logits = of(bad);
+      expect(await failure(() => topTokens(model, logits))).toMatchObject({ code: "ARGUMENT" });
+    }
+    using one = of(zeros.map((_, token) => (token === 7 ? 0 : masked)));
+    const [found] = await topTokens(model, one, { topK: 1 });
+    expect(found).toMatchObject({ token: 7, probability: 1 });
   });
 
   it("refuses what is ambiguous or no logits", async () => {

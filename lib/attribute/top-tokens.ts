@@ -37,15 +37,16 @@ export interface TopToken {
  * The most probable next tokens, the most probable first. Only these leave the device: the
  * vocabulary is ranked natively.
  *
- * @param input a prompt, which is run, or logits [batch, pos, d_vocab] of a run. Positions of logits
- *   count columns: those of a padded batch are told apart by its tokens alone, so give the prompt
+ * @param input a prompt, which is run, or logits [batch, pos, d_vocab]. A run's logits remember their
+ *   padding, and positions count real tokens; positions of other logits count columns
  *
  * @example
  * for (const { text, probability } of await topTokens(model, "One sunny day, Lily", { topK: 3 })) {
  *   console.log(JSON.stringify(text), probability.toFixed(2));
  * }
  *
- * @throws ARGUMENT if the position, the row or `topK` is out of range, or a logit is NaN
+ * @throws ARGUMENT if the position, the row or `topK` is out of range, or no logit is the largest
+ *   (NaN or Infinity)
  * @throws SHAPE unless the logits are [batch, pos, d_vocab]; DISPOSED; `signal.reason`
  */
 export async function topTokens(
@@ -68,7 +69,7 @@ export async function topTokens(
   if (given) {
     const layout = layoutOf(input);
     const row = layout.row(what, options.batch ?? 0);
-    return best(input.select(0, row).select(0, layout.column(what, row, position)));
+    return best(input, row, layout.column(what, row, position));
   }
   const row = options.batch ?? 0;
   if (!Number.isInteger(row) || row < 0 || row >= rows) {
@@ -80,23 +81,25 @@ export async function topTokens(
     .subarray(row * length, (row + 1) * length)
     .filter((_, i) => mask?.[i] === 1);
   using logits = await model.forward(one as Int32Array, { positions: [position], signal });
-  return best(logits.select(0, 0).select(0, 0));
+  return best(logits, 0, 0);
 
-  async function best(logits: Tensor): Promise<TopToken[]> {
-    using own = logits;
-    const type = own.dtype === "float64" ? "float64" : "float32";
-    using wide = own.to(type);
+  async function best(all: Tensor, batch: number, column: number): Promise<TopToken[]> {
     if (topK === 0) return [];
+    const type = all.dtype === "float64" ? "float64" : "float32";
+    using wide = tidy(() => all.select(0, batch).select(0, column).to(type));
     const { values, indices } = wide.topk(topK);
     using _ = values;
     using __ = indices;
-    using all = tidy(() => wide.softmax(-1).index(0, indices));
+    using chances = tidy(() => wide.softmax(-1).index(0, indices));
     const [ids, found, shares] = await Promise.all([
       indices.read("int32"),
       values.read("float64"),
-      all.read("float64"),
+      chances.read("float64"),
     ]);
-    if (found.some(Number.isNaN)) throw argument(what, "logits that are numbers", "input", "NaN");
+    // NaN comes first; of an infinite largest logit no probability follows.
+    if (!Number.isFinite(found[0])) {
+      throw argument(what, "a finite largest logit", "input", String(found[0]));
+    }
     return Array.from(ids, (token, i) => ({
       token,
       text: tokenText(core, token),

@@ -51,6 +51,12 @@ export function remember(
   setOrigin(tensor, { hook, model: core.cfg.modelName, rows });
 }
 
+/** Notes on a run's logits of all positions which rows they have; they are of no hook. */
+export function rememberRows(logits: Tensor, core: ModelCore, start: RowsOfStart): void {
+  const rows = rowsAtPoint(rowsOfRun(core, start), [], logits);
+  setOrigin(logits, { hook: undefined, model: core.cfg.modelName, rows });
+}
+
 /** The rows of a run: its padding and its tokens. */
 export function rowsOfRun(core: ModelCore, start: RowsOfStart): RowCells {
   return new RowCells([start.batch, start.pos], cellsOfRun(core, start));

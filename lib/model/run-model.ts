@@ -12,7 +12,7 @@ import { type LayerRange, rangeFor, stopLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
 import { adoptRead, readCoders } from "./read-coders.js";
-import { cellsOfRun, namedPoints, needed, remember } from "./recorded.js";
+import { cellsOfRun, namedPoints, needed, remember, rememberRows } from "./recorded.js";
 import { Run } from "./run.js";
 import { resolveEdits } from "./run-edits.js";
 import {
@@ -50,6 +50,8 @@ export async function forward(
     const hook = last < range.start ? undefined : `blocks.${last}.hook_resid_post`;
     const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
     remember(out, { name: hook ?? entering, axes: [] }, core, start);
+  } else if (columns === undefined) {
+    rememberRows(out, core, start);
   }
   return out;
 }
@@ -143,6 +145,7 @@ export async function runWithCache(
   }
   if (!wantsLogits) return new Run(cache, features);
   const out = adopt<["batch", "pos", "d_vocab"]>(needed(what, result.output));
+  if (spec.columns === undefined) rememberRows(out, core, start);
   return new RunWithLogits(cache, features, out);
 }
 
