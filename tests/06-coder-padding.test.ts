@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, SAE } from "../lib/index.js";
-import { device } from "./support/compare.js";
+import { device, failure } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
 // Padding never changes a result: a padded batch has the features of its rows, and no others.
@@ -42,6 +42,16 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
         const features = data.subarray(cell * sae.cfg.dSae, (cell + 1) * sae.cfg.dSae);
         if (real === 0) expect(features.every((value) => value === 0)).toBe(true);
       });
+    }
+  });
+
+  test("null and 0 are no masks", async () => {
+    const tokens = model.toTokens(rows, { paddingSide });
+    using padded = await model.runWithCache(tokens, { names: [name], logits: false });
+    const x = padded.cache.get(name);
+    for (const mask of [null, 0, ""]) {
+      const error = await failure(() => sae.encode(x, { mask: mask as never }));
+      expect(error).toMatchObject({ code: "ARGUMENT" });
     }
   });
 

@@ -4,7 +4,7 @@ import { originOf, setOrigin } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
 import { type CellData, RowCells, sizeOf } from "../tensor/row-cells.js";
 import type { CoderConfig } from "./coder-config.js";
-import { type RowMask, readMask } from "./row-mask.js";
+import { maskOf, type RowMask } from "./row-mask.js";
 import { checkExcluded, type ExcludedTokens, excludedCells, without } from "./special-tokens.js";
 
 /** The rows of a coder's input: its places without the axes that the coder reads. */
@@ -31,7 +31,7 @@ export function inputRows(
   const sizes = shape.slice(0, shape.at(-1) === width ? -1 : -2);
   const known = knownRows(x, sizes.length);
   const { mask: given } = options;
-  const mask = given ? readMask(what, given, sizes) : given === false ? undefined : known.mask;
+  const mask = maskOf(what, given, known.mask, sizes);
   const data = { ...known, mask };
   const excluded = excludedCells(what, checkExcluded(what, options.excludeSpecialTokens), data);
   const encoded = without(excluded, mask, sizeOf(sizes)) ?? null;

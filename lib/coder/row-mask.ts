@@ -20,11 +20,7 @@ export type RowMask =
  *
  * @throws SHAPE for another size; ARGUMENT for what is no mask
  */
-export function readMask(
-  what: string,
-  mask: unknown,
-  sizes: readonly number[],
-): Uint8Array | undefined {
+function readMask(what: string, mask: unknown, sizes: readonly number[]): Uint8Array | undefined {
   const { shape, values } = valuesOf(what, mask);
   const count = sizeOf(sizes);
   if (!sameSizes(shape, sizes) && !(shape.length === 1 && shape[0] === count)) {
@@ -38,6 +34,17 @@ export function readMask(
   if (wrong !== undefined) throw argument(what, "1 (real) and 0 (padding)", "mask", shortly(wrong));
   const bytes = Uint8Array.from(values, Number);
   return bytes.includes(0) ? bytes : undefined;
+}
+
+/** The mask that is given, else the one that a tensor remembers of its run. */
+export function maskOf(
+  what: string,
+  given: RowMask | false | undefined,
+  known: Uint8Array | undefined,
+  sizes: readonly number[],
+): Uint8Array | undefined {
+  if (given === undefined) return known;
+  return given === false ? undefined : readMask(what, given, sizes);
 }
 
 function valuesOf(what: string, mask: unknown): { shape: readonly number[]; values: unknown[] } {

@@ -1,5 +1,5 @@
 import { RowLayout } from "../coder/row-layout.js";
-import { type RowMask, readMask } from "../coder/row-mask.js";
+import { maskOf, type RowMask } from "../coder/row-mask.js";
 import { argument } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
@@ -81,17 +81,6 @@ function fromResidual(
       ? { rows: new RowLayout(batch, pos), padding: undefined }
       : checkMask(what, mask, batch, pos);
   return { batch, pos, tokens: undefined, ids, resid, padding, rows, layer };
-}
-
-/** The mask that is given, else what the residual stream remembers of its run. */
-function maskOf(
-  what: string,
-  given: RowMask | false | undefined,
-  known: Uint8Array | undefined,
-  sizes: readonly number[],
-): Uint8Array | undefined {
-  if (given === undefined) return known;
-  return given === false ? undefined : readMask(what, given, sizes);
 }
 
 /** The drawn tokens of a generation as its next column; rows that have ended go along unread. */
