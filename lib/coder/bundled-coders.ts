@@ -121,11 +121,11 @@ export function bundledCoder<Site extends BundledSite = "res">(place: {
 }): BundledCoder<LoadedAt<Site>> {
   const all = bundledCoders<Site>({ site: "res" as Site, ...place });
   const [entry] = all;
-  if (entry !== undefined && place.layer !== undefined) return entry;
-  const known = bundledCoders({ site: place.site ?? "res" }).map(({ layer }) => layer);
+  if (entry !== undefined && place?.layer !== undefined) return entry;
+  const known = bundledCoders({ site: place?.site ?? "res" }).map(({ layer }) => layer);
   throw new GemlensError(
     "NOT_FOUND",
-    `bundledCoder: expected one of ${known.join(", ")} for layer, got ${place.layer}`,
+    `bundledCoder: expected one of ${known.join(", ")} for layer, got ${place?.layer}`,
     { known },
   );
 }
