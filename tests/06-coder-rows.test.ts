@@ -72,6 +72,15 @@ const steps: Readonly<Record<string, Step>> = {
     const at = random.below(sizeOf(from, axis));
     return each(from, (t) => t.select(axis, at));
   },
+  columnsFirst: (from) => each(from, (t) => t.transpose(0, -1).contiguous().transpose(0, -1)),
+  largestOfCopies: (from) => {
+    if (leading(from) < 2) return from;
+    const axis = leading(from) - 1;
+    return each(from, (t) => {
+      const shape = t.shape.with(axis, 3);
+      return t.slice(axis, 0, 1).expand(shape).max({ dim: axis });
+    });
+  },
   selectFromEnd: (from, random) => {
     if (leading(from) < 2) return from;
     const axis = axisOf(from, random);

@@ -22,6 +22,8 @@ export class RowCells {
   readonly sizes: readonly number[];
   #data: CellData | undefined;
   #compute: (() => CellData) | undefined;
+  /** How these cells were placed, if they are copies of others. */
+  #origin: { readonly of: RowCells; readonly steps: readonly Steps[]; base: number } | undefined;
 
   constructor(sizes: readonly number[], data: CellData | (() => CellData)) {
     this.sizes = sizes;
@@ -54,16 +56,40 @@ export class RowCells {
     const isSame =
       base === 0 && sizes.every((size, i) => size === 1 || steps[i] === sizeOf(sizes.slice(i + 1)));
     if (isSame && sizeOf(sizes) === this.count) return this.sized(sizes);
-    return new RowCells(sizes, () => {
+    const cells = new RowCells(sizes, () => {
       const { mask, ids, special } = this.data;
       if (mask === undefined && ids === undefined) return {};
       const from = flatIndex(sizes, steps, base);
       return {
-        mask: mask && Uint8Array.from(from, (cell) => mask[cell] as number),
-        ids: ids && Int32Array.from(from, (cell) => ids[cell] as number),
+        mask: mask && picked(mask, from, new Uint8Array(from.length)),
+        ids: ids && picked(ids, from, new Int32Array(from.length)),
         special,
       };
     });
+    cells.#origin = { of: this, steps, base };
+    return cells;
+  }
+
+  /**
+   * Those at the first `lead` axes and those along the others, if each cell is the sum of two steps
+   * and one of the two is none: then the cells of all axes need not be made to compare them.
+   */
+  split(lead: number): { leading: RowCells; inner: RowCells } | undefined {
+    if (this.#origin === undefined) return undefined;
+    const { of, steps, base } = this.#origin;
+    const stays = (from: number, to?: number) =>
+      this.sizes.slice(from, to).every((size, i) => size === 1 || steps[from + i] === 0);
+    if (!stays(0, lead) && !stays(lead)) return undefined;
+    // An axis of copies compares nothing.
+    const others = steps.map((_, axis) => axis).filter((axis) => axis >= lead && steps[axis] !== 0);
+    return {
+      leading: of.placed(this.sizes.slice(0, lead), steps.slice(0, lead), base),
+      inner: of.placed(
+        others.map((axis) => this.sizes[axis] as number),
+        others.map((axis) => steps[axis] as Steps),
+        base,
+      ),
+    };
   }
 }
 
@@ -117,20 +143,26 @@ export function joined(
  * these axes mixes several rows.
  */
 export function collapsed(rows: RowCells, lead: number): RowCells | undefined {
-  const { sizes, data } = rows;
+  const { sizes } = rows;
   if (sizes.length <= lead) return rows;
-  const inner = sizeOf(sizes.slice(lead));
-  const isUniform = (cells: ArrayLike<number>) => {
-    for (let i = 0; i < cells.length; i++) if (cells[i] !== cells[i - (i % inner)]) return false;
-    return true;
-  };
-  const { mask, ids } = data;
-  if ((mask && !isUniform(mask)) || (ids && !isUniform(ids))) return undefined;
+  const parts = rows.split(lead);
+  if (parts !== undefined)
+    return isUniform(parts.inner, parts.inner.count) ? parts.leading : undefined;
+  if (!isUniform(rows, sizeOf(sizes.slice(lead)))) return undefined;
   const kept = sizes.slice(0, lead);
   return rows.placed(
     kept,
     kept.map((_, axis) => rows.strides[axis] as number),
   );
+}
+
+/** Whether each stretch of so many cells has one token, real or not. */
+function isUniform({ data: { mask, ids } }: RowCells, stretch: number): boolean {
+  const repeats = (cells: Uint8Array | Int32Array) => {
+    for (let i = 0; i < cells.length; i++) if (cells[i] !== cells[i - (i % stretch)]) return false;
+    return true;
+  };
+  return (mask === undefined || repeats(mask)) && (ids === undefined || repeats(ids));
 }
 
 export function sizeOf(sizes: readonly number[]): number {
@@ -155,14 +187,23 @@ function flatIndex(sizes: readonly number[], steps: readonly Steps[], base: numb
   let cells = Int32Array.of(base);
   for (const [axis, size] of sizes.entries()) {
     const step = steps[axis] as Steps;
-    const offset = Int32Array.from({ length: size }, (_, i) =>
-      typeof step === "number" ? i * step : (step[i] as number),
-    );
     const next = new Int32Array(cells.length * size);
-    for (const [i, cell] of cells.entries()) {
-      for (let j = 0; j < size; j++) next[i * size + j] = cell + (offset[j] as number);
+    for (let i = 0, at = 0; i < cells.length; i++) {
+      const cell = cells[i] as number;
+      for (let j = 0; j < size; j++) {
+        next[at++] = cell + (typeof step === "number" ? j * step : (step[j] as number));
+      }
     }
     cells = next;
   }
   return cells;
+}
+
+function picked<Cells extends Uint8Array | Int32Array>(
+  cells: Cells,
+  from: Int32Array,
+  into: Cells,
+): Cells {
+  for (let i = 0; i < from.length; i++) into[i] = cells[from[i] as number] as number;
+  return into;
 }
