@@ -190,7 +190,11 @@ describe("of features, and of directions that remember their coder", () => {
     const attention = coderOf("att").direction(3);
     const encoder = coderOf("transcoders").direction(3, "encoder");
     const resid = "blocks.2.hook_resid_post";
-    for (const vector of [attention, encoder]) {
+    // A parameter's rows and columns are directions too.
+    const rows = coderOf("att").W_dec.select(0, 3);
+    const columns = coderOf("transcoders").W_enc.transpose(0, 1).index(0, [3]).squeeze();
+    const bias = coderOf("att").b_dec;
+    for (const vector of [attention, encoder, rows, columns, bias]) {
       for (const call of [
         () => steer({ hook: resid, vector }, 3),
         () => project(resid, vector),
@@ -208,6 +212,7 @@ describe("of features, and of directions that remember their coder", () => {
     }
     const steered = await failure(() => readout(model, coderOf("att").feature(3), { hook: resid }));
     expect(steered).toMatchObject({ code: "HOOK" });
+    expect(await readout(model, rows)).toEqual(await readout(model, attention));
     // What a transcoder listens to is no direction that anything writes.
     expect(await failure(() => readout(model, encoder))).toMatchObject({ code: "HOOK" });
     // At other layers of the residual stream a direction keeps its meaning.

@@ -65,7 +65,10 @@ export abstract class Coder implements Disposable {
     return this.parameter("W_enc") as Tensor<["d_in", "d_sae"]>;
   }
 
-  /** What each feature writes, in rows: [dSae, dOut]. A read-only view. */
+  /**
+   * What each feature writes, in rows: [dSae, dOut]. A read-only view. Its parts remember their hook,
+   * as {@link direction} does.
+   */
   get W_dec(): Tensor<["d_sae", "d_out"]> {
     return this.parameter("W_dec") as Tensor<["d_sae", "d_out"]>;
   }
@@ -178,13 +181,7 @@ export abstract class Coder implements Disposable {
     if (side !== "encoder" && side !== "decoder") {
       throw argument("direction", '"encoder" or "decoder"', "side", JSON.stringify(side));
     }
-    const { hookName, hookNameOut, modelName } = this.cfg;
-    const [row, hook] =
-      side === "encoder"
-        ? [this.W_enc.select(1, feature), hookName]
-        : [this.W_dec.select(0, feature), hookNameOut];
-    setOrigin(row, { hook, model: modelName });
-    return row;
+    return side === "encoder" ? this.W_enc.select(1, feature) : this.W_dec.select(0, feature);
   }
 
   /**
@@ -257,6 +254,9 @@ export abstract class Coder implements Disposable {
     const tensor = adopt(call(name, (addon) => addon.coderParameter(handle, name)));
     // Made at first use, maybe inside a hook or a tidy, but the coder's for good.
     disown(tensor);
+    const { hookName, hookNameOut, modelName } = this.cfg;
+    const hook = { W_enc: hookName, W_dec: hookNameOut, b_dec: hookNameOut }[name as string];
+    if (hook !== undefined) setOrigin(tensor, { hook, model: modelName });
     this.#parameters.set(name, tensor);
     return tensor;
   }
