@@ -20,7 +20,7 @@ export function withCoders(command: Command): Command {
   return command
     .option(
       "--sae <path>",
-      "a Gemma Scope params.npz or folder, SAE or transcoder; may be given again",
+      "a coder of Gemma Scope or SAELens: params.npz or a folder; may be given again",
       collect,
     )
     .option("--hook <name>", "the hook that the SAE reads, where its path does not tell it")
