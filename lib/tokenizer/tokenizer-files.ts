@@ -87,7 +87,9 @@ function readTemplate(file: string): string {
 
 /** SentencePiece's own file has the same vocabulary, but it is not what is read. */
 function refuseWithout(dir: string, file: string): never {
-  if (!isPresent(join(dir, "tokenizer.model"))) fail(file, "file", "a readable file", "ENOENT");
+  if (!isPresent(join(dir, "tokenizer.model"))) {
+    fail(file, "file", "a readable file", "none (ENOENT)");
+  }
   const write = "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)";
   const got = `tokenizer.model alone: download tokenizer.json too, or write it in Python: ${write}`;
   return fail(file, "file", "tokenizer.json", got);
