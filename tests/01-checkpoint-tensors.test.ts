@@ -1,10 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import {
   empty,
+  HookedTransformer,
   loadTensors,
   memory,
   readSafetensorsHeader,
@@ -121,6 +131,41 @@ it("writes views and names as they are, and keeps what is disposed right after t
   ]);
   expect(Object.keys(back)).toContain("__proto__");
   dispose(back);
+});
+
+it("writes through a link, refuses a folder or a pipe, takes a run's cache", async () => {
+  const x = tensor([1, 2], on);
+  const [target, link] = [join(folder, "target.safetensors"), join(folder, "link.safetensors")];
+  writeFileSync(target, "old");
+  symlinkSync(target, link);
+  await saveTensors(link, new Map([["x", x]]));
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  const back = await loadTensors(target);
+  expect(back["x"]?.tolist()).toEqual([1, 2]);
+  dispose(back);
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  for (const path of [folder, pipe, "/dev/null"]) {
+    const error = await failure(() => saveTensors(path, { x }));
+    expect(error.code).toBe("ARGUMENT");
+    expect(error.message).toContain(path === folder ? "got a folder" : "got a device or a pipe");
+  }
+  expect(lstatSync(pipe).isFIFO()).toBe(true);
+  const twice = [
+    ["x", x],
+    ["x", x],
+  ] as const;
+  expect((await failure(() => saveTensors(target, twice))).message).toContain("x twice");
+  x.dispose();
+
+  await using model = await HookedTransformer.fromPretrained("tiny", { device });
+  const names = ["hook_embed", "blocks.1.hook_resid_post"] as const;
+  using run = await model.runWithCache("One day", { names, logits: false });
+  await saveTensors(target, run.cache);
+  const cache = await loadTensors(target, { device });
+  expect(Object.keys(cache).sort()).toEqual([...names].sort());
+  for (const name of names) expect(cache[name]?.allClose(run.cache.get(name))).toBe(true);
+  dispose(cache);
 });
 
 it("leaves the old file, and nothing else, if writing fails; frees what it read if reading does", async () => {

@@ -1,14 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { GemlensError } from "../errors/index.js";
 
 const piece = 8 * 1024 * 1024;
 
-/** Writes beside `path`, then renames: a reader never sees half a file. Makes the folder. */
+/**
+ * Writes beside `path`, then renames: a reader never sees half a file. Makes the folder; writes the
+ * file that a link leads to.
+ *
+ * @throws ARGUMENT if a folder, a device or a pipe is there
+ */
 export async function writeAtomically(
-  path: string,
+  given: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
+  const path = await fileAt(given);
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
@@ -23,6 +30,19 @@ export async function writeAtomically(
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** Where to write: renaming over a link would replace the link, over a device the device. */
+async function fileAt(path: string): Promise<string> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (found === undefined) return path;
+  if (found.isFile()) return realpath(path);
+  const got = found.isDirectory() ? "a folder" : "a device or a pipe";
+  const message = `save: expected a file, or none yet, for ${path}, got ${got}`;
+  throw new GemlensError("ARGUMENT", message, { file: path });
 }
 
 /** Appends all of `bytes`, in pieces. */

@@ -25,7 +25,7 @@ const piece = 64 * 1024 * 1024;
 
 /**
  * Reads the tensors of a safetensors file by name, each in its own dtype, as `saveTensors` or Python
- * wrote them. They are yours to dispose. `readSafetensorsHeader` gives their shapes and the file's
+ * wrote them. They are yours to dispose, and remember no padding and no hook. `readSafetensorsHeader` gives their shapes and the file's
  * metadata without reading them.
  *
  * @throws NOT_FOUND if there is no such file, or no tensor of a name in `names`

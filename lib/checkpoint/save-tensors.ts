@@ -17,18 +17,24 @@ const what = "saveTensors";
  * `safetensors.torch.load_file`. The file is written under a temporary name and then renamed. The
  * tensors may be disposed right after the call; do not change them in place before it ends.
  *
+ * A file has values alone: which tokens are padding, and from which hook a tensor comes, is not
+ * kept. Save `model.toTokens(…).mask` of a padded batch too, and give it to `encode`.
+ *
+ * @param tensors an object of tensors, or pairs of name and tensor such as `run.cache`
+ *
  * @example
  * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
  * await saveTensors("/tmp/resid.safetensors", { x }, { metadata: { text } });
  * const { x: back } = await loadTensors("/tmp/resid.safetensors");
  * console.log(back?.allClose(x)); // true
  *
- * @throws ARGUMENT for anything but an object of tensors, or metadata that is not text
+ * @throws ARGUMENT for anything but tensors by name, metadata that is not text, or a path at which
+ *   a folder or a device is
  * @throws DISPOSED; the file system's own error if it refuses
  */
 export async function saveTensors(
   path: string,
-  tensors: Readonly<Record<string, Tensor>>,
+  tensors: Readonly<Record<string, Tensor>> | Iterable<readonly [name: string, tensor: Tensor]>,
   options: SaveTensorsOptions = {},
 ): Promise<void> {
   checkOptions(what, options, ["metadata"]);
@@ -37,12 +43,16 @@ export async function saveTensors(
   }
   if (typeof tensors !== "object" || tensors === null || isTensor(tensors)) {
     const got = isTensor(tensors) ? "one tensor" : String(tensors);
-    throw argument(what, "an object of tensors by name", "tensors", got);
+    throw argument(what, "an object of tensors by name, or pairs", "tensors", got);
   }
   const metadata = checkMetadata(options.metadata);
-  const given = Object.entries(tensors);
+  const given = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
+  const names = new Set<string>();
   for (const [name, tensor] of given) {
+    if (typeof name !== "string") throw argument(what, "a text", "a tensor's name", typeof name);
     handleOf(tensor, what, name);
+    if (names.has(name)) throw argument(what, "each name once", "a tensor's name", `${name} twice`);
+    names.add(name);
     if (name === "__metadata__") {
       throw argument(what, "another name (the format has its own use for it)", "a tensor", name);
     }
