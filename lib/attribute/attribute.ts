@@ -55,6 +55,13 @@ export interface AttributionJob {
   readonly onProgress: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
+/** @deprecated `to` is the former name of `target`, and works for one version. */
+export async function attribute(
+  model: HookedTransformer,
+  input: TokenInput,
+  options: Omit<AttributeOptions, "target"> & { readonly to: AttributionTarget },
+): Promise<Attributions>;
+// Last: a call that does not compile is explained by this one.
 /**
  * The effect of every active feature on a number, for one prompt, the strongest first.
  *
@@ -99,12 +106,6 @@ export async function attribute(
   model: HookedTransformer,
   input: TokenInput,
   options: AttributeOptions,
-): Promise<Attributions>;
-/** @deprecated `to` is the former name of `target`, and works for one version. */
-export async function attribute(
-  model: HookedTransformer,
-  input: TokenInput,
-  options: Omit<AttributeOptions, "target"> & { readonly to: AttributionTarget },
 ): Promise<Attributions>;
 export async function attribute(
   model: HookedTransformer,
