@@ -74,7 +74,7 @@ export function unsupported(file: string, key: string, expected: string, got: un
 export function unreadable(file: string, error: unknown): never {
   const reason = (error as NodeJS.ErrnoException).code ?? String(error);
   const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
-  const got = danglingLink(file) ?? reason;
+  const got = danglingLink(file) ?? (code === "NOT_FOUND" ? `none (${reason})` : reason);
   const { message, fields } = sentence(file, "file", "a readable file", got);
   throw new GemlensError(code, message, fields, error);
 }
