@@ -144,8 +144,9 @@ function floats(operator: BinaryOperator, a: number, b: number): number {
       return a / b;
     case "//": {
       if (b === 0) throw new TemplateError("float floor division by zero");
-      const rest = modulo(a, b);
-      const quotient = (a - rest) / b;
+      // In CPython's order, for its roundings: the remainder's sign is mended after the division.
+      const rest = a % b;
+      const quotient = (a - rest) / b - (rest !== 0 && rest < 0 !== b < 0 ? 1 : 0);
       if (quotient === 0) return a / b < 0 ? -0 : 0;
       const floor = Math.floor(quotient);
       return quotient - floor > 0.5 ? floor + 1 : floor;

@@ -6,7 +6,7 @@ import { textOf } from "./print.js";
 import type { CompareOperator } from "./syntax.js";
 import { TemplateError } from "./template-error.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
-import { type Given, isNumber, isTrue, isUndefined, type Value } from "./value.js";
+import { type Given, isNumber, isTrue, isUndefined, keyOf, type Value } from "./value.js";
 
 type Test = (value: Value, given: Given, budget: Budget) => boolean;
 
@@ -91,10 +91,8 @@ const tests: Readonly<Record<string, Test>> = {
     const text = textOf(value, budget);
     return /\p{Uppercase}/u.test(text) && !/[\p{Lowercase}\p{Lt}]/u.test(text);
   }),
-  filter: plain((value) => typeof value === "string" && filterNames.has(value)),
-  test: plain(
-    (value) => typeof value === "string" && (testNames.has(value) || Object.hasOwn(tests, value)),
-  ),
+  filter: plain((value) => filterNames.has(nameIn(value))),
+  test: plain((value) => testNames.has(nameIn(value)) || Object.hasOwn(tests, nameIn(value))),
   sameas: (value, given) => {
     const { other } = bind("sameas", "other", given);
     const [a, b] = [value, other as Value];
@@ -102,6 +100,14 @@ const tests: Readonly<Record<string, Test>> = {
     throw new TemplateUnsupported("sameas of values other than true, false and none");
   },
 };
+
+/** What is looked up among names; Python refuses a list or a dict there. */
+function nameIn(value: Value): string {
+  if (typeof value === "object" && value !== null && "type" in value) {
+    if (value.type === "list" || value.type === "dict") keyOf(value);
+  }
+  return typeof value === "string" ? value : "";
+}
 
 /** Whether `value is name`. */
 export function runTest(name: string, value: Value, given: Given, budget: Budget): boolean {
