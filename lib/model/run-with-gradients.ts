@@ -11,7 +11,7 @@ import {
 } from "../hooks/index.js";
 import { wholeRun } from "../intervene/run-rows.js";
 import type { CoderSplice } from "../intervene/types.js";
-import type { NativeGradientResult, NativeRunRequest, TensorHandle } from "../native/addon.js";
+import type { NativeGradientResult, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { adopt } from "../tensor/internal.js";
 import { buildRequest, type RunSpec, resolveHooks, submit } from "./execute.js";
@@ -123,7 +123,7 @@ async function differentiate(
     splices: Int32Array.from(request.coders ?? [], (_, i) => i),
     target: target.native,
   };
-  const sent = metric === undefined ? request : withMetric(request, metric);
+  const sent = metric === undefined ? request : { ...request, onMetric: metric.visit };
   try {
     const result = await submit(spec, js, (addon, ctx) =>
       addon.modelGradients(model, sent, asked, ctx),
@@ -134,18 +134,6 @@ async function differentiate(
   } finally {
     metric?.dispose();
   }
-}
-
-/** The metric is the hook behind the last: it sees the logits. */
-function withMetric(request: NativeRunRequest, metric: MetricCall): NativeRunRequest {
-  const { onHook, hooks } = request;
-  return {
-    ...request,
-    onHook: (index, handle: TensorHandle, callId, step, positionOffset) =>
-      index === hooks.length
-        ? metric.visit(handle, callId)
-        : (onHook?.(index, handle, callId, step, positionOffset) ?? null),
-  };
 }
 
 async function wrap(

@@ -50,6 +50,11 @@ export interface NativeRunRequest {
     step: number,
     positionOffset: number,
   ) => HookAnswer;
+  /**
+   * With a metric as the target of `modelGradients`: called once, as `onHook` is, with the logits lent;
+   * answers with the gradient at them, of their shape and type, or `false` that it failed.
+   */
+  readonly onMetric?: (logits: TensorHandle, callId: number) => TensorHandle | false;
   /** Keys and values of earlier positions; this run's are appended. */
   readonly kv?: KvCacheHandle;
   readonly step?: number;
@@ -161,10 +166,7 @@ export type NativeTarget =
       readonly feature: number;
       readonly rows: Int32Array;
     }
-  /**
-   * Of the logits: `onHook` is called with index `hooks.length` and the logits; it answers with the
-   * gradient at them, of their shape and type.
-   */
+  /** A number made of the logits: `request.onMetric` answers with the gradient at them. */
   | { readonly kind: "metric" };
 
 export interface NativeGradients {

@@ -39,24 +39,43 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
   return false;
 }
 
-void callHook(Environment& environment, const HookTarget& target,
-              const std::shared_ptr<HookCall>& call, int index, const Tensor& activation,
-              const hooks::Position& position) {
+constexpr int kMetric = -1;
+
+// What the JS thread is asked.
+struct Question {
+  std::shared_ptr<const HookTarget> target;
+  Tensor x;
+  int hook;  // or kMetric
+  hooks::Position position;
+};
+
+napi_status callFunction(napi_env env, const Question& question, int64_t callId, napi_value lent,
+                         napi_value* result) {
+  napi_value global = nullptr;
+  napi_get_global(env, &global);
+  const HookTarget& target = *question.target;
+  const auto number = [&](int64_t value) { return toJs(env, static_cast<double>(value)); };
+  if (question.hook == kMetric) {
+    const napi_value arguments[] = {lent, number(callId)};
+    return napi_call_function(env, global, target.onMetric->value(), 2, arguments, result);
+  }
+  const hooks::Position& position = question.position;
+  const napi_value arguments[] = {number(question.hook), lent, number(callId),
+                                  number(position.step), number(position.positionOffset)};
+  return napi_call_function(env, global, target.onHook->value(), 5, arguments, result);
+}
+
+void put(const Question& question, const std::shared_ptr<HookCall>& call) {
   if (call->abandoned.load(std::memory_order_acquire)) return;
+  Environment& environment = *question.target->environment;
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
   napi_value result = nullptr;
   napi_value lent = nullptr;
   napi_status status = napi_generic_failure;
   try {
-    napi_value global = nullptr;
-    napi_get_global(env, &global);
-    lent = environment.handles().lend(activation);
-    const napi_value arguments[] = {toJs(env, static_cast<double>(index)), lent,
-                                    toJs(env, static_cast<double>(call->wait.id)),
-                                    toJs(env, static_cast<double>(position.step)),
-                                    toJs(env, static_cast<double>(position.positionOffset))};
-    status = napi_call_function(env, global, target.onHook->value(), 5, arguments, &result);
+    lent = environment.handles().lend(question.x);
+    status = callFunction(env, question, call->wait.id, lent, &result);
   } catch (const std::exception&) {
     status = napi_generic_failure;
   }
@@ -80,11 +99,36 @@ void callHook(Environment& environment, const HookTarget& target,
   environment.mailbox().expectPost();
 }
 
+// Executor's thread: waits until the question is answered.
+std::shared_ptr<const HookCall> await(Question question, const CancelToken& token) {
+  // Tasks that run nested while the answer is awaited record nothing.
+  const c10::AutoGradMode silent(false);
+  const HookTarget& target = *question.target;
+  auto call = std::make_shared<HookCall>();
+  call->wait.id = target.environment->nextCallId();
+  call->executor = target.executor;
+  call->model = target.model;
+  call->parentCall = target.parentCall;
+  call->uses = target.uses;
+  Environment* environment = target.environment;
+  target.executor->await(call->wait, token, [&] {
+    environment->mailbox().post([question = std::move(question), call] { put(question, call); });
+  });
+  if (token.cancelled()) {
+    // The script may go on for long, but no run waits for it any more.
+    call->abandoned.store(true, std::memory_order_release);
+    environment->mailbox().post(
+        [environment, id = call->wait.id] { environment->hookCalls().erase(id); });
+  }
+  token.check();
+  return call;
+}
+
 }  // namespace
 
-JsFunction::JsFunction(napi_env env, napi_value function) : env_(env) {
+JsFunction::JsFunction(napi_env env, napi_value function, const char* name) : env_(env) {
   if (napi_create_reference(env, function, 1, &reference_) != napi_ok) {
-    throw Error(code::kArgument, "expected a function for onHook");
+    throw Error(code::kArgument, concat("expected a function for ", name));
   }
 }
 
@@ -111,27 +155,7 @@ Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
 }
 
 Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
-  // Tasks that run nested while the hook is awaited record nothing.
-  const c10::AutoGradMode silent(false);
-  auto call = std::make_shared<HookCall>();
-  call->wait.id = target_->environment->nextCallId();
-  call->executor = target_->executor;
-  call->model = target_->model;
-  call->parentCall = target_->parentCall;
-  call->uses = target_->uses;
-  target_->executor->await(call->wait, token_, [&] {
-    target_->environment->mailbox().post([target = target_, call, index = index_, x, position] {
-      callHook(*target->environment, *target, call, index, x, position);
-    });
-  });
-  if (token_.cancelled()) {
-    // The hook may go on for long, but no run waits for it any more.
-    call->abandoned.store(true, std::memory_order_release);
-    Environment* environment = target_->environment;
-    environment->mailbox().post(
-        [environment, id = call->wait.id] { environment->hookCalls().erase(id); });
-  }
-  token_.check();
+  const auto call = await({target_, x, index_, position}, token_);
   if (call->outcome == Outcome::Failed) {
     const std::string name = hooks::pointName(position.point);
     throw Error(code::kHook, "the hook at " + name + " failed", {{"hook", name}});
@@ -140,6 +164,18 @@ Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
   hooks::checkReplacement(position.point, x, call->replacement);
   if (!call->replacement.is_alias_of(x)) plan_.protectForeign(call->replacement);
   return call->replacement.contiguous();
+}
+
+Tensor askMetric(const std::shared_ptr<const HookTarget>& target, const Tensor& logits,
+                 const CancelToken& token) {
+  const auto call = await({target, logits, kMetric, {}}, token);
+  const Tensor& gradient = call->replacement;
+  if (call->outcome != Outcome::Replaced || !gradient.sizes().equals(logits.sizes()) ||
+      gradient.scalar_type() != logits.scalar_type() || gradient.device() != logits.device()) {
+    throw Error(code::kHook, "the metric failed: expected the gradient at its logits",
+                {{"hook", "metric"}});
+  }
+  return gradient.contiguous();
 }
 
 napi_value hookSettle(Arguments& args) {

@@ -1,4 +1,4 @@
-// A JavaScript hook as an action of the plan: the executor asks, the JS thread answers.
+// JavaScript that a run waits for, hooks and metrics: the executor asks, the JS thread answers.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,11 @@
 
 namespace gemlens::binding {
 
-// The run's `onHook` function; made and released on the JS thread.
+// A function of the request; made and released on the JS thread.
 class JsFunction {
  public:
-  JsFunction(napi_env env, napi_value function);
+  // `name` is what the request calls it.
+  JsFunction(napi_env env, napi_value function, const char* name);
   void release();
   napi_value value() const;
 
@@ -24,7 +25,8 @@ class JsFunction {
 struct HookTarget {
   Environment* environment = nullptr;
   Executor* executor = nullptr;
-  std::shared_ptr<JsFunction> onHook;
+  // Null if the request has none.
+  std::shared_ptr<JsFunction> onHook, onMetric;
   const void* model = nullptr;
   int64_t parentCall = 0;
   std::shared_ptr<std::vector<Tensor>> uses = std::make_shared<std::vector<Tensor>>();
@@ -46,6 +48,10 @@ class JsHookAction final : public hooks::Action {
   int index_;
   const CancelToken& token_;
 };
+
+// The gradient at `logits` that `onMetric` answers with.
+Tensor askMetric(const std::shared_ptr<const HookTarget>& target, const Tensor& logits,
+                 const CancelToken& token);
 
 // hookSettle(callId, answer): answers a hook that returned `true`.
 napi_value hookSettle(Arguments& args);

@@ -71,13 +71,8 @@ void ModelRun::differentiate(hooks::HookPlan& plan, const intervene::Compiled& c
     gradients_->splices.push_back(&compiled.splice(static_cast<size_t>(i)));
   if (auto* target = std::get_if<attribute::FeatureTarget>(&gradients_->target))
     target->splice = compiled.spliceOf(target->coder.get());
-  if (auto* metric = std::get_if<attribute::MetricTarget>(&gradients_->target)) {
-    metric->gradient = [&](const Tensor& logits) {
-      // Asked as a hook whose answer is the gradient.
-      JsHookAction ask(plan, hookTarget_, static_cast<int>(hookPoints_.size()), token);
-      return ask.apply(logits, {pointId(hooks::GlobalPoint::UnembedOut), 0, 0});
-    };
-  }
+  if (auto* metric = std::get_if<attribute::MetricTarget>(&gradients_->target))
+    metric->gradient = [&](const Tensor& logits) { return askMetric(hookTarget_, logits, token); };
   gradientResult_ =
       attribute::runWithGradients(*model_, request_, plan, *gradients_, addCache, result_, token);
 }

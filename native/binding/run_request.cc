@@ -49,16 +49,26 @@ ModelRun::ModelRun(Environment& environment, ModelPtr model, napi_value request,
                                        " rows for this key-value cache, got ", request_.batch));
     }
   }
-  const bool asks =
+  const bool hasMetric =
       gradients_ && std::holds_alternative<attribute::MetricTarget>(gradients_->target);
-  if (!hookPoints_.empty() || asks) {
+  if (!hookPoints_.empty() || hasMetric) {
     hookTarget_ = std::make_shared<HookTarget>();
     hookTarget_->environment = &environment_;
     hookTarget_->executor = &environment_.executor(model_->device());
     hookTarget_->model = model_.get();
     hookTarget_->parentCall = context.call;
-    // Last: nothing after it may throw, or the reference would stay.
-    hookTarget_->onHook = std::make_shared<JsFunction>(env, property(env, request, "onHook"));
+    // Last: nothing after a reference may throw, or it would stay.
+    napi_value onHook = hookPoints_.empty() ? nullptr : property(env, request, "onHook");
+    napi_value onMetric = hasMetric ? property(env, request, "onMetric") : nullptr;
+    if (onHook != nullptr)
+      hookTarget_->onHook = std::make_shared<JsFunction>(env, onHook, "onHook");
+    if (onMetric == nullptr) return;
+    try {
+      hookTarget_->onMetric = std::make_shared<JsFunction>(env, onMetric, "onMetric");
+    } catch (const Error&) {
+      if (hookTarget_->onHook) hookTarget_->onHook->release();
+      throw;
+    }
   }
 }
 
@@ -346,7 +356,9 @@ void ModelRun::settled() {
   if (!hookTarget_) return;
   for (const Tensor& tensor : *hookTarget_->uses) environment_.handles().removeUser(tensor);
   hookTarget_->uses->clear();
-  hookTarget_->onHook->release();
+  for (const auto& function : {hookTarget_->onHook, hookTarget_->onMetric}) {
+    if (function) function->release();
+  }
 }
 
 }  // namespace gemlens::binding
