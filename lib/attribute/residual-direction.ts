@@ -5,11 +5,12 @@ import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { spaceOf } from "../hooks/spaces.js";
 import { checkCoder, outputOf } from "../intervene/edit-place.js";
 import { widthAt } from "../intervene/point-shape.js";
-import { wrongSpace } from "../intervene/vector-space.js";
+import { checkSpace } from "../intervene/vector-space.js";
 import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
 import { editPlace } from "../model/run-edits.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { isTensor, originOf } from "../tensor/internal.js";
+import { hooksIn } from "../tensor/origin.js";
 import { workType } from "./decompose.js";
 
 /** A direction, and the hook point that it is said to belong to. */
@@ -69,14 +70,11 @@ function hookOf(
   { vector, hook, unchecked }: DirectionSource,
 ): ResolvedPoint | undefined {
   const { table } = coreOf(model, what);
-  const known = originOf(vector as Tensor)?.hook;
-  if (hook === undefined) {
-    return known === undefined || unchecked ? undefined : table.resolve(known, what);
-  }
-  const point = table.resolve(hook, what);
-  if (known !== undefined && !unchecked && spaceOf(known) !== spaceOf(point.name)) {
-    throw wrongSpace(what, "vector", point.name, known);
-  }
+  const [known] = unchecked ? [] : hooksIn(originOf(vector as Tensor) ?? { hook: undefined });
+  const name = hook ?? known;
+  if (name === undefined) return undefined;
+  const point = table.resolve(name, what);
+  if (!unchecked) checkSpace(what, "vector", vector, point.name);
   return point;
 }
 

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/index.js";
+import { foreignHook } from "../hooks/spaces.js";
 import type { Tensor } from "../tensor/index.js";
 import { originOf, setOrigin } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
@@ -75,15 +76,22 @@ function isHeads(hookName: string): boolean {
 }
 
 /**
- * Refuses a tensor that is known to come from another hook than the coder reads: its features
- * would be numbers without meaning.
+ * Refuses a tensor that is known to come from another hook than the coder's: its features, or what
+ * is left of the output, would be numbers without meaning.
  */
-export function checkOrigin(what: string, x: Tensor, hook: string, cfg: CoderConfig): void {
-  const { hook: got, model } = originOf(x) ?? {};
+export function checkOrigin(
+  what: string,
+  x: Tensor,
+  subject: "input" | "output",
+  hook: string,
+  cfg: CoderConfig,
+): void {
+  const { hook: known, model } = originOf(x) ?? {};
+  const got = known ?? foreignHook(x, hook);
   if (got === undefined || sameTensor(got, hook)) return;
   throw new GemlensError(
     "HOOK",
-    `${what}: expected a tensor of ${hook} for input, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
+    `${what}: expected a tensor of ${hook} for ${subject}, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
     {
       expected: hook,
       got,

@@ -135,22 +135,21 @@ export abstract class Coder implements Disposable {
    * using rebuilt = await sae.decode(acts);
    * console.log(rebuilt.shape); // [1, 8, 128]
    *
-   * @throws ARGUMENT without the needed `x`
-   * @throws SHAPE for activations of another coder's width
-   * @throws DISPOSED
+   * @throws ARGUMENT without the needed `x`; SHAPE for activations of another coder's width
+   * @throws HOOK for an `x` known to come from another hook than `cfg.hookName`; DISPOSED
    */
   async decode<const Axes extends readonly string[]>(
     acts: FeatureActs<Axes>,
     x?: Tensor,
-    options: { readonly signal?: AbortSignal | undefined } = {},
+    options: Pick<CoderCallOptions, "unchecked" | "signal"> = {},
   ): Promise<Tensor<RebuiltAxes<Axes>>> {
-    checkOptions("decode", options, ["signal"]);
+    checkOptions("decode", options, ["unchecked", "signal"]);
     const handle = this.#alive("decode");
     this.checkActs("decode", acts);
     if (this.cfg.skip && x === undefined) {
       throw argument("decode", "the coder's input (its output has the skip x·A)", "x", "none");
     }
-    if (x !== undefined) this.checkInput("decode", x, true);
+    if (x !== undefined) this.checkInput("decode", x, options.unchecked);
     const held = this.cfg.skip && x !== undefined ? hold(x) : undefined;
     try {
       const out = await useFeatures(acts, "decode", (features) => {
@@ -264,12 +263,13 @@ export abstract class Coder implements Disposable {
   protected checkInput(what: string, x: Tensor, unchecked: boolean | undefined): void {
     this.#alive(what);
     handleOf(x, what);
-    if (unchecked !== true) checkOrigin(what, x, this.cfg.hookName, this.cfg);
+    if (unchecked !== true) checkOrigin(what, x, "input", this.cfg.hookName, this.cfg);
     checkWidth(what, x, "input", this.cfg.dIn, this.cfg.hookName);
   }
 
-  protected checkOutput(what: string, y: Tensor): void {
+  protected checkOutput(what: string, y: Tensor, unchecked: boolean | undefined): void {
     handleOf(y, what);
+    if (unchecked !== true) checkOrigin(what, y, "output", this.cfg.hookNameOut, this.cfg);
     checkWidth(what, y, "output", this.cfg.dOut, this.cfg.hookNameOut);
   }
 

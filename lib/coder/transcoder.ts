@@ -70,7 +70,7 @@ export class Transcoder extends Coder {
     options: CoderCallOptions = {},
   ): Promise<T> {
     checkOptions("error", options, callKeys);
-    this.checkOutput("error", y);
+    this.checkOutput("error", y, options.unchecked);
     return (await this.errorNative(x as Tensor, y, options)) as T;
   }
 
@@ -87,7 +87,7 @@ export class Transcoder extends Coder {
     options: CoderEditOptions = {},
   ): Promise<T> {
     checkOptions("edit", options, ["excludeSpecialTokens", ...callKeys]);
-    this.checkOutput("edit", y);
+    this.checkOutput("edit", y, options.unchecked);
     return (await this.editNative(x as Tensor, y, fn, options)) as T;
   }
 }

@@ -1,3 +1,6 @@
+import { isTensor, originOf } from "../tensor/internal.js";
+import { hooksIn } from "../tensor/origin.js";
+
 /** Points of a block whose vectors are directions of the residual stream. */
 const residual = new Set([
   "hook_resid_pre",
@@ -23,4 +26,12 @@ export function spaceOf(hook: string): string {
     return hook === "hook_embed" || hook === "ln_final.hook_in" ? "residual" : hook;
   }
   return residual.has(point) ? "residual" : hook;
+}
+
+/** A hook of another space than `hook`'s that `vector` is known to be of, or to have a part of. */
+export function foreignHook(vector: unknown, ...hooks: readonly string[]): string | undefined {
+  const origin = isTensor(vector) ? originOf(vector) : undefined;
+  if (origin === undefined) return undefined;
+  const spaces = hooks.map(spaceOf);
+  return hooksIn(origin).find((hook) => !spaces.includes(spaceOf(hook)));
 }

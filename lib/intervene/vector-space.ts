@@ -1,17 +1,21 @@
 import { GemlensError } from "../errors/index.js";
-import { spaceOf } from "../hooks/spaces.js";
-import { isTensor, originOf } from "../tensor/internal.js";
+import { foreignHook } from "../hooks/spaces.js";
 
 /**
  * Refuses a tensor that is known to be a vector of another space than the one at `hook`: a coder's
- * direction, or an activation of a run.
+ * direction, an activation of a run, or a sum with one. `others` are hooks whose spaces do as well.
  *
  * @throws HOOK
  */
-export function checkSpace(what: string, subject: string, vector: unknown, hook: string): void {
-  const origin = isTensor(vector) ? originOf(vector)?.hook : undefined;
-  if (origin === undefined || spaceOf(origin) === spaceOf(hook)) return;
-  throw wrongSpace(what, subject, hook, origin);
+export function checkSpace(
+  what: string,
+  subject: string,
+  vector: unknown,
+  hook: string,
+  ...others: readonly string[]
+): void {
+  const foreign = foreignHook(vector, hook, ...others);
+  if (foreign !== undefined) throw wrongSpace(what, subject, hook, foreign);
 }
 
 export function wrongSpace(what: string, subject: string, expected: string, got: string) {

@@ -35,7 +35,7 @@ import {
   tokenRows,
   tokensOf,
 } from "./model-input.js";
-import { embed, headPart } from "./outer-parts.js";
+import { embed, headPart, type OuterPartOptions } from "./outer-parts.js";
 import type { RecordedToken } from "./recorded-token.js";
 import type { Run } from "./run.js";
 import { forward, loss, runWithCache } from "./run-model.js";
@@ -324,21 +324,25 @@ export class HookedTransformer implements AsyncDisposable {
     return (await embed(this.#core, input, options)) as Tensor<["batch", "pos", "d_model"]>;
   }
 
-  /** The final RMSNorm, gain included, of x [.., d_model]. SHAPE or DTYPE for another x. */
-  async finalNorm<T extends Tensor>(
-    x: T,
-    options: { signal?: AbortSignal | undefined } = {},
-  ): Promise<T> {
-    checkOptions("finalNorm", options, ["signal"]);
+  /**
+   * The final RMSNorm, gain included, of x [.., d_model] of the residual stream.
+   *
+   * @throws SHAPE, DTYPE; HOOK if x is known to be a vector of another space
+   */
+  async finalNorm<T extends Tensor>(x: T, options: OuterPartOptions = {}): Promise<T> {
     return (await headPart("finalNorm", this.#core, x, options)) as T;
   }
 
-  /** Logits [.., d_vocab] of a normed x [.., d_model], soft cap included. SHAPE or DTYPE. */
+  /**
+   * Logits [.., d_vocab] of a normed x [.., d_model], soft cap included. A residual x is multiplied
+   * as it is: norm it first for the logits of the model.
+   *
+   * @throws SHAPE, DTYPE; HOOK if x is known to be a vector of another space
+   */
   async unembed(
     x: Tensor,
-    options: { signal?: AbortSignal | undefined } = {},
+    options: OuterPartOptions = {},
   ): Promise<Tensor<["batch", "pos", "d_vocab"]>> {
-    checkOptions("unembed", options, ["signal"]);
     const logits = await headPart("unembed", this.#core, x, options);
     return logits as Tensor<["batch", "pos", "d_vocab"]>;
   }

@@ -22,6 +22,7 @@ export { HookedTransformer } from "./hooked-transformer.js";
 export type { LoadOptions, LoadProgress } from "./load-model.js";
 export type { LoadedModelConfig } from "./model-core.js";
 export type { Input, TokenInput, TokenOptions, Tokens } from "./model-input.js";
+export type { OuterPartOptions } from "./outer-parts.js";
 export type { CoderRead } from "./read-coders.js";
 export { RecordedToken } from "./recorded-token.js";
 export { Run } from "./run.js";

@@ -1,6 +1,9 @@
+import { checkOptions } from "../errors/check-options.js";
+import { lastResidualAlias } from "../hooks/points.js";
+import { checkSpace } from "../intervene/vector-space.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
-import { adopt, handleOf } from "../tensor/internal.js";
+import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
 import { promptStart } from "./generate-plan.js";
 import type { ModelCore } from "./model-core.js";
 import { readTokens, type TokenInput, type TokenOptions } from "./model-input.js";
@@ -8,6 +11,7 @@ import { remember } from "./recorded.js";
 import { checkWidth } from "./residual-input.js";
 
 interface Stoppable {
+  /** Ends the call early; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,15 +34,36 @@ export async function embed(
   return tensor;
 }
 
-/** What follows the last block: the final norm, or the logits of what is normed. */
+/** Options of `finalNorm` and `unembed`. */
+export interface OuterPartOptions extends Stoppable {
+  /** Take a tensor that is known to be a vector of another space. Default false. */
+  readonly unchecked?: boolean | undefined;
+}
+
+const normed = "unembed.hook_in";
+const residual = lastResidualAlias;
+
+/** The points whose vectors each part takes, and the point that its result is of. */
+const parts = {
+  finalNorm: { reads: [residual], writes: normed },
+  // Also what was not normed, or without its gain: W_U's products with directions.
+  unembed: { reads: [normed, residual, "ln_final.hook_normalized"], writes: undefined },
+} as const;
+
+/** The final norm, or the logits of a normed x. */
 export async function headPart(
-  what: "finalNorm" | "unembed",
+  what: keyof typeof parts,
   core: ModelCore,
   x: Tensor,
-  options: Stoppable,
+  options: OuterPartOptions,
 ): Promise<Tensor> {
+  checkOptions(what, options, ["signal", "unchecked"]);
   const model = core.handle(what);
   checkWidth(what, x, core.cfg);
+  const { reads, writes } = parts[what];
+  const [first, ...others] = reads;
+  if (options.unchecked !== true) checkSpace(what, "input", x, first, ...others);
+  const rows = originOf(x)?.rows;
   const out = await task(
     what,
     (addon, ctx) =>
@@ -47,5 +72,7 @@ export async function headPart(
         : addon.modelFinalNorm(model, handleOf(x, what), ctx),
     options,
   );
-  return adopt(out);
+  const result = adopt(out);
+  setOrigin(result, { hook: writes, model: core.cfg.modelName, rows });
+  return result;
 }

@@ -64,7 +64,10 @@ export async function loss(
 ): Promise<number | Tensor> {
   const what = "loss";
   core.handle(what);
-  checkOptions(what, options, [...runKeys.filter((key) => key !== "startAtLayer"), "perToken"]);
+  checkOptions(what, options, [
+    ...runKeys.filter((key) => key !== "startAtLayer" && key !== "unchecked"),
+    "perToken",
+  ]);
   const start = readStart(what, core, input, options);
   let predicted = 0;
   for (let row = 0; row < start.batch; row++) predicted += start.rows.length(row) - 1;

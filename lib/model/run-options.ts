@@ -54,6 +54,7 @@ export const runKeys = [
   "signal",
   "startAtLayer",
   "mask",
+  "unchecked",
   "prependBos",
   "paddingSide",
   "truncate",

@@ -1,6 +1,8 @@
 import { RowLayout } from "../coder/row-layout.js";
 import { maskOf, type RowMask } from "../coder/row-mask.js";
 import { argument } from "../errors/check-options.js";
+import { lastResidualAlias } from "../hooks/points.js";
+import { checkSpace } from "../intervene/vector-space.js";
 import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
@@ -37,6 +39,8 @@ export interface StartOptions extends TokenOptions {
    * what it remembers of the run that it comes from.
    */
   readonly mask?: RowMask | false | undefined;
+  /** Take a residual stream that is known to be a vector of another space. Default false. */
+  readonly unchecked?: boolean | undefined;
 }
 
 /** Reads and checks what a run begins with. */
@@ -71,6 +75,10 @@ function fromResidual(
   }
   const layer = startLayer(what, options.startAtLayer, core.cfg.nLayers);
   const { batch, pos } = checkResidual(what, resid, core.cfg);
+  if (options.unchecked !== true) {
+    const last = layer === core.cfg.nLayers;
+    checkSpace(what, "input", resid, last ? lastResidualAlias : `blocks.${layer}.hook_resid_pre`);
+  }
   if (pos > core.cfg.nCtx) {
     throw argument(what, `at most ${core.cfg.nCtx} positions`, "input", pos);
   }

@@ -4,7 +4,7 @@
  * before. Rows that a result mixes are forgotten rather than guessed.
  */
 
-import type { Origin } from "./origin.js";
+import { hooksIn, type Origin } from "./origin.js";
 import { sizeOf } from "./row-cells.js";
 import * as rows from "./row-rules.js";
 import type { Tensor } from "./tensor.js";
@@ -18,6 +18,7 @@ import type { OperationName } from "./vocabulary.js";
  * - "scales": of the first operand's that has one, unless it is scaled by more than one number.
  * - "averages": of the first operand's if only rows are reduced.
  * - "drops": of none.
+ * A sum or join that is of no single hook remembers all of them: it is a vector of their space.
  */
 type HookRule = "keeps" | "agrees" | "adds" | "scales" | "averages" | "drops";
 
@@ -97,40 +98,55 @@ export const lineage = {
 /** Where the result of a call comes from. */
 export function inherited(name: OperationName, call: rows.Call): Origin | undefined {
   const rule: Rule | undefined = lineage[name];
-  const known = call.tensors.flatMap((tensor) => call.originOf(tensor) ?? []);
-  const [first] = known;
+  const first = call.tensors.map(call.originOf).find((origin) => origin !== undefined);
   if (rule === undefined || first === undefined) return undefined;
-  const [cells, hook] = [rule.rows(call), hookOf(rule.hook, call)];
-  if (cells === first.rows && hook === first.hook) return first;
-  if (cells === undefined && hook === undefined) return undefined;
-  return { hook, model: first.model, rows: cells };
+  const cells = rule.rows(call);
+  const { hook, mixed } = sourceOf(rule.hook, call);
+  if (cells === first.rows && hook === first.hook && mixed === first.mixed) return first;
+  if (cells === undefined && hook === undefined && mixed === undefined) return undefined;
+  return { hook, model: first.model, rows: cells, ...(mixed !== undefined && { mixed }) };
 }
 
-function hookOf(rule: HookRule, call: rows.Call): string | undefined {
+type Source = Pick<Origin, "hook" | "mixed">;
+
+const unknown: Source = { hook: undefined };
+
+function sourceOf(rule: HookRule, call: rows.Call): Source {
   const { self, tensors, originOf } = call;
-  const hooks = tensors.map((tensor) => originOf(tensor)?.hook);
-  const [first, ...others] = hooks.filter((hook) => hook !== undefined);
-  const areEqual = others.every((hook) => hook === first);
+  const sources = tensors.map((tensor) => originOf(tensor) ?? unknown);
+  const known = sources.filter((source) => hooksIn(source).length > 0);
+  const [first = unknown] = known;
   switch (rule) {
     case "keeps":
-      return hooks[0];
+      return sources[0] ?? unknown;
     case "agrees":
-      return areEqual ? first : undefined;
+      return combined(known, true);
     case "adds":
-      return areEqual && tensors.every((t, i) => hooks[i] !== undefined || isDirection(t, call))
-        ? first
-        : undefined;
+      return combined(
+        known,
+        tensors.every((t, i) => sources[i]?.hook !== undefined || isDirection(t, call)),
+      );
     case "scales":
-      return tensors.every((t, i) => i === hooks.indexOf(first) || t.size === 1)
+      return tensors.every((t, i) => i === sources.indexOf(first) || t.size === 1)
         ? first
-        : undefined;
+        : unknown;
     case "averages": {
       const lead = originOf(self)?.rows?.sizes.length ?? 0;
-      return rows.reducedAxes(call).every((axis) => axis < lead) ? hooks[0] : undefined;
+      const averages = rows.reducedAxes(call).every((axis) => axis < lead);
+      return (averages && sources[0]) || unknown;
     }
     case "drops":
-      return undefined;
+      return unknown;
   }
+}
+
+/** Still of one hook if all agree on it and nothing else takes part. */
+function combined(known: readonly Source[], isWhole: boolean): Source {
+  const hook = known[0]?.hook;
+  if (isWhole && hook !== undefined && known.every((source) => source.hook === hook))
+    return { hook };
+  const hooks = [...new Set(known.flatMap(hooksIn))];
+  return hooks.length === 0 ? unknown : { hook: undefined, mixed: hooks };
 }
 
 /** One vector of no run for all rows, as a bias or a direction is. */
