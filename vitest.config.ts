@@ -1,32 +1,63 @@
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const gpu = process.env["GEMLENS_TEST_DEVICE"] === "cuda";
-const workers = Number(process.env["GEMLENS_TEST_WORKERS"] ?? 1);
+const chosen = process.env["GEMLENS_TEST_WORKERS"];
+const workers = Number(chosen ?? (gpu ? 1 : Math.min(2, availableParallelism())));
 
 // What takes no device, and may want more of a checkout than a GPU machine has.
-const withoutDevice = [
-  "tests/{01,02,13,14,15,17,18,19}-*",
-  "tests/native/{check-layers,cli-setup,fetch,find,folder-lock,http,load,prebuild,stress,unpack}*",
-];
+const withoutDevice =
+  /^((01|02|13|14|15|17|18|19)-|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
+
+// They measure memory, processor time or the other processes of the machine: one at a time, unless
+// GEMLENS_TEST_WORKERS says that the machine has room for more.
+const alone = /^(leak\/|17-bench|native\/(kv-growth|terminate|threads))/;
+
+// Each in its own process: they start others, change the environment, or read what a whole process
+// holds. The rest share one, as loading the library and libtorch takes longer than most of them.
+const apart =
+  /^((12|13|14|15|17|18|19|20)-|03-tensor-(loans|memory)|04-forward-(errors|head)|gpu\/|native\/)/;
+
+const files = readdirSync(join(import.meta.dirname, "tests"), { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith(".test.ts"))
+  .filter((name) => (gpu ? !withoutDevice.test(name) : !name.startsWith("gpu/")));
+
+type Kind = "together" | "apart" | "alone";
+
+function kindOf(name: string): Kind {
+  if (alone.test(name)) return "alone";
+  return gpu || apart.test(name) ? "apart" : "together";
+}
+
+const project = (name: Kind, order: number) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: files.filter((file) => kindOf(file) === name).map((file) => `tests/${file}`),
+    isolate: name !== "together",
+    maxWorkers: name === "alone" ? Number(chosen ?? 1) : workers,
+    sequence: { groupOrder: order },
+    typecheck: {
+      enabled: name === "together" && !gpu,
+      include: ["tests/types/**/*.test-d.ts"],
+      tsconfig: "tests/types/tsconfig.json",
+    },
+  },
+});
 
 export default defineConfig({
   // Node 20 has no `using`: lower it as tsc does.
   oxc: { target: "es2022" },
   test: {
-    include: ["tests/**/*.test.ts"],
-    exclude: [...(gpu ? withoutDevice : ["tests/gpu/**"]), "**/node_modules/**"],
-    // One process per file, one at a time: libtorch uses every core. A machine with many may set more.
     pool: "forks",
-    maxWorkers: workers,
-    fileParallelism: workers > 1,
     execArgv: ["--expose-gc"],
     // For what hangs; children are killed after 200 s (tests/native/fixtures/run-child.ts).
     testTimeout: 240_000,
     hookTimeout: 240_000,
-    typecheck: {
-      enabled: !gpu,
-      include: ["tests/types/**/*.test-d.ts"],
-      tsconfig: "tsconfig.json",
-    },
+    // One kind after the other.
+    projects: [project("apart", 0), project("together", 1), project("alone", 2)],
   },
 });

@@ -1,4 +1,5 @@
-// Runs vitest and ends with one line, "N passed, N failed".
+// Compiles dist, which child processes run, if the sources are newer. Then runs vitest and ends with
+// one line, "N passed, N failed".
 //   --gpu     the same suite on CUDA, and tests/gpu besides
 //   --leak    tests/leak only
 // Anything else goes to vitest: node scripts/test.mjs tests/05-coder.test.ts -t "encode"
@@ -8,6 +9,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compileChanges } from "./compile.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -42,6 +44,12 @@ async function main() {
   const env = { ...process.env };
   if (args.includes("--gpu")) env.GEMLENS_TEST_DEVICE = "cuda";
   if (args.includes("--leak")) filters.push("tests/leak/");
+
+  if (compileChanges() !== 0) {
+    console.log("lib does not compile\n0 passed, 1 failed");
+    process.exitCode = 1;
+    return;
+  }
 
   const folder = mkdtempSync(join(tmpdir(), "gemlens-test-"));
   const file = join(folder, "report.json");

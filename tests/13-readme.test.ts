@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HookedTransformer } from "../lib/index.js";
 import { expectAlike } from "./support/alike.js";
-import { gemlens, root, runTypeScript } from "./support/cli.js";
+import { gemlens, root } from "./support/cli.js";
 import { fixture } from "./support/fixtures.js";
+import { runScript } from "./support/script.js";
 
 const pages = [
   "README.md",
@@ -43,7 +44,7 @@ describe("examples", () => {
     const config = {
       extends: join(root, "tsconfig.json"),
       compilerOptions: {
-        paths: { gemlens: [join(root, "lib/index.ts")] },
+        paths: { gemlens: [join(root, "dist/index.d.ts")] },
         typeRoots: [join(root, "node_modules/@types")],
       },
       include: ["*.mts"],
@@ -62,9 +63,7 @@ describe("examples", () => {
       const runnable = blocks(page).filter((code) => code.includes('"tiny"'));
       expect(runnable.length).toBeGreaterThan(0);
       for (const [i, code] of runnable.entries()) {
-        const file = join(folder, `run-${i}.mts`);
-        writeFileSync(file, code.replace('"gemlens"', JSON.stringify(join(root, "lib/index.ts"))));
-        const { code: status, stdout, stderr } = await runTypeScript([file]);
+        const { code: status, stdout, stderr } = await runScript(folder, `run-${i}`, code);
         expect([status, stderr]).toEqual([0, ""]);
         for (const [, output] of code.matchAll(/console\.log\(.*?\/\/ (\[.*\])$/gm)) {
           expect(stdout.replace(/\s+/g, "")).toContain(output?.replace(/\s+/g, ""));

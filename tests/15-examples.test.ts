@@ -1,10 +1,12 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectAlike } from "./support/alike.js";
-import { root, runTypeScript } from "./support/cli.js";
+import { root } from "./support/cli.js";
+import { runScript } from "./support/script.js";
 
-// Every example runs as it stands, on the sources, and prints what docs/recipes.md says.
+// Every example runs as it stands, and prints what docs/recipes.md says.
 const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
 const page = readFileSync(join(root, "docs/recipes.md"), "utf8");
 const shown = [...page.matchAll(/^```ts\n(.*?)^```\n\n```text\n(.*?)^```/gms)];
@@ -12,9 +14,14 @@ const shown = [...page.matchAll(/^```ts\n(.*?)^```\n\n```text\n(.*?)^```/gms)];
 const code = (name: string) => readFileSync(join(root, "examples", name), "utf8");
 const recipe = (name: string) => shown.find(([, text]) => text === code(name));
 
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-examples-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 async function output(name: string): Promise<string> {
-  const env = { TSX_TSCONFIG_PATH: join(root, "examples/tsconfig.json") };
-  const run = await runTypeScript([join(root, "examples", name)], { env });
+  const run = await runScript(folder, name, code(name));
   expect([run.code, run.stderr]).toEqual([0, ""]);
   const [, , printed = ""] = recipe(name) ?? [];
   expectAlike(run.stdout, printed);

@@ -10,6 +10,7 @@ import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from "n
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { compileChanges } from "../compile.mjs";
 import { libtorchModule } from "../compiled-module.mjs";
 import { nodeBinary } from "../node-binary.mjs";
 
@@ -57,6 +58,7 @@ async function node(major) {
 }
 
 function packages() {
+  if (compileChanges() !== 0) throw new Error("gpu: lib does not compile");
   const excluded = leftOut.map((name) => `--exclude=node_modules/${name}`);
   const pack = (name, args) => run("tar", ["-I", "xz -T0 -9", "-cf", join(out, name), ...args]);
   pack("packages.tar.xz", [...excluded, "node_modules"]);

@@ -17,8 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function gemlens(args: readonly string[], env: Record<string, string>) {
-  const main = join(root, "lib/cli/main.ts");
-  return spawnSync(process.execPath, ["--import", "tsx", main, ...args], {
+  return spawnSync(process.execPath, [join(root, "dist/cli/main.js"), ...args], {
     cwd: root,
     encoding: "utf8",
     env: { HOME: folder, PATH: "", ...sanitizerEnv(), ...env },

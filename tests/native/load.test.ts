@@ -29,10 +29,10 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a module in a fresh Node with exactly this environment; stdout is its JSON. */
 function inFreshNode(code: string, env: Record<string, string>) {
-  const file = join(folder, "main.mts");
-  const load = JSON.stringify(join(root, "lib/native/load.ts"));
+  const file = join(folder, "main.mjs");
+  const load = JSON.stringify(join(root, "dist/native/load.js"));
   writeFileSync(file, `import { loadAddon, loadWithReport } from ${load};\n${code}`);
-  const run = spawnSync(process.execPath, ["--import", "tsx", file], {
+  const run = spawnSync(process.execPath, [file], {
     cwd: root,
     encoding: "utf8",
     env: { HOME: folder, PATH: "", ...sanitizerEnv(), ...env },
@@ -162,16 +162,12 @@ test("a core of another gemlens is told from ours", () => {
 });
 
 test("worker threads load it beside the main thread, again and again", () => {
-  // A worker does not inherit tsx from its parent.
-  const tsx = pathToFileURL(join(root, "node_modules/tsx/dist/esm/api/index.mjs")).href;
-  const load = pathToFileURL(join(root, "lib/native/load.ts")).href;
+  const load = pathToFileURL(join(root, "dist/native/load.js")).href;
   const worker = join(folder, "worker.mjs");
   writeFileSync(
     worker,
     `import { parentPort } from "node:worker_threads";
-    import { register } from "${tsx}";
-    register();
-    const { loadAddon } = await import("${load}");
+    import { loadAddon } from "${load}";
     parentPort.postMessage(Object.keys(loadAddon()).length);`,
   );
   const code = `

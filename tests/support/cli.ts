@@ -10,8 +10,8 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** A `node` process that runs TypeScript, with all of `input` on its standard input. */
-export function runTypeScript(
+/** A `node` process with all of `input` on its standard input. */
+export function runNode(
   args: readonly string[],
   options: {
     readonly input?: string;
@@ -29,7 +29,7 @@ export function runTypeScript(
     files.push(openSync(path, "w"));
     return files.at(-1) as number;
   };
-  const child = spawn(process.execPath, ["--import", "tsx", ...args], {
+  const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...process.env, ...options.env },
     stdio: ["pipe", output(options.stdout), output(options.stderr)],
@@ -55,10 +55,10 @@ export function runTypeScript(
   });
 }
 
-/** `gemlens …` from the sources. */
+/** `gemlens …`, compiled: scripts/test.mjs brings dist up to date. */
 export function gemlens(
   args: readonly string[],
-  options?: Parameters<typeof runTypeScript>[1],
+  options?: Parameters<typeof runNode>[1],
 ): Promise<Finished> {
-  return runTypeScript([join(root, "lib/cli/main.ts"), ...args], options);
+  return runNode([join(root, "dist/cli/main.js"), ...args], options);
 }
