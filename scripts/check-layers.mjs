@@ -6,10 +6,12 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const root = process.argv[2] ?? dirname(dirname(fileURLToPath(import.meta.url)));
-const nativeOrder = words("base ops checkpoint hooks coder intervene model attribute run binding");
+const nativeOrder = words("base ops checkpoint hooks coder intervene model attribute binding");
 const libOrder = words(
   "errors native tensor hooks checkpoint tokenizer coder intervene model attribute graph report cli",
 );
+/** The files by which folders to its right enter a folder; one that is not named here is open. */
+const doors = { model: words("index model-client resolve-model") };
 const longestFile = 400;
 const wideTorchHeaders =
   /^(torch\/(torch|script|extension|all|types)\.h|ATen\/(ATen|Functions)\.h)$/;
@@ -133,7 +135,10 @@ function checkLib(file) {
     if (parts.length === 2) return;
     if (used[0] === ".." || used.length === 1) {
       report(file, line, `"${specifier}": a layer uses layers only`);
-    } else checkOrder(libOrder, file, line, layer, used[0], `import "${specifier}"`);
+    } else {
+      checkOrder(libOrder, file, line, layer, used[0], `import "${specifier}"`);
+      checkDoor(file, line, layer, used, specifier);
+    }
   });
   const classes = source.statements.filter(
     (node) =>
@@ -142,6 +147,14 @@ function checkLib(file) {
   );
   if (classes.length > 1) report(file, lineOf(source, classes[1]), "one exported class per file");
   if (file === "lib/index.ts") checkIndex(file, source);
+}
+
+/** A folder with doors is entered by these alone, from its right. */
+function checkDoor(file, line, layer, [folder, ...rest], specifier) {
+  const open = doors[folder];
+  if (open === undefined || libOrder.indexOf(folder) >= libOrder.indexOf(layer)) return;
+  if (open.includes(rest.join("/").replace(/\.ts$/, ""))) return;
+  report(file, line, `import "${specifier}": enter lib/${folder} by ${open.join(", ")}`);
 }
 
 function checkIndex(file, source) {

@@ -1,7 +1,7 @@
 import type { ActivationCache } from "../hooks/index.js";
 import { patch } from "../intervene/patch.js";
 import type { Patching } from "../intervene/types.js";
-import type { HookedTransformer } from "../model/hooked-transformer.js";
+import type { HookedTransformer } from "../model/index.js";
 import { PatchingGrid } from "./patching-grid.js";
 import { type PatchingOptions, PatchingPair } from "./patching-pair.js";
 import type { PatchCell } from "./patching-plan.js";

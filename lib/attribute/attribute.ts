@@ -2,11 +2,8 @@ import type { Coder } from "../coder/coder.js";
 import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { renamed } from "../errors/renamed.js";
-import { checkCoder, pointsOf } from "../intervene/edit-place.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { TokenInput } from "../model/model-input.js";
-import type { CoderRead } from "../model/read-coders.js";
-import { editPlace } from "../model/run-edits.js";
+import type { CoderRead, HookedTransformer, TokenInput } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { ablationEffects } from "./ablation-effects.js";
 import { type Attributions, sortedAttributions } from "./attributions.js";
 import { gradientEffects } from "./gradient-effects.js";
@@ -114,8 +111,8 @@ export async function attribute(
     Omit<AttributeOptions, "target"> & { readonly to?: AttributionTarget },
 ): Promise<Attributions> {
   const what = "attribute";
-  const core = coreOf(model, what);
-  core.handle(what);
+  const client = new ModelClient(what, model);
+  client.checkAlive();
   if (options === undefined)
     throw argument(what, "options with target and through", "options", "none");
   checkOptions(what, options, [
@@ -148,15 +145,12 @@ export async function attribute(
     what,
     options.excludeSpecialTokens,
     "excludeSpecialTokens",
-    core.cfg.dVocab,
+    client.cfg.dVocab,
   );
-  const place = editPlace(what, core);
-  for (const [i, coder] of through.entries()) {
-    pointsOf(place, `through[${i}]`, checkCoder(place, `through[${i}]`, coder));
-  }
+  for (const [i, coder] of through.entries()) client.checkCoder(`through[${i}]`, coder);
   const asked = renamed(what, ["to", options.to], ["target", options.target]) as AttributionTarget;
-  using prompt = new Prompt(what, model, input, options);
-  const target = new TargetValues(what, model, prompt, asked, "target");
+  using prompt = new Prompt(client, input, options);
+  const target = new TargetValues(client, prompt, asked, "target");
   // A feature of a coder is no cause of another of the same: both read one tensor.
   const own = "feature" in asked ? asked.feature.coder : undefined;
   const causes = through.filter((coder) => coder !== own);

@@ -1,4 +1,4 @@
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import type { HookedTransformer } from "../model/index.js";
 import { type Tensor, tidy, where } from "../tensor/index.js";
 import { PatchingGrid } from "./patching-grid.js";
 import { type PatchingOptions, PatchingPair } from "./patching-pair.js";
@@ -27,7 +27,6 @@ export async function attributionPatching(
   model: HookedTransformer,
   options: PatchingOptions,
 ): Promise<PatchingGrid> {
-  const core = coreOf(model, "attributionPatching");
   using pair = new PatchingPair("attributionPatching", model, options);
   const { plan, base, source, direction, tokens, target } = pair;
   const ends = await pair.ends();
@@ -45,7 +44,7 @@ export async function attributionPatching(
   const values = new Float64Array(plan.cells.length);
   for (const name of plan.names) {
     const here = plan.cells.filter((cell) => cell.name === name);
-    const { axes } = core.table.resolve(name);
+    const { axes } = pair.client.point(name);
     const effects = tidy(() =>
       estimates(axes, run.cache.get(name), changed.cache.get(name), changed.grad(name)),
     );

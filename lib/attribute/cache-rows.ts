@@ -2,7 +2,7 @@ import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { CacheKey } from "../hooks/index.js";
-import type { ModelCore } from "../model/model-core.js";
+import type { LoadedModelConfig } from "../model/index.js";
 import type { Tensor } from "../tensor/index.js";
 import { knownRows } from "../tensor/known-rows.js";
 
@@ -39,9 +39,8 @@ export function layoutOf(activation: Tensor): RowLayout {
 export function checkLayers(
   what: string,
   layers: readonly number[] | undefined,
-  core: ModelCore,
+  { nLayers }: LoadedModelConfig,
 ): number[] {
-  const { nLayers } = core.cfg;
   if (layers === undefined) return Array.from({ length: nLayers }, (_, layer) => layer);
   if (!Array.isArray(layers) || layers.length === 0) {
     throw argument(what, "a list of at least one layer", "layers", String(layers));

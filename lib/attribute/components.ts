@@ -1,7 +1,7 @@
 import { argument } from "../errors/check-options.js";
 import type { CanonicalHookName } from "../hooks/index.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { ModelCore } from "../model/model-core.js";
+import type { HookedTransformer, LoadedModelConfig } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 
 /** How finely the residual stream is taken apart. */
 export type DecomposeBy = "component" | "head" | "neuron";
@@ -26,8 +26,11 @@ export interface ComponentGroup {
 }
 
 /** The groups whose parts add up to what enters block `end`, in order of the forward pass. */
-export function groupsOf(core: ModelCore, by: DecomposeBy, end: number): ComponentGroup[] {
-  const { nHeads, dMlp } = core.cfg;
+export function groupsOf(
+  { nHeads, dMlp }: LoadedModelConfig,
+  by: DecomposeBy,
+  end: number,
+): ComponentGroup[] {
   const groups: ComponentGroup[] = [
     { kind: "embed", layer: 0, components: [{ label: "embed", layer: null }] },
   ];
@@ -87,8 +90,8 @@ export function decompositionNames(
   layer?: number,
 ): CanonicalHookName[] {
   const what = "decompositionNames";
-  const core = coreOf(model, what);
-  const groups = groupsOf(core, checkBy(what, by), checkEnd(what, core, layer));
+  const { cfg } = new ModelClient(what, model);
+  const groups = groupsOf(cfg, checkBy(what, by), checkEnd(what, cfg, layer));
   const names = groups.flatMap(namesOf);
   return layer === undefined ? [...names, "ln_final.hook_scale"] : names;
 }
@@ -99,8 +102,11 @@ export function checkBy(what: string, by: DecomposeBy): DecomposeBy {
 }
 
 /** The block whose input is taken apart, negative from the end; the number of blocks if left out. */
-export function checkEnd(what: string, core: ModelCore, layer: number | undefined): number {
-  const { nLayers } = core.cfg;
+export function checkEnd(
+  what: string,
+  { nLayers }: LoadedModelConfig,
+  layer: number | undefined,
+): number {
   if (layer === undefined) return nLayers;
   const end = layer < 0 ? layer + nLayers : layer;
   if (Number.isInteger(end) && end >= 0 && end <= nLayers) return end;

@@ -1,9 +1,7 @@
 import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument } from "../errors/check-options.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { ModelCore } from "../model/model-core.js";
-import type { Tokens } from "../model/model-input.js";
-import { specialTokensOf } from "../model/special-tokens.js";
+import type { HookedTransformer, LoadedModelConfig, Tokens } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import type { TokenIds } from "../tokenizer/index.js";
 
 /** Texts, or token ids, one after the other; an async one may be larger than memory. */
@@ -52,29 +50,29 @@ export async function* readCorpus(
   corpus: Corpus,
   options: CorpusOptions,
 ): AsyncGenerator<CorpusBatch, void, undefined> {
-  const core = coreOf(model, what);
-  const { batchSize, excluded, maxTokens } = checked(what, core, corpus, options);
+  const client = new ModelClient(what, model);
+  const { batchSize, excluded, maxTokens } = checked(what, model.cfg, corpus, options);
   const special: ReadonlySet<number> =
-    excluded === true ? specialTokensOf(core)() : new Set(excluded || []);
+    excluded === true ? client.specialTokens : new Set(excluded || []);
   const isCounted = (id: number) => !special.has(id);
   let left = maxTokens;
   let pool: Int32Array[] = [];
-  for await (const row of rowsOf(what, core, corpus, options)) {
+  for await (const row of rowsOf(what, model, corpus, options)) {
     pool.push(row);
     left -= row.filter(isCounted).length;
     if (left <= 0) break;
     if (pool.length < batchSize * batchesPerPool) continue;
-    yield* batches(pool, batchSize, isCounted, core);
+    yield* batches(pool, batchSize, isCounted, model);
     pool = [];
   }
-  yield* batches(pool, batchSize, isCounted, core);
+  yield* batches(pool, batchSize, isCounted, model);
 }
 
-function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusOptions) {
+function checked(what: string, cfg: LoadedModelConfig, corpus: Corpus, options: CorpusOptions) {
   const { batchSize = 8, maxTokens = Number.POSITIVE_INFINITY } = options;
   const { excludeSpecialTokens = true } = options;
   const subject = "excludeSpecialTokens";
-  const excluded = checkExcluded(what, excludeSpecialTokens, subject, core.cfg.dVocab);
+  const excluded = checkExcluded(what, excludeSpecialTokens, subject, cfg.dVocab);
   const iterable =
     typeof corpus === "object" &&
     corpus !== null &&
@@ -83,7 +81,7 @@ function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusO
     const got = typeof corpus === "string" ? "one text (give [text])" : typeof corpus;
     throw argument(what, "an iterable of texts or of rows of token ids", "corpus", got);
   }
-  const counts = { batchSize, contextSize: contextOf(core, options), maxTokens };
+  const counts = { batchSize, contextSize: contextOf(cfg, options), maxTokens };
   for (const [option, value] of Object.entries(counts)) {
     const least = option === "contextSize" ? 2 : 1;
     if (value >= least && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY)) {
@@ -91,32 +89,32 @@ function checked(what: string, core: ModelCore, corpus: Corpus, options: CorpusO
     }
     throw argument(what, `an integer ≥ ${least}`, option, String(value), { option });
   }
-  if (counts.contextSize > core.cfg.nCtx) {
-    throw argument(what, `at most ${core.cfg.nCtx}`, "contextSize", counts.contextSize);
+  if (counts.contextSize > cfg.nCtx) {
+    throw argument(what, `at most ${cfg.nCtx}`, "contextSize", counts.contextSize);
   }
   return { batchSize, maxTokens, excluded };
 }
 
-function contextOf({ cfg }: ModelCore, { contextSize }: CorpusOptions): number {
-  return contextSize ?? Math.min(256, cfg.nCtx);
+function contextOf({ nCtx }: LoadedModelConfig, { contextSize }: CorpusOptions): number {
+  return contextSize ?? Math.min(256, nCtx);
 }
 
 /** Texts and ids in rows of at most `contextSize`. */
 async function* rowsOf(
   what: string,
-  core: ModelCore,
+  model: HookedTransformer,
   corpus: Corpus,
   options: CorpusOptions,
 ): AsyncGenerator<Int32Array, void, undefined> {
-  const size = contextOf(core, options);
+  const size = contextOf(model.cfg, options);
   const { prependBos = true } = options;
   let index = 0;
   for await (const item of corpus) {
     const ids =
       typeof item === "string"
-        ? core.tokenizer.encode(item, { prependBos })
-        : idsOf(what, item, index, core);
-    const bos = ids[0] === core.cfg.bosTokenId ? ids.subarray(0, 1) : undefined;
+        ? model.tokenizer.encode(item, { prependBos })
+        : idsOf(what, item, index, model.cfg);
+    const bos = ids[0] === model.cfg.bosTokenId ? ids.subarray(0, 1) : undefined;
     for (let at = 0; at < ids.length; ) {
       const head = at > 0 && bos !== undefined ? 1 : 0;
       const row = new Int32Array(Math.min(size, ids.length - at + head));
@@ -130,8 +128,12 @@ async function* rowsOf(
   }
 }
 
-function idsOf(what: string, item: unknown, index: number, core: ModelCore): Int32Array {
-  const { dVocab } = core.cfg;
+function idsOf(
+  what: string,
+  item: unknown,
+  index: number,
+  { dVocab }: LoadedModelConfig,
+): Int32Array {
   if (!(item instanceof Int32Array) && !Array.isArray(item)) {
     throw argument(what, "texts or rows of token ids", `item ${index} of corpus`, typeof item);
   }
@@ -146,7 +148,7 @@ function* batches(
   pool: readonly Int32Array[],
   batchSize: number,
   isCounted: (id: number) => boolean,
-  { cfg }: ModelCore,
+  { cfg }: HookedTransformer,
 ): Generator<CorpusBatch, void, undefined> {
   const sorted = [...pool].sort((a, b) => a.length - b.length);
   for (let at = 0; at < sorted.length; at += batchSize) {

@@ -1,10 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import type { RowLayout } from "../coder/row-layout.js";
 import { checkOptions } from "../errors/check-options.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { columnsOf } from "../model/run-start.js";
-import { tidy } from "../native/scope.js";
-import { cat, type Tensor } from "../tensor/index.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
+import { cat, type Tensor, tidy } from "../tensor/index.js";
 import { type AnyCache, cached, layoutOf } from "./cache-rows.js";
 import {
   type Component,
@@ -60,10 +59,10 @@ export async function decomposeResidual(
   options: DecomposeOptions = {},
 ): Promise<ResidualParts> {
   const what = "decomposeResidual";
-  const core = coreOf(model, what);
+  const { cfg } = new ModelClient(what, model);
   checkOptions(what, options, ["layer", "by", "positions"]);
   const by = checkBy(what, options.by ?? "component");
-  const groups = groupsOf(core, by, checkEnd(what, core, options.layer));
+  const groups = groupsOf(cfg, by, checkEnd(what, cfg, options.layer));
   const layout = layoutOf(cached(what, cache, "hook_embed"));
   const cells = cellsOf(what, layout, options.positions);
   const parts: Tensor[] = [];
@@ -119,8 +118,8 @@ function cellsOf(
   layout: RowLayout,
   positions: readonly number[] | undefined,
 ): number[] | undefined {
-  const columns = columnsOf(what, layout, positions);
-  if (columns === undefined) return undefined;
+  if (positions === undefined) return undefined;
+  const columns = layout.columns(what, positions);
   const n = columns.length / layout.batch;
   return Array.from(columns, (column, i) => Math.floor(i / n) * layout.pos + column);
 }

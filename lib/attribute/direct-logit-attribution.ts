@@ -1,13 +1,7 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import {
-  kindOf,
-  type LogitDiffTarget,
-  type LogitTarget,
-  signedTokens,
-} from "../model/gradient-target.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { tidy } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
+import type { HookedTransformer, LogitDiffTarget, LogitTarget } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
+import { type Tensor, tidy } from "../tensor/index.js";
 import { type AnyCache, cached, layoutOf } from "./cache-rows.js";
 import {
   type Component,
@@ -65,12 +59,12 @@ export async function directLogitAttribution(
   options: DirectLogitOptions,
 ): Promise<DirectLogitEffect[]> {
   const what = "directLogitAttribution";
-  const core = coreOf(model, what);
+  const client = new ModelClient(what, model);
   checkOptions(what, options, ["target", "by"]);
   const { target } = options ?? {};
-  kindOf(what, target, ["logit", "logitDiff"]);
+  client.targetKind(target, ["logit", "logitDiff"]);
   const by = checkBy(what, options.by ?? "component");
-  const signed = signedTokens(what, core, target);
+  const signed = client.signedTokens(target);
   const scale = cached(what, cache, "ln_final.hook_scale");
   const layout = layoutOf(scale);
   if (target.batch === undefined && layout.batch > 1) {
@@ -89,7 +83,7 @@ export async function directLogitAttribution(
       .reduce((sum, next) => sum.add(next))
       .mul(model.weight("ln_final.w").to(dtype))
       .div(read("ln_final.hook_scale").to(dtype));
-    return groupsOf(core, by, core.cfg.nLayers).flatMap((group) => {
+    return groupsOf(client.cfg, by, client.cfg.nLayers).flatMap((group) => {
       const effects = tidy(() => effectsOf(model, group, read, direction).readSync("float64"));
       if (!effects.every(Number.isFinite)) {
         const of = group.kind === "embed" ? "embed" : `${group.kind} of layer ${group.layer}`;

@@ -1,8 +1,7 @@
 import type { Coder } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { checkCoder, pointsOf } from "../intervene/edit-place.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { editPlace } from "../model/run-edits.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";
 import { plainJson, withJson } from "../tensor/tensor-json.js";
 import { checkCount } from "./attribute.js";
@@ -106,16 +105,15 @@ export async function evaluateCoder(
   options: EvaluateOptions = {},
 ): Promise<CoderEvaluation> {
   const what = "evaluateCoder";
-  const core = coreOf(model, what);
-  core.handle(what);
+  const client = new ModelClient(what, model);
+  client.checkAlive();
   checkOptions(what, options, [...corpusKeys, "lossTokens", "meanTokens", "signal", "onProgress"]);
   const { meanTokens = 8192, lossTokens = Number.MAX_SAFE_INTEGER, signal, onProgress } = options;
   checkCount(what, "meanTokens", meanTokens);
   if (lossTokens !== 0) checkCount(what, "lossTokens", lossTokens);
-  const place = editPlace(what, core);
-  pointsOf(place, "coder", checkCoder(place, "coder", coder));
+  client.checkCoder("coder", coder);
   const statistics = new CoderStatistics(coder.cfg.dSae, coder.cfg.dOut);
-  const losses = new ReplacedLosses(what, core);
+  const losses = new ReplacedLosses(client);
   const batches = readCorpus(what, model, corpus, options);
   try {
     const first = await take(batches, lossTokens === 0 ? 0 : meanTokens);

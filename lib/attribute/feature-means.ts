@@ -1,8 +1,7 @@
 import type { Coder } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { checkCoder, inputOf } from "../intervene/edit-place.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { editPlace } from "../model/run-edits.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { type Corpus, type CorpusOptions, corpusKeys, readCorpus } from "./corpus.js";
 
 /** What `featureMeans` takes. */
@@ -31,12 +30,11 @@ export async function featureMeans(
   options: FeatureMeansOptions = {},
 ): Promise<Float32Array> {
   const what = "featureMeans";
-  const core = coreOf(model, what);
-  core.handle(what);
+  const client = new ModelClient(what, model);
+  client.checkAlive();
   checkOptions(what, options, [...corpusKeys, "signal", "onProgress"]);
   const { signal, onProgress } = options;
-  const place = editPlace(what, core);
-  inputOf(place, "coder", checkCoder(place, "coder", coder));
+  client.readBy("coder", coder);
   const sums = new Float64Array(coder.cfg.dSae);
   let tokens = 0;
   for await (const batch of readCorpus(what, model, corpus, options)) {

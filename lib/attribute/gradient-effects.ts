@@ -1,10 +1,9 @@
-import { type Coder, coderHandle } from "../coder/coder.js";
-import { adoptFeatures, type FeatureActs, useFeatures } from "../coder/feature-acts.js";
+import type { Coder } from "../coder/coder.js";
+import { alongDecoder } from "../coder/decoder-rows.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
 import { inOrderSplice } from "../intervene/splices.js";
-import type { Gradients } from "../model/gradients.js";
-import { task } from "../native/call.js";
+import type { Gradients } from "../model/index.js";
 import type { Tensor } from "../tensor/index.js";
-import { handleOf } from "../tensor/internal.js";
 import type { AttributionJob } from "./attribute.js";
 import type { Attribution, Completeness } from "./attributions.js";
 import { inOwnStep, located, placeOf } from "./located.js";
@@ -71,15 +70,8 @@ export async function alongFeatures(
   gradient: Tensor,
 ): Promise<Attribution[]> {
   const active = await acts.read();
-  using rows = gradient.reshape([prompt.length, coder.cfg.dOut]);
-  const dots = await useFeatures(acts, what, (handle) =>
-    task(
-      what,
-      (addon, ctx) => addon.coderDots(coderHandle(coder, what), handle, handleOf(rows, what), ctx),
-      { signal: prompt.runOptions.signal },
-    ),
-  );
-  using along = adoptFeatures(dots);
+  const { signal } = prompt.runOptions;
+  using along = await alongDecoder(what, coder, acts, gradient, { signal });
   const { values: slopes } = await along.read();
   return located(coder, active).map((entry, i) => ({
     ...entry,

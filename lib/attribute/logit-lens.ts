@@ -1,6 +1,7 @@
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { type AnyCache, cached, checkLayers, layoutOf } from "./cache-rows.js";
 import {
   checkTarget,
@@ -55,16 +56,16 @@ export async function logitLens(
   options: LogitLensOptions = {},
 ): Promise<LensEntry[]> {
   const what = "logitLens";
-  const core = coreOf(model, what);
+  const client = new ModelClient(what, model);
   checkOptions(what, options, ["topK", "layers", "positions", "target", "signal"]);
   const { positions, signal } = options;
-  const topK = checkTopK(what, options.topK ?? 5, core);
-  const targets = checkTarget(what, core, options.target);
+  const topK = checkTopK(client, options.topK ?? 5);
+  const targets = checkTarget(client, options.target);
   if (positions !== undefined && !Array.isArray(positions)) {
     throw argument(what, "a list of positions", "positions", typeof positions);
   }
   const name = (layer: number) => `blocks.${layer}.hook_resid_post`;
-  const layers = checkLayers(what, options.layers, core).filter(
+  const layers = checkLayers(what, options.layers, client.cfg).filter(
     (layer) => options.layers !== undefined || cache?.has?.(name(layer)),
   );
   if (layers.length === 0) {
@@ -83,9 +84,9 @@ export async function logitLens(
       const batch = Math.floor(cell / layout.pos);
       return { batch, position: layout.position(batch, cell % layout.pos) as number };
     };
-    using rows = residual.reshape([layout.batch * layout.pos, core.cfg.dModel]);
+    using rows = residual.reshape([layout.batch * layout.pos, client.cfg.dModel]);
     using wanted = rows.index(0, [...cells]);
-    const scored = await scoreTokens(what, core, wanted, {
+    const scored = await scoreTokens(client, wanted, {
       finalNorm: true,
       softCap: true,
       topK,

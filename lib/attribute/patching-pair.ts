@@ -1,12 +1,10 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { Metric } from "../model/gradient-target.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { TokenInput } from "../model/model-input.js";
+import type { HookedTransformer, Metric, TokenInput } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { checkCount } from "./attribute.js";
 import { type PatchingOver, type PatchingPlan, planPatching } from "./patching-plan.js";
 import { Prompt, type PromptOptions } from "./prompt.js";
 import { type AttributionTarget, TargetValues } from "./target-values.js";
-import { tokenText } from "./token-scores.js";
 
 /** What `activationPatching` and `attributionPatching` take. */
 export interface PatchingOptions extends PromptOptions {
@@ -35,6 +33,7 @@ export interface PatchingOptions extends PromptOptions {
 
 /** Two prompts, checked against each other: `base` is run with activations of `source`. */
 export class PatchingPair implements Disposable {
+  readonly client: ModelClient;
   readonly base: Prompt;
   readonly source: Prompt;
   readonly target: TargetValues;
@@ -44,8 +43,8 @@ export class PatchingPair implements Disposable {
   readonly tokens: { readonly clean: readonly string[]; readonly corrupt: readonly string[] };
 
   constructor(what: string, model: HookedTransformer, options: PatchingOptions) {
-    const core = coreOf(model, what);
-    core.handle(what);
+    const client = new ModelClient(what, model);
+    client.checkAlive();
     if (options === undefined) {
       throw argument(what, "options with clean, corrupt, target and over", "options", "none");
     }
@@ -72,8 +71,8 @@ export class PatchingPair implements Disposable {
       const got = metric === undefined ? "none" : "both";
       throw argument(what, "one of target and metric", "options", got);
     }
-    const clean = new Prompt(what, model, options.clean, options);
-    const corrupt = new Prompt(what, model, options.corrupt, options);
+    const clean = new Prompt(client, options.clean, options);
+    const corrupt = new Prompt(client, options.corrupt, options);
     if (clean.length !== corrupt.length) {
       const got = `${clean.length} and ${corrupt.length}`;
       throw argument(what, "as many tokens in both", "clean and corrupt", got, {
@@ -81,13 +80,14 @@ export class PatchingPair implements Disposable {
         corrupt: corrupt.length,
       });
     }
+    this.client = client;
     this.direction = direction;
     this.batchSize = batchSize;
     [this.base, this.source] = direction === "denoising" ? [corrupt, clean] : [clean, corrupt];
     const target = options.target ?? { metric: metric as Metric };
-    this.target = new TargetValues(what, model, this.base, target, "target");
-    this.plan = planPatching(what, core, options.over, this.base);
-    const texts = ({ ids }: Prompt) => Array.from(ids, (id) => tokenText(core, id));
+    this.target = new TargetValues(client, this.base, target, "target");
+    this.plan = planPatching(client, options.over, this.base);
+    const texts = ({ ids }: Prompt) => Array.from(ids, (id) => client.tokenText(id));
     this.tokens = { clean: texts(clean), corrupt: texts(corrupt) };
   }
 

@@ -4,7 +4,7 @@ import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { CacheShortName } from "../hooks/index.js";
 import { type blockPoints, shortNames } from "../hooks/points.js";
 import { sizesAt } from "../intervene/point-shape.js";
-import type { ModelCore } from "../model/model-core.js";
+import type { ModelClient } from "../model/model-client.js";
 import { checkLayers } from "./cache-rows.js";
 import type { Prompt } from "./prompt.js";
 
@@ -55,23 +55,21 @@ export interface PatchingPlan {
 
 /** Checks what is exchanged against the model and the prompts. */
 export function planPatching(
-  what: string,
-  core: ModelCore,
+  client: ModelClient,
   over: PatchingOver,
   prompt: Prompt,
 ): PatchingPlan {
+  const { what } = client;
   if (typeof over !== "object" || over === null) {
     throw argument(what, "{points, layers, positions, heads}", "over", typeof over);
   }
   checkOptions(what, over, ["points", "layers", "positions", "heads"]);
   const points = [over.points].flat();
   if (points.length === 0) throw argument(what, "at least one point", "over.points", "none");
-  const layers = checkLayers(what, over.layers, core);
+  const layers = checkLayers(what, over.layers, client.cfg);
   const suffixes = points.map((point) => suffixOf(what, point));
-  const resolved = suffixes.map((suffix) =>
-    core.table.resolve(`blocks.${layers[0]}.${suffix}`, what),
-  );
-  const heads = checkHeads(what, core, over.heads, resolved);
+  const resolved = suffixes.map((suffix) => client.point(`blocks.${layers[0]}.${suffix}`));
+  const heads = checkHeads(client, over.heads, resolved);
   const positions = checkPositions(what, over.positions, prompt);
   const cells: PatchCell[] = [];
   for (const suffix of suffixes) {
@@ -102,15 +100,14 @@ function suffixOf(what: string, point: string): string {
 }
 
 function checkHeads(
-  what: string,
-  core: ModelCore,
+  { what, cfg }: ModelClient,
   heads: PatchingOver["heads"],
   points: readonly ResolvedPoint[],
 ): number[] | undefined {
   if (heads === undefined) return undefined;
   const counts = points.map((point) => {
     const axis = point.axes.indexOf("head_index");
-    const count = axis < 0 ? undefined : sizesAt(point, core.cfg)[axis];
+    const count = axis < 0 ? undefined : sizesAt(point, cfg)[axis];
     if (count !== undefined) return count;
     throw argument(what, "points with heads (or no over.heads)", "over.points", point.name);
   });

@@ -1,12 +1,9 @@
 import type { Coder } from "../coder/coder.js";
-import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import { checkAction, type ResolvedAction, resolveActions } from "../intervene/resolve.js";
-import { wholeRun } from "../intervene/run-rows.js";
+import type { ResolvedAction } from "../intervene/resolve.js";
 import type { AnyIntervention, CoderSplice, Splice } from "../intervene/types.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { Input, TokenInput } from "../model/model-input.js";
-import { editPlace } from "../model/run-edits.js";
+import type { HookedTransformer, Input, TokenInput } from "../model/index.js";
+import type { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 
 /** Edits that are in force during all runs of a method, beside its own. */
@@ -56,19 +53,19 @@ export class Prompt implements Disposable {
 
   /** ARGUMENT for a batch, and for interventions that do not fit the model or the prompt. */
   constructor(
-    what: string,
-    model: HookedTransformer,
+    client: ModelClient,
     input: TokenInput,
     options: PromptOptions & { readonly prependBos?: boolean | undefined },
   ) {
+    const { what, model } = client;
     const { ids, shape, mask } = model.toTokens(input, { prependBos: options.prependBos });
     if (shape[0] !== 1) throw argument(what, "one prompt", "input", `a batch of ${shape[0]}`);
     this.ids = ids.filter((_, i) => mask[i] === 1);
     this.#model = model;
     this.#options = options;
-    const actions = resolveActions(editPlace(what, coreOf(model, what)), options.interventions);
-    const rows = wholeRun(new RowLayout(1, this.ids.length));
-    for (const action of actions) checkAction(what, action, rows);
+    const { coders, interventions } = options;
+    using plan = client.plan(this.ids, { coders, interventions });
+    const actions = plan.edits?.actions ?? [];
     this.#edits = actions.map((action, i) =>
       editOf(action, (options.interventions as readonly AnyIntervention[])[i] as AnyIntervention),
     );

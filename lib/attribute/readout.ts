@@ -1,7 +1,8 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { residualDirection } from "./residual-direction.js";
 import {
@@ -70,7 +71,7 @@ export async function readout(
   options: ReadoutOptions = {},
 ): Promise<Readout> {
   const what = "readout";
-  const core = coreOf(model, what);
+  const client = new ModelClient(what, model);
   checkOptions(what, options, [
     "topK",
     "target",
@@ -91,9 +92,9 @@ export async function readout(
       "both",
     );
   }
-  const topK = checkTopK(what, options.topK ?? 10, core);
-  const tokens = checkTarget(what, core, options.target);
-  const { row: written, gained } = residualDirection(what, model, { vector, hook, unchecked });
+  const topK = checkTopK(client, options.topK ?? 10);
+  const tokens = checkTarget(client, options.target);
+  const { row: written, gained } = residualDirection(client, { vector, hook, unchecked });
   using _ = written;
   const withGain = gain && !gained && !finalNorm;
   using row = tidy(() =>
@@ -102,9 +103,9 @@ export async function readout(
   const shared = { finalNorm, softCap, signal, name: () => "vector" };
   // The norm and the cap are odd functions: the lowest tokens are the highest of −v.
   using against = row.neg();
-  const lowest = await scoreTokens(what, core, against, { ...shared, topK, targets: [] });
+  const lowest = await scoreTokens(client, against, { ...shared, topK, targets: [] });
   const bottom = lowest[0]?.top.map(({ token }) => token) ?? [];
-  const [read] = await scoreTokens(what, core, row, {
+  const [read] = await scoreTokens(client, row, {
     ...shared,
     topK,
     targets: [...bottom, ...tokens],

@@ -1,7 +1,5 @@
-import type { ModelCore } from "../model/model-core.js";
-import { task } from "../native/call.js";
+import type { ModelClient } from "../model/model-client.js";
 import type { Tensor } from "../tensor/index.js";
-import { handleOf } from "../tensor/internal.js";
 import type { CorpusBatch } from "./corpus.js";
 
 /** The runs of a batch, in the order of `ReplacedBatch.normed`. */
@@ -12,15 +10,13 @@ type RunName = (typeof runs)[number];
 export class ReplacedLosses {
   /** Tokens that were predicted where another counts. */
   predicted = 0;
-  readonly #what: string;
-  readonly #core: ModelCore;
+  readonly #client: ModelClient;
   readonly #losses = new Float64Array(runs.length);
   readonly #divergences = new Float64Array(runs.length);
   #counted = 0;
 
-  constructor(what: string, core: ModelCore) {
-    this.#what = what;
-    this.#core = core;
+  constructor(client: ModelClient) {
+    this.#client = client;
   }
 
   /** Mean next-token losses, in nats. */
@@ -39,16 +35,7 @@ export class ReplacedLosses {
     normed: readonly Tensor[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const what = this.#what;
-    const model = this.#core.handle(what);
-    const { loss, kl } = await task(
-      what,
-      (addon, ctx) => {
-        const handles = normed.map((run) => handleOf(run, what));
-        return addon.modelCompare(model, handles, next, ctx);
-      },
-      { signal },
-    );
+    const { loss, kl } = await this.#client.compare(normed, next, { signal });
     for (let run = 0; run < runs.length; run++) {
       const first = run * next.length;
       addTo(this.#losses, run, loss, predicting, first);

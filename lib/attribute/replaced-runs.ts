@@ -1,7 +1,7 @@
 import type { SparseFeatures } from "../coder/active-features.js";
 import type { Coder } from "../coder/coder.js";
 import { patch } from "../intervene/patch.js";
-import type { HookedTransformer } from "../model/hooked-transformer.js";
+import type { HookedTransformer } from "../model/index.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";
 import type { CorpusBatch } from "./corpus.js";
 import { blockOf } from "./prompt.js";

@@ -3,11 +3,9 @@ import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { spaceOf } from "../hooks/spaces.js";
-import { checkCoder, outputOf } from "../intervene/edit-place.js";
 import { widthAt } from "../intervene/point-shape.js";
 import { checkSpace } from "../intervene/vector-space.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { editPlace } from "../model/run-edits.js";
+import type { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { isTensor, originOf } from "../tensor/internal.js";
 import { hooksIn } from "../tensor/origin.js";
@@ -39,25 +37,18 @@ export interface ResidualDirection {
  * @throws HOOK for a point that does not write, or a vector of another space
  * @throws SHAPE for another width
  */
-export function residualDirection(
-  what: string,
-  model: HookedTransformer,
-  source: DirectionSource,
-): ResidualDirection {
-  const core = coreOf(model, what);
-  if (isTensor(source.vector))
-    return written(what, model, source.vector, hookOf(what, model, source));
+export function residualDirection(client: ModelClient, source: DirectionSource): ResidualDirection {
+  if (isTensor(source.vector)) return written(client, source.vector, hookOf(client, source));
   if (typeof source.vector?.coder?.direction !== "function") {
-    throw argument(what, "a Tensor [d_model] or a feature", "vector", typeof source.vector);
+    throw argument(client.what, "a Tensor [d_model] or a feature", "vector", typeof source.vector);
   }
   const { coder, feature } = source.vector;
-  const place = editPlace(what, core);
-  const point = outputOf(place, "vector", checkCoder(place, "vector", coder));
+  const point = client.writtenBy("vector", coder);
   const direction = coder.direction(feature);
   try {
     const hook =
-      source.hook === undefined ? point : hookOf(what, model, { ...source, vector: direction });
-    return written(what, model, direction, hook);
+      source.hook === undefined ? point : hookOf(client, { ...source, vector: direction });
+    return written(client, direction, hook);
   } finally {
     direction.dispose();
   }
@@ -65,16 +56,14 @@ export function residualDirection(
 
 /** The point of a vector: as given, else as it is known; undefined: of the residual stream. */
 function hookOf(
-  what: string,
-  model: HookedTransformer,
+  client: ModelClient,
   { vector, hook, unchecked }: DirectionSource,
 ): ResolvedPoint | undefined {
-  const { table } = coreOf(model, what);
   const [known] = unchecked ? [] : hooksIn(originOf(vector as Tensor) ?? { hook: undefined });
   const name = hook ?? known;
   if (name === undefined) return undefined;
-  const point = table.resolve(name, what);
-  if (!unchecked) checkSpace(what, "vector", vector, point.name);
+  const point = client.point(name);
+  if (!unchecked) checkSpace(client.what, "vector", vector, point.name);
   return point;
 }
 
@@ -90,12 +79,10 @@ const writers: Readonly<Record<string, { readonly product?: string; readonly nor
 };
 
 function written(
-  what: string,
-  model: HookedTransformer,
+  { what, model, cfg }: ModelClient,
   vector: Tensor,
   point: ResolvedPoint | undefined,
 ): ResidualDirection {
-  const { cfg } = coreOf(model, what);
   const { dModel } = cfg;
   const dtype = workType(model);
   const hook = point?.name ?? "blocks.0.hook_resid_post";

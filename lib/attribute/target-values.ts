@@ -1,22 +1,15 @@
-import { checkFeature } from "../coder/feature-acts.js";
 import { argument } from "../errors/check-options.js";
-import { checkCoder, inputOf } from "../intervene/edit-place.js";
 import type { AnyIntervention } from "../intervene/types.js";
-import {
-  type FeatureTarget,
-  type GradientTarget,
-  kindOf,
-  type LogitDiffTarget,
-  type LogitTarget,
-  type Metric,
-  type MetricTarget,
-  signedTokens,
-} from "../model/gradient-target.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { callMetric } from "../model/metric-call.js";
-import { editPlace } from "../model/run-edits.js";
-import { tidy } from "../native/scope.js";
-import { stack, type Tensor } from "../tensor/index.js";
+import type {
+  FeatureTarget,
+  GradientTarget,
+  LogitDiffTarget,
+  LogitTarget,
+  Metric,
+  MetricTarget,
+} from "../model/index.js";
+import type { ModelClient } from "../model/model-client.js";
+import { stack, type Tensor, tidy } from "../tensor/index.js";
 import { notFinite } from "./not-finite.js";
 import type { Prompt, PromptRows } from "./prompt.js";
 
@@ -34,22 +27,15 @@ const kinds = ["logit", "logitDiff", "feature", "metric"] as const;
 
 /** A checked target of one prompt: its value in many changed rows of it, and their gradient. */
 export class TargetValues {
-  readonly #what: string;
-  readonly #model: HookedTransformer;
+  readonly #client: ModelClient;
   readonly #target: AttributionTarget;
   readonly #terms: readonly { readonly token: number; readonly sign: number }[];
   /** Columns whose logits are needed. */
   readonly #positions: readonly number[] | undefined;
 
-  constructor(
-    what: string,
-    model: HookedTransformer,
-    prompt: Prompt,
-    target: AttributionTarget,
-    name: string,
-  ) {
-    const core = coreOf(model, what);
-    kindOf(what, target, kinds, name, { metric: ["positions"] });
+  constructor(client: ModelClient, prompt: Prompt, target: AttributionTarget, name: string) {
+    const { what } = client;
+    client.targetKind(target, kinds, name, { metric: ["positions"] });
     if ("batch" in target) throw argument(what, "no batch (there is one prompt)", name, "one");
     if ("metric" in target) {
       if (typeof target.metric !== "function") {
@@ -57,16 +43,10 @@ export class TargetValues {
       }
       this.#positions = target.positions?.map((position) => prompt.position(what, position));
     } else this.#positions = [prompt.position(what, target.position ?? -1)];
-    if ("feature" in target) {
-      const { coder, feature } = target.feature ?? {};
-      const place = editPlace(what, core);
-      inputOf(place, `${name}.feature`, checkCoder(place, `${name}.feature`, coder));
-      checkFeature(what, feature, coder.cfg.dSae);
-    }
+    if ("feature" in target) client.checkFeature(`${name}.feature`, target.feature);
     const isLogit = "logit" in target || "logitDiff" in target;
-    this.#terms = isLogit ? signedTokens(what, core, target) : [];
-    this.#what = what;
-    this.#model = model;
+    this.#terms = isLogit ? client.signedTokens(target) : [];
+    this.#client = client;
     this.#target = target;
   }
 
@@ -80,7 +60,7 @@ export class TargetValues {
     interventions: readonly AnyIntervention[] = [],
   ): Promise<Float64Array> {
     const values = await this.#values(rows, interventions);
-    if (!values.every(Number.isFinite)) throw notFinite(this.#what, "target");
+    if (!values.every(Number.isFinite)) throw notFinite(this.#client.what, "target");
     return values;
   }
 
@@ -92,12 +72,12 @@ export class TargetValues {
     const target = this.#target;
     if ("feature" in target) return this.#featureValues(target, rows, options);
     const positions = this.#positions;
-    using logits = await this.#model.forward(rows.input, {
+    using logits = await this.#client.model.forward(rows.input, {
       ...options,
       ...(positions !== undefined && { positions }),
     });
     if ("metric" in target) {
-      const values = perRow(this.#what, logits, target.metric);
+      const values = perRow(this.#client, logits, target.metric);
       return tidy(() => values(logits).readSync("float64"));
     }
     const terms = this.#terms;
@@ -116,7 +96,7 @@ export class TargetValues {
     const target = this.#target;
     if (!("metric" in target)) return { target };
     const { metric } = target;
-    const summed: Metric = (logits) => perRow(this.#what, logits, metric)(logits).sum();
+    const summed: Metric = (logits) => perRow(this.#client, logits, metric)(logits).sum();
     return {
       target: { metric: summed },
       ...(this.#positions !== undefined && { positions: this.#positions }),
@@ -129,7 +109,7 @@ export class TargetValues {
     options: object,
   ): Promise<Float64Array> {
     const { hookName, dIn } = coder.cfg;
-    using run = await this.#model.runWithCache(rows.input, {
+    using run = await this.#client.model.runWithCache(rows.input, {
       ...options,
       names: [hookName],
       logits: false,
@@ -154,12 +134,12 @@ function given({ startAtLayer, coders, signal }: PromptRows) {
 }
 
 /** A metric of each row by itself, [rows]: users write theirs for one prompt. */
-function perRow(what: string, { shape }: Tensor, metric: Metric) {
+function perRow(client: ModelClient, { shape }: Tensor, metric: Metric) {
   return (logits: Parameters<Metric>[0]): Tensor =>
     stack(
       Array.from({ length: shape[0] ?? 0 }, (_, row) => {
         const one = logits.slice(0, row, row + 1) as typeof logits;
-        return callMetric(what, metric, one).reshape([]);
+        return client.valueOf(metric, one).reshape([]);
       }),
     );
 }

@@ -1,10 +1,9 @@
-import { type Coder, coderHandle } from "../coder/coder.js";
-import { type FeatureActs, useFeatures } from "../coder/feature-acts.js";
+import type { Coder } from "../coder/coder.js";
+import { writtenBy } from "../coder/decoder-rows.js";
+import type { FeatureActs } from "../coder/feature-acts.js";
 import { patch } from "../intervene/patch.js";
 import type { Patching } from "../intervene/types.js";
-import { task } from "../native/call.js";
 import { type Tensor, tensor, tidy, zeros } from "../tensor/index.js";
-import { adopt, handleOf } from "../tensor/internal.js";
 import type { AttributionJob } from "./attribute.js";
 import { alongFeatures } from "./gradient-effects.js";
 import { midpoints, type Path } from "./gradient-path.js";
@@ -29,7 +28,8 @@ export async function tensorPath(
   x: Tensor,
   start: number | undefined,
 ): Promise<Path> {
-  const by = await written(job, coder, acts, x);
+  const { signal } = job.prompt.runOptions;
+  const by = await writtenBy(job.what, coder, acts, x, { signal });
   const from = tidy(() => x.sub(by));
   const line = { coder, from, by, start };
   return {
@@ -43,31 +43,6 @@ export async function tensorPath(
       from.dispose();
     },
   };
-}
-
-/** Σ f·W_dec in the shape and type of x. */
-async function written(
-  { what, prompt }: AttributionJob,
-  coder: Coder,
-  acts: FeatureActs,
-  x: Tensor,
-): Promise<Tensor> {
-  const { signal } = prompt.runOptions;
-  const place = { dtype: x.dtype, device: x.device };
-  using base = zeros(x.shape, place);
-  using input = zeros([1, prompt.length, coder.cfg.dIn], place);
-  using none = await coder.encode(input, { features: [], unchecked: true, signal });
-  const sum = await useFeatures(none, what, (before) =>
-    useFeatures(acts, what, (after) =>
-      task(
-        what,
-        (addon, ctx) =>
-          addon.coderApplyEdit(coderHandle(coder, what), handleOf(base, what), before, after, ctx),
-        { signal },
-      ),
-    ),
-  );
-  return adopt(sum);
 }
 
 /** The gradient at the coder's output, averaged over the midpoints of `steps` pieces: [1, pos, ..]. */

@@ -1,17 +1,8 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import {
-  kindOf,
-  type LogitDiffTarget,
-  signedTokens,
-  type TokenRef,
-  tokenOf,
-} from "../model/gradient-target.js";
-import type { ModelCore } from "../model/model-core.js";
-import type { NativeReadout } from "../native/addon.js";
-import { task } from "../native/call.js";
+import type { LogitDiffTarget, TokenRef } from "../model/index.js";
+import type { ModelClient } from "../model/model-client.js";
 import type { Tensor } from "../tensor/index.js";
-import { handleOf } from "../tensor/internal.js";
 import { notFinite } from "./not-finite.js";
 
 /** What something says about one token. */
@@ -51,8 +42,7 @@ export interface ScoreOptions {
 }
 
 /** Checks how many top tokens are wanted. */
-export function checkTopK(what: string, topK: number, core: ModelCore): number {
-  const { dVocab } = core.cfg;
+export function checkTopK({ what, cfg: { dVocab } }: ModelClient, topK: number): number {
   if (Number.isInteger(topK) && topK >= 0 && topK <= dVocab) return topK;
   throw argument(what, `an integer in [0, ${dVocab}]`, "topK", topK);
 }
@@ -69,58 +59,44 @@ export type TokenTarget =
   | Pick<LogitDiffTarget, "logitDiff">;
 
 /** The ids of a target's tokens, in their order. */
-export function checkTarget(
-  what: string,
-  core: ModelCore,
-  target: TokenTarget | undefined,
-): number[] {
+export function checkTarget(client: ModelClient, target: TokenTarget | undefined): number[] {
   if (target === undefined) return [];
-  kindOf(what, target, ["logit", "logitDiff"], "target", { logit: [], logitDiff: [] });
-  if ("logitDiff" in target) return signedTokens(what, core, target).map(({ token }) => token);
-  return [target.logit].flat().map((token: TokenRef) => tokenOf(what, core, token));
+  client.targetKind(target, ["logit", "logitDiff"], "target", { logit: [], logitDiff: [] });
+  if ("logitDiff" in target) return client.signedTokens(target).map(({ token }) => token);
+  return [target.logit].flat().map((token: TokenRef) => client.token(token));
 }
 
 /** What each row of x [rows, d_model] says about the vocabulary. */
 export async function scoreTokens(
-  what: string,
-  core: ModelCore,
+  client: ModelClient,
   x: Tensor,
   options: ScoreOptions,
 ): Promise<ScoredRow[]> {
   const { finalNorm, softCap, topK, signal, name } = options;
   const targets = Int32Array.from(options.targets);
-  const model = core.handle(what);
+  client.checkAlive();
   const rows = x.shape[0] ?? 0;
-  using converted = x.to(core.cfg.dtype);
-  const read = await task(
-    what,
-    (addon, ctx) =>
-      addon.modelReadout(
-        model,
-        handleOf(converted, what),
-        { finalNorm, softCap, topK, targets },
-        ctx,
-      ),
-    { signal },
-  ).catch((error) => {
+  using converted = x.to(client.cfg.dtype);
+  const request = { finalNorm, softCap, topK, targets, signal };
+  const read = await client.readout(converted, request).catch((error) => {
     throw GemlensError.is(error, "ARGUMENT") && error.fields["notFinite"] === "logits"
-      ? notFinite(what, `logits of ${name(Number(error.fields["row"]))}`, error)
+      ? notFinite(client.what, `logits of ${name(Number(error.fields["row"]))}`, error)
       : error;
   });
   const texts = new Map<number, string>();
-  return Array.from({ length: rows }, (_, row) => rowOf(core, read, row, topK, targets, texts));
+  return Array.from({ length: rows }, (_, row) => rowOf(client, read, row, topK, targets, texts));
 }
 
 function rowOf(
-  core: ModelCore,
-  read: NativeReadout,
+  client: ModelClient,
+  read: Awaited<ReturnType<ModelClient["readout"]>>,
   row: number,
   topK: number,
   targets: Int32Array,
   texts: Map<number, string>,
 ): ScoredRow {
   const textOf = (token: number) => {
-    const text = texts.get(token) ?? tokenText(core, token);
+    const text = texts.get(token) ?? client.tokenText(token);
     texts.set(token, text);
     return text;
   };
@@ -141,14 +117,4 @@ function rowOf(
     };
   });
   return { top, targets: asked };
-}
-
-/** A token's text; of a model without a tokenizer its id in brackets. */
-export function tokenText(core: ModelCore, token: number): string {
-  try {
-    return core.tokenizer.decode(token);
-  } catch (error) {
-    if (GemlensError.is(error, "TOKENIZER")) return `[${token}]`;
-    throw error;
-  }
 }

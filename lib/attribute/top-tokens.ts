@@ -1,11 +1,11 @@
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import type { TokenInput } from "../model/model-input.js";
+import type { HookedTransformer, TokenInput } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import { layoutOf } from "./cache-rows.js";
-import { checkTopK, tokenText } from "./token-scores.js";
+import { checkTopK } from "./token-scores.js";
 
 /** Options for `topTokens`. */
 export interface TopTokensOptions {
@@ -55,12 +55,12 @@ export async function topTokens(
   options: TopTokensOptions = {},
 ): Promise<TopToken[]> {
   const what = "topTokens";
-  const core = coreOf(model, what);
+  const client = new ModelClient(what, model);
   checkOptions(what, options, ["position", "batch", "topK", "prependBos", "signal"]);
   const { position = -1, prependBos, signal } = options;
-  const topK = checkTopK(what, options.topK ?? 10, core);
+  const topK = checkTopK(client, options.topK ?? 10);
   const given = isTensor(input);
-  if (given) checkLogits(what, input, core.cfg.dVocab);
+  if (given) checkLogits(what, input, client.cfg.dVocab);
   const tokens = given ? undefined : model.toTokens(input, { prependBos });
   const rows = given ? (input.shape[0] ?? 0) : (tokens?.shape[0] ?? 0);
   if (options.batch === undefined && rows > 1) {
@@ -102,7 +102,7 @@ export async function topTokens(
     }
     return Array.from(ids, (token, i) => ({
       token,
-      text: tokenText(core, token),
+      text: client.tokenText(token),
       logit: found[i] as number,
       probability: shares[i] as number,
     }));

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { coreOf, type HookedTransformer } from "../model/hooked-transformer.js";
-import { specialTokensOf } from "../model/special-tokens.js";
+import type { HookedTransformer } from "../model/index.js";
+import { ModelClient } from "../model/model-client.js";
 
 export interface SpecialTokensFlag {
   readonly includeSpecialTokens?: boolean | undefined;
@@ -26,5 +26,5 @@ export function excludes({ includeSpecialTokens }: SpecialTokensFlag) {
 
 /** The ids of a model's special tokens. */
 export function specialIds(model: HookedTransformer): ReadonlySet<number> {
-  return specialTokensOf(coreOf(model, "special tokens"))();
+  return new ModelClient("special tokens", model).specialTokens;
 }

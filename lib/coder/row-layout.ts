@@ -60,6 +60,20 @@ export class RowLayout {
     return this.#gapped.get(row)?.[index] ?? (this.#starts[row] ?? 0) + index;
   }
 
+  /** The columns of positions in every row, row after row. */
+  columns(what: string, positions: readonly number[]): Int32Array {
+    if (!Array.isArray(positions) || positions.length === 0) {
+      throw argument(what, "a list of at least one position", "positions", String(positions));
+    }
+    const columns = new Int32Array(this.batch * positions.length);
+    for (let row = 0; row < this.batch; row++) {
+      for (const [i, position] of positions.entries()) {
+        columns[row * positions.length + i] = this.column(what, row, position);
+      }
+    }
+    return columns;
+  }
+
   /** The position of a column, undefined where it is padding. */
   position(row: number, column: number): number | undefined {
     const gapped = this.#gapped.get(row)?.indexOf(column);

@@ -51,6 +51,11 @@ export class Edits implements Disposable {
     return edits.#splices.length + edits.#actions.length === 0 ? undefined : edits;
   }
 
+  /** The interventions, in their order. */
+  get actions(): readonly ResolvedAction[] {
+    return this.#actions;
+  }
+
   /** Every point where something happens. */
   get points(): readonly ResolvedPoint[] {
     return [...this.#splices, ...this.#actions].flatMap(({ point, pointOut }) => [point, pointOut]);

@@ -1,12 +1,8 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { ResolvedHook } from "../hooks/js-hooks.js";
-import type { Edits } from "../intervene/edits.js";
 import { stepOf } from "../intervene/run-rows.js";
 import type { NativeSampling } from "../native/addon.js";
-import { resolveHooks } from "./execute.js";
 import type { GenerateOptions } from "./generate-options.js";
 import type { RowEnds } from "./generated-row.js";
-import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import {
   alignRight,
@@ -15,51 +11,36 @@ import {
   readTokens,
   type TokenInput,
 } from "./model-input.js";
-import { type Recording, resolveRecording } from "./recording.js";
-import { editKeys, resolveEdits } from "./run-edits.js";
-import type { RunStart } from "./run-start.js";
+import { optionKeys } from "./run-options.js";
+import { planFrom, type RunPlan } from "./run-plan.js";
+import { nextStart, tokenStart } from "./run-start.js";
 import { checkSampling } from "./sampling.js";
 import { truncatedSide } from "./truncate.js";
 
-/** Everything about a generation that is settled before it begins. */
+/** A generation, resolved and checked: one plan, which is stepped, and how tokens are drawn. */
 export interface GeneratePlan extends RowEnds {
   /** All padding on the left. */
   readonly prompt: CheckedTokens;
-  readonly range: LayerRange;
-  readonly hooks: readonly ResolvedHook[];
-  readonly edits: Edits | undefined;
-  readonly recording: Recording | undefined;
+  /** The run over the prompt. */
+  readonly run: RunPlan;
+  /** Whether tokens hold what their run recorded. */
+  readonly records: boolean;
   /** Tokens to draw at most. */
   readonly steps: number;
   readonly sampling: Omit<NativeSampling, "history" | "historyPtr" | "ended">;
-  readonly signal: AbortSignal | undefined;
 }
+
+const what = "generate";
 
 /** Checks a generation's input and options. */
 export function planGeneration(
-  what: string,
   core: ModelCore,
   input: TokenInput,
   options: GenerateOptions,
 ): GeneratePlan {
   core.handle(what);
-  checkOptions(what, options, [
-    ...editKeys,
-    "maxNewTokens",
-    "temperature",
-    "topK",
-    "topP",
-    "repetitionPenalty",
-    "seed",
-    "stopAtEos",
-    "stop",
-    "prependBos",
-    "truncate",
-    "hooks",
-    "record",
-    "signal",
-  ]);
-  const { maxNewTokens = 20, stopAtEos = true, stop = [] } = options;
+  checkOptions(what, options, optionKeys.generate);
+  const { maxNewTokens = 20, stopAtEos = true, stop = [], record } = options;
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
     throw argument(what, "an integer ≥ 0", "maxNewTokens", maxNewTokens);
   }
@@ -67,31 +48,47 @@ export function planGeneration(
     throw argument(what, "a list of strings that are not empty", "stop", JSON.stringify(stop));
   }
   const sampling = checkSampling(what, options);
-  const read = readPrompts(what, core, input, options, maxNewTokens);
+  const read = readPrompts(core, input, options, maxNewTokens);
   const prompt = alignRight(read, core.cfg);
   const { rows } = prompt;
   const longest = Math.max(...Array.from({ length: rows.batch }, (_, row) => rows.length(row)));
   // The last token drawn is never read, so it needs no place in the context.
   const steps = Math.min(maxNewTokens, core.cfg.nCtx - longest + 1);
-  const range = { start: 0, stop: core.cfg.nLayers, embeds: true, completes: true };
-  const first = stepOf(rows, 0, steps);
+  const start = { start: tokenStart(prompt), rows: stepOf(rows, 0, steps) };
   return {
     prompt,
-    range,
-    hooks: resolveHooks(what, core, options.hooks),
-    edits: resolveEdits(what, core, options, range, promptStart(prompt), first),
-    recording: resolveRecording(what, core, options.record, range),
+    run: planFrom(core, what, start, { ...options, ...recorded(record) }),
+    records: record !== undefined,
     steps,
     sampling,
     ends: new Set(stopAtEos ? core.cfg.eosTokenIds : []),
     stops: stop,
-    signal: options.signal,
   };
+}
+
+/** The plan of the step that reads the tokens drawn last. */
+export function nextStep(
+  { prompt, steps }: GeneratePlan,
+  before: RunPlan,
+  tokens: Int32Array,
+): RunPlan {
+  const start = nextStart(tokens);
+  const rows = stepOf(prompt.rows, (before.rows.step ?? 0) + 1, steps);
+  return Object.freeze({ ...before, start, rows, columns: start.rows.columns(what, [-1]) });
+}
+
+/** `record` as a plan has it. */
+function recorded(record: GenerateOptions["record"]) {
+  checkOptions(`${what}: record`, record, ["names", "features", "logits"]);
+  const { names, features, logits = false } = record ?? {};
+  if (typeof logits !== "boolean") {
+    throw argument(what, "true or false", "record.logits", typeof logits);
+  }
+  return { names, features, logits: logits ? ("last" as const) : (false as const) };
 }
 
 /** Prompts as tokens, padded on the left; with `truncate`, cut so that `maxNewTokens` fit behind. */
 function readPrompts(
-  what: string,
   core: ModelCore,
   input: TokenInput,
   { prependBos, truncate }: GenerateOptions,
@@ -112,10 +109,4 @@ function readPrompts(
     },
   };
   return readTokens(what, input, context, options);
-}
-
-/** The run over the prompt. */
-export function promptStart({ ids, padding, rows }: CheckedTokens): RunStart {
-  const { batch, pos } = rows;
-  return { batch, pos, tokens: ids, ids, resid: undefined, padding, rows, layer: 0 };
 }

@@ -1,17 +1,16 @@
 import { argument } from "../errors/check-options.js";
-import { stepOf } from "../intervene/run-rows.js";
 import type { KvCacheHandle, NativeRunResult } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { execute } from "./execute.js";
 import type { GeneratedToken, GenerateOptions } from "./generate-options.js";
-import { type GeneratePlan, planGeneration, promptStart } from "./generate-plan.js";
+import { type GeneratePlan, nextStep, planGeneration } from "./generate-plan.js";
 import { GeneratedRow, historyOf, withText } from "./generated-row.js";
 import type { ModelCore } from "./model-core.js";
 import { type TokenInput, tokenRows } from "./model-input.js";
-import { needed } from "./recorded.js";
 import { RecordedToken } from "./recorded-token.js";
 import { StepRecord } from "./recording.js";
-import { nextStart, type RunStart } from "./run-start.js";
+import { needed } from "./run-outcome.js";
+import type { RunPlan } from "./run-plan.js";
 
 const what = "generate";
 
@@ -37,7 +36,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   constructor(core: ModelCore, input: TokenInput, options: GenerateOptions) {
     this.#core = core;
     try {
-      this.#plan = planGeneration(what, core, input, options);
+      this.#plan = planGeneration(core, input, options);
     } catch (error) {
       this.#failure = error;
     }
@@ -99,17 +98,18 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     this.#consumed = true;
     if (plan.steps === 0) return;
     const core = this.#core;
-    const { prompt, recording } = plan;
+    const { prompt } = plan;
     const { batch } = prompt.rows;
     const capacity = prompt.rows.pos + plan.steps;
     const kv = call(what, (addon) => addon.kvCacheCreate(core.handle(what), batch, capacity));
     try {
       const rows = tokenRows(prompt).map((ids) => new GeneratedRow(core, ids, plan));
-      let start = promptStart(prompt);
+      let run = plan.run;
       for (let step = 0; step < plan.steps; step++) {
-        const result = await draw(core, plan, start, kv, step, rows);
-        const record =
-          recording && new StepRecord(what, core, recording, result, start, prompt.rows, step);
+        const result = await draw(core, plan, run, kv, rows);
+        const record = plan.records
+          ? new StepRecord(core, run, result, prompt.rows, step)
+          : undefined;
         try {
           const tokens = needed(what, result.tokens);
           const logprobs = needed(what, result.logprobs);
@@ -122,13 +122,13 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
             yield record === undefined ? withText(drawn, text) : await record.token(drawn, text);
           }
           if (rows.every(({ ended }) => ended)) return;
-          start = nextStart(tokens);
+          run = nextStep(plan, run, tokens);
         } finally {
           record?.dispose();
         }
       }
     } finally {
-      plan.edits?.dispose();
+      plan.run[Symbol.dispose]();
       call(what, (addon) => addon.dispose(kv));
     }
   }
@@ -137,33 +137,18 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
 /** One step: the run over the prompt, or over the tokens drawn last, and the draw. */
 function draw(
   core: ModelCore,
-  plan: GeneratePlan,
-  start: RunStart,
+  { sampling }: GeneratePlan,
+  run: RunPlan,
   kv: KvCacheHandle,
-  step: number,
   rows: readonly GeneratedRow[],
 ): Promise<NativeRunResult> {
-  const { prompt, steps, sampling, recording } = plan;
   const penalized = sampling.repetitionPenalty !== 1;
-  return execute(core, {
-    what,
-    start,
-    range: plan.range,
-    output: recording?.logits ? "logits" : "none",
-    columns: new Int32Array(start.batch).fill(start.pos - 1),
-    cache: recording?.points ?? [],
-    features: recording?.coders ?? [],
-    edits: plan.edits?.at(stepOf(prompt.rows, step, steps), start.tokens),
-    hooks: plan.hooks,
-    signal: plan.signal,
-    kv,
-    step,
-    sample: {
-      ...sampling,
-      ...(penalized && historyOf(rows)),
-      ...(rows.some(({ ended }) => ended) && {
-        ended: Uint8Array.from(rows, ({ ended }) => Number(ended)),
-      }),
-    },
-  });
+  const sample = {
+    ...sampling,
+    ...(penalized && historyOf(rows)),
+    ...(rows.some(({ ended }) => ended) && {
+      ended: Uint8Array.from(rows, ({ ended }) => Number(ended)),
+    }),
+  };
+  return execute(core, run, { kv, sample });
 }

@@ -7,8 +7,7 @@ import type { NativeRunRequest, NativeTarget } from "../native/addon.js";
 import type { Tensor } from "../tensor/index.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { editPlace } from "./run-edits.js";
-import { columnsOf, type RunStart } from "./run-start.js";
+import type { RunStart } from "./run-start.js";
 
 /** A token: its id, or a text that is exactly one token (" Paris"). */
 export type TokenRef = number | string;
@@ -154,14 +153,14 @@ export function compileTarget(
     if (typeof metric !== "function") {
       throw argument(what, "a function of the logits", "metric", typeof metric);
     }
-    const columns = columnsOf(what, start.rows, positions);
+    const columns = positions === undefined ? undefined : start.rows.columns(what, positions);
     return { native: { kind: "metric" }, output: "logits", columns, metric };
   }
   const rows = wantedRows(what, start, target.batch);
   const position = target.position ?? -1;
   const column = (row: number) => start.rows.column(what, row, position);
   if ("feature" in target) {
-    const place = editPlace(what, core, range);
+    const place = core.editPlace(what, range);
     const { coder, feature } = target.feature ?? {};
     const point = inputOf(place, "target.feature", checkCoder(place, "target.feature", coder));
     checkFeature(what, feature, coder.cfg.dSae);

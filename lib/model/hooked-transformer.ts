@@ -3,7 +3,6 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import type {
   AxesOf,
   CheckedName,
-  Hook,
   HookFunction,
   HookKey,
   HookKeys,
@@ -38,9 +37,8 @@ import {
 import { embed, headPart, type OuterPartOptions } from "./outer-parts.js";
 import type { RecordedToken } from "./recorded-token.js";
 import type { Run } from "./run.js";
-import { forward, loss, runWithCache } from "./run-model.js";
-import type { CacheOptions, ForwardOptions, LossOptions } from "./run-options.js";
-import { type GradientOptions, runWithGradients } from "./run-with-gradients.js";
+import type { CacheOptions, ForwardOptions, GradientOptions, LossOptions } from "./run-options.js";
+import { forward, loss, runWithCache, runWithGradients } from "./run-verbs.js";
 import type { RunWithLogits } from "./run-with-logits.js";
 import { weight } from "./weights.js";
 
@@ -288,9 +286,8 @@ export class HookedTransformer implements AsyncDisposable {
   ): HookHandle {
     this.#core.handle("addHook");
     if (typeof fn !== "function") throw argument("addHook", "a function", "fn", typeof fn);
-    const key = name as HookKey;
-    this.#core.table.resolve(key, "addHook");
-    const entry = { hook: [key, fn as HookFunction] as Hook };
+    const point = this.#core.table.resolve(name as HookKey, "addHook");
+    const entry = { point, fn: fn as HookFunction };
     this.#core.hooks.add(entry);
     return new HookHandle(() => this.#core.hooks.delete(entry));
   }

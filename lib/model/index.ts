@@ -26,8 +26,13 @@ export type { OuterPartOptions } from "./outer-parts.js";
 export type { CoderRead } from "./read-coders.js";
 export { RecordedToken } from "./recorded-token.js";
 export { Run } from "./run.js";
-export type { CacheOptions, ForwardOptions, LossOptions, RunOptions } from "./run-options.js";
-export type { GradientOptions } from "./run-with-gradients.js";
+export type {
+  CacheOptions,
+  ForwardOptions,
+  GradientOptions,
+  LossOptions,
+  RunOptions,
+} from "./run-options.js";
 export { RunWithLogits } from "./run-with-logits.js";
 export type { SamplingOptions } from "./sampling.js";
 export type { Truncate } from "./truncate.js";

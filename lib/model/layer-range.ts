@@ -1,5 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { RunStart } from "./run-start.js";
 
 /** Which part of the model runs. */
 export interface LayerRange {
@@ -12,23 +13,31 @@ export interface LayerRange {
   readonly completes: boolean;
 }
 
-/** `stopAtLayer`: exclusive, negative from the end. */
-export function stopLayer(what: string, value: number | undefined, nLayers: number): number {
-  if (value === undefined) return nLayers;
-  const layer = value < 0 ? value + nLayers : value;
-  if (Number.isInteger(layer) && layer >= 0 && layer <= nLayers) return layer;
-  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, "stopAtLayer", value, {
-    nLayers,
-  });
+/** What a run reaches from its start on; `stopAtLayer` is exclusive, negative from the end. */
+export function reachOf(
+  what: string,
+  nLayers: number,
+  start: Pick<RunStart, "layer" | "tokens">,
+  stopAtLayer: number | undefined,
+): LayerRange {
+  const stop =
+    stopAtLayer === undefined ? nLayers : layerOf(what, "stopAtLayer", stopAtLayer, nLayers);
+  if (stop < start.layer) {
+    throw argument(what, `at least startAtLayer (${start.layer})`, "stopAtLayer", stop);
+  }
+  const embeds = start.tokens !== undefined;
+  return { start: start.layer, stop, embeds, completes: stopAtLayer === undefined };
 }
 
 /** `startAtLayer`: the block that the given residual stream enters, negative from the end. */
 export function startLayer(what: string, value: number, nLayers: number): number {
+  return layerOf(what, "startAtLayer", value, nLayers);
+}
+
+function layerOf(what: string, option: string, value: number, nLayers: number): number {
   const layer = value < 0 ? value + nLayers : value;
   if (Number.isInteger(layer) && layer >= 0 && layer <= nLayers) return layer;
-  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, "startAtLayer", value, {
-    nLayers,
-  });
+  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, option, value, { nLayers });
 }
 
 /** Whether a point fires in a run over this range. */

@@ -1,11 +1,13 @@
 import type { ModelConfig } from "../checkpoint/index.js";
-import { DisposedError } from "../errors/index.js";
+import { DisposedError, GemlensError } from "../errors/index.js";
 import type { HookTable } from "../hooks/hook-table.js";
-import type { Hook } from "../hooks/index.js";
+import type { ResolvedHook } from "../hooks/js-hooks.js";
+import type { EditPlace } from "../intervene/edit-place.js";
 import type { DtypeName, ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { currentCall } from "../native/scope.js";
 import type { Tokenizer } from "../tokenizer/index.js";
+import { checkFires, type LayerRange } from "./layer-range.js";
 
 /** A model's configuration with where and how its weights lie. */
 export interface LoadedModelConfig extends ModelConfig {
@@ -21,9 +23,10 @@ export class ModelCore {
   readonly table: HookTable;
   readonly tokenizer: Tokenizer;
   /** Hooks of `addHook`, called before those of a call. */
-  readonly hooks = new Set<{ readonly hook: Hook }>();
+  readonly hooks = new Set<ResolvedHook>();
   readonly #handle: ModelHandle;
   #disposed = false;
+  #special: ReadonlySet<number> | undefined;
 
   constructor(handle: ModelHandle, cfg: LoadedModelConfig, table: HookTable, tokenizer: Tokenizer) {
     this.#handle = handle;
@@ -43,6 +46,29 @@ export class ModelCore {
   }
 
   /**
+   * The model's tokens that are not text, whoever leaves them out: those that its tokenizer marks as
+   * special (if it has one), and the BOS, EOS and padding that config.json names. One function for
+   * each model; the set is made at its first call.
+   */
+  readonly specialTokens = (): ReadonlySet<number> => {
+    const { bosTokenId, eosTokenIds, padTokenId } = this.cfg;
+    this.#special ??= new Set([
+      ...markedSpecial(this),
+      ...[bosTokenId, ...eosTokenIds, padTokenId].filter((id) => id !== null),
+    ]);
+    return this.#special;
+  };
+
+  /** What checking coders and interventions needs; without a range only the model counts. */
+  editPlace(what: string, range?: LayerRange): EditPlace {
+    const { table, cfg, specialTokens } = this;
+    const reach: EditPlace["reach"] = (use, point) => {
+      if (range !== undefined) checkFires(what, use, point, range);
+    };
+    return { what, table, cfg, reach, specialTokens };
+  }
+
+  /**
    * Frees the weights once the work that was queued before has run; called in a hook it does not
    * wait, as that work includes the run that waits for the hook.
    */
@@ -52,5 +78,14 @@ export class ModelCore {
     this.hooks.clear();
     call("dispose", (addon) => addon.dispose(this.#handle));
     if (currentCall() === 0) await call("dispose", (addon) => addon.drain(this.cfg.device));
+  }
+}
+
+function markedSpecial({ tokenizer }: ModelCore): Iterable<number> {
+  try {
+    return tokenizer.specialTokenIds;
+  } catch (error) {
+    if (!GemlensError.is(error)) throw error;
+    return [];
   }
 }

@@ -4,11 +4,11 @@ import { checkSpace } from "../intervene/vector-space.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
-import { promptStart } from "./generate-plan.js";
 import type { ModelCore } from "./model-core.js";
 import { readTokens, type TokenInput, type TokenOptions } from "./model-input.js";
-import { remember } from "./recorded.js";
 import { checkWidth } from "./residual-input.js";
+import { remember } from "./run-outcome.js";
+import { tokenStart } from "./run-start.js";
 
 interface Stoppable {
   /** Ends the call early; the promise rejects with `signal.reason`. */
@@ -30,7 +30,7 @@ export async function embed(
     options,
   );
   const tensor = adopt(out);
-  remember(tensor, { name: "hook_embed", axes: [] }, core, promptStart(read));
+  remember(tensor, { name: "hook_embed", axes: [] }, core, tokenStart(read));
   return tensor;
 }
 

@@ -1,16 +1,11 @@
 import { Coder } from "../coder/coder.js";
-import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
-import { leaveOutRows } from "../coder/leave-out-rows.js";
-import { checkExcluded, type ExcludedTokens, excludedCells } from "../coder/special-tokens.js";
+import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { isObject } from "../intervene/checks.js";
 import { checkCoder, inputOf } from "../intervene/edit-place.js";
-import type { FeaturesHandle } from "../native/addon.js";
-import type { CellData } from "../tensor/row-cells.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { editPlace } from "./run-edits.js";
 
 /** A coder to read inside a run, and on which tokens. */
 export interface CoderRead {
@@ -33,12 +28,12 @@ export function readCoders(
   core: ModelCore,
   features: readonly (Coder | CoderRead)[],
   range: LayerRange,
-  hasTokens = true,
+  hasTokens: boolean,
 ): ReadCoder[] {
   if (!Array.isArray(features)) {
     throw argument(what, "an array of coders", "features", typeof features);
   }
-  const place = editPlace(what, core, range);
+  const place = core.editPlace(what, range);
   const found = new Map<Coder, ReadCoder>();
   for (const [i, entry] of features.entries()) {
     const use = `features[${i}]`;
@@ -58,15 +53,4 @@ export function readCoders(
     found.set(coder, { coder, point: inputOf(place, use, coder), excluded });
   }
   return [...found.values()];
-}
-
-/** What was read, without what is left out; takes the handle over. */
-export async function adoptRead(
-  what: string,
-  handle: FeaturesHandle,
-  { excluded }: Pick<ReadCoder, "excluded">,
-  rows: CellData,
-): Promise<FeatureActs> {
-  const cells = excludedCells(what, excluded, rows);
-  return adoptFeatures(await leaveOutRows(what, handle, cells), { rows, excluded: cells });
 }

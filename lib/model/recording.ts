@@ -1,7 +1,6 @@
 import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import type { RowLayout } from "../coder/row-layout.js";
-import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { ActivationCache } from "../hooks/index.js";
 import type { FeaturesHandle, NativeRunResult } from "../native/addon.js";
@@ -9,39 +8,11 @@ import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt } from "../tensor/internal.js";
-import type { RecordOptions } from "./generate-options.js";
-import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
-import { adoptRead, type ReadCoder, readCoders } from "./read-coders.js";
-import { cellsOfRun, namedPoints, needed, remember } from "./recorded.js";
+import type { ReadCoder } from "./read-coders.js";
 import { type DrawnToken, RecordedToken, type TextOrError } from "./recorded-token.js";
-import type { RunStart } from "./run-start.js";
-
-/** What `record` asks for, checked. */
-export interface Recording {
-  readonly points: readonly ResolvedPoint[];
-  readonly coders: readonly ReadCoder[];
-  readonly logits: boolean;
-}
-
-export function resolveRecording(
-  what: string,
-  core: ModelCore,
-  record: RecordOptions | undefined,
-  range: LayerRange,
-): Recording | undefined {
-  if (record === undefined) return undefined;
-  checkOptions(`${what}: record`, record, ["names", "features", "logits"]);
-  const { names = [], features = [], logits = false } = record;
-  if (typeof logits !== "boolean") {
-    throw argument(what, "true or false", "record.logits", typeof logits);
-  }
-  return {
-    points: namedPoints(what, core, names, range),
-    coders: readCoders(what, core, features, range),
-    logits,
-  };
-}
+import { adoptRead, cellsOfRun, needed, remember } from "./run-outcome.js";
+import type { RunPlan } from "./run-plan.js";
 
 /** Half-open stretches of a tensor's axes. */
 type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
@@ -51,10 +22,8 @@ type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
  * the rest.
  */
 export class StepRecord implements Disposable {
-  readonly #what: string;
   readonly #core: ModelCore;
-  readonly #recording: Recording;
-  readonly #ids: Int32Array | undefined;
+  readonly #run: RunPlan;
   readonly #prompt: RowLayout;
   readonly #step: number;
   // Whole tensors pass to the only row as they are.
@@ -64,29 +33,25 @@ export class StepRecord implements Disposable {
   #logits: Tensor | undefined;
 
   constructor(
-    what: string,
     core: ModelCore,
-    recording: Recording,
+    run: RunPlan,
     result: NativeRunResult,
-    start: RunStart,
     prompt: RowLayout,
     step: number,
   ) {
-    this.#what = what;
     this.#core = core;
-    this.#recording = recording;
-    this.#ids = start.ids;
+    this.#run = run;
     this.#prompt = prompt;
     this.#step = step;
     this.#whole = prompt.batch === 1 && prompt.length(0) === prompt.pos;
     this.#tensors = result.cache.map((handle) => unowned(adopt(handle)));
     this.#features = [...result.features];
-    if (recording.logits) this.#logits = unowned(adopt(needed(what, result.output)));
+    if (run.output === "logits") this.#logits = unowned(adopt(needed(run.what, result.output)));
   }
 
   /** One row's token with the row's part, which is the token's from now on. */
   async token(drawn: DrawnToken, text: TextOrError): Promise<RecordedToken> {
-    const { points, coders } = this.#recording;
+    const { points, reads } = this.#run;
     const parts: Disposable[] = [];
     try {
       const entries = points.map((point, i) => {
@@ -96,7 +61,7 @@ export class StepRecord implements Disposable {
         return [point.name, part] as const;
       });
       const features = new Map<Coder, FeatureActs>();
-      for (const [i, one] of coders.entries()) {
+      for (const [i, one] of reads.entries()) {
         const acts = await this.#featuresOf(i, one, drawn.batch);
         parts.push(acts);
         features.set(one.coder, acts);
@@ -115,7 +80,7 @@ export class StepRecord implements Disposable {
   /** Frees what was not handed out. */
   dispose(): void {
     for (const tensor of this.#tensors) tensor.dispose();
-    for (const handle of this.#features) call(this.#what, (addon) => addon.dispose(handle));
+    for (const handle of this.#features) call(this.#run.what, (addon) => addon.dispose(handle));
     this.#logits?.dispose();
     this.#forget();
   }
@@ -166,17 +131,17 @@ export class StepRecord implements Disposable {
     const begin = this.#firstCell(row);
     const part = this.#whole
       ? handle
-      : await task(this.#what, (addon, ctx) =>
+      : await task(this.#run.what, (addon, ctx) =>
           addon.featuresSlice(handle, begin, begin + own.pos, [1, own.pos], ctx),
         );
-    return adoptRead(this.#what, part, read, rows);
+    return adoptRead(this.#run.what, part, read, rows);
   }
 
   /** The row's real tokens, as a run of its own. */
   #rowsOf(row: number) {
     const [, pos] = this.#columns(row);
     const begin = this.#firstCell(row);
-    const ids = this.#ids?.slice(begin, begin + pos);
+    const ids = this.#run.start.ids?.slice(begin, begin + pos);
     return { batch: 1, pos, ids, padding: undefined };
   }
 

@@ -1,8 +1,8 @@
 import type { Coder } from "../coder/coder.js";
 import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
 import type { RunEditOptions } from "../intervene/index.js";
+import type { GradientTarget } from "./gradient-target.js";
 import type { CoderRead } from "./read-coders.js";
-import { editKeys } from "./run-edits.js";
 import type { StartOptions } from "./run-start.js";
 
 /** What every run takes. At each hook: coders, interventions, JavaScript hooks, then the cache. */
@@ -48,8 +48,31 @@ export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends H
   readonly stopAtLayer?: number | undefined;
 }
 
-export const runKeys = [
-  ...editKeys,
+/** What `runWithGradients` takes. */
+export interface GradientOptions<
+  Names extends HookKeys = HookKeys,
+  Hooks extends HookKeys = HookKeys,
+> extends RunOptions<Hooks> {
+  /** The number whose gradient is wanted. */
+  readonly target: GradientTarget;
+  /** The hooks where it is wanted: names, or a predicate over all of the model's. Default: none. */
+  readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
+  /** Coders that are read inside the run. */
+  readonly features?: readonly (Coder | CoderRead)[] | undefined;
+  /** The positions whose logits a metric sees; only these are computed. Default: all. */
+  readonly positions?: readonly number[] | undefined;
+}
+
+/** The options that a plan is made of; a verb takes some of them. */
+export type PlanOptions = RunOptions &
+  Pick<ForwardOptions, "positions" | "stopAtLayer"> &
+  Pick<CacheOptions, "features" | "logits"> &
+  Pick<GradientOptions, "names"> &
+  Partial<Pick<GradientOptions, "target">>;
+
+const runKeys = [
+  "coders",
+  "interventions",
   "hooks",
   "signal",
   "startAtLayer",
@@ -59,3 +82,31 @@ export const runKeys = [
   "paddingSide",
   "truncate",
 ] as const;
+
+/** The options of each verb; any other key is refused. */
+export const optionKeys = {
+  forward: [...runKeys, "positions", "stopAtLayer"],
+  loss: [...runKeys.filter((key) => key !== "startAtLayer" && key !== "unchecked"), "perToken"],
+  runWithCache: [...runKeys, "names", "features", "logits", "stopAtLayer"],
+  runWithGradients: [...runKeys, "target", "names", "features", "positions"],
+  generate: [
+    "coders",
+    "interventions",
+    "maxNewTokens",
+    "temperature",
+    "topK",
+    "topP",
+    "repetitionPenalty",
+    "seed",
+    "stopAtEos",
+    "stop",
+    "prependBos",
+    "truncate",
+    "hooks",
+    "record",
+    "signal",
+  ],
+} as const satisfies Record<string, readonly string[]>;
+
+/** The ways to run a model. */
+export type RunVerb = keyof typeof optionKeys;

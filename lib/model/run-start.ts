@@ -9,6 +9,7 @@ import { knownRows } from "../tensor/known-rows.js";
 import { startLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import {
+  type CheckedTokens,
   checkMask,
   type Input,
   readTokens,
@@ -58,10 +59,13 @@ export function readStart(
   if (options.mask !== undefined) {
     throw argument(what, "no mask (Tokens have their own)", "mask", "one beside tokens");
   }
-  const read = readTokens(what, input as TokenInput, core, options);
-  const [batch, pos] = read.shape;
-  const { ids: tokens, padding, rows } = read;
-  return { batch, pos, tokens, ids: tokens, resid: undefined, padding, rows, layer: 0 };
+  return tokenStart(readTokens(what, input as TokenInput, core, options));
+}
+
+/** The beginning of a run over tokens. */
+export function tokenStart({ ids, padding, rows }: CheckedTokens): RunStart {
+  const { batch, pos } = rows;
+  return { batch, pos, tokens: ids, ids, resid: undefined, padding, rows, layer: 0 };
 }
 
 function fromResidual(
@@ -106,21 +110,9 @@ export function nextStart(tokens: Int32Array): RunStart {
   };
 }
 
-/** The columns of positions in every row, row after row: what native runs take. */
-export function columnsOf(
-  what: string,
-  rows: RowLayout,
-  positions: readonly number[] | undefined,
-): Int32Array | undefined {
-  if (positions === undefined) return undefined;
-  if (!Array.isArray(positions) || positions.length === 0) {
-    throw argument(what, "a list of at least one position", "positions", String(positions));
-  }
-  const columns = new Int32Array(rows.batch * positions.length);
-  for (let row = 0; row < rows.batch; row++) {
-    for (const [i, position] of positions.entries()) {
-      columns[row * positions.length + i] = rows.column(what, row, position);
-    }
-  }
-  return columns;
+/** How many tokens a loss is taken over: each row's but its first. */
+export function predictedTokens({ batch, rows }: Pick<RunStart, "batch" | "rows">): number {
+  let predicted = 0;
+  for (let row = 0; row < batch; row++) predicted += rows.length(row) - 1;
+  return predicted;
 }

@@ -5,7 +5,7 @@
 
 #include "binding/arguments.h"
 #include "binding/env.h"
-#include "run/request.h"
+#include "hooks/hook_plan.h"
 
 namespace gemlens::binding {
 
@@ -22,7 +22,6 @@ class JsFunction {
   napi_ref reference_ = nullptr;
 };
 
-// What the JS thread needs to call the functions of a run.
 struct HookTarget {
   Environment* environment = nullptr;
   Executor* executor = nullptr;
@@ -33,23 +32,26 @@ struct HookTarget {
   std::shared_ptr<std::vector<Tensor>> uses = std::make_shared<std::vector<Tensor>>();
 };
 
-// The script that submitted a run.
-class JsCaller final : public run::Caller {
+class JsHookAction final : public hooks::Action {
  public:
-  // JS thread. `object`: what the request was read from; `hasMetric`: it has `onMetric`. Nothing
-  // after it may throw before the run is submitted, or the references to the functions would stay.
-  JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
-           int64_t parentCall, napi_value object);
-  // JS thread, when the run has been answered.
-  void settled();
-
-  Tensor hook(int index, const Tensor& x, const hooks::Position& position,
-              const CancelToken& token) override;
-  Tensor metric(const Tensor& logits, const CancelToken& token) override;
+  JsHookAction(hooks::HookPlan& plan, std::shared_ptr<const HookTarget> target, int index,
+               const CancelToken& token)
+      : plan_(plan), target_(std::move(target)), index_(index), token_(token) {}
+  Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  bool mayWrite() const override { return true; }
 
  private:
-  std::shared_ptr<HookTarget> target_;
+  Tensor ask(const Tensor& x, const hooks::Position& position);
+
+  hooks::HookPlan& plan_;
+  std::shared_ptr<const HookTarget> target_;
+  int index_;
+  const CancelToken& token_;
 };
+
+// The gradient at `logits` that `onMetric` answers with.
+Tensor askMetric(const std::shared_ptr<const HookTarget>& target, const Tensor& logits,
+                 const CancelToken& token);
 
 // hookSettle(callId, answer): answers a hook that returned `true`.
 napi_value hookSettle(Arguments& args);

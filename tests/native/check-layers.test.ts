@@ -45,6 +45,11 @@ test.each<[string, string, string]>([
   ["lib/hooks/a.ts", 'type M = import("../model/m.js").M;', 'import "../model/m.js": hooks/ may'],
   ["lib/hooks/a.ts", 'const m = import("../cli/m.js");', 'import "../cli/m.js": hooks/ may'],
   ["lib/hooks/a.ts", 'import { x } from "../misc/x.js";', 'import "../misc/x.js": misc/ is no'],
+  [
+    "lib/cli/a.ts",
+    'import { c } from "../model/model-core.js";',
+    "enter lib/model by index, model-c",
+  ],
   ["lib/hooks/a.ts", 'import { x } from "./x";', '"./x": end it in ".js"'],
   ["lib/hooks/a.ts", 'import { x } from "../index.js";', '"../index.js": a layer uses layers'],
   ["lib/hooks/a.ts", "export class A {}\nexport class B {}", "one exported class per file"],

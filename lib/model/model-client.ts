@@ -1,0 +1,171 @@
+import type { Coder, FeatureRef } from "../coder/coder.js";
+import { checkFeature } from "../coder/feature-acts.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { HookKey } from "../hooks/index.js";
+import { checkCoder, inputOf, outputOf, pointsOf } from "../intervene/edit-place.js";
+import type { NativeReadout } from "../native/addon.js";
+import { task } from "../native/call.js";
+import type { Tensor } from "../tensor/index.js";
+import { handleOf } from "../tensor/internal.js";
+import {
+  kindOf,
+  type LogitDiffTarget,
+  type LogitTarget,
+  type Metric,
+  signedTokens,
+  type TargetKind,
+  type TokenRef,
+  tokenOf,
+} from "./gradient-target.js";
+import { coreOf, type HookedTransformer } from "./hooked-transformer.js";
+import { callMetric } from "./metric-call.js";
+import type { LoadedModelConfig, ModelCore } from "./model-core.js";
+import type { Input } from "./model-input.js";
+import type { ForwardOptions } from "./run-options.js";
+import { planRun, type RunPlan } from "./run-plan.js";
+
+interface Stoppable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How `readout` maps rows to tokens. */
+export interface ReadoutRequest extends Stoppable {
+  readonly finalNorm: boolean;
+  readonly softCap: boolean;
+  readonly topK: number;
+  readonly targets: Int32Array;
+}
+
+/**
+ * A model as the layers above use it, besides its public methods: checks, plans and readouts, but no
+ * handle and no state of a run. Its errors name `what`, the function that asks.
+ */
+export class ModelClient {
+  readonly what: string;
+  readonly model: HookedTransformer;
+  readonly #core: ModelCore;
+
+  /** @throws ARGUMENT if `model` is not a model */
+  constructor(what: string, model: HookedTransformer) {
+    this.#core = coreOf(model, what);
+    this.what = what;
+    this.model = model;
+  }
+
+  get cfg(): LoadedModelConfig {
+    return this.#core.cfg;
+  }
+
+  /** The ids of the tokens that are not text. */
+  get specialTokens(): ReadonlySet<number> {
+    return this.#core.specialTokens();
+  }
+
+  /** @throws DISPOSED if the model was disposed */
+  checkAlive(): void {
+    this.#core.handle(this.what);
+  }
+
+  /** The hook point that `key` names. NOT_FOUND with the closest names. */
+  point(key: HookKey): ResolvedPoint {
+    return this.#core.table.resolve(key, this.what);
+  }
+
+  /** What a run under these options does: checked, and not sent. */
+  plan(input: Input, options: ForwardOptions): RunPlan {
+    return planRun(this.#core, "forward", input, options, this.what);
+  }
+
+  /** Checks that a coder fits the model. ARGUMENT, SHAPE, DEVICE, DISPOSED, NOT_FOUND name `use`. */
+  checkCoder(use: string, coder: Coder): void {
+    const place = this.#core.editPlace(this.what);
+    pointsOf(place, use, checkCoder(place, use, coder));
+  }
+
+  /** The point that a coder reads; checks that side alone. */
+  readBy(use: string, coder: Coder): ResolvedPoint {
+    const place = this.#core.editPlace(this.what);
+    return inputOf(place, use, checkCoder(place, use, coder));
+  }
+
+  /** The point that a coder writes; checks that side alone. */
+  writtenBy(use: string, coder: Coder): ResolvedPoint {
+    const place = this.#core.editPlace(this.what);
+    return outputOf(place, use, checkCoder(place, use, coder));
+  }
+
+  /** Checks a feature that is read, and its coder. */
+  checkFeature(use: string, ref: FeatureRef): void {
+    const { coder, feature } = ref ?? {};
+    this.readBy(use, coder);
+    checkFeature(this.what, feature, coder.cfg.dSae);
+  }
+
+  /** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
+  targetKind(
+    target: unknown,
+    allowed: readonly TargetKind[],
+    subject?: string,
+    beside?: Partial<Record<TargetKind, readonly string[]>>,
+  ): TargetKind {
+    return kindOf(this.what, target, allowed, subject, beside);
+  }
+
+  /** The id of a token given as id or text. */
+  token(ref: TokenRef): number {
+    return tokenOf(this.what, this.#core, ref);
+  }
+
+  /** The tokens of a logit or a logit difference, with their signs. */
+  signedTokens(
+    target: Pick<LogitTarget, "logit"> | Pick<LogitDiffTarget, "logitDiff">,
+  ): { readonly token: number; readonly sign: number }[] {
+    return signedTokens(this.what, this.#core, target);
+  }
+
+  /** A token's text; of a model without a tokenizer its id in brackets. */
+  tokenText(token: number): string {
+    try {
+      return this.#core.tokenizer.decode(token);
+    } catch (error) {
+      if (GemlensError.is(error, "TOKENIZER")) return `[${token}]`;
+      throw error;
+    }
+  }
+
+  /** A metric's value. HOOK if it throws, ARGUMENT unless it is a tensor of one element. */
+  valueOf(metric: Metric, logits: Parameters<Metric>[0]): Tensor {
+    return callMetric(this.what, metric, logits);
+  }
+
+  /** What each row of x [rows, d_model], in the model's type, says about the vocabulary. */
+  readout(x: Tensor, { signal, ...options }: ReadoutRequest): Promise<NativeReadout> {
+    const { what } = this;
+    const model = this.#core.handle(what);
+    return task(what, (addon, ctx) => addon.modelReadout(model, handleOf(x, what), options, ctx), {
+      signal,
+    });
+  }
+
+  /**
+   * Losses, and divergences from the first, of several runs over the same tokens, by what their
+   * unembedding reads (`unembed.hook_in`); `next` has each row's next token, −1 for none.
+   */
+  compare(
+    normed: readonly Tensor[],
+    next: Int32Array,
+    { signal }: Stoppable,
+  ): Promise<{ readonly loss: Float32Array; readonly kl: Float32Array }> {
+    const { what } = this;
+    const model = this.#core.handle(what);
+    return task(
+      what,
+      (addon, ctx) => {
+        const handles = normed.map((run) => handleOf(run, what));
+        return addon.modelCompare(model, handles, next, ctx);
+      },
+      { signal },
+    );
+  }
+}

@@ -1,0 +1,106 @@
+import type { Coder } from "../coder/coder.js";
+import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import { leaveOutRows } from "../coder/leave-out-rows.js";
+import { excludedCells } from "../coder/special-tokens.js";
+import { GemlensError } from "../errors/index.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { ActivationCache } from "../hooks/index.js";
+import { rowsAtPoint } from "../hooks/point-rows.js";
+import type { FeaturesHandle, NativeRunResult, TensorHandle } from "../native/addon.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, setOrigin } from "../tensor/internal.js";
+import { type CellData, RowCells } from "../tensor/row-cells.js";
+import type { ModelCore } from "./model-core.js";
+import type { ReadCoder } from "./read-coders.js";
+import type { RunPlan } from "./run-plan.js";
+import type { RunStart } from "./run-start.js";
+
+/** A run's logits or residual stream, which remember what they know of it; of a loss nothing. */
+export function takeOutput(core: ModelCore, plan: RunPlan, { output }: NativeRunResult): Tensor {
+  const { start, range } = plan;
+  const tensor = adopt(needed(plan.what, output));
+  if (plan.output === "residual") {
+    const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
+    const leaving = `blocks.${range.stop - 1}.hook_resid_post`;
+    const name = range.stop > range.start ? leaving : entering;
+    remember(tensor, { name, axes: [] }, core, start);
+  } else if (plan.output === "logits" && plan.columns === undefined) {
+    rememberRows(tensor, core, start);
+  }
+  return tensor;
+}
+
+/** The values at a plan's points, or the gradients there. */
+export function takeCache(
+  core: ModelCore,
+  { what, points, start }: RunPlan,
+  handles: readonly TensorHandle[],
+): ActivationCache {
+  return new ActivationCache(
+    core.table,
+    points.map((point, i) => {
+      const tensor = adopt(needed(what, handles[i]));
+      remember(tensor, point, core, start);
+      return [point.name, tensor] as const;
+    }),
+  );
+}
+
+/** The features of the coders that a plan reads. */
+export async function takeFeatures(
+  core: ModelCore,
+  { what, reads, start }: RunPlan,
+  { features }: NativeRunResult,
+): Promise<Map<Coder, FeatureActs>> {
+  const rows = cellsOfRun(core, start);
+  const taken = new Map<Coder, FeatureActs>();
+  for (const [i, read] of reads.entries()) {
+    taken.set(read.coder, await adoptRead(what, needed(what, features[i]), read, rows));
+  }
+  return taken;
+}
+
+/** What was read of one coder, without what is left out; takes the handle over. */
+export async function adoptRead(
+  what: string,
+  handle: FeaturesHandle,
+  { excluded }: Pick<ReadCoder, "excluded">,
+  rows: CellData,
+): Promise<FeatureActs> {
+  const cells = excludedCells(what, excluded, rows);
+  return adoptFeatures(await leaveOutRows(what, handle, cells), { rows, excluded: cells });
+}
+
+type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;
+
+/** Notes on a tensor which hook of which run it is. */
+export function remember(
+  tensor: Tensor,
+  { name: hook, axes }: Pick<ResolvedPoint, "name" | "axes">,
+  core: ModelCore,
+  start: RowsOfStart,
+): void {
+  const rows = rowsAtPoint(rowsOfRun(core, start), axes, tensor);
+  setOrigin(tensor, { hook, model: core.cfg.modelName, rows });
+}
+
+/** Notes on a run's logits of all positions which rows they have; they are of no hook. */
+export function rememberRows(logits: Tensor, core: ModelCore, start: RowsOfStart): void {
+  const rows = rowsAtPoint(rowsOfRun(core, start), [], logits);
+  setOrigin(logits, { hook: undefined, model: core.cfg.modelName, rows });
+}
+
+/** The rows of a run: its padding and its tokens. */
+export function rowsOfRun(core: ModelCore, start: RowsOfStart): RowCells {
+  return new RowCells([start.batch, start.pos], cellsOfRun(core, start));
+}
+
+export function cellsOfRun(core: ModelCore, { padding, ids }: RowsOfStart): CellData {
+  return { mask: padding, ...(ids !== undefined && { ids, special: core.specialTokens }) };
+}
+
+/** What the native core must have returned. */
+export function needed<T>(what: string, value: T | undefined): T {
+  if (value !== undefined) return value;
+  throw new GemlensError("INTERNAL", `${what}: the native core returned less than was asked for`);
+}

@@ -1,0 +1,167 @@
+import { argument, checkOptions } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
+import type { ResolvedHook } from "../hooks/js-hooks.js";
+import { Edits } from "../intervene/edits.js";
+import { type RunRows, wholeRun } from "../intervene/run-rows.js";
+import type { NativeRunRequest } from "../native/addon.js";
+import { type CompiledTarget, compileTarget, type GradientTarget } from "./gradient-target.js";
+import { type LayerRange, rangeFor, reachOf } from "./layer-range.js";
+import type { ModelCore } from "./model-core.js";
+import type { Input } from "./model-input.js";
+import { differentiable, namedPoints, resolveHooks } from "./named-points.js";
+import { type ReadCoder, readCoders } from "./read-coders.js";
+import { optionKeys, type PlanOptions, type RunVerb } from "./run-options.js";
+import { predictedTokens, type RunStart, readStart } from "./run-start.js";
+
+/**
+ * One run, resolved and checked: nothing in it changes, and nothing was queued yet. `execute` sends it.
+ * Dispose it once it was sent for the last time.
+ */
+export interface RunPlan extends Disposable {
+  /** Who asks, for messages. */
+  readonly what: string;
+  readonly start: RunStart;
+  /** Which positions are computed: all of them, or those of one step of a generation. */
+  readonly rows: RunRows;
+  readonly range: LayerRange;
+  readonly output: NativeRunRequest["output"];
+  /** Where logits are wanted; undefined: at every column. */
+  readonly columns: Int32Array | undefined;
+  /** The points that are kept, and with a target those whose gradient is taken. */
+  readonly points: readonly ResolvedPoint[];
+  /** The coders that are read. */
+  readonly reads: readonly ReadCoder[];
+  /** The hooks of the call; those of `addHook` are the model's, and come before them. */
+  readonly hooks: readonly ResolvedHook[];
+  /** The coders put in and the interventions. */
+  readonly edits: Edits | undefined;
+  /** The number whose gradient is taken. */
+  readonly target: CompiledTarget | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Of the verbs whose options cannot be left out: what must be in them. */
+const required: Partial<Record<RunVerb, string>> = {
+  runWithCache: "names",
+  runWithGradients: "a target",
+};
+
+/**
+ * Checks the input and every option of a verb, and resolves them against the model.
+ *
+ * @param what names the caller in messages: the verb, unless another function plans a run of it
+ */
+export function planRun(
+  core: ModelCore,
+  verb: RunVerb,
+  input: Input,
+  options: PlanOptions,
+  what: string = verb,
+): RunPlan {
+  core.handle(what);
+  const needs = required[verb];
+  if (needs !== undefined && options === undefined) {
+    throw argument(what, `options with ${needs}`, "options", "none");
+  }
+  checkOptions(what, options, optionKeys[verb]);
+  const { logits = "all" } = options;
+  if (logits !== "all" && logits !== "last" && logits !== false) {
+    throw argument(what, '"all", "last" or false', "logits", JSON.stringify(logits));
+  }
+  const start = readStart(what, core, input, options);
+  return planFrom(core, verb, { start, rows: wholeRun(start.rows) }, options, what);
+}
+
+/** The plan of a run whose beginning was read and checked before. */
+export function planFrom(
+  core: ModelCore,
+  verb: RunVerb,
+  { start, rows }: Pick<RunPlan, "start" | "rows">,
+  options: PlanOptions,
+  what: string = verb,
+): RunPlan {
+  const reach = reachOf(what, core.cfg.nLayers, start, options.stopAtLayer);
+  const target =
+    verb === "runWithGradients"
+      ? compileTarget(what, core, options.target as GradientTarget, start, reach, options.positions)
+      : undefined;
+  const { output, columns } = target ?? outputOf(what, verb, start, reach, options);
+  const points = pointsOf(what, verb, core, options, reach);
+  const { features, hooks: given } = options;
+  const reads =
+    features === undefined ? [] : readCoders(what, core, features, reach, start.ids !== undefined);
+  const hooks = given === undefined ? [] : resolveHooks(what, core, given, reach);
+  const edits = Edits.resolve(core.editPlace(what, reach), options);
+  edits?.check(rows, start.ids !== undefined);
+  const range = (): LayerRange => {
+    const used = [...points, ...[...reads, ...hooks, ...core.hooks].map(({ point }) => point)];
+    const changed = edits?.points ?? [];
+    return rangeFor([...used, ...changed, ...(target?.point ? [target.point] : [])], reach);
+  };
+  const ends = target === undefined ? options.logits === false : target.point !== undefined;
+  return Object.freeze({
+    what,
+    start,
+    rows,
+    range: ends && verb !== "generate" ? range() : reach,
+    output,
+    columns,
+    points,
+    reads,
+    hooks,
+    edits,
+    target,
+    signal: options.signal,
+    [Symbol.dispose]: () => edits?.dispose(),
+  });
+}
+
+/** The points of `names`, which only `runWithCache` must have. */
+function pointsOf(
+  what: string,
+  verb: RunVerb,
+  core: ModelCore,
+  { names }: PlanOptions,
+  reach: LayerRange,
+): readonly ResolvedPoint[] {
+  if (verb !== "runWithCache" && (names === undefined || names === null)) return [];
+  const points = namedPoints(what, core, names, reach);
+  return verb === "runWithGradients" ? differentiable(what, core, names, points) : points;
+}
+
+/** What a verb without a target makes of the last layer. */
+function outputOf(
+  what: string,
+  verb: RunVerb,
+  start: RunStart,
+  { completes }: LayerRange,
+  { positions, logits = "all" }: PlanOptions,
+): Pick<RunPlan, "output" | "columns"> {
+  switch (verb) {
+    case "loss":
+      if (predictedTokens(start) === 0) {
+        throw argument(what, "at least two tokens in a row", "input", "none to predict");
+      }
+      return { output: "loss", columns: undefined };
+    case "runWithCache":
+      return {
+        output: logits !== false && completes ? "logits" : "none",
+        columns: logits === "last" ? start.rows.columns(what, [-1]) : undefined,
+      };
+    case "generate":
+      // The draw reads the last column, whether it is kept or not.
+      return {
+        output: logits === "last" ? "logits" : "none",
+        columns: start.rows.columns(what, [-1]),
+      };
+    default:
+      if (!completes && positions !== undefined) {
+        const expected = "none (stopAtLayer gives the whole residual stream)";
+        throw argument(what, expected, "positions", "some");
+      }
+      return {
+        output: completes ? "logits" : "residual",
+        columns: positions === undefined ? undefined : start.rows.columns(what, positions),
+      };
+  }
+}

@@ -1,0 +1,113 @@
+import type { Coder } from "../coder/coder.js";
+import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
+import type { CoderSplice } from "../intervene/types.js";
+import type { NativeGradientResult } from "../native/addon.js";
+import { call } from "../native/call.js";
+import type { Tensor } from "../tensor/index.js";
+import { differentiate, execute } from "./execute.js";
+import type { CompiledTarget } from "./gradient-target.js";
+import { Gradients } from "./gradients.js";
+import type { ModelCore } from "./model-core.js";
+import type { Input } from "./model-input.js";
+import { Run } from "./run.js";
+import type { CacheOptions, ForwardOptions, GradientOptions, LossOptions } from "./run-options.js";
+import { cellsOfRun, needed, takeCache, takeFeatures, takeOutput } from "./run-outcome.js";
+import { planRun, type RunPlan } from "./run-plan.js";
+import { predictedTokens } from "./run-start.js";
+import { RunWithLogits } from "./run-with-logits.js";
+
+/** Logits, or with `stopAtLayer` the residual stream. */
+export async function forward(
+  core: ModelCore,
+  input: Input,
+  options: ForwardOptions,
+): Promise<Tensor> {
+  using plan = planRun(core, "forward", input, options);
+  return takeOutput(core, plan, await execute(core, plan));
+}
+
+/** Next-token losses: their mean, or each. */
+export async function loss(
+  core: ModelCore,
+  input: Input,
+  options: LossOptions,
+): Promise<number | Tensor> {
+  using plan = planRun(core, "loss", input, options);
+  const perToken = takeOutput(core, plan, await execute(core, plan));
+  if (options.perToken === true) return perToken;
+  try {
+    const values = await perToken.read("float64");
+    return values.reduce((sum, value) => sum + value, 0) / predictedTokens(plan.start);
+  } finally {
+    perToken.dispose();
+  }
+}
+
+/** Activations, features and, unless they are not wanted, logits. */
+export async function runWithCache(
+  core: ModelCore,
+  input: Input,
+  options: CacheOptions,
+): Promise<Run> {
+  using plan = planRun(core, "runWithCache", input, options);
+  const result = await execute(core, plan);
+  const cache = takeCache(core, plan, result.cache);
+  const features = await takeFeatures(core, plan, result);
+  if (plan.output === "none") return new Run(cache, features);
+  const logits = takeOutput(core, plan, result) as Tensor<["batch", "pos", "d_vocab"]>;
+  return new RunWithLogits(cache, features, logits);
+}
+
+/** A run, and the gradient of one number at hooks and at the features of spliced coders. */
+export async function runWithGradients(
+  core: ModelCore,
+  input: Input,
+  options: GradientOptions,
+): Promise<Gradients> {
+  using plan = planRun(core, "runWithGradients", input, options);
+  const result = await differentiate(core, plan, plan.target as CompiledTarget);
+  // The logits or losses that the target was made of.
+  const { output } = result;
+  if (output !== undefined) call(plan.what, (addon) => addon.dispose(output));
+  const spliced = takeSpliced(core, plan, (options.coders ?? []).map(coderOf), result);
+  const read = await takeFeatures(core, plan, result);
+  for (const { coder, excluded } of plan.reads) {
+    const acts = read.get(coder) as FeatureActs;
+    // Of a spliced coder both are the splice's own.
+    const own = spliced.features.get(coder);
+    if (own !== undefined && excluded === false) acts.dispose();
+    else {
+      own?.dispose();
+      spliced.features.set(coder, acts);
+    }
+  }
+  return new Gradients({
+    value: result.value,
+    cache: takeCache(core, plan, result.cache),
+    grads: takeCache(core, plan, result.grads),
+    features: spliced.features,
+    featureGrads: spliced.grads,
+  });
+}
+
+/** The features of the coders that were put in, and the gradients at them. */
+function takeSpliced(
+  core: ModelCore,
+  { what, start }: RunPlan,
+  coders: readonly Coder[],
+  result: NativeGradientResult,
+) {
+  const rows = cellsOfRun(core, start);
+  const features = new Map<Coder, FeatureActs>();
+  const grads = new Map<Coder, FeatureActs>();
+  for (const [i, coder] of coders.entries()) {
+    const spliced = needed(what, result.spliced[i]);
+    features.set(coder, adoptFeatures(spliced.features, { rows }));
+    grads.set(coder, adoptFeatures(spliced.grads, { rows }));
+  }
+  return { features, grads };
+}
+
+function coderOf(use: CoderSplice): Coder {
+  return "cfg" in use ? use : use.coder;
+}
