@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const root = process.argv[2] ?? dirname(dirname(fileURLToPath(import.meta.url)));
-const nativeOrder = words("base ops checkpoint hooks coder intervene model attribute binding");
+const nativeOrder = words("base ops checkpoint hooks coder intervene model attribute run binding");
 const libOrder = words(
   "errors native tensor hooks checkpoint tokenizer coder intervene model attribute graph report cli",
 );

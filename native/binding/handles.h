@@ -7,26 +7,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <unordered_map>
-#include <variant>
+#include <utility>
 #include <vector>
 
-#include "base/aten.h"
+#include "binding/handle_kinds.h"
+#include "binding/memory_account.h"
 #include "binding/napi_setup.h"
-#include "coder/features.h"
-#include "coder/jump_relu_coder.h"
-#include "model/kv_cache.h"
-#include "model/transformer.h"
+#include "binding/storages.h"
 
 namespace gemlens::binding {
-
-using ModelPtr = std::shared_ptr<const model::Transformer>;
-using CoderPtr = std::shared_ptr<const coder::JumpReluCoder>;
-using FeaturesPtr = std::shared_ptr<const coder::Features>;
-using KvCachePtr = std::shared_ptr<model::KvCache>;
-// The alternative's index is the handle's kind.
-using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr>;
 
 struct Slot {
   Payload payload;
@@ -45,7 +35,7 @@ struct MemoryUse {
 
 class HandleTable {
  public:
-  explicit HandleTable(napi_env env) : env_(env) {}
+  explicit HandleTable(napi_env env) : env_(env), account_(env), storages_(env) {}
   // The environment is going: its references go with it.
   ~HandleTable() = default;
 
@@ -56,36 +46,46 @@ class HandleTable {
   // A loan whose end is uncertain: from now on it also ends with the handle.
   void watch(napi_value handle);
 
-  // Throw ARGUMENT (not such a handle) or DISPOSED.
-  const Tensor& tensor(napi_value handle) { return std::get<Tensor>(slot(handle, 0).payload); }
-  FeaturesPtr features(napi_value handle) { return std::get<FeaturesPtr>(slot(handle, 1).payload); }
-  ModelPtr model(napi_value handle) { return std::get<ModelPtr>(slot(handle, 2).payload); }
-  CoderPtr coder(napi_value handle) { return std::get<CoderPtr>(slot(handle, 3).payload); }
-  KvCachePtr kvCache(napi_value handle) { return std::get<KvCachePtr>(slot(handle, 4).payload); }
+  // What a handle of this kind holds. Throws ARGUMENT (not such a handle) or DISPOSED.
+  template <typename T>
+  const T& get(napi_value handle) {
+    return std::get<T>(slot(handle, tagOf<T>()).payload);
+  }
+  const Tensor& tensor(napi_value handle) { return get<Tensor>(handle); }
+  FeaturesPtr features(napi_value handle) { return get<FeaturesPtr>(handle); }
+  ModelPtr model(napi_value handle) { return get<ModelPtr>(handle); }
+  CoderPtr coder(napi_value handle) { return get<CoderPtr>(handle); }
+  KvCachePtr kvCache(napi_value handle) { return get<KvCachePtr>(handle); }
 
   bool alive(napi_value handle);
   // False if it was freed before. `endLoan` detaches the ArrayBuffer over its memory, if there is
   // one.
   bool dispose(napi_value handle, bool endLoan);
-  void freeze(napi_value handle) { slot(handle, 0).frozen = true; }
-  bool frozen(napi_value handle) { return slot(handle, 0).frozen; }
+  void freeze(napi_value handle) { slot(handle, tagOf<Tensor>()).frozen = true; }
+  bool frozen(napi_value handle) { return slot(handle, tagOf<Tensor>()).frozen; }
   // Another tensor in the same handle.
   void replace(napi_value handle, Tensor tensor);
 
   // A typed array over the tensor's memory; one ArrayBuffer per storage. A runtime that allows no
   // buffers over native memory (Electron) makes it throw UNSUPPORTED: writes to a copy would be
   // lost.
-  napi_value typedArray(const Tensor& tensor) { return typedArray(tensor, false); }
+  napi_value typedArray(const Tensor& tensor) { return storages_.typedArray(tensor, false); }
   // For values that are the caller's alone: a copy where the runtime wants one.
-  napi_value ownedArray(const Tensor& values) { return typedArray(values, true); }
+  napi_value ownedArray(const Tensor& values) { return storages_.typedArray(values, true); }
 
   // Storages that submitted tasks use.
-  void addUser(const Tensor& tensor) { ++users_[key(tensor)]; }
-  void removeUser(const Tensor& tensor);
-  bool inUse(const Tensor& tensor) const { return users_.count(key(tensor)) != 0; }
+  void addUser(const Tensor& tensor) { storages_.addUser(tensor); }
+  void removeUser(const Tensor& tensor) { storages_.removeUser(tensor); }
+  bool inUse(const Tensor& tensor) const { return storages_.inUse(tensor); }
 
-  // A key-value cache may have grown since it was last counted.
-  void recount(const KvCachePtr& cache) { recount(cache, true); }
+  // What grows may have grown since it was last counted.
+  template <typename T>
+  void recount(const T& growing) {
+    const auto counted = growing_.find(growing.get());
+    if (counted == growing_.end()) return;
+    const int64_t before = std::exchange(counted->second, HandleKind<T>::bytes(growing));
+    account_.add(counted->second - before);
+  }
 
   // Frees what JavaScript no longer reaches.
   void sweep();
@@ -95,46 +95,21 @@ class HandleTable {
   MemoryUse use() const;
 
  private:
-  struct Storage {
-    int64_t handles = 0;
-    int64_t bytes = 0;
-    bool counted = false;  // in liveBytes_ and by V8; not what is only lent
-    bool cpu = true;
-    napi_ref buffer = nullptr;  // weak, to the ArrayBuffer
-  };
-  static const void* key(const Tensor& tensor) { return tensor.storage().unsafeGetStorageImpl(); }
-  static int64_t ownBytes(const Payload& payload);
-  static bool onCpu(const Payload& payload);
-  static bool isLoaded(const Payload& payload);  // a model or a coder
-
   uint32_t freeSlot();
   napi_value occupy(Payload payload, bool watched);
   Slot& slot(napi_value handle, size_t kind);
   Slot* find(napi_value handle, size_t* kind);
   void release(uint32_t index);
-  // V8 must know what collecting a handle would free.
-  void account(const Payload& payload, int sign);
-  void recount(const KvCachePtr& cache, bool lives);
-  void adjust(int64_t change);
-  int64_t holdStorage(const Tensor& tensor, bool lent);
-  int64_t letGoStorage(const Tensor& tensor);
-  void dropStorage(const void* key, Storage& storage, bool detach);
-  // Null where the runtime allows no buffers over native memory.
-  napi_value arrayBuffer(const Tensor& tensor);
-  napi_value typedArray(const Tensor& tensor, bool mayCopy);
+  void count(const Payload& payload);
+  void uncount(const Payload& payload);
 
   napi_env env_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
-  std::unordered_map<const void*, Storage> storages_;
-  std::unordered_map<const void*, int> users_;
-  std::unordered_map<const void*, int64_t> countedCaches_;  // bytes that V8 was told of
+  MemoryAccount account_;
+  Storages storages_;
+  std::unordered_map<const void*, int64_t> growing_;  // bytes that were counted
   int64_t live_ = 0;
-  int64_t liveBytes_ = 0;
-  int64_t loadedBytes_ = 0;  // of these, what models and coders hold
-  int64_t sweepAtBytes_ = int64_t{256} << 20;
-  int64_t sweepAtCount_ = 20000;
-  int64_t collectAtLoaded_ = int64_t{32} << 20;
 };
 
 }  // namespace gemlens::binding

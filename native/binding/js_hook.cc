@@ -1,7 +1,5 @@
 #include "binding/js_hook.h"
 
-#include <c10/core/GradMode.h>
-
 #include "base/error.h"
 #include "binding/arguments.h"
 
@@ -101,8 +99,6 @@ void put(const Question& question, const std::shared_ptr<HookCall>& call) {
 
 // Executor's thread: waits until the question is answered.
 std::shared_ptr<const HookCall> await(Question question, const CancelToken& token) {
-  // Tasks that run nested while the answer is awaited record nothing.
-  const c10::AutoGradMode silent(false);
   const HookTarget& target = *question.target;
   auto call = std::make_shared<HookCall>();
   call->wait.id = target.environment->nextCallId();
@@ -143,39 +139,47 @@ napi_value JsFunction::value() const {
   return function;
 }
 
-Tensor JsHookAction::apply(const Tensor& x, const hooks::Position& position) {
-  if (!x.requires_grad()) return ask(x, position);
-  // Under gradients the hook gets a copy, as what was recorded must not change. What it returns is
-  // a constant; of what it edits in place, the elements that are not as they were.
-  const Tensor lent = x.detach().clone();
-  const Tensor answer = ask(lent, position);
-  if (!answer.is_alias_of(lent)) return answer.detach();
-  const Tensor same = answer.isclose(x.detach(), /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true);
-  return same.all().item<bool>() ? x : where(same, x, answer);
+JsCaller::JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
+                   int64_t parentCall, napi_value object)
+    : target_(std::make_shared<HookTarget>()) {
+  napi_env env = environment.env();
+  target_->environment = &environment;
+  target_->executor = &environment.executor(request.model->device());
+  target_->model = request.model.get();
+  target_->parentCall = parentCall;
+  napi_value onHook = request.hooks.empty() ? nullptr : property(env, object, "onHook");
+  napi_value onMetric = hasMetric ? property(env, object, "onMetric") : nullptr;
+  if (onHook != nullptr) target_->onHook = std::make_shared<JsFunction>(env, onHook, "onHook");
+  if (onMetric == nullptr) return;
+  try {
+    target_->onMetric = std::make_shared<JsFunction>(env, onMetric, "onMetric");
+  } catch (const Error&) {
+    if (target_->onHook) target_->onHook->release();
+    throw;
+  }
 }
 
-Tensor JsHookAction::ask(const Tensor& x, const hooks::Position& position) {
-  const auto call = await({target_, x, index_, position}, token_);
+void JsCaller::settled() {
+  for (const Tensor& tensor : *target_->uses) target_->environment->handles().removeUser(tensor);
+  target_->uses->clear();
+  for (const auto& function : {target_->onHook, target_->onMetric}) {
+    if (function) function->release();
+  }
+}
+
+Tensor JsCaller::hook(int index, const Tensor& x, const hooks::Position& position,
+                      const CancelToken& token) {
+  const auto call = await({target_, x, index, position}, token);
   if (call->outcome == Outcome::Failed) {
     const std::string name = hooks::pointName(position.point);
     throw Error(code::kHook, "the hook at " + name + " failed", {{"hook", name}});
   }
-  if (call->outcome == Outcome::Observed) return x;
-  hooks::checkReplacement(position.point, x, call->replacement);
-  if (!call->replacement.is_alias_of(x)) plan_.protectForeign(call->replacement);
-  return call->replacement.contiguous();
+  return call->outcome == Outcome::Observed ? Tensor() : call->replacement;
 }
 
-Tensor askMetric(const std::shared_ptr<const HookTarget>& target, const Tensor& logits,
-                 const CancelToken& token) {
-  const auto call = await({target, logits, kMetric, {}}, token);
-  const Tensor& gradient = call->replacement;
-  if (call->outcome != Outcome::Replaced || !gradient.sizes().equals(logits.sizes()) ||
-      gradient.scalar_type() != logits.scalar_type() || gradient.device() != logits.device()) {
-    throw Error(code::kHook, "the metric failed: expected the gradient at its logits",
-                {{"hook", "metric"}});
-  }
-  return gradient.contiguous();
+Tensor JsCaller::metric(const Tensor& logits, const CancelToken& token) {
+  const auto call = await({target_, logits, kMetric, {}}, token);
+  return call->outcome == Outcome::Replaced ? call->replacement : Tensor();
 }
 
 napi_value hookSettle(Arguments& args) {

@@ -5,7 +5,7 @@
 
 #include "binding/arguments.h"
 #include "binding/env.h"
-#include "hooks/hook_plan.h"
+#include "run/request.h"
 
 namespace gemlens::binding {
 
@@ -22,6 +22,7 @@ class JsFunction {
   napi_ref reference_ = nullptr;
 };
 
+// What the JS thread needs to call the functions of a run.
 struct HookTarget {
   Environment* environment = nullptr;
   Executor* executor = nullptr;
@@ -32,26 +33,23 @@ struct HookTarget {
   std::shared_ptr<std::vector<Tensor>> uses = std::make_shared<std::vector<Tensor>>();
 };
 
-class JsHookAction final : public hooks::Action {
+// The script that submitted a run.
+class JsCaller final : public run::Caller {
  public:
-  JsHookAction(hooks::HookPlan& plan, std::shared_ptr<const HookTarget> target, int index,
-               const CancelToken& token)
-      : plan_(plan), target_(std::move(target)), index_(index), token_(token) {}
-  Tensor apply(const Tensor& x, const hooks::Position& position) override;
-  bool mayWrite() const override { return true; }
+  // JS thread. `object`: what the request was read from; `hasMetric`: it has `onMetric`. Nothing
+  // after it may throw before the run is submitted, or the references to the functions would stay.
+  JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
+           int64_t parentCall, napi_value object);
+  // JS thread, when the run has been answered.
+  void settled();
+
+  Tensor hook(int index, const Tensor& x, const hooks::Position& position,
+              const CancelToken& token) override;
+  Tensor metric(const Tensor& logits, const CancelToken& token) override;
 
  private:
-  Tensor ask(const Tensor& x, const hooks::Position& position);
-
-  hooks::HookPlan& plan_;
-  std::shared_ptr<const HookTarget> target_;
-  int index_;
-  const CancelToken& token_;
+  std::shared_ptr<HookTarget> target_;
 };
-
-// The gradient at `logits` that `onMetric` answers with.
-Tensor askMetric(const std::shared_ptr<const HookTarget>& target, const Tensor& logits,
-                 const CancelToken& token);
 
 // hookSettle(callId, answer): answers a hook that returned `true`.
 napi_value hookSettle(Arguments& args);

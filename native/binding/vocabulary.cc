@@ -3,33 +3,29 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
-#include "base/device.h"
-#include "base/dtype.h"
+#include "binding/read.h"
 #include "binding/tensors.h"
+#include "ops/vocabulary.h"
 
 namespace gemlens::binding {
 namespace {
 
-using Ints = std::vector<int64_t>;
-using Operand = std::variant<Tensor, double>;
+using namespace ops;  // NOLINT: the table below is theirs
 
 // A tensor that the operation writes to.
 struct Target {
   Tensor tensor;
 };
 
-// JavaScript has one number type: a whole number keeps an integer tensor integral, as in torch.
-at::Scalar scalar(double number) {
-  const bool whole = std::floor(number) == number && std::abs(number) < 9007199254740992.0;
-  return whole ? at::Scalar(static_cast<int64_t>(number)) : at::Scalar(number);
-}
+template <typename T>
+constexpr bool kOptional = false;
+template <typename T>
+constexpr bool kOptional<std::optional<T>> = true;
 
 struct Reader {
   Arguments& args;
@@ -67,31 +63,15 @@ struct Reader {
       napi_typeof(env, value, &type);
       if (type == napi_number) return readNumber(env, value);
       return tensor(value);
-    } else if constexpr (std::is_same_v<T, double>) {
-      return readNumber(env, value);
-    } else if constexpr (std::is_same_v<T, int64_t>) {
-      return readInt(env, value);
-    } else if constexpr (std::is_same_v<T, bool>) {
-      return readBool(env, value);
-    } else if constexpr (std::is_same_v<T, std::string>) {
-      return readString(env, value);
-    } else if constexpr (std::is_same_v<T, Ints>) {
-      return readInts(env, value);
     } else if constexpr (std::is_same_v<T, std::vector<Tensor>>) {
-      uint32_t length = 0;
-      if (napi_get_array_length(env, value, &length) != napi_ok)
-        throw Error(code::kArgument, "expected tensors");
       std::vector<Tensor> out;
-      for (uint32_t k = 0; k < length; ++k) {
-        napi_value element = nullptr;
-        napi_get_element(env, value, k, &element);
-        out.push_back(tensor(element));
-      }
+      forEach(env, value, [&](napi_value element) { out.push_back(tensor(element)); });
       return out;
-    } else {
-      using Inner = typename T::value_type;
+    } else if constexpr (kOptional<T>) {
       if (args.absent(i)) return std::nullopt;
-      return read<Inner>(i);
+      return read<typename T::value_type>(i);
+    } else {
+      return binding::read<T>(args.environment, value);
     }
   }
 };
@@ -175,12 +155,6 @@ void op(Environment& environment, napi_value ops) {
   defineFunction(environment, ops, name.text, &run<name, function>);
 }
 
-template <typename WithTensor, typename WithScalar>
-Tensor binary(const Operand& other, WithTensor withTensor, WithScalar withScalar) {
-  if (const auto* tensor = std::get_if<Tensor>(&other)) return withTensor(*tensor);
-  return withScalar(scalar(std::get<double>(other)));
-}
-
 #define GEMLENS_BINARY(method)                             \
   [](Tensor t, Operand u) {                                \
     return binary(                                         \
@@ -194,63 +168,6 @@ Tensor binary(const Operand& other, WithTensor withTensor, WithScalar withScalar
         [&](const at::Scalar& x) { return t.tensor.method(x); }); \
   }
 #define GEMLENS_UNARY(method) [](Tensor t) { return t.method(); }
-
-Tensor asTensor(const Operand& operand, c10::ScalarType type, c10::Device device) {
-  if (const auto* tensor = std::get_if<Tensor>(&operand)) return *tensor;
-  return full({}, std::get<double>(operand), type, device);
-}
-
-Tensor whereOp(Tensor condition, Operand a, Operand b) {
-  const Tensor* known =
-      std::get_if<Tensor>(&a) != nullptr ? std::get_if<Tensor>(&a) : std::get_if<Tensor>(&b);
-  const auto type = known != nullptr ? known->scalar_type() : c10::kFloat;
-  return where(condition, asTensor(a, type, condition.device()),
-               asTensor(b, type, condition.device()));
-}
-
-Tensor indexOp(Tensor t, int64_t dim, Tensor indices) {
-  // On the CPU libtorch checks them; on CUDA one out of range is an assert that poisons the
-  // process.
-  if (!t.is_cpu() && indices.numel() > 0 && dim >= -t.dim() && dim < t.dim()) {
-    const int64_t extent = t.size(dim);
-    if (indices.min().item<int64_t>() < 0 || indices.max().item<int64_t>() >= extent) {
-      throw Error(code::kArgument, concat("expected indices in 0 ≤ i < ", extent));
-    }
-  }
-  return t.index_select(dim, indices);
-}
-
-Tensor toOp(Tensor t, std::optional<std::string> dtype, std::optional<std::string> device) {
-  return t.to(device ? deviceFromName(*device) : t.device(),
-              dtype ? dtypeFromName(*dtype) : t.scalar_type());
-}
-
-Tensor sumOp(Tensor t, std::optional<Ints> dims, bool keepdim) {
-  return dims ? t.sum(*dims, keepdim) : t.sum();
-}
-
-Tensor meanOp(Tensor t, std::optional<Ints> dims, bool keepdim) {
-  return dims ? t.mean(at::OptionalIntArrayRef(*dims), keepdim) : t.mean();
-}
-
-Tensor maxOp(Tensor t, std::optional<int64_t> dim, bool keepdim) {
-  return dim ? t.amax(*dim, keepdim) : t.max();
-}
-
-Tensor minOp(Tensor t, std::optional<int64_t> dim, bool keepdim) {
-  return dim ? t.amin(*dim, keepdim) : t.min();
-}
-
-Tensor normOp(Tensor t, double p, std::optional<Ints> dims, bool keepdim) {
-  return dims ? t.norm(at::Scalar(p), *dims, keepdim) : t.norm(at::Scalar(p));
-}
-
-Tensor clampOp(Tensor t, std::optional<double> low, std::optional<double> high) {
-  const auto bound = [](const std::optional<double>& x) {
-    return x ? std::optional<at::Scalar>(scalar(*x)) : std::nullopt;
-  };
-  return t.clamp(bound(low), bound(high));
-}
 
 }  // namespace
 

@@ -3,9 +3,7 @@
 namespace gemlens::hooks {
 
 Tensor finiteMark(int point, const Tensor& x, const Tensor& mask) {
-  const auto block = blockPointOf(point);
-  const bool attention = block == BlockPoint::AttnScores || block == BlockPoint::Pattern;
-  Tensor rows = attention ? x.transpose(1, 2) : x;
+  Tensor rows = isAttention(point) ? x.transpose(1, 2) : x;
   if (mask.defined()) {
     Tensor padding = mask.logical_not();
     while (padding.dim() < rows.dim()) padding = padding.unsqueeze(-1);
@@ -13,7 +11,7 @@ Tensor finiteMark(int point, const Tensor& x, const Tensor& mask) {
   }
   std::vector<int64_t> others;
   for (int64_t dim = 1; dim < rows.dim(); ++dim) others.push_back(dim);
-  if (block == BlockPoint::AttnScores) return rows.amax(others);
+  if (blockPointOf(point) == BlockPoint::AttnScores) return rows.amax(others);
   return rows.sum(others, /*keepdim=*/false, c10::kFloat);
 }
 

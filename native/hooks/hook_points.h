@@ -78,6 +78,10 @@ inline constexpr BlockPoint blockPointOf(int id) {
   if (id < kGlobalPoints) return BlockPoint::kCount;
   return static_cast<BlockPoint>((id - kGlobalPoints) % kBlockPoints);
 }
+// Whether an activation there is [batch, head, query, key].
+inline constexpr bool isAttention(int id) {
+  return blockPointOf(id) == BlockPoint::AttnScores || blockPointOf(id) == BlockPoint::Pattern;
+}
 inline constexpr int pointCount(int layers) { return kGlobalPoints + layers * kBlockPoints; }
 
 std::string pointName(int id);

@@ -5,12 +5,6 @@
 namespace gemlens::intervene {
 namespace {
 
-// Whether queries lie behind heads.
-bool isAttention(int point) {
-  const auto block = hooks::blockPointOf(point);
-  return block == hooks::BlockPoint::AttnScores || block == hooks::BlockPoint::Pattern;
-}
-
 // Masked scores are −∞.
 Tensor isFinite(const Tensor& x, int point) {
   const Tensor finite = x.isfinite();
@@ -32,7 +26,7 @@ void checkPatches(const PatchMarks& marks) {
 }
 
 Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
-  const bool attention = isAttention(position.point);
+  const bool attention = hooks::isAttention(position.point);
   const auto byRow = [&](const Tensor& tensor) {
     const Tensor ordered = attention ? tensor.transpose(1, 2) : tensor;
     return ordered.flatten(0, 1);

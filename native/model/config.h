@@ -29,4 +29,7 @@ struct ModelConfig {
   int layerCount() const { return static_cast<int>(layers.size()); }
 };
 
+// Throws CHECKPOINT for sizes that no model has.
+void check(const ModelConfig& config);
+
 }  // namespace gemlens::model

@@ -31,6 +31,15 @@ KvCache::KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device de
       batch_(batch),
       capacity_(capacity),
       growth_(growth) {
+  // Positions are 32 bits wide.
+  if (batch < 1 || capacity < 1 || capacity > std::numeric_limits<int32_t>::max() / batch) {
+    throw Error(code::kArgument, concat("kvCache: expected 1 ≤ batch · capacity < 2³¹, got ", batch,
+                                        " · ", capacity));
+  }
+  if (growth.block < 1 || growth.maxBytes < 0) {
+    throw Error(code::kArgument, concat("kvCache: expected block ≥ 1 and maxBytes ≥ 0, got ",
+                                        growth.block, ", ", growth.maxBytes));
+  }
   for (const LayerConfig& layer : config.layers) {
     Layer entry;
     entry.window = layer.window;

@@ -21,7 +21,7 @@ struct KvGrowth {
 
 class KvCache {
  public:
-  // `capacity`: columns that may ever be appended.
+  // `capacity`: columns that may ever be appended. Throws ARGUMENT for sizes out of range.
   KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
           int64_t capacity, KvGrowth growth = {});
 

@@ -5,6 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/indices.h"
+#include "model/inputs.h"
 #include "ops/soft_cap.h"
 
 namespace gemlens::model {
@@ -35,6 +37,16 @@ void checkFinite(const Tensor& total, int64_t firstRow) {
 }
 
 }  // namespace
+
+void check(const Transformer& model, const Tensor& x, const ReadoutOptions& options) {
+  checkResidual("readout", model, x);
+  const int64_t vocabulary = model.config().dVocab;
+  if (options.topK < 0 || options.topK > vocabulary) {
+    throw Error(code::kArgument,
+                concat("readout: expected 0 ≤ topK ≤ ", vocabulary, ", got ", options.topK));
+  }
+  checkIndices(options.targets, vocabulary, "targets");
+}
 
 Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
                 const CancelToken& token) {
@@ -70,6 +82,26 @@ Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions&
     for (size_t r = 0; r < count; ++r) {
       for (size_t i = 0; i < n; ++i) block[static_cast<int64_t>(r * n + i)] = turned[i * count + r];
     }
+  }
+  return out;
+}
+
+std::vector<Tensor> checkCompared(const Transformer& model, const std::vector<Tensor>& normed,
+                                  const std::vector<int32_t>& targets) {
+  for (const int32_t token : targets) {
+    if (token < -1 || token >= model.config().dVocab) {
+      throw Error(code::kArgument, concat("compare: expected a token id or −1, got ", token));
+    }
+  }
+  std::vector<Tensor> out;
+  for (const Tensor& x : normed) {
+    checkResidual("compare", model, x);
+    const Tensor rows = x.reshape({-1, model.config().dModel}).to(model.dtype());
+    if (rows.size(0) != static_cast<int64_t>(targets.size())) {
+      throw Error(code::kShape,
+                  concat("compare: expected ", targets.size(), " rows, got ", rows.size(0)));
+    }
+    out.push_back(rows);
   }
   return out;
 }

@@ -22,6 +22,9 @@ struct Readout {
   std::vector<int32_t> targetRanks;  // 0: the highest logit
 };
 
+// Throws ARGUMENT, SHAPE or DEVICE, before anything is queued.
+void check(const Transformer& model, const Tensor& x, const ReadoutOptions& options);
+
 // x [rows, d_model]. Throws ARGUMENT for a row whose logits have a NaN or +infinity, or -infinity
 // everywhere: they have no order.
 Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
@@ -32,6 +35,11 @@ struct Comparison {
   std::vector<float> loss;
   std::vector<float> kl;  // KL(softmax of the first ‖ softmax of this one), nats
 };
+
+// Throws ARGUMENT, SHAPE or DEVICE, before anything is queued; gives the residuals as `compare`
+// takes them.
+std::vector<Tensor> checkCompared(const Transformer& model, const std::vector<Tensor>& normed,
+                                  const std::vector<int32_t>& targets);
 
 // Normed residuals [rows, d_model] of several runs over the same tokens, and each row's next token
 // (−1: none).

@@ -1,16 +1,16 @@
-// Where a run whose logits are not finite went wrong.
-#include <algorithm>
+#include "run/diagnosis.h"
+
 #include <cmath>
 #include <limits>
 
-#include "binding/run_request.h"
 #include "hooks/finite_probe.h"
 
-namespace gemlens::binding {
+namespace gemlens::run {
 namespace {
 
 using hooks::BlockPoint;
 using hooks::GlobalPoint;
+using Marks = std::map<int, Tensor>;
 
 // What a run without JavaScript hooks is searched for when it is done again: the points that cost
 // no memory of their own.
@@ -31,57 +31,44 @@ bool isFinite(const Tensor& mark, int64_t row) {
   return std::isfinite(mark.select(0, row).item<double>());
 }
 
-}  // namespace
-
-void ModelRun::addProbes(hooks::HookPlan& plan, const std::vector<int>& points) {
-  for (const int point : points)
-    plan.add(point, std::make_unique<hooks::FiniteProbe>(request_.mask, marks_[point]));
-}
-
-std::vector<int> ModelRun::editedPoints(const hooks::HookPlan& plan) const {
-  std::vector<int> points;
-  for (int id = 0; id < hooks::pointCount(model_->config().layerCount()); ++id) {
-    if (plan.live(id)) points.push_back(id);
-  }
-  return points;
-}
-
-// Runs once more, which without JavaScript hooks does the same, and looks at more points.
-void ModelRun::searchAgain(const CancelToken& token) {
-  const int layers = model_->config().layerCount();
+// Fills marks until it ends or fails.
+void searchAgain(const Request& request, const model::RunRequest& pass, Marks& marks,
+                 const CancelToken& token) {
+  const int layers = request.model->config().layerCount();
   hooks::HookPlan plan(layers);
-  const Tensor rowReal = request_.mask.defined() ? request_.mask.reshape(-1) : Tensor();
-  const intervene::Compiled compiled(interventions_, plan, rowReal, request_.batch * request_.pos,
-                                     model_->device());
+  const Tensor rowReal = pass.mask.defined() ? pass.mask.reshape(-1) : Tensor();
+  const intervene::Compiled edits(request.interventions, plan, rowReal, request.batch * request.pos,
+                                  request.model->device());
   std::vector<int> points{pointId(GlobalPoint::Embed), pointId(GlobalPoint::UnembedIn)};
   for (int layer = 0; layer < layers; ++layer) {
     for (const BlockPoint point : kSearched) points.push_back(pointId(point, layer));
   }
-  marks_.clear();
-  addProbes(plan, points);
-  model::RunRequest again = request_;
+  for (const int point : points)
+    plan.add(point, std::make_unique<hooks::FiniteProbe>(pass.mask, marks[point]));
+  model::RunRequest again = pass;
   again.sampling.reset();
   again.output = model::Output::None;
   if (again.kv) again.kv->dropLast(again.pos);
-  model_->run(again, plan, token);
+  request.model->run(again, plan, token);
 }
 
-void ModelRun::explain(const ops::NotFiniteLogits& error, const CancelToken& token) {
-  const bool repeatable = hookTarget_ == nullptr;
+}  // namespace
+
+void explain(const ops::NotFiniteLogits& error, const Request& request, const Plan& plan,
+             const CancelToken& token) {
+  const bool repeatable = request.caller == nullptr;
+  Marks marks = repeatable ? Marks() : plan.probed();
   if (repeatable) {
     try {
-      searchAgain(token);
+      searchAgain(request, plan.pass(), marks, token);
     } catch (const std::exception&) {
       // What the first run has shown is enough, and of an abort the caller knows.
       token.check();
     }
   }
-  for (size_t i = 0; i < cached_.size(); ++i) {
-    if (cached_[i].defined())
-      marks_[cachePoints_[i]] = hooks::finiteMark(cachePoints_[i], cached_[i], request_.mask);
-  }
+  for (const auto& [point, mark] : plan.recordedMarks()) marks[point] = mark;
   int first = pointId(GlobalPoint::UnembedOut);
-  for (const auto& [point, mark] : marks_) {
+  for (const auto& [point, mark] : marks) {
     if (mark.defined() && !isFinite(mark, error.row()) && passOrder(point) < passOrder(first))
       first = point;
   }
@@ -94,4 +81,4 @@ void ModelRun::explain(const ops::NotFiniteLogits& error, const CancelToken& tok
               std::move(fields));
 }
 
-}  // namespace gemlens::binding
+}  // namespace gemlens::run

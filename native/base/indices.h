@@ -1,0 +1,20 @@
+// Indices from outside.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/error.h"
+
+namespace gemlens {
+
+// Throws ARGUMENT unless all lie in 0 ≤ index < below; `name` is what the request calls them.
+inline void checkIndices(const std::vector<int32_t>& indices, int64_t below, const char* name) {
+  for (const int32_t index : indices) {
+    if (index >= 0 && index < below) continue;
+    throw Error(code::kArgument,
+                concat("forward: expected 0 ≤ index < ", below, " in ", name, ", got ", index));
+  }
+}
+
+}  // namespace gemlens

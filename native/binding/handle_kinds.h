@@ -1,0 +1,113 @@
+// The kinds of native objects that JavaScript holds handles of. A new kind is a struct here and a
+// place in Payload.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+#include "base/aten.h"
+#include "coder/features.h"
+#include "coder/jump_relu_coder.h"
+#include "model/kv_cache.h"
+#include "model/transformer.h"
+
+namespace gemlens::binding {
+
+using ModelPtr = std::shared_ptr<const model::Transformer>;
+using CoderPtr = std::shared_ptr<const coder::JumpReluCoder>;
+using FeaturesPtr = std::shared_ptr<const coder::Features>;
+using KvCachePtr = std::shared_ptr<model::KvCache>;
+
+// The alternative's index is the handle's tag.
+using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr>;
+
+// What a kind is unless it says otherwise.
+struct AnyKind {
+  // Loaded from a file, and large: forgotten ones are looked for before the next load.
+  static constexpr bool kLoaded = false;
+  // Its bytes change while it lives: HandleTable::recount counts them again.
+  static constexpr bool kGrows = false;
+  // What it holds besides the storages below: V8 must know that collecting it pays.
+  template <typename T>
+  static int64_t bytes(const T&) {
+    return 0;
+  }
+  template <typename T>
+  static bool onCpu(const T&) {
+    return true;
+  }
+  // Calls `visit` with each tensor whose storage it shares. A storage counts once, whoever holds
+  // it, and in-place operations on one that a queued task uses are refused.
+  template <typename T, typename Visit>
+  static void forEachStorage(const T&, Visit) {}
+};
+
+template <typename T>
+struct HandleKind;
+
+template <>
+struct HandleKind<Tensor> : AnyKind {
+  static constexpr const char* kName = "a tensor";
+  template <typename Visit>
+  static void forEachStorage(const Tensor& tensor, Visit visit) {
+    visit(tensor);
+  }
+};
+
+template <>
+struct HandleKind<FeaturesPtr> : AnyKind {
+  static constexpr const char* kName = "features";
+  template <typename Visit>
+  static void forEachStorage(const FeaturesPtr& features, Visit visit) {
+    const auto& rows = features->rows;
+    for (const Tensor* part : {&rows.indptr, &rows.indices, &rows.values}) visit(*part);
+  }
+};
+
+template <>
+struct HandleKind<ModelPtr> : AnyKind {
+  static constexpr const char* kName = "a model";
+  static constexpr bool kLoaded = true;
+  static int64_t bytes(const ModelPtr& model) { return model->weights().bytes(); }
+  static bool onCpu(const ModelPtr& model) { return model->device().is_cpu(); }
+};
+
+template <>
+struct HandleKind<CoderPtr> : AnyKind {
+  static constexpr const char* kName = "a coder";
+  static constexpr bool kLoaded = true;
+  static int64_t bytes(const CoderPtr& coder) { return coder->bytes(); }
+  static bool onCpu(const CoderPtr& coder) { return coder->device().is_cpu(); }
+};
+
+template <>
+struct HandleKind<KvCachePtr> : AnyKind {
+  static constexpr const char* kName = "a key-value cache";
+  static constexpr bool kGrows = true;
+  static int64_t bytes(const KvCachePtr& cache) { return cache->bytes(); }
+  static bool onCpu(const KvCachePtr& cache) { return cache->device().is_cpu(); }
+};
+
+// Calls `visit(kind, value)` with what a payload holds and its kind.
+template <typename Visit>
+auto visitKind(const Payload& payload, Visit visit) {
+  return std::visit(
+      [&](const auto& value) { return visit(HandleKind<std::decay_t<decltype(value)>>(), value); },
+      payload);
+}
+
+// The tag of a kind.
+template <typename T, size_t tag = 0>
+constexpr size_t tagOf() {
+  if constexpr (std::is_same_v<T, std::variant_alternative_t<tag, Payload>>) {
+    return tag;
+  } else {
+    return tagOf<T, tag + 1>();
+  }
+}
+
+// "a tensor", by tag.
+const char* kindName(size_t tag);
+
+}  // namespace gemlens::binding

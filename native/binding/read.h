@@ -1,0 +1,78 @@
+// Values of JavaScript by their C++ type: `read<int64_t>(environment, value)`, and the same for the
+// properties of an object. The TypeScript side has checked its callers' input; a value of another
+// type is an ARGUMENT error. Whether a number makes sense is not decided here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "binding/arguments.h"
+
+namespace gemlens::binding {
+
+// int64_t; int32_t (an integer beyond its range reads as its nearest end); double; bool;
+// std::string; Tensor and the other payloads of handles; std::vector of int32_t (an Int32Array), of
+// float (a Float32Array), of uint8_t (the bytes of any typed array), of int64_t and double (an
+// array of numbers), of Tensor (an array of handles).
+template <typename T>
+T read(Environment& environment, napi_value value);
+
+// Calls `visit` with each element of an array.
+template <typename Visit>
+void forEach(napi_env env, napi_value array, Visit visit) {
+  uint32_t length = 0;
+  if (napi_get_array_length(env, array, &length) != napi_ok)
+    throw Error(code::kArgument, "expected an array, got something else");
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, array, i, &element);
+    visit(element);
+  }
+}
+
+// The properties of an object.
+class ObjectReader {
+ public:
+  ObjectReader(Environment& environment, napi_value object)
+      : environment_(environment), object_(object) {}
+
+  // Throws ARGUMENT if it is missing.
+  template <typename T>
+  T get(const char* name) const {
+    return read<T>(environment_, property(environment_.env(), object_, name));
+  }
+  template <typename T>
+  std::optional<T> optional(const char* name) const {
+    napi_value value = optionalProperty(environment_.env(), object_, name);
+    if (value == nullptr) return std::nullopt;
+    return read<T>(environment_, value);
+  }
+  // Sets `value` if there is one.
+  template <typename T>
+  void into(const char* name, T& value) const {
+    if (auto given = optional<T>(name)) value = std::move(*given);
+  }
+  ObjectReader object(const char* name) const {
+    return {environment_, property(environment_.env(), object_, name)};
+  }
+  std::optional<ObjectReader> optionalObject(const char* name) const {
+    napi_value value = optionalProperty(environment_.env(), object_, name);
+    if (value == nullptr) return std::nullopt;
+    return ObjectReader(environment_, value);
+  }
+  // Calls `visit` with each object of an array, in order; of a missing one never.
+  template <typename Visit>
+  void forEach(const char* name, Visit visit) const {
+    napi_value list = optionalProperty(environment_.env(), object_, name);
+    if (list == nullptr) return;
+    binding::forEach(environment_.env(), list,
+                     [&](napi_value element) { visit(ObjectReader(environment_, element)); });
+  }
+
+ private:
+  Environment& environment_;
+  napi_value object_;
+};
+
+}  // namespace gemlens::binding

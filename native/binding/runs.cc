@@ -1,0 +1,103 @@
+// The runs of a model, an export for each outcome: its request in, what it gave out.
+#include "binding/runs.h"
+
+#include "binding/run_request.h"
+#include "binding/typed_array.h"
+#include "binding/write.h"
+#include "run/gradients.h"
+
+namespace gemlens::binding {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+napi_value featuresHandle(HandleTable& handles, coder::Features& features) {
+  return handles.create(std::make_shared<const coder::Features>(std::move(features)));
+}
+
+ObjectWriter writeForward(Environment& environment, run::Forward& run) {
+  napi_env env = environment.env();
+  HandleTable& handles = environment.handles();
+  ObjectWriter out(env);
+  out.set("cache", writeArray(env, run.recorded.cache,
+                              [&](const Tensor& entry) { return handles.create(entry); }));
+  out.set("features", writeArray(env, run.recorded.features, [&](coder::Features& features) {
+            return featuresHandle(handles, features);
+          }));
+  const auto& [output, sample] = run.result;
+  if (output.defined()) out.set("output", handles.create(output));
+  if (sample) {
+    out.set("tokens", copyArray(env, sample->tokens));
+    out.set("logprobs", copyArray(env, sample->logprobs));
+  }
+  return out;
+}
+
+napi_value modelRun(Arguments& args) {
+  const TaskContext context = readContext(args, 2);
+  Environment& environment = args.environment;
+  return submitRun(
+      args, readRequest(args, context), context, /*hasMetric=*/false, &run::forward,
+      [&environment](run::Forward& run) { return writeForward(environment, run).value(); });
+}
+
+run::Target readTarget(const ObjectReader& in) {
+  const auto kind = in.get<std::string>("kind");
+  if (kind == "logits") {
+    return run::LogitTarget{in.get<Ids>("rows"), in.get<Ids>("tokens"),
+                            in.get<std::vector<float>>("weights")};
+  }
+  if (kind == "loss") return run::LossTarget{};
+  if (kind == "feature") {
+    return run::FeatureTarget{in.get<CoderPtr>("coder"), in.get<int32_t>("point"),
+                              in.get<int32_t>("feature"), in.get<Ids>("rows")};
+  }
+  if (kind == "metric") return run::MetricTarget{};
+  throw Error(code::kArgument,
+              "gradients: expected a target of logits, loss, feature or metric, got " + kind);
+}
+
+napi_value writeGradients(Environment& environment, run::Gradients& result) {
+  napi_env env = environment.env();
+  HandleTable& handles = environment.handles();
+  auto& [value, grads, spliced] = result.gradients;
+  return writeForward(environment, result.run)
+      .set("value", toJs(env, value))
+      .set("grads",
+           writeArray(env, grads, [&](const Tensor& grad) { return handles.create(grad); }))
+      .set("spliced", writeArray(env, spliced,
+                                 [&](attribute::SplicedGradients& pair) {
+                                   return ObjectWriter(env)
+                                       .set("features", featuresHandle(handles, pair.features))
+                                       .set("grads", featuresHandle(handles, pair.grads))
+                                       .value();
+                                 }))
+      .value();
+}
+
+napi_value modelGradients(Arguments& args) {
+  const TaskContext context = readContext(args, 3);
+  Environment& environment = args.environment;
+  run::Request request = readRequest(args, context);
+  const ObjectReader in(environment, args[2]);
+  run::GradientRequest asked{in.get<Ids>("points"), in.get<Ids>("splices"),
+                             readTarget(in.object("target"))};
+  run::check(request, asked);
+  const bool hasMetric = asked.hasMetric();
+  return submitRun(
+      args, std::move(request), context, hasMetric,
+      [asked = std::move(asked)](const run::Request& request, const CancelToken& token) {
+        return run::differentiate(request, asked, token);
+      },
+      [&environment](run::Gradients& result) { return writeGradients(environment, result); });
+}
+
+}  // namespace
+
+void exportRuns(Environment& environment, napi_value exports) {
+  define<modelRun>(environment, exports, "modelRun");
+  define<modelGradients>(environment, exports, "modelGradients");
+  define<hookSettle>(environment, exports, "hookSettle");
+}
+
+}  // namespace gemlens::binding
