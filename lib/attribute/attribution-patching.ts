@@ -1,5 +1,7 @@
 import type { HookedTransformer } from "../model/index.js";
-import { type Tensor, tidy, where } from "../tensor/index.js";
+import { task } from "../native/call.js";
+import type { Tensor } from "../tensor/index.js";
+import { handleOf } from "../tensor/internal.js";
 import { PatchingGrid } from "./patching-grid.js";
 import { type PatchingOptions, PatchingPair } from "./patching-pair.js";
 import type { PatchCell } from "./patching-plan.js";
@@ -45,8 +47,11 @@ export async function attributionPatching(
   for (const name of plan.names) {
     const here = plan.cells.filter((cell) => cell.name === name);
     const { axes } = pair.client.point(name);
-    const effects = tidy(() =>
-      estimates(axes, run.cache.get(name), changed.cache.get(name), changed.grad(name)),
+    const effects = await estimates(
+      axes,
+      run.cache.get(name),
+      changed.cache.get(name),
+      changed.grad(name),
     );
     for (const cell of here) values[cell.index] = start + sumOver(effects, cell);
   }
@@ -61,21 +66,24 @@ interface Estimates {
 }
 
 /** (source − own) · gradient, summed over all axes but positions and heads. */
-function estimates(
+async function estimates(
   axes: readonly string[],
   source: Tensor,
   own: Tensor,
   gradient: Tensor,
-): Estimates {
-  const change = source.to("float64").sub(own.to("float64"));
-  // Masked scores are −∞ in both runs: no change.
-  const product = where(change.eq(change), change, 0).mul(gradient.to("float64"));
-  const head = axes.indexOf("head_index");
-  if (head < 0) return { effects: product.sum({ dim: [0, 2] }).readSync("float64"), heads: 1 };
-  const summed = product.sum({ dim: [0, 3] });
-  // Scores and patterns are [batch, head, query, key].
-  const byPosition = head === 1 ? summed.transpose(0, 1).contiguous() : summed;
-  return { effects: byPosition.readSync("float64"), heads: product.shape[head] ?? 1 };
+): Promise<Estimates> {
+  const what = "attributionPatching";
+  const head = Math.max(axes.indexOf("head_index"), 0);
+  const effects = await task(what, (addon, ctx) =>
+    addon.patchEstimates(
+      handleOf(source, what),
+      handleOf(own, what),
+      handleOf(gradient, what),
+      head,
+      ctx,
+    ),
+  );
+  return { effects, heads: head === 0 ? 1 : (source.shape[head] ?? 1) };
 }
 
 function sumOver({ effects, heads }: Estimates, { position, head }: PatchCell): number {

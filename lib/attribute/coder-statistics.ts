@@ -1,9 +1,7 @@
-import { setImmediate } from "node:timers/promises";
 import type { SparseFeatures } from "../coder/active-features.js";
-import { type Tensor, tidy } from "../tensor/index.js";
-
-/** Rows that are compared at once: the event loop turns in between. */
-const rowsAtOnce = 512;
+import { task } from "../native/call.js";
+import type { Tensor } from "../tensor/index.js";
+import { handleOf } from "../tensor/internal.js";
 
 /** Sums over tokens from which a coder's figures follow, in float64. */
 export class CoderStatistics {
@@ -66,34 +64,23 @@ export class CoderStatistics {
   }
 
   /** What the coder rebuilds and what it makes of it, [tokens, dOut] both. */
-  async addRebuilt(x: Tensor, rebuilt: Tensor): Promise<void> {
-    const rows = x.shape[0] ?? 0;
-    for (let at = 0; at < rows; at += rowsAtOnce) {
-      const end = Math.min(at + rowsAtOnce, rows);
-      tidy(() =>
-        this.#add(x.slice(0, at, end).to("float64"), rebuilt.slice(0, at, end).to("float64")),
-      );
-      await setImmediate();
-    }
-    this.tokens += rows;
-  }
-
-  #add(x: Tensor, rebuilt: Tensor): void {
-    const rowSums = (t: Tensor) => t.sum({ dim: 1 }).readSync("float64");
-    const errors = rowSums(x.sub(rebuilt).pow(2));
-    const own = rowSums(x.pow(2));
-    const made = rowSums(rebuilt.pow(2));
-    const both = rowSums(x.mul(rebuilt));
-    const sums = x.sum({ dim: 0 }).readSync("float64");
+  async addRebuilt(x: Tensor, rebuilt: Tensor, signal?: AbortSignal): Promise<void> {
+    const what = "statistics";
+    const { error, square, made, dot, sums } = await task(
+      what,
+      (addon, ctx) => addon.rebuiltStatistics(handleOf(x, what), handleOf(rebuilt, what), ctx),
+      { signal },
+    );
     for (const [d, sum] of sums.entries()) this.#sum[d] = (this.#sum[d] as number) + sum;
-    for (const [row, square] of own.entries()) {
-      const length = Math.sqrt(square);
+    for (const [row, own] of square.entries()) {
+      const length = Math.sqrt(own);
       const lengthMade = Math.sqrt(made[row] as number);
-      this.#error += errors[row] as number;
-      this.#square += square;
+      this.#error += error[row] as number;
+      this.#square += own;
       this.#ratio += lengthMade / length;
       // A reconstruction of 0 points nowhere.
-      this.#cosine += lengthMade === 0 ? 0 : (both[row] as number) / (length * lengthMade);
+      this.#cosine += lengthMade === 0 ? 0 : (dot[row] as number) / (length * lengthMade);
     }
+    this.tokens += x.shape[0] ?? 0;
   }
 }

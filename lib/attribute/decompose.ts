@@ -1,9 +1,10 @@
-import { setImmediate } from "node:timers/promises";
 import type { RowLayout } from "../coder/row-layout.js";
 import { checkOptions } from "../errors/check-options.js";
 import type { HookedTransformer } from "../model/index.js";
 import { ModelClient } from "../model/model-client.js";
+import { task } from "../native/call.js";
 import { cat, type Tensor, tidy } from "../tensor/index.js";
+import { adopt, handleOf } from "../tensor/internal.js";
 import { type AnyCache, cached, layoutOf } from "./cache-rows.js";
 import {
   type Component,
@@ -69,8 +70,7 @@ export async function decomposeResidual(
   try {
     for (const group of groups) {
       const read = (name: string) => pick(cached(what, cache, name), layout, cells);
-      parts.push(tidy(() => partsOf(model, group, read)));
-      await setImmediate();
+      parts.push(await tidy(() => partsOf(model, group, read)));
     }
     const stack = cat(parts, 0) as ResidualParts["stack"];
     return { components: groups.flatMap(({ components }) => components), stack };
@@ -80,31 +80,33 @@ export async function decomposeResidual(
 }
 
 /** [components, batch, n, d_model] of one group. */
-function partsOf(
+async function partsOf(
   model: HookedTransformer,
   { kind, layer }: ComponentGroup,
   read: (name: string) => Tensor,
-): Tensor {
+): Promise<Tensor> {
   const dtype = workType(model);
   const block = `blocks.${layer}`;
-  if (kind === "embed") return read("hook_embed").to(dtype).unsqueeze(0).clone();
-  if (kind === "attn_out" || kind === "mlp_out") {
-    return read(`${block}.hook_${kind}`).to(dtype).unsqueeze(0).clone();
-  }
-  const norm = kind === "heads" ? "ln1_post" : "ln2_post";
-  const gain = model.weight(`${block}.${norm}.w`).to(dtype);
-  const factor = gain.div(read(`${block}.${norm}.hook_scale`).to(dtype));
-  if (kind === "heads") {
-    // [h, batch · n, d_head] · [h, d_head, d_model]
-    const z = read(`${block}.attn.hook_z`).to(dtype);
-    const [batch = 0, n = 0, heads = 0, dHead = 0] = z.shape;
-    const byHead = z.reshape([batch * n, heads, dHead]).transpose(0, 1);
-    const written = byHead.matmul(model.weight(`${block}.attn.W_O`).to(dtype));
-    return written.reshape([heads, batch, n, -1]).mul(factor);
-  }
-  const post = read(`${block}.mlp.hook_post`).to(dtype).permute([2, 0, 1]);
-  const writes = model.weight(`${block}.mlp.W_out`).to(dtype).unsqueeze(1).unsqueeze(1);
-  return post.unsqueeze(-1).mul(writes).mul(factor);
+  const whole = (name: string) => read(name).to(dtype).unsqueeze(0).clone();
+  if (kind === "embed") return whole("hook_embed");
+  if (kind === "attn_out" || kind === "mlp_out") return whole(`${block}.hook_${kind}`);
+  const what = "decomposeResidual";
+  const [act, weight, norm] =
+    kind === "heads"
+      ? ["attn.hook_z", "attn.W_O", "ln1_post"]
+      : ["mlp.hook_post", "mlp.W_out", "ln2_post"];
+  const parts = await task(what, (addon, ctx) =>
+    addon.residualParts(
+      kind,
+      handleOf(read(`${block}.${act}`), what),
+      handleOf(model.weight(`${block}.${weight}`), what),
+      handleOf(model.weight(`${block}.${norm}.w`), what),
+      handleOf(read(`${block}.${norm}.hook_scale`), what),
+      dtype,
+      ctx,
+    ),
+  );
+  return adopt(parts);
 }
 
 /** The type that parts are added in. */

@@ -122,7 +122,7 @@ export async function evaluateCoder(
     const measure = async (batch: CorpusBatch) => {
       const replaces = statistics.tokens < lossTokens;
       const { acts, normed } = await runs.of(batch, replaces, (x, rebuilt) =>
-        statistics.addRebuilt(x, rebuilt),
+        statistics.addRebuilt(x, rebuilt, signal),
       );
       try {
         statistics.addFeatures(acts, batch.counted);

@@ -2,7 +2,10 @@ import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { LogitDiffTarget, TokenRef } from "../model/index.js";
 import type { ModelClient } from "../model/model-client.js";
+import type { NativeReadout } from "../native/addon.js";
+import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
+import { handleOf } from "../tensor/internal.js";
 import { notFinite } from "./not-finite.js";
 
 /** What something says about one token. */
@@ -31,9 +34,12 @@ export interface ScoredRow {
   readonly targets: readonly RankedToken[];
 }
 
-export interface ScoreOptions {
+export interface ScoreOptions extends RankOptions {
   readonly finalNorm: boolean;
   readonly softCap: boolean;
+}
+
+export interface RankOptions {
   readonly topK: number;
   readonly targets: readonly number[];
   readonly signal: AbortSignal | undefined;
@@ -72,19 +78,42 @@ export async function scoreTokens(
   x: Tensor,
   options: ScoreOptions,
 ): Promise<ScoredRow[]> {
-  const { finalNorm, softCap, topK, signal, name } = options;
-  const targets = Int32Array.from(options.targets);
   client.checkAlive();
-  const rows = x.shape[0] ?? 0;
+  const { finalNorm, softCap } = options;
   using converted = x.to(client.cfg.dtype);
-  const request = { finalNorm, softCap, topK, targets, signal };
-  const read = await client.readout(converted, request).catch((error) => {
+  return scored(client, x.shape[0] ?? 0, options, (rank) =>
+    client.readout(converted, { finalNorm, softCap, ...rank }),
+  );
+}
+
+/** The same of logits [rows, d_vocab] as they are. */
+export async function scoreLogits(
+  client: ModelClient,
+  logits: Tensor,
+  options: RankOptions,
+): Promise<ScoredRow[]> {
+  const { what } = client;
+  return scored(client, logits.shape[0] ?? 0, options, ({ signal, ...rank }) =>
+    task(what, (addon, ctx) => addon.logitsReadout(handleOf(logits, what), rank, ctx), { signal }),
+  );
+}
+
+type Rank = Pick<RankOptions, "topK" | "signal"> & { readonly targets: Int32Array };
+
+async function scored(
+  client: ModelClient,
+  rows: number,
+  { topK, signal, name, ...options }: RankOptions,
+  read: (rank: Rank) => Promise<NativeReadout>,
+): Promise<ScoredRow[]> {
+  const targets = Int32Array.from(options.targets);
+  const result = await read({ topK, signal, targets }).catch((error) => {
     throw GemlensError.is(error, "ARGUMENT") && error.fields["notFinite"] === "logits"
       ? notFinite(client.what, `logits of ${name(Number(error.fields["row"]))}`, error)
       : error;
   });
   const texts = new Map<number, string>();
-  return Array.from({ length: rows }, (_, row) => rowOf(client, read, row, topK, targets, texts));
+  return Array.from({ length: rows }, (_, row) => rowOf(client, result, row, topK, targets, texts));
 }
 
 function rowOf(

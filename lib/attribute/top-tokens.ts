@@ -5,7 +5,7 @@ import { ModelClient } from "../model/model-client.js";
 import { type Tensor, tidy } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import { layoutOf } from "./cache-rows.js";
-import { checkTopK } from "./token-scores.js";
+import { checkTopK, scoreLogits } from "./token-scores.js";
 
 /** Options for `topTokens`. */
 export interface TopTokensOptions {
@@ -85,26 +85,18 @@ export async function topTokens(
 
   async function best(all: Tensor, batch: number, column: number): Promise<TopToken[]> {
     if (topK === 0) return [];
-    const type = all.dtype === "float64" ? "float64" : "float32";
-    using wide = tidy(() => all.select(0, batch).select(0, column).to(type));
-    const { values, indices } = wide.topk(topK);
-    using _ = values;
-    using __ = indices;
-    using chances = tidy(() => wide.softmax(-1).index(0, indices));
-    const [ids, found, shares] = await Promise.all([
-      indices.read("int32"),
-      values.read("float64"),
-      chances.read("float64"),
-    ]);
-    // NaN comes first; of an infinite largest logit no probability follows.
-    if (!Number.isFinite(found[0])) {
-      throw argument(what, "a finite largest logit", "input", String(found[0]));
-    }
-    return Array.from(ids, (token, i) => ({
+    using row = tidy(() => all.select(0, batch).slice(0, column, column + 1));
+    const [scores] = await scoreLogits(client, row, {
+      topK,
+      targets: [],
+      signal,
+      name: () => `row ${batch} at column ${column}`,
+    });
+    return (scores?.top ?? []).map(({ token, text, logit, logprob }) => ({
       token,
-      text: client.tokenText(token),
-      logit: found[i] as number,
-      probability: shares[i] as number,
+      text,
+      logit,
+      probability: Math.exp(logprob),
     }));
   }
 }

@@ -3,7 +3,7 @@ import { activeAt } from "./active.js";
 import type { CoderSet } from "./coder-set.js";
 import type { FeatureSpec } from "./feature-spec.js";
 import { type Chosen, chosenInterventions, firstPosition } from "./interventions.js";
-import { type NextToken, nextTokens, strongest } from "./next-tokens.js";
+import { mostChanged, type NextToken, nextTokens } from "./next-tokens.js";
 import { type ListedToken, listedTokens } from "./shown-tokens.js";
 import { excludes, type SpecialTokensFlag } from "./special-tokens.js";
 
@@ -101,18 +101,7 @@ async function changes(
 ): Promise<{ rose: Change[]; fell: Change[] }> {
   const interventions = chosen.map(({ intervention }) => ({ ...intervention, batch: 1 }));
   using logits = await model.forward([text, text], { interventions, positions: [position] });
-  using wide = logits.to("float32");
-  using p = wide.softmax(-1);
-  const values = await p.read("float32");
-  const { dVocab } = model.cfg;
-  const change = Float32Array.from({ length: dVocab }, (_, id) => {
-    return (values[dVocab + id] as number) - (values[id] as number);
-  });
-  const up = strongest(change, top);
-  const down = strongest(
-    change.map((value) => -value),
-    top,
-  );
+  const { up, down } = await mostChanged(logits, { from: 0, to: 1, count: top });
   const [before, after] = await nextTokens(model, logits, 0, [...up, ...down]);
   const all = (before?.asked ?? []).map((token, i) =>
     changeOf(token, after?.asked[i] as NextToken),

@@ -1,6 +1,7 @@
-import { GemlensError } from "../errors/index.js";
+import { type ScoredRow, scoreLogits } from "../attribute/token-scores.js";
 import type { HookedTransformer } from "../model/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { ModelClient } from "../model/model-client.js";
+import { type Tensor, tidy } from "../tensor/index.js";
 import { type ListedToken, listedToken } from "./shown-tokens.js";
 
 /** A token that may come next. */
@@ -16,37 +17,35 @@ export async function nextTokens(
   count: number,
   asked: readonly number[] = [],
 ): Promise<{ best: NextToken[]; asked: NextToken[] }[]> {
-  using wide = logits.to("float32");
-  using probabilities = wide.softmax(-1);
-  const [p, l] = [await probabilities.read("float32"), await wide.read("float32")];
-  const { dVocab } = model.cfg;
-  const batch = logits.shape[0] ?? 0;
-  return Array.from({ length: batch }, (_, row) => {
-    const own = p.subarray(row * dVocab, (row + 1) * dVocab);
-    const token = (id: number): NextToken => ({
-      ...listedToken(model.tokenizer, id),
-      probability: own[id] as number,
-      logit: l[row * dVocab + id] as number,
-    });
-    return { best: strongest(own, count).map(token), asked: asked.map(token) };
+  using rows = logits.reshape([-1, model.cfg.dVocab]);
+  const scored = await scoreLogits(new ModelClient("nextTokens", model), rows, {
+    topK: count,
+    targets: asked,
+    signal: undefined,
+    name: (row) => `row ${row}`,
   });
+  const next = ({ token, logit, logprob }: ScoredRow["top"][number]): NextToken => ({
+    ...listedToken(model.tokenizer, token),
+    probability: Math.exp(logprob),
+    logit,
+  });
+  return scored.map(({ top, targets }) => ({ best: top.map(next), asked: targets.map(next) }));
 }
 
-/** The places of the `count` largest numbers, the largest first. */
-export function strongest(values: Float32Array, count: number): number[] {
-  if (values.some(Number.isNaN)) {
-    throw new GemlensError(
-      "ARGUMENT",
-      "expected finite logits to put tokens in order, got NaN (not finite)",
-    );
-  }
-  const best: number[] = [];
-  for (const [at, value] of values.entries()) {
-    const last = best.at(-1);
-    if (best.length === count && last !== undefined && value <= (values[last] as number)) continue;
-    const place = best.findIndex((other) => (values[other] as number) < value);
-    best.splice(place < 0 ? best.length : place, 0, at);
-    if (best.length > count) best.pop();
-  }
-  return best;
+/** The tokens whose probability rises and falls most from row `from` of the logits to row `to`. */
+export async function mostChanged(
+  logits: Tensor,
+  { from, to, count }: { readonly from: number; readonly to: number; readonly count: number },
+): Promise<{ up: number[]; down: number[] }> {
+  using change = tidy(() => {
+    const p = logits.to("float32").softmax(-1);
+    const row = (at: number) => p.select(0, at).reshape([-1]);
+    return row(to).sub(row(from));
+  });
+  const highest = async (of: Tensor) => {
+    using ids = tidy(() => of.topk(count).indices);
+    return Array.from(await ids.read("int32"));
+  };
+  using fall = change.neg();
+  return { up: await highest(change), down: await highest(fall) };
 }

@@ -12,20 +12,20 @@
  * - Errors are plain `Error`s with `code` and `fields`; `call.ts` turns them into the typed classes.
  */
 
+import type { ReadoutCalls } from "./readout-calls.js";
 import type {
   NativeGradientResult,
   NativeGradients,
-  NativeReadout,
   NativeRunRequest,
   NativeRunResult,
 } from "./run-request.js";
 
+export type { NativeReadout } from "./readout-calls.js";
 export type {
   HookAnswer,
   NativeGradientResult,
   NativeGradients,
   NativeIntervention,
-  NativeReadout,
   NativeRunRequest,
   NativeRunResult,
   NativeSampling,
@@ -149,7 +149,7 @@ export interface NativeMemory {
   readonly reservedBytes: number;
 }
 
-export interface Addon {
+export interface Addon extends ReadoutCalls {
   info(): NativeInfo;
   memory(): NativeMemory;
   /** Frees what died unreachable, and gives cached free blocks back to the system. */
@@ -318,32 +318,6 @@ export interface Addon {
     gradients: NativeGradients,
     ctx: TaskContext,
   ): Promise<NativeGradientResult>;
-  /**
-   * x [.., dModel] through the final norm (if asked), unembedding and soft cap (if asked), never more
-   * than some hundred rows of logits at once.
-   */
-  modelReadout(
-    model: ModelHandle,
-    x: TensorHandle,
-    options: {
-      readonly finalNorm: boolean;
-      readonly softCap: boolean;
-      readonly topK: number;
-      readonly targets: Int32Array;
-    },
-    ctx: TaskContext,
-  ): Promise<NativeReadout>;
-  /**
-   * Of normed residuals (`unembed.hook_in`) [.., dModel] of several runs over the same tokens: each
-   * one's loss per row, and KL(softmax first ‖ softmax it) per row. `targets` has the next token of
-   * each row, −1 for none (both numbers are 0 there). Results are [normed.length · rows].
-   */
-  modelCompare(
-    model: ModelHandle,
-    normed: readonly TensorHandle[],
-    targets: Int32Array,
-    ctx: TaskContext,
-  ): Promise<{ readonly loss: Float32Array; readonly kl: Float32Array }>;
   /** Token embeddings times √d_model: [batch, pos, dModel]. */
   modelEmbed(
     model: ModelHandle,

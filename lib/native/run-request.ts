@@ -189,18 +189,6 @@ export interface NativeGradientResult extends NativeRunResult {
   readonly spliced: { readonly features: FeaturesHandle; readonly grads: FeaturesHandle }[];
 }
 
-/** What vectors say about tokens. */
-export interface NativeReadout {
-  /** rows · topK, by descending logit. */
-  readonly tokens: Int32Array;
-  readonly logits: Float32Array;
-  readonly logprobs: Float32Array;
-  /** rows · targets: logit, log-probability and rank (0: the highest) of each token asked for. */
-  readonly targetLogits: Float32Array;
-  readonly targetLogprobs: Float32Array;
-  readonly targetRanks: Int32Array;
-}
-
 export interface NativeRunResult {
   readonly output?: TensorHandle;
   readonly cache: TensorHandle[];

@@ -2,6 +2,7 @@
 
 #include "base/device.h"
 #include "base/dtype.h"
+#include "binding/attribution.h"
 #include "binding/read.h"
 #include "binding/readout.h"
 #include "binding/runs.h"
@@ -166,6 +167,7 @@ void exportModels(Environment& environment, napi_value exports) {
   define<modelUnembed>(environment, exports, "modelUnembed");
   exportRuns(environment, exports);
   exportReadout(environment, exports);
+  exportAttribution(environment, exports);
   define<kvCacheCreate>(environment, exports, "kvCacheCreate");
   define<kvCacheLength>(environment, exports, "kvCacheLength");
   define<drain>(environment, exports, "drain");

@@ -9,6 +9,36 @@
 namespace gemlens::binding {
 namespace {
 
+Finish finishRanks(ops::TokenRanks ranks) {
+  const auto result = std::make_shared<ops::TokenRanks>(std::move(ranks));
+  return [result](napi_env env) {
+    return ObjectWriter(env)
+        .set("tokens", copyArray(env, result->tokens))
+        .set("logits", copyArray(env, result->logits))
+        .set("logprobs", copyArray(env, result->logprobs))
+        .set("targetLogits", copyArray(env, result->targetLogits))
+        .set("targetLogprobs", copyArray(env, result->targetLogprobs))
+        .set("targetRanks", copyArray(env, result->targetRanks))
+        .value();
+  };
+}
+
+napi_value logitsReadout(Arguments& args) {
+  const Tensor logits = args.handles().tensor(args[0]);
+  const ObjectReader in(args.environment, args[1]);
+  const auto topK = in.get<int64_t>("topK");
+  const auto targets = in.get<std::vector<int32_t>>("targets");
+  ops::checkRanks(logits, topK, targets);
+  return submit(args.environment, logits.device(), readContext(args, 2),
+                [logits, topK, targets](const CancelToken&) -> Finish {
+                  ops::TokenRanks ranks;
+                  ops::appendRanks(ranks, logits.reshape({-1, logits.size(-1)}), topK,
+                                   indexTensor(targets, logits.device()), 0);
+                  return finishRanks(std::move(ranks));
+                },
+                {{logits}, {}});
+}
+
 napi_value modelReadout(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const Tensor x = args.handles().tensor(args[1]);
@@ -20,18 +50,7 @@ napi_value modelReadout(Arguments& args) {
   return submit(args.environment, model->device(), readContext(args, 3),
                 [model, x, options](const CancelToken& token) -> Finish {
                   const Tensor rows = x.reshape({-1, model->config().dModel});
-                  auto result = std::make_shared<model::Readout>(
-                      model::readout(*model, rows, options, token));
-                  return [result](napi_env env) {
-                    return ObjectWriter(env)
-                        .set("tokens", copyArray(env, result->tokens))
-                        .set("logits", copyArray(env, result->logits))
-                        .set("logprobs", copyArray(env, result->logprobs))
-                        .set("targetLogits", copyArray(env, result->targetLogits))
-                        .set("targetLogprobs", copyArray(env, result->targetLogprobs))
-                        .set("targetRanks", copyArray(env, result->targetRanks))
-                        .value();
-                  };
+                  return finishRanks(model::readout(*model, rows, options, token));
                 },
                 {{x}, {}});
 }
@@ -58,6 +77,7 @@ napi_value modelCompare(Arguments& args) {
 }  // namespace
 
 void exportReadout(Environment& environment, napi_value exports) {
+  define<logitsReadout>(environment, exports, "logitsReadout");
   define<modelReadout>(environment, exports, "modelReadout");
   define<modelCompare>(environment, exports, "modelCompare");
 }

@@ -4,7 +4,7 @@
 
 namespace gemlens::binding {
 
-// modelReadout, modelCompare.
+// logitsReadout, modelReadout, modelCompare.
 void exportReadout(Environment& environment, napi_value exports);
 
 }  // namespace gemlens::binding

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/transformer.h"
+#include "ops/token_ranks.h"
 
 namespace gemlens::model {
 
@@ -14,21 +15,13 @@ struct ReadoutOptions {
   std::vector<int32_t> targets;
 };
 
-// Row after row: topK of each, then the targets of each.
-struct Readout {
-  std::vector<int32_t> tokens;
-  std::vector<float> logits, logprobs;
-  std::vector<float> targetLogits, targetLogprobs;
-  std::vector<int32_t> targetRanks;  // 0: the highest logit
-};
-
 // Throws ARGUMENT, SHAPE or DEVICE, before anything is queued.
 void check(const Transformer& model, const Tensor& x, const ReadoutOptions& options);
 
 // x [rows, d_model]. Throws ARGUMENT for a row whose logits have a NaN or +infinity, or -infinity
 // everywhere: they have no order.
-Readout readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
-                const CancelToken& token);
+ops::TokenRanks readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
+                        const CancelToken& token);
 
 // [runs · rows]; 0 where there is no target.
 struct Comparison {

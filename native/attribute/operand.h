@@ -1,0 +1,23 @@
+// Tensors that are computed with together.
+#pragma once
+
+#include "base/aten.h"
+#include "base/device.h"
+#include "base/error.h"
+
+namespace gemlens::attribute {
+
+// Throws SHAPE unless `got` has this shape and holds fractions, DEVICE unless it is there.
+inline void checkOperand(const char* what, const char* subject, const Tensor& got,
+                         at::IntArrayRef expected, c10::Device device) {
+  if (got.sizes() != expected || !got.is_floating_point()) {
+    throw Error(code::kShape, concat(what, ": expected ", formatShape(expected), " for ", subject,
+                                     ", got ", formatShape(got.sizes())));
+  }
+  if (got.device() != device) {
+    throw Error(code::kDevice, concat(what, ": expected ", subject, " on ", deviceName(device),
+                                      ", got it on ", deviceName(got.device())));
+  }
+}
+
+}  // namespace gemlens::attribute
