@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/levels.h"
+
 // What this environment has loaded: a second load of the same core must not initialise it again.
 typedef struct {
   napi_ref exports;
@@ -29,6 +31,34 @@ static char* readString(napi_env env, napi_value value) {
   char* text = malloc(length + 1);
   if (text != NULL) napi_get_value_string_utf8(env, value, text, length + 1, &length);
   return text;
+}
+
+static void append(char* text, size_t size, const char* name) {
+  const size_t used = strlen(text);
+  snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ", name);
+}
+
+// limitInstructionSet(): limits the libraries opened next as GEMLENS_ISA says, each by its own
+// variable unless the user has set that. Throws if the name is unknown, or beyond this CPU.
+static napi_value limitInstructionSet(napi_env env, napi_callback_info info) {
+  (void)info;
+  const char* name = gemlens_isa();
+  if (name == NULL || strcmp(name, GEMLENS_COMPOSED) == 0) return NULL;
+  char available[256] = GEMLENS_COMPOSED;
+#define GEMLENS_LIMIT(level, condition, aten, onednn, mkl) \
+  if (condition) {                                         \
+    append(available, sizeof available, #level);           \
+    if (strcmp(name, #level) == 0) {                       \
+      setenv("ATEN_CPU_CAPABILITY", aten, 0);              \
+      setenv("ONEDNN_MAX_CPU_ISA", onednn, 0);             \
+      setenv("MKL_ENABLE_INSTRUCTIONS", mkl, 0);           \
+      return NULL;                                         \
+    }                                                      \
+  }
+  GEMLENS_LEVELS(GEMLENS_LIMIT)
+  char message[1024];
+  snprintf(message, sizeof message, "expected one of %s on this CPU, got %s", available, name);
+  return fail(env, "GEMLENS_ISA", message);
 }
 
 // RTLD_LOCAL: libtorch_cpu exports a libuv of its own, which must not meet Node's.
@@ -122,9 +152,11 @@ NAPI_MODULE_INIT() {
   if (loaded == NULL) return fail(env, "loader", "out of memory");
   // Not instance data: the core sets its own in this same environment.
   napi_add_env_cleanup_hook(env, forget, loaded);
-  napi_value function;
-  if (napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, loaded, &function) != napi_ok ||
-      napi_set_named_property(env, exports, "load", function) != napi_ok) {
+  const napi_property_descriptor functions[] = {
+      {"load", NULL, load, NULL, NULL, NULL, napi_default, loaded},
+      {"limitInstructionSet", NULL, limitInstructionSet, NULL, NULL, NULL, napi_default, NULL},
+  };
+  if (napi_define_properties(env, exports, 2, functions) != napi_ok) {
     return fail(env, "loader", "cannot create its exports");
   }
   return exports;

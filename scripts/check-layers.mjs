@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 const root = process.argv[2] ?? dirname(dirname(fileURLToPath(import.meta.url)));
-const nativeOrder = words("base ops checkpoint hooks coder intervene model attribute run binding");
+const nativeOrder = words(
+  "base kernels ops checkpoint hooks coder intervene model attribute run binding",
+);
 const libOrder = words(
   "errors native tensor hooks checkpoint tokenizer coder intervene model attribute graph report cli",
 );
@@ -15,6 +17,7 @@ const doors = { model: words("index model-client resolve-model") };
 const longestFile = 400;
 const wideTorchHeaders =
   /^(torch\/(torch|script|extension|all|types)\.h|ATen\/(ATen|Functions)\.h)$/;
+const torchHeader = /^((ATen|c10|torch|caffe2)\/|base\/aten\.h$)/;
 const skipped = new Set(["node_modules", "fixtures", "dist", "build", "results", "__pycache__"]);
 
 const problems = [];
@@ -61,7 +64,7 @@ function checkNative(file) {
     if (match === null) continue;
     const [, bracket, header] = match;
     checkSystemHeader(file, i + 1, layer, header);
-    if (bracket === '"') checkOwnHeader(file, i + 1, layer, header);
+    if (inLayer && bracket === '"') checkOwnHeader(file, i + 1, layer, header);
   }
 }
 
@@ -73,6 +76,9 @@ function checkSystemHeader(file, line, layer, header) {
   const isCuda = /^cuda(_runtime)?(_api)?\.h$/.test(header);
   if (isCuda && !file.endsWith(".cu") && !file.startsWith("native/base/cuda")) {
     report(file, line, `${header} belongs in *.cu and native/base/cuda* only`);
+  }
+  if (layer === "kernels" && torchHeader.test(header)) {
+    report(file, line, `${header}: kernels/ takes plain pointers and knows no torch`);
   }
   if (wideTorchHeaders.test(header)) {
     report(file, line, `${header} costs seconds per file: include ATen/core/Tensor.h and *_ops.h`);

@@ -31,6 +31,7 @@ from goldens import (  # noqa: E402
     evaluation,
     gradients,
     interventions,
+    kernels,
     models,
     reading,
     splices,
@@ -50,6 +51,7 @@ PARTS = {
     "reading": reading,
     "evaluation": evaluation,
     "attribution": attribution,
+    "kernels": kernels,
 }
 LIMIT = 8 * 2**20
 

@@ -130,6 +130,10 @@ export interface NativeInfo {
   readonly threads: number;
   /** ATen's vector level, e.g. "AVX512". */
   readonly cpuCapability: string;
+  /** Whose kernels are in use, such as "avx512"; "composed" if none are (GEMLENS_ISA). */
+  readonly instructionSet: string;
+  /** Those with kernels that this CPU can run, lowest first. */
+  readonly instructionSets: readonly string[];
   readonly allocator: "caching" | "system";
 }
 

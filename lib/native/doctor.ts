@@ -46,6 +46,14 @@ export interface DoctorReport {
         readonly libtorch: LibtorchCandidate;
         /** The core's file. */
         readonly core: string;
+        /**
+         * The instruction set whose kernels are in use: "portable", "avx2" or "avx512", or "composed" if
+         * none are. The highest that the CPU has, unless the environment variable `GEMLENS_ISA` names a
+         * lower one.
+         */
+        readonly instructionSet: string;
+        /** The instruction set that libtorch's own kernels use, such as "AVX512". */
+        readonly libtorchInstructionSet: string;
       }
     | undefined;
   /** The state of CUDA. */
@@ -91,6 +99,9 @@ export function formatDoctor(report: DoctorReport): string {
   const lines = [
     `system     node ${report.node}, ${report.platform}, ${libc}`,
     `cpu        ${cpu.model}, ${cpu.threads} threads: ${cpu.flags.join(" ")}`,
+    ...(loaded === undefined
+      ? []
+      : [`kernels    ${loaded.instructionSet}; libtorch's ${loaded.libtorchInstructionSet}`]),
     `memory     ${(report.memoryBytes / 2 ** 30).toFixed(1)} GiB`,
     `artefacts  ${artefacts.dir ?? "none"}`,
     `           cores for libtorch ${artefacts.cores.join(", ") || "none"}; CUDA plugin ${artefacts.cudaPlugin ? "built" : "not built"}`,
@@ -126,8 +137,10 @@ function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
   try {
     const { addon, report } = loadWithReport();
     const { libtorch, core } = report;
+    const { instructionSet, cpuCapability: libtorchInstructionSet } = addon.info();
     const cudaProblem = report.cudaProblem ?? probeCuda(addon);
-    return { loaded: { libtorch, core }, cudaProblem, problem: undefined, remedies: [] };
+    const loaded = { libtorch, core, instructionSet, libtorchInstructionSet };
+    return { loaded, cudaProblem, problem: undefined, remedies: [] };
   } catch (error) {
     const fields = GemlensError.is(error) ? error.fields : {};
     return {

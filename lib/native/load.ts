@@ -12,6 +12,8 @@ import { platformProblem } from "./platform.js";
 /** What native/loader.c exports. */
 interface Loader {
   load(libs: string[], corePath: string): unknown;
+  /** Limits what is opened next as `GEMLENS_ISA` says; throws if it names no instruction set of this CPU. */
+  limitInstructionSet(): void;
 }
 
 /** How the addon came to be loaded: for `doctor`. */
@@ -86,6 +88,7 @@ function load(): { addon: Addon; report: NativeReport } {
   } catch (error) {
     throw failure([`loader gemlens.node: ${firstLine(error)}`], [], error);
   }
+  limitInstructionSet(loader);
   const minors = coreMinors(artefacts);
   // Why what has both a libtorch and a core did not load: it says more than what is not there.
   let problem: string | undefined;
@@ -122,6 +125,16 @@ function load(): { addon: Addon; report: NativeReport } {
     }
   }
   throw failure(attempts, minors, cause, problem);
+}
+
+function limitInstructionSet(loader: Loader): void {
+  try {
+    loader.limitInstructionSet();
+  } catch (error) {
+    const problem = firstLine(error);
+    const remedies = ["unset GEMLENS_ISA, or set it to one of these"];
+    throw new GemlensError("NATIVE_LOAD", problem, { attempts: [], problem, remedies }, error);
+  }
 }
 
 function open(

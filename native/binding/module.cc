@@ -6,9 +6,10 @@
 #include <torch/version.h>
 
 #include "base/allocator.h"
-#include "base/cuda_plugin.h"
 #include "base/device.h"
 #include "binding/tensors.h"
+#include "kernels/choose.h"
+#include "ops/kernels.h"
 
 namespace gemlens::binding {
 namespace {
@@ -22,6 +23,10 @@ napi_value info(Arguments& args) {
   out.Set("cudaDevices", cudaDeviceCount());
   out.Set("threads", omp_get_num_procs());
   out.Set("cpuCapability", at::get_cpu_capability());
+  out.Set("instructionSet", kernels::instructionSet());
+  Napi::Array sets = Napi::Array::New(env);
+  for (const kernels::Kernels* table : kernels::cpuTables()) sets.Set(sets.Length(), table->name);
+  out.Set("instructionSets", sets);
   out.Set("allocator", cachingAllocatorInstalled() ? "caching" : "system");
   return out;
 }
@@ -48,7 +53,7 @@ napi_value releaseMemory(Arguments& args) {
 }
 
 napi_value cudaProbe(Arguments& args) {
-  probeCudaPlugin();
+  ops::probeCudaPlugin();
   return jsUndefined(args.env());
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "ops/kernels.h"
 
 namespace gemlens::ops {
 namespace {
@@ -52,8 +53,10 @@ SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEn
   }
   checkFinite(rowReal.defined() ? x.masked_fill(rowReal.logical_not().unsqueeze(1), 0) : x);
   const Tensor input = x.to(wEnc.scalar_type());
-  return x.is_cpu() ? jumpReluEncodeCpu(input, wEnc, bEnc, threshold, rowReal)
-                    : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
+  const kernels::Kernels* table = kernelsOn(x.device());
+  return x.is_cpu() && table != nullptr
+             ? jumpReluEncodeCpu(*table, input, wEnc, bEnc, threshold, rowReal)
+             : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
 }
 
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,

@@ -8,6 +8,7 @@
 
 #include "base/aten.h"
 #include "base/error.h"
+#include "kernels/table.h"
 
 namespace gemlens::ops {
 
@@ -39,9 +40,10 @@ class NotFiniteRow final : public Error {
 SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal);
 
-// Siblings, chosen by device: one chunk's entries are appended row by row.
-SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
-                             const Tensor& threshold, const Tensor& rowReal);
+// Siblings: by a CPU table's firing masks, row by row; and composed of libtorch's operations, for
+// every other device.
+SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Tensor& wEnc,
+                             const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal);
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
                                   const Tensor& threshold, const Tensor& rowReal);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,7 +14,7 @@ namespace {
 // cache.
 constexpr int64_t kRowBlock = 4096;
 constexpr int64_t kColumnChunk = 2048;
-constexpr int64_t kLane = 16;
+constexpr int64_t kWord = 64;
 
 struct Row {
   std::vector<int32_t> ids;
@@ -21,30 +22,22 @@ struct Row {
   int64_t bad = -1;  // the first entry that is not finite
 };
 
-// A NaN is kept, to be refused: it is not "at most" a threshold.
-void appendFiring(const float* pre, const float* threshold, int64_t count, int64_t firstId,
-                  Row& row) {
-  const auto take = [&](int64_t j) {
-    if (!(pre[j] <= threshold[j] || pre[j] <= 0)) {
+// Appends the entries of one row's chunk whose bits are set.
+void append(const float* pre, const uint64_t* mask, int64_t count, int64_t firstId, Row& row) {
+  for (int64_t begin = 0; begin < count; begin += kWord) {
+    for (uint64_t bits = mask[begin / kWord]; bits != 0; bits &= bits - 1) {
+      const int64_t j = begin + std::countr_zero(bits);
       if (!std::isfinite(pre[j]) && row.bad < 0) row.bad = static_cast<int64_t>(row.ids.size());
       row.ids.push_back(static_cast<int32_t>(firstId + j));
       row.values.push_back(pre[j]);
     }
-  };
-  int64_t j = 0;
-  for (; j + kLane <= count; j += kLane) {
-    int any = 0;  // almost every lane is silent; this test is vectorised, `take` is not
-    for (int64_t k = 0; k < kLane; ++k) any |= !(pre[j + k] <= threshold[j + k]);
-    if (any == 0) continue;
-    for (int64_t k = 0; k < kLane; ++k) take(j + k);
   }
-  for (; j < count; ++j) take(j);
 }
 
 }  // namespace
 
-SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
-                             const Tensor& threshold, const Tensor& rowReal) {
+SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Tensor& wEnc,
+                             const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal) {
   const int64_t rows = x.size(0), width = wEnc.size(1);
   std::vector<Row> entries(static_cast<size_t>(rows));
   const Tensor limits = threshold.to(c10::kFloat).contiguous();
@@ -63,8 +56,10 @@ SparseRows jumpReluEncodeCpu(const Tensor& x, const Tensor& wEnc, const Tensor& 
 #pragma omp parallel for schedule(static)
       for (int64_t r = 0; r < blockRows; ++r) {
         if (real != nullptr && !real[firstRow + r]) continue;
-        appendFiring(base + r * count, limit + begin, count, begin,
-                     entries[static_cast<size_t>(firstRow + r)]);
+        const float* row = base + r * count;
+        uint64_t mask[kColumnChunk / kWord];
+        table.firingMask({row, limit + begin, 1, count, mask}, nullptr);
+        append(row, mask, count, begin, entries[static_cast<size_t>(firstRow + r)]);
       }
     }
   }

@@ -2,11 +2,40 @@
 
 #include <algorithm>
 
+#include "base/device.h"
+#include "ops/kernels.h"
+
 namespace gemlens::ops {
 namespace {
 
 // [nnz, d] of float32 that the composed form holds at once, in elements: 64 MB.
 constexpr int64_t kGathered = int64_t{1} << 24;
+
+Tensor sparseDotsByKernel(const kernels::Kernels& kernels, const SparseRows& rows,
+                          const Tensor& table, const Tensor& g) {
+  const Tensor from = g.contiguous(), entries = table.contiguous();
+  Tensor out = empty({rows.indices.size(0)}, c10::kFloat, g.device());
+  const kernels::SparseDots all{rows.indptr.const_data_ptr<int32_t>(),
+                                rows.indices.const_data_ptr<int32_t>(),
+                                entries.const_data_ptr<float>(),
+                                from.const_data_ptr<float>(),
+                                rows.indptr.size(0) - 1,
+                                table.size(1),
+                                out.mutable_data_ptr<float>()};
+  if (!g.is_cpu()) {
+    checkLaunch(kernels.sparseDots(all, currentStream(g.device())), "sparseDots", g.device());
+    return out;
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int64_t r = 0; r < all.rows; ++r) {
+    kernels::SparseDots row = all;
+    row.indptr += r;
+    row.g += r * all.width;
+    row.rows = 1;
+    kernels.sparseDots(row, nullptr);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -19,8 +48,9 @@ Tensor sparseDecode(const SparseRows& rows, const Tensor& table) {
 
 Tensor sparseDots(const SparseRows& rows, const Tensor& table, const Tensor& g) {
   const Tensor wide = g.to(c10::kFloat);
-  return wide.is_cpu() && table.scalar_type() == c10::kFloat
-             ? sparseDotsCpu(rows, table, wide)
+  const kernels::Kernels* kernels = kernelsOn(wide.device());
+  return kernels != nullptr && kernels->sparseDots != nullptr && table.scalar_type() == c10::kFloat
+             ? sparseDotsByKernel(*kernels, rows, table, wide)
              : sparseDotsComposed(rows, table, wide);
 }
 

@@ -12,8 +12,7 @@ namespace gemlens::ops {
 Tensor sparseDecode(const SparseRows& rows, const Tensor& table);
 Tensor sparseDots(const SparseRows& rows, const Tensor& table, const Tensor& g);
 
-// Siblings, chosen by device and type.
-Tensor sparseDotsCpu(const SparseRows& rows, const Tensor& table, const Tensor& g);
+// The form composed of libtorch's operations, for what the device's table has no kernel for.
 Tensor sparseDotsComposed(const SparseRows& rows, const Tensor& table, const Tensor& g);
 
 }  // namespace gemlens::ops

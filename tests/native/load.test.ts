@@ -67,6 +67,32 @@ test("nothing is loaded by importing, and GOMP_SPINCOUNT is set by loading unles
   expect(chosen["after"]).toBe("7");
 });
 
+test("GEMLENS_ISA limits the kernels and libtorch, unless the user has set libtorch's own variables", () => {
+  const code = `
+    const { instructionSet, cpuCapability } = loadAddon().info();
+    const { ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_ENABLE_INSTRUCTIONS } = process.env;
+    const limits = [ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_ENABLE_INSTRUCTIONS];
+    console.log(JSON.stringify({ instructionSet, cpuCapability, limits }));`;
+  const run = (env: Record<string, string>) => inFreshNode(code, { ...works(), ...env });
+  const { instructionSets, cpuCapability } = loadWithReport().addon.info();
+  const highest = { instructionSet: instructionSets.at(-1), cpuCapability };
+  expect(run({ GEMLENS_ISA: "" })).toEqual({ ...highest, limits: [null, null, null] });
+  expect(run({ GEMLENS_ISA: "portable", MKL_ENABLE_INSTRUCTIONS: "AVX2" })).toEqual({
+    instructionSet: "portable",
+    cpuCapability: "DEFAULT",
+    limits: ["default", "SSE41", "AVX2"],
+  });
+});
+
+test("GEMLENS_ISA that names no instruction set of this CPU is refused, with those that it has", () => {
+  const { instructionSets } = loadWithReport().addon.info();
+  const failure = inFreshNode(describeFailure, { ...works(), GEMLENS_ISA: "AVX2" });
+  expect(failure["code"]).toBe("NATIVE_LOAD");
+  expect(failure["message"]).toBe(
+    `GEMLENS_ISA: expected one of ${["composed", ...instructionSets].join(", ")} on this CPU, got AVX2`,
+  );
+});
+
 test("one OpenMP runtime is in the process: libtorch's", () => {
   const code = `
     const { readFileSync } = await import("node:fs");
@@ -194,10 +220,13 @@ test("doctor reports what loading found, in its order", () => {
   const found = doctor();
   expect(found.ok).toBe(true);
   expect(found.loaded?.libtorch).toEqual(report.libtorch);
+  const { instructionSet, cpuCapability } = loadWithReport().addon.info();
+  expect(found.loaded).toMatchObject({ instructionSet, libtorchInstructionSet: cpuCapability });
   expect(found.artefacts.dir).toBe(findArtefacts());
   expect(found.libtorch[0]?.source).toBe("LIBTORCH");
   expect(found.libtorch.map((candidate) => candidate.dir)).toContain(report.libtorch.dir);
   const text = formatDoctor(found);
+  expect(text).toContain(`kernels    ${instructionSet}; libtorch's ${cpuCapability}`);
   expect(text).toContain(`node ${process.version}, linux-x64, glibc ${found.glibc}`);
   expect(text).toMatch(new RegExp(`${report.libtorch.version}, C(PU|UDA).*<- loaded`));
 });

@@ -1,0 +1,2 @@
+#define GEMLENS_LEVEL avx512
+#include "kernels/cpu_level.h"

@@ -1,0 +1,2 @@
+#define GEMLENS_LEVEL portable
+#include "kernels/cpu_level.h"
