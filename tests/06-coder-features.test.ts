@@ -92,6 +92,30 @@ describe("features", () => {
     expect(after.includes(active)).toBe(false);
   });
 
+  it("are looked at as they are, whatever was read and edited before", async () => {
+    using acts = await sae.encode(x);
+    const before = await acts.at({ position: 3 });
+    const strongest = before[0]?.feature as number;
+    const [first, second] = [await acts.read(), await acts.read()];
+    first.values.fill(-1);
+    first.indices.fill(0);
+    expect(second.values).not.toEqual(first.values);
+    expect(await acts.at({ position: 3 })).toEqual(before);
+    const early = acts.at({ position: 3 });
+    acts.zero(strongest);
+    expect(await early).toEqual(before);
+    const left = before.filter(({ feature }) => feature !== strongest);
+    expect(await acts.at({ position: 3 })).toEqual(left);
+    expect((await acts.topK(10_000)).some(({ feature }) => feature === strongest)).toBe(false);
+    acts.set(strongest, 1000, { positions: 3 });
+    expect(await acts.topK(1)).toMatchObject([{ position: 3, feature: strongest, value: 1000 }]);
+    const running = acts.at({ position: 3 });
+    acts.dispose();
+    expect((await running)[0]).toEqual({ feature: strongest, value: 1000 });
+    expect((await failure(() => acts.at({ position: 3 }))).code).toBe("DISPOSED");
+    expect((await failure(() => acts.read())).code).toBe("DISPOSED");
+  });
+
   it("may be disposed right after a call, edits pending or not", async () => {
     const acts = await sae.encode(x);
     acts.set(3, 5);

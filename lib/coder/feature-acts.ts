@@ -16,6 +16,7 @@ import type {
   SparseFeatures,
 } from "./active-features.js";
 import { type FeatureActsJson, featuresToJson } from "./features-json.js";
+import { HostCopy } from "./host-copy.js";
 import { RowLayout } from "./row-layout.js";
 import { checkExcluded, excludedCells } from "./special-tokens.js";
 import { strongest } from "./strongest.js";
@@ -60,6 +61,11 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   readonly #excluded: ReadonlySet<number>;
   readonly #device: string;
   readonly #lent: boolean;
+  readonly #host = new HostCopy((what) =>
+    useFeatures(this, what, (handle) =>
+      task(what, (addon, ctx) => addon.featuresRead(handle, ctx)),
+    ),
+  );
   #handle: FeaturesHandle;
   #nnz: number;
   #pending: NativeFeatureEdit[] = [];
@@ -120,10 +126,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * @throws DISPOSED
    */
   async read(): Promise<SparseFeatures> {
-    const csr = await useFeatures(this, "read", (handle) =>
-      task("read", (addon, ctx) => addon.featuresRead(handle, ctx)),
-    );
-    return { shape: this.shape, ...csr };
+    this.#check("read");
+    return { shape: this.shape, ...(await this.#host.own("read")) };
   }
 
   /**
@@ -143,7 +147,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     const row = this.#layout.row("at", where.batch ?? 0);
     const cell = row * this.#layout.pos + this.#layout.column("at", row, where.position);
     if (this.#left("at", where).has(cell)) return [];
-    const { indptr, indices, values } = await this.read();
+    const { indptr, indices, values } = await this.#host.view("at");
     const found: ActiveFeature[] = [];
     for (let i = indptr[cell] ?? 0; i < (indptr[cell + 1] ?? 0); i++) {
       found.push({ feature: indices[i] ?? 0, value: values[i] ?? 0 });
@@ -168,7 +172,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     if (!Number.isInteger(k) || k < 1) throw argument("topK", "a positive integer", "k", k);
     this.#needPositions("topK");
     const excluded = this.#left("topK", options);
-    return strongest(await this.read(), this.#layout, k, excluded);
+    return strongest(await this.#host.view("topK"), this.#layout, k, excluded);
   }
 
   /**
@@ -227,6 +231,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#host.forget();
     disown(this);
     this.#freeWhenUnused();
   }
@@ -258,6 +263,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     if (!Number.isFinite(Math.fround(value))) {
       throw argument(op, "a finite number (as float32)", "value", value);
     }
+    this.#host.forget();
     const { positions, batch } = options ?? {};
     if (positions !== undefined || batch !== undefined) this.#needPositions(op);
     else if (this.#rows.mask === undefined && this.#excluded.size === 0) {

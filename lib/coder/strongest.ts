@@ -6,7 +6,7 @@ import type { RowLayout } from "./row-layout.js";
  * of a few k that is sorted and cut when full: O(nnz + passes · k log k), no copy of all entries.
  */
 export function strongest(
-  csr: SparseFeatures,
+  csr: Omit<SparseFeatures, "shape">,
   layout: RowLayout,
   k: number,
   excluded: ReadonlySet<number>,

@@ -1,0 +1,36 @@
+import type { SparseFeatures } from "./active-features.js";
+
+type Rows = Omit<SparseFeatures, "shape">;
+
+/** The compressed rows on the host: copied once for all that only look, until `forget`. */
+export class HostCopy {
+  readonly #read: (what: string) => Promise<Rows>;
+  #rows: Promise<Rows> | undefined;
+
+  constructor(read: (what: string) => Promise<Rows>) {
+    this.#read = read;
+  }
+
+  /** Rows to look at, shared by all calls. */
+  view(what: string): Promise<Rows> {
+    if (this.#rows !== undefined) return this.#rows;
+    const rows = this.#read(what);
+    this.#rows = rows;
+    rows.catch(() => {
+      if (this.#rows === rows) this.#rows = undefined;
+    });
+    return rows;
+  }
+
+  /** Rows that the caller may write to. */
+  async own(what: string): Promise<Rows> {
+    if (this.#rows === undefined) return this.#read(what);
+    const { indptr, indices, values } = await this.#rows;
+    return { indptr: indptr.slice(), indices: indices.slice(), values: values.slice() };
+  }
+
+  /** The activations have changed, or are gone. */
+  forget(): void {
+    this.#rows = undefined;
+  }
+}
