@@ -1,6 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { NativeIntervention, NativeSplice, TensorHandle } from "../native/addon.js";
+import type { EditsHandle, NativeEdits, NativePlace, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import type { EditPlace } from "./edit-place.js";
 import { patchRows } from "./patch-source.js";
@@ -9,32 +9,24 @@ import { batchOf, cellsOf, isSettled, type RunRows } from "./run-rows.js";
 import { nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
 import type { RunEditOptions } from "./types.js";
 
-/** What happens natively at the hooks of one run, in the native core's terms. */
-export interface NativeEdits {
-  readonly coders: readonly NativeSplice[];
-  readonly interventions: readonly NativeIntervention[];
-}
-
-/** An intervention in native form, and which rows of the batch it touches. */
-interface Compiled {
+/** Which rows of the batch an intervention touches. */
+interface Reach {
   readonly action: ResolvedAction;
-  readonly native: NativeIntervention;
   readonly among: readonly number[];
-  /** What all later steps of a generation do; null for nothing. */
-  settled?: NativeIntervention | null;
+  /** Where all later steps of a generation act. */
+  settled?: NativePlace | null;
 }
 
 /**
- * The coders and interventions of a run or of a generation, checked against the model. What does
- * not depend on the step is made once; `dispose()` frees the native copies of directions.
+ * The coders and interventions of a run or of a generation, checked against the model. The native
+ * core gets them once, then for each step where they act; `dispose()` frees its copy.
  */
 export class Edits implements Disposable {
   readonly #place: EditPlace;
   readonly #splices: readonly ResolvedSplice[];
   readonly #actions: readonly ResolvedAction[];
-  readonly #vectors: TensorHandle[] = [];
-  #coders: readonly NativeSplice[] | undefined;
-  #compiled: readonly Compiled[] | undefined;
+  #handle: EditsHandle | undefined;
+  #reach: readonly Reach[] | undefined;
 
   private constructor(place: EditPlace, options: RunEditOptions) {
     this.#place = place;
@@ -61,6 +53,11 @@ export class Edits implements Disposable {
     return [...this.#splices, ...this.#actions].flatMap(({ point, pointOut }) => [point, pointOut]);
   }
 
+  /** How many coders are put in. */
+  get splices(): number {
+    return this.#splices.length;
+  }
+
   /** Checks positions and rows against those of a run; of a generation, all steps at once. */
   check(rows: RunRows, hasTokens: boolean): void {
     const { what } = this.#place;
@@ -78,75 +75,72 @@ export class Edits implements Disposable {
 
   /** What one native run does: `tokens` are its own, those of one step in a generation. */
   at(rows: RunRows, tokens: Int32Array | undefined): NativeEdits {
-    const compiled = this.#compile(rows);
-    const interventions: NativeIntervention[] = [];
-    for (const entry of compiled) {
-      const native = entry.settled === undefined ? place(entry, rows, tokens) : entry.settled;
-      if (native !== null) interventions.push(native);
-    }
-    return { coders: this.#splicesFor(tokens), interventions };
+    const { what } = this.#place;
+    this.#reach ??= this.#actions.map((action) => ({
+      action,
+      among: batchOf(what, action.use, action.where.batch, rows.layout),
+    }));
+    const places = this.#reach.map((reach) =>
+      reach.settled === undefined ? placeIn(reach, rows, tokens) : reach.settled,
+    );
+    const skipRows = this.#splices.map(({ excluded }) => (tokens && excluded?.(tokens)) ?? noRows);
+    this.#handle ??= this.#create();
+    return {
+      handle: this.#handle,
+      ...(places.some((place) => place !== null) && { places }),
+      ...(skipRows.some(({ length }) => length > 0) && { skipRows }),
+    };
   }
 
-  /** Frees the native copies; runs that have been submitted keep them. */
+  /** Frees the native copy; runs that have been submitted keep it. */
   dispose(): void {
-    this.#compiled = undefined;
-    for (const vector of this.#vectors.splice(0)) {
-      call(this.#place.what, (addon) => addon.dispose(vector));
-    }
+    const handle = this.#handle;
+    this.#handle = undefined;
+    if (handle !== undefined) call(this.#place.what, (addon) => addon.dispose(handle));
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  #compile(rows: RunRows): readonly Compiled[] {
+  #create(): EditsHandle {
     const { what } = this.#place;
-    this.#compiled ??= this.#actions.map((action) => ({
-      action,
-      native: action.native((vector) => {
-        this.#vectors.push(vector);
-        return vector;
-      }),
-      among: batchOf(what, action.use, action.where.batch, rows.layout),
-    }));
-    return this.#compiled;
-  }
-
-  #splicesFor(tokens: Int32Array | undefined): readonly NativeSplice[] {
-    this.#coders ??= this.#splices.map((splice) => nativeSplice(this.#place.what, splice));
-    if (tokens === undefined) return this.#coders;
-    return this.#coders.map((native, i) => {
-      const skipRows = this.#splices[i]?.excluded?.(tokens);
-      return skipRows === undefined || skipRows.length === 0 ? native : { ...native, skipRows };
-    });
+    const vectors: TensorHandle[] = [];
+    const keep = (vector: TensorHandle) => {
+      vectors.push(vector);
+      return vector;
+    };
+    try {
+      const coders = this.#splices.map((splice) => nativeSplice(what, splice));
+      const interventions = this.#actions.map((action) => action.native(keep));
+      return call(what, (addon) => addon.editsCreate({ coders, interventions }));
+    } finally {
+      for (const vector of vectors) call(what, (addon) => addon.dispose(vector));
+    }
   }
 }
 
-/** The native form for one run; null where no row is touched. */
-function place(
-  entry: Compiled,
-  rows: RunRows,
-  tokens: Int32Array | undefined,
-): NativeIntervention | null {
-  const { action, native, among } = entry;
-  const { positions } = action.where;
-  const placed = withRows(entry, rows, new Set(tokens && action.excluded?.(tokens)));
+const noRows = new Int32Array(0);
+
+/** Where an intervention acts in one run; null for all rows. */
+function placeIn(reach: Reach, rows: RunRows, tokens: Int32Array | undefined): NativePlace | null {
+  const { action, among } = reach;
+  const place = chosenRows(reach, rows, new Set(tokens && action.excluded?.(tokens)));
   // Each row of a patch goes to its own place, and each step has its own tokens.
-  const same = action.excluded === undefined && (native.kind !== "patch" || placed === null);
-  if (same && isSettled(positions, among, rows)) entry.settled = placed;
-  return placed;
+  const same =
+    action.excluded === undefined && (action.source === undefined || place?.rows.length === 0);
+  if (same && isSettled(action.where.positions, among, rows)) reach.settled = place;
+  return place;
 }
 
-function withRows(
-  { action, native, among }: Compiled,
+function chosenRows(
+  { action, among }: Reach,
   rows: RunRows,
   excluded: ReadonlySet<number>,
-): NativeIntervention | null {
-  if (native.kind === "patch" && action.source !== undefined) {
-    const patched = patchRows(action.source, action.where.positions, among, rows, excluded);
-    return patched.rows.length === 0 ? null : { ...native, ...patched };
+): NativePlace | null {
+  if (action.source !== undefined) {
+    return patchRows(action.source, action.where.positions, among, rows, excluded);
   }
   const cells = cellsOf(action.where, among, rows, excluded);
-  if (cells === undefined) return native;
-  return cells.length === 0 ? null : ({ ...native, rows: cells } as NativeIntervention);
+  return cells === undefined ? null : { rows: cells };
 }

@@ -193,8 +193,6 @@ function patching(place: EditPlace, use: string, entry: Patching): Parts {
     kind: "patch" as const,
     point: point.id,
     source: handleOf(entry.source, place.what, `the source of ${use}`),
-    rows: new Int32Array(0),
-    sourceRows: new Int32Array(0),
     ...(heads !== undefined && { heads: Int32Array.from(heads) }),
   });
   return { point, pointOut: point, native, source };

@@ -44,7 +44,7 @@ export async function differentiate(
   const { model, request, js } = requestOf(core, plan);
   const asked = {
     points: request.cache,
-    splices: Int32Array.from(request.coders ?? [], (_, i) => i),
+    splices: Int32Array.from({ length: plan.edits?.splices ?? 0 }, (_, i) => i),
     target: target.native,
   };
   if (target.metric === undefined) {
@@ -94,9 +94,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
     output: plan.output,
     ...(plan.columns !== undefined && { columns: plan.columns }),
     cache: Int32Array.from(plan.points, ({ id }) => id),
-    ...(edits !== undefined && edits.coders.length > 0 && { coders: edits.coders }),
-    ...(edits !== undefined &&
-      edits.interventions.length > 0 && { interventions: edits.interventions }),
+    ...(edits !== undefined && { edits }),
     features: plan.reads.map(({ coder, point }) => ({
       coder: coderHandle(coder, what),
       point: point.id,

@@ -14,6 +14,7 @@
 
 import type { ReadoutCalls } from "./readout-calls.js";
 import type {
+  NativeEditList,
   NativeGradientResult,
   NativeGradients,
   NativeRunRequest,
@@ -23,9 +24,12 @@ import type {
 export type { NativeReadout } from "./readout-calls.js";
 export type {
   HookAnswer,
+  NativeEditList,
+  NativeEdits,
   NativeGradientResult,
   NativeGradients,
   NativeIntervention,
+  NativePlace,
   NativeRunRequest,
   NativeRunResult,
   NativeSampling,
@@ -39,7 +43,14 @@ export type FeaturesHandle = { readonly [kind]: "features" };
 export type ModelHandle = { readonly [kind]: "model" };
 export type CoderHandle = { readonly [kind]: "coder" };
 export type KvCacheHandle = { readonly [kind]: "kvCache" };
-export type AnyHandle = TensorHandle | FeaturesHandle | ModelHandle | CoderHandle | KvCacheHandle;
+export type EditsHandle = { readonly [kind]: "edits" };
+export type AnyHandle =
+  | TensorHandle
+  | FeaturesHandle
+  | ModelHandle
+  | CoderHandle
+  | KvCacheHandle
+  | EditsHandle;
 
 /** @inline Element types. */
 export type DtypeName =
@@ -310,6 +321,8 @@ export interface Addon extends ReadoutCalls {
    * "lm_head" is there for tied models too. Read-only.
    */
   modelParameter(model: ModelHandle, name: string): TensorHandle;
+  /** Retains its coders and tensors. What a step of a generation compiled serves the next. */
+  editsCreate(edits: NativeEditList): EditsHandle;
   modelRun(
     model: ModelHandle,
     request: NativeRunRequest,

@@ -46,6 +46,7 @@ const exported: Readonly<Record<keyof Addon, true>> = {
   modelLoad: true,
   modelInfo: true,
   modelParameter: true,
+  editsCreate: true,
   modelRun: true,
   modelGradients: true,
   logitsReadout: true,

@@ -1,6 +1,12 @@
 /** What one run of the model is asked for, and what it gives: the types of `modelRun` and `modelGradients`. */
 
-import type { CoderHandle, FeaturesHandle, KvCacheHandle, TensorHandle } from "./addon.js";
+import type {
+  CoderHandle,
+  EditsHandle,
+  FeaturesHandle,
+  KvCacheHandle,
+  TensorHandle,
+} from "./addon.js";
 
 /** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
 export type HookAnswer = TensorHandle | null | boolean;
@@ -27,10 +33,8 @@ export interface NativeRunRequest {
   readonly columns?: Int32Array;
   /** Point ids whose tensor is wanted; `RunResult.cache` has the same order. */
   readonly cache: Int32Array;
-  /** Coders put in at their points, before interventions and hooks. */
-  readonly coders?: readonly NativeSplice[];
-  /** After the coders, before the hooks. */
-  readonly interventions?: readonly NativeIntervention[];
+  /** Coders put in, then interventions, before the hooks. */
+  readonly edits?: NativeEdits;
   /**
    * Coders read at a point after all hooks there; padding has no features. Of a spliced coder: the
    * splice's own features, with their edits.
@@ -86,7 +90,31 @@ export interface NativeSampling {
  */
 type NativeRows = Int32Array;
 
-/** Interventions act at their point before all hooks there, in array order. */
+/** What `editsCreate` makes: it serves one run, or all steps of a generation. */
+export interface NativeEditList {
+  /** Coders put in at their points. */
+  readonly coders: readonly NativeSplice[];
+  /** In array order; which rows they act on each run says. */
+  readonly interventions: readonly NativeIntervention[];
+}
+
+/** Edits, and where they act in one run. */
+export interface NativeEdits {
+  readonly handle: EditsHandle;
+  /** One for each intervention; absent, or null: on all rows. A patch needs one. */
+  readonly places?: readonly (NativePlace | null)[];
+  /** For each coder: rows that pass untouched, besides padding. */
+  readonly skipRows?: readonly NativeRows[];
+}
+
+export interface NativePlace {
+  /** None: nothing is done in this run. */
+  readonly rows: NativeRows;
+  /** Of a patch, one for each of `rows`. */
+  readonly sourceRows?: Int32Array;
+}
+
+/** Interventions act at their point before all hooks there. */
 export type NativeIntervention =
   | {
       /**
@@ -101,7 +129,6 @@ export type NativeIntervention =
       readonly op: "set" | "scale";
       readonly feature: number;
       readonly value: number;
-      readonly rows?: NativeRows;
     }
   | {
       /**
@@ -114,14 +141,12 @@ export type NativeIntervention =
       readonly vector: TensorHandle;
       readonly coefficient: number;
       readonly cap?: number;
-      readonly rows?: NativeRows;
     }
   | {
       /** x − (x·v̂)v̂. */
       readonly kind: "project";
       readonly point: number;
       readonly vector: TensorHandle;
-      readonly rows?: NativeRows;
     }
   | {
       /** x[rows[i]] = source[sourceRows[i]], of the given heads only. */
@@ -129,8 +154,6 @@ export type NativeIntervention =
       readonly point: number;
       /** As the point's tensor, but for its batch and positions (for [batch, head, query, key]: queries). */
       readonly source: TensorHandle;
-      readonly rows: NativeRows;
-      readonly sourceRows: NativeRows;
       readonly heads?: Int32Array;
     };
 
@@ -143,8 +166,6 @@ export interface NativeSplice {
   readonly errorTerm: boolean;
   /** Not before all interventions, but where the coder's first edit is among them; else last. */
   readonly inOrder?: boolean;
-  /** Rows that pass untouched, besides padding. */
-  readonly skipRows?: NativeRows;
 }
 
 /** The number whose gradient is taken. */
@@ -173,7 +194,7 @@ export interface NativeGradients {
   /** Points where the gradient is wanted: of the value that goes on, after all hooks. */
   readonly points: Int32Array;
   /**
-   * Indices into `request.coders`: gradients at the features of these splices. A splice's error term
+   * Indices into the coders of `request.edits`: gradients at the features of these splices. A splice's error term
    * is a constant to the gradient.
    */
   readonly splices: Int32Array;

@@ -9,6 +9,7 @@
 #include "base/aten.h"
 #include "coder/features.h"
 #include "coder/jump_relu_coder.h"
+#include "intervene/interventions.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 
@@ -18,9 +19,11 @@ using ModelPtr = std::shared_ptr<const model::Transformer>;
 using CoderPtr = std::shared_ptr<const coder::JumpReluCoder>;
 using FeaturesPtr = std::shared_ptr<const coder::Features>;
 using KvCachePtr = std::shared_ptr<model::KvCache>;
+// Interventions of a run or a generation, and what its runs have compiled.
+using EditsPtr = std::shared_ptr<const intervene::Interventions>;
 
 // The alternative's index is the handle's tag.
-using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr>;
+using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr, EditsPtr>;
 
 // What a kind is unless it says otherwise.
 struct AnyKind {
@@ -87,6 +90,11 @@ struct HandleKind<KvCachePtr> : AnyKind {
   static constexpr bool kGrows = true;
   static int64_t bytes(const KvCachePtr& cache) { return cache->bytes(); }
   static bool onCpu(const KvCachePtr& cache) { return cache->device().is_cpu(); }
+};
+
+template <>
+struct HandleKind<EditsPtr> : AnyKind {
+  static constexpr const char* kName = "interventions";
 };
 
 // Calls `visit(kind, value)` with what a payload holds and its kind.

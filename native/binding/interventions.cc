@@ -13,7 +13,6 @@ intervene::SpliceOptions readSplice(const ObjectReader& in) {
   splice.pointOut = in.get<int32_t>("pointOut");
   splice.errorTerm = in.get<bool>("errorTerm");
   in.into("inOrder", splice.inOrder);
-  in.into("skipRows", splice.skipRows);
   return splice;
 }
 
@@ -26,25 +25,23 @@ intervene::ChangeFeature readFeature(const ObjectReader& in) {
       in.get<std::string>("op") == "scale" ? FeatureChange::Op::Scale : FeatureChange::Op::Set;
   edit.change.feature = in.get<int32_t>("feature");
   edit.change.value = static_cast<float>(in.get<double>("value"));
-  if (auto rows = in.optional<Ids>("rows")) {
-    edit.change.allRows = false;
-    edit.change.rows = std::move(*rows);
-  }
   return edit;
 }
 
 intervene::Steer readSteer(const ObjectReader& in) {
-  return {in.get<int32_t>("point"), in.get<Tensor>("vector"), in.get<double>("coefficient"),
-          in.optional<double>("cap"), in.optional<Ids>("rows")};
+  return {in.get<int32_t>("point"),
+          in.get<Tensor>("vector"),
+          in.get<double>("coefficient"),
+          in.optional<double>("cap"),
+          {}};
 }
 
 intervene::Project readProject(const ObjectReader& in) {
-  return {in.get<int32_t>("point"), in.get<Tensor>("vector"), in.optional<Ids>("rows")};
+  return {in.get<int32_t>("point"), in.get<Tensor>("vector"), {}};
 }
 
 intervene::Patch readPatch(const ObjectReader& in) {
-  return {in.get<int32_t>("point"), in.get<Tensor>("source"), in.get<Ids>("rows"),
-          in.get<Ids>("sourceRows"), in.optional<Ids>("heads")};
+  return {in.get<int32_t>("point"), in.get<Tensor>("source"), {}, {}, in.optional<Ids>("heads")};
 }
 
 intervene::Intervention readIntervention(const ObjectReader& in) {
@@ -56,14 +53,33 @@ intervene::Intervention readIntervention(const ObjectReader& in) {
   throw Error(code::kArgument, "forward: expected feature, steer, project or patch, got " + kind);
 }
 
+napi_value editsCreate(Arguments& args) {
+  const ObjectReader in(args.environment, args[0]);
+  auto edits = std::make_shared<intervene::Interventions>();
+  in.forEach("coders",
+             [&](const ObjectReader& item) { edits->splices.push_back(readSplice(item)); });
+  in.forEach("interventions",
+             [&](const ObjectReader& item) { edits->list.push_back(readIntervention(item)); });
+  edits->steps = std::make_shared<intervene::StepMemo>();
+  return args.handles().create(EditsPtr(std::move(edits)));
+}
+
 }  // namespace
 
-intervene::Interventions readInterventions(const ObjectReader& in) {
-  intervene::Interventions out;
-  in.forEach("coders", [&](const ObjectReader& item) { out.splices.push_back(readSplice(item)); });
-  in.forEach("interventions",
-             [&](const ObjectReader& item) { out.list.push_back(readIntervention(item)); });
-  return out;
+intervene::Interventions readEdits(const ObjectReader& in) {
+  intervene::Placement placement;
+  in.forEachOptional("places", [&](const std::optional<ObjectReader>& place) {
+    intervene::Place& out = placement.places.emplace_back();
+    if (!place) return;
+    out.rows = place->get<Ids>("rows");
+    place->into("sourceRows", out.sourceRows);
+  });
+  in.into("skipRows", placement.skipRows);
+  return intervene::place(*in.get<EditsPtr>("handle"), placement);
+}
+
+void exportInterventions(Environment& environment, napi_value exports) {
+  define<editsCreate>(environment, exports, "editsCreate");
 }
 
 }  // namespace gemlens::binding

@@ -1,11 +1,15 @@
-// Reads splices and interventions of a run request.
+// Interventions: made once for a run or a generation, and placed in each run.
 #pragma once
 
 #include "binding/read.h"
-#include "intervene/interventions.h"
+#include "intervene/placement.h"
 
 namespace gemlens::binding {
 
-intervene::Interventions readInterventions(const ObjectReader& in);
+// What a request says of them: its handle, and where they act in this run.
+intervene::Interventions readEdits(const ObjectReader& in);
+
+// editsCreate.
+void exportInterventions(Environment& environment, napi_value exports);
 
 }  // namespace gemlens::binding

@@ -3,6 +3,8 @@
 #include "base/device.h"
 #include "base/dtype.h"
 #include "binding/attribution.h"
+#include "binding/interventions.h"
+#include "binding/js_hook.h"
 #include "binding/read.h"
 #include "binding/readout.h"
 #include "binding/runs.h"
@@ -165,7 +167,10 @@ void exportModels(Environment& environment, napi_value exports) {
   define<modelEmbed>(environment, exports, "modelEmbed");
   define<modelFinalNorm>(environment, exports, "modelFinalNorm");
   define<modelUnembed>(environment, exports, "modelUnembed");
-  exportRuns(environment, exports);
+  exportInterventions(environment, exports);
+  exportRunForward(environment, exports);
+  exportRunGradients(environment, exports);
+  define<hookSettle>(environment, exports, "hookSettle");
   exportReadout(environment, exports);
   exportAttribution(environment, exports);
   define<kvCacheCreate>(environment, exports, "kvCacheCreate");

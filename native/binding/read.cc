@@ -69,6 +69,11 @@ KvCachePtr read(Environment& environment, napi_value value) {
 }
 
 template <>
+EditsPtr read(Environment& environment, napi_value value) {
+  return environment.handles().get<EditsPtr>(value);
+}
+
+template <>
 std::vector<int32_t> read(Environment& environment, napi_value value) {
   const Int32View view = readInt32Array(environment.env(), value);
   return {view.data, view.data + view.size};
@@ -97,6 +102,11 @@ std::vector<int64_t> read(Environment& environment, napi_value value) {
 template <>
 std::vector<double> read(Environment& environment, napi_value value) {
   return readArray<double>(environment, value);
+}
+
+template <>
+std::vector<std::vector<int32_t>> read(Environment& environment, napi_value value) {
+  return readArray<std::vector<int32_t>>(environment, value);
 }
 
 template <>

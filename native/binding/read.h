@@ -14,7 +14,8 @@ namespace gemlens::binding {
 // int64_t; int32_t (an integer beyond its range reads as its nearest end); double; bool;
 // std::string; Tensor and the other payloads of handles; std::vector of int32_t (an Int32Array), of
 // float (a Float32Array), of uint8_t (the bytes of any typed array), of int64_t and double (an
-// array of numbers), of Tensor (an array of handles).
+// array of numbers), of Tensor (an array of handles), of std::vector of int32_t (an array of
+// Int32Arrays).
 template <typename T>
 T read(Environment& environment, napi_value value);
 
@@ -61,13 +62,23 @@ class ObjectReader {
     if (value == nullptr) return std::nullopt;
     return ObjectReader(environment_, value);
   }
-  // Calls `visit` with each object of an array, in order; of a missing one never.
+  // Calls `visit` with each object of an array, in order; of a missing array never.
   template <typename Visit>
   void forEach(const char* name, Visit visit) const {
     napi_value list = optionalProperty(environment_.env(), object_, name);
     if (list == nullptr) return;
     binding::forEach(environment_.env(), list,
                      [&](napi_value element) { visit(ObjectReader(environment_, element)); });
+  }
+  // The same of an array whose objects may be missing.
+  template <typename Visit>
+  void forEachOptional(const char* name, Visit visit) const {
+    napi_value list = optionalProperty(environment_.env(), object_, name);
+    if (list == nullptr) return;
+    binding::forEach(environment_.env(), list, [&](napi_value element) {
+      const bool missing = isNullish(environment_.env(), element);
+      visit(missing ? std::nullopt : std::optional(ObjectReader(environment_, element)));
+    });
   }
 
  private:

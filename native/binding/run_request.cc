@@ -39,7 +39,7 @@ run::Request readRequest(Arguments& args, const TaskContext& context) {
   in.forEach("features", [&](const ObjectReader& read) {
     request.features.push_back({read.get<CoderPtr>("coder"), read.get<int32_t>("point")});
   });
-  request.interventions = readInterventions(in);
+  if (const auto edits = in.optionalObject("edits")) request.interventions = readEdits(*edits);
   in.into("step", request.step);
   in.into("kv", request.kv);
   if (const auto draw = in.optionalObject("sample")) request.draw = readDraw(*draw);

@@ -1,10 +1,11 @@
+// The runs of a model: a file and an export for each outcome.
 #pragma once
 
 #include "binding/arguments.h"
 
 namespace gemlens::binding {
 
-// modelRun, modelGradients, hookSettle.
-void exportRuns(Environment& environment, napi_value exports);
+void exportRunForward(Environment& environment, napi_value exports);
+void exportRunGradients(Environment& environment, napi_value exports);
 
 }  // namespace gemlens::binding

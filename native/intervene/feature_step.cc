@@ -65,8 +65,8 @@ FeatureStep::Affine FeatureStep::affine(c10::Device device) const {
 }
 
 void FeatureStep::read(const Tensor& x) {
-  columns_ = coder_->columns(ids_);
   if (!allRows_ && rows_.empty()) return;
+  if (!columns_.wEnc.defined()) columns_ = coder_->columns(ids_);
   const Tensor rows = asRows(x, coder_->dIn());
   const Tensor taken = rowIndex_.defined() ? rows.index_select(0, rowIndex_) : rows;
   const Tensor pre = coder_->preActivations(taken, columns_);

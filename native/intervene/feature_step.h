@@ -18,6 +18,8 @@ struct FeatureChange {
   float value = 0;
   bool allRows = true;
   std::vector<int32_t> rows;  // ascending
+
+  bool operator==(const FeatureChange&) const = default;
 };
 
 class FeatureStep {
@@ -26,6 +28,8 @@ class FeatureStep {
   FeatureStep(std::shared_ptr<const coder::JumpReluCoder> coder, std::vector<FeatureChange> changes,
               int64_t rowCount);
 
+  // A run begins: nothing of an earlier one that failed may be left.
+  void begin() { delta_ = Tensor(); }
   // x, what the coder reads: keeps f′ − f until `apply`.
   void read(const Tensor& x);
   // base, what the coder writes to; `inPlace`: it may be written to.

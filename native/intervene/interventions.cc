@@ -83,11 +83,16 @@ struct AddAction {
 
 Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
                    int64_t rowCount, c10::Device device) {
+  StepMemo own;
+  StepMemo& steps = interventions.steps ? *interventions.steps : own;
+  const auto stepOf = [&](const std::shared_ptr<const coder::JumpReluCoder>& coder) {
+    auto changes = changesOf(interventions, coder.get());
+    return changes.empty() ? nullptr : steps.step(coder, std::move(changes), rowCount);
+  };
   std::vector<const coder::JumpReluCoder*> done;
   for (const SpliceOptions& options : interventions.splices) {
     const auto* coder = options.coder.get();
-    const auto splice =
-        std::make_shared<Splice>(options, changesOf(interventions, coder), rowReal, rowCount);
+    const auto splice = std::make_shared<Splice>(options, stepOf(options.coder), rowReal, rowCount);
     splices_.push_back(splice);
     if (options.inOrder) continue;
     addStep(plan, splice, options.point, options.pointOut);
@@ -107,9 +112,7 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
       addStep(plan, *splice, change->point, change->pointOut);
       continue;
     }
-    addStep(plan,
-            std::make_shared<FeatureStep>(change->coder, changesOf(interventions, coder), rowCount),
-            change->point, change->pointOut);
+    addStep(plan, stepOf(change->coder), change->point, change->pointOut);
   }
   for (const auto& splice : splices_) {
     const SpliceOptions& options = splice->options();

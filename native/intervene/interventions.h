@@ -11,6 +11,7 @@
 #include "intervene/feature_step.h"
 #include "intervene/patch.h"
 #include "intervene/splice.h"
+#include "intervene/step_memo.h"
 
 namespace gemlens::intervene {
 
@@ -48,6 +49,8 @@ using Intervention = std::variant<ChangeFeature, Steer, Project, Patch>;
 struct Interventions {
   std::vector<SpliceOptions> splices;
   std::vector<Intervention> list;
+  // Of a generation: what its runs have compiled. Null: each run compiles for itself.
+  std::shared_ptr<StepMemo> steps;
 };
 
 // One run's: the splices keep what they read.

@@ -8,17 +8,15 @@
 
 namespace gemlens::intervene {
 
-Splice::Splice(SpliceOptions options, std::vector<FeatureChange> changes, const Tensor& rowReal,
+Splice::Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
                int64_t rowCount)
-    : options_(std::move(options)), real_(rowReal), active_(rowReal) {
+    : options_(std::move(options)), step_(std::move(step)), real_(rowReal), active_(rowReal) {
   if (!options_.skipRows.empty()) {
     Tensor active = rowReal.defined() ? rowReal.cpu().clone() : full({rowCount}, 1, c10::kBool);
     bool* data = active.mutable_data_ptr<bool>();
     for (const int32_t row : options_.skipRows) data[row] = false;
     active_ = active.to(options_.coder->device());
   }
-  if (changes.empty()) return;
-  step_ = std::make_unique<FeatureStep>(options_.coder, std::move(changes), rowCount);
 }
 
 void Splice::read(const Tensor& x) {

@@ -22,8 +22,8 @@ struct SpliceOptions {
 
 class Splice {
  public:
-  // `rowReal` [rows] bool or undefined; `changes` may be empty.
-  Splice(SpliceOptions options, std::vector<FeatureChange> changes, const Tensor& rowReal,
+  // `rowReal` [rows] bool or undefined; `step`: the changes, null for none.
+  Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
          int64_t rowCount);
 
   const SpliceOptions& options() const { return options_; }
@@ -43,7 +43,7 @@ class Splice {
 
  private:
   SpliceOptions options_;
-  std::unique_ptr<FeatureStep> step_;
+  std::shared_ptr<FeatureStep> step_;
   Tensor real_;    // [rows] bool or undefined
   Tensor active_;  // [rows] bool: those that the coder takes part in; undefined: all
   coder::Features* slot_ = nullptr;

@@ -1,45 +1,12 @@
-// The runs of a model, an export for each outcome: its request in, what it gave out.
-#include "binding/runs.h"
-
+#include "binding/run_forward.h"
 #include "binding/run_request.h"
-#include "binding/typed_array.h"
-#include "binding/write.h"
+#include "binding/runs.h"
 #include "run/gradients.h"
 
 namespace gemlens::binding {
 namespace {
 
 using Ids = std::vector<int32_t>;
-
-napi_value featuresHandle(HandleTable& handles, coder::Features& features) {
-  return handles.create(std::make_shared<const coder::Features>(std::move(features)));
-}
-
-ObjectWriter writeForward(Environment& environment, run::Forward& run) {
-  napi_env env = environment.env();
-  HandleTable& handles = environment.handles();
-  ObjectWriter out(env);
-  out.set("cache", writeArray(env, run.recorded.cache,
-                              [&](const Tensor& entry) { return handles.create(entry); }));
-  out.set("features", writeArray(env, run.recorded.features, [&](coder::Features& features) {
-            return featuresHandle(handles, features);
-          }));
-  const auto& [output, sample] = run.result;
-  if (output.defined()) out.set("output", handles.create(output));
-  if (sample) {
-    out.set("tokens", copyArray(env, sample->tokens));
-    out.set("logprobs", copyArray(env, sample->logprobs));
-  }
-  return out;
-}
-
-napi_value modelRun(Arguments& args) {
-  const TaskContext context = readContext(args, 2);
-  Environment& environment = args.environment;
-  return submitRun(
-      args, readRequest(args, context), context, /*hasMetric=*/false, &run::forward,
-      [&environment](run::Forward& run) { return writeForward(environment, run).value(); });
-}
 
 run::Target readTarget(const ObjectReader& in) {
   const auto kind = in.get<std::string>("kind");
@@ -94,10 +61,8 @@ napi_value modelGradients(Arguments& args) {
 
 }  // namespace
 
-void exportRuns(Environment& environment, napi_value exports) {
-  define<modelRun>(environment, exports, "modelRun");
+void exportRunGradients(Environment& environment, napi_value exports) {
   define<modelGradients>(environment, exports, "modelGradients");
-  define<hookSettle>(environment, exports, "hookSettle");
 }
 
 }  // namespace gemlens::binding

@@ -1,0 +1,13 @@
+// The plain outcome of a run; the others write it too.
+#pragma once
+
+#include "binding/arguments.h"
+#include "binding/write.h"
+#include "run/forward.h"
+
+namespace gemlens::binding {
+
+ObjectWriter writeForward(Environment& environment, run::Forward& run);
+napi_value featuresHandle(HandleTable& handles, coder::Features& features);
+
+}  // namespace gemlens::binding

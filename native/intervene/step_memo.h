@@ -1,0 +1,29 @@
+// What the runs of a generation have compiled. As long as the changes of a coder's features stay
+// the same from one token to the next, their columns are gathered once.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "intervene/feature_step.h"
+
+namespace gemlens::intervene {
+
+// Used by one run at a time, on the executor's thread.
+class StepMemo {
+ public:
+  // The step of these changes: the last one of its coder if it was of the same ones.
+  std::shared_ptr<FeatureStep> step(const std::shared_ptr<const coder::JumpReluCoder>& coder,
+                                    std::vector<FeatureChange> changes, int64_t rowCount);
+
+ private:
+  struct Entry {
+    const coder::JumpReluCoder* coder;
+    std::vector<FeatureChange> changes;
+    int64_t rowCount;
+    std::shared_ptr<FeatureStep> step;
+  };
+  std::vector<Entry> entries_;  // one for each coder
+};
+
+}  // namespace gemlens::intervene
