@@ -28,7 +28,7 @@ describe("Gemma Scope 1", () => {
     expect(coder.kind).toBe("npz");
     expect([coder.dIn, coder.dOut]).toEqual([dIn, site === "transcoder" ? 48 : dIn]);
     expect(coder.params.W_enc.shape).toEqual([dIn, coder.dSae]);
-    expect(coder.params.threshold.shape).toEqual([coder.dSae]);
+    expect(coder.params.threshold?.shape).toEqual([coder.dSae]);
     expect(coder.params.skip).toBeUndefined();
     expect(coder.guess.site).toBe(site);
   });

@@ -32,6 +32,17 @@ function encoded(subtract: boolean): Float64Array {
   });
 }
 
+/** The encode of its StandardSAE and Transcoder: relu(x W_enc + b_enc). */
+function encodedRelu(subtract: boolean): Float64Array {
+  const before = threshold.slice();
+  threshold.fill(0);
+  try {
+    return encoded(subtract);
+  } finally {
+    threshold.set(before);
+  }
+}
+
 /** Its decode, with W_skip @ x of JumpReLUSkipTranscoder. */
 function decoded(features: Float64Array, skip: boolean): Float64Array {
   return Float64Array.from({ length: rows * dIn }, (_, i) => {
@@ -174,6 +185,62 @@ describe("reads what SAELens saves", () => {
   });
 });
 
+describe("reads ReLU coders, which have no thresholds", () => {
+  const relu = (change: object, edit: (all: Map<string, Raw>) => void = () => {}) =>
+    saved({ architecture: "standard", ...change }, (all) => {
+      all.delete("threshold");
+      edit(all);
+    });
+
+  it.each([
+    ["b_dec subtracted", {}, true],
+    ["not subtracted", { apply_b_dec_to_input: false }, false],
+    ["from before architectures had names", { architecture: undefined }, true],
+  ])("%s", async (_, change, subtract) => {
+    using sae = await SAE.fromFile(relu(change), { device });
+    expect([sae.cfg.architecture, sae.cfg.applyBDecToInput]).toEqual(["relu", subtract]);
+    expect([...(await sae.threshold.read())].every((value) => value === 0)).toBe(true);
+    const want = encodedRelu(subtract);
+    expect(want.filter((value) => value > 0).length).toBeGreaterThan(
+      encoded(subtract).filter((value) => value > 0).length,
+    );
+    using acts = await sae.encode(input());
+    using dense = await acts.toDense();
+    expect(relativeError(await dense.read("float32"), want)).toBeLessThan(1e-5);
+    using out = await sae.forward(input());
+    expect(relativeError(await out.read("float32"), decoded(want, false))).toBeLessThan(1e-5);
+    // A copy has neither thresholds nor another architecture.
+    const copy = join(newFolder(), "copy");
+    await sae.save(copy, { format: "sae-lens" });
+    expect([...readRaw(join(copy, "sae_weights.safetensors")).keys()]).not.toContain("threshold");
+    using back = await SAE.fromFile(copy, { device });
+    expect(back.cfg.architecture).toBe("relu");
+    using again = await back.forward(input());
+    expect(await again.read()).toEqual(await out.read());
+  });
+
+  it.each([false, true])("a transcoder, skip: %s", async (skip) => {
+    const place = {
+      hook_name: "blocks.2.ln2.hook_normalized",
+      hook_name_out: "blocks.2.hook_mlp_out",
+    };
+    const architecture = skip ? "skip_transcoder" : "transcoder";
+    const change = { architecture, d_out: dIn, apply_b_dec_to_input: false, metadata: place };
+    const dir = relu(change, (all) => {
+      if (skip) all.set("W_skip", f32(A, [dIn, dIn]));
+    });
+    using coder = await Transcoder.fromFile(dir, { device });
+    using out = await coder.forward(input());
+    const want = decoded(encodedRelu(false), skip);
+    expect(relativeError(await out.read("float32"), want)).toBeLessThan(1e-5);
+    const copy = join(newFolder(), "copy");
+    await coder.save(copy, { format: "sae-lens" });
+    expect(JSON.parse(readFileSync(join(copy, "cfg.json"), "utf8")).architecture).toBe(
+      architecture,
+    );
+  });
+});
+
 describe("refuses by key", () => {
   const nan = (raw: Raw, at: number): Raw => {
     const values = toF32(raw);
@@ -182,8 +249,9 @@ describe("refuses by key", () => {
   };
   const factors = f32(new Float32Array(dSae).fill(1.5), [dSae]);
   it.each<[string, object, (all: Map<string, Raw>) => void, string]>([
-    ["UNSUPPORTED", { architecture: "standard" }, () => {}, "architecture"],
-    ["UNSUPPORTED", { architecture: undefined }, () => {}, "architecture"],
+    ["CHECKPOINT", { architecture: "standard" }, () => {}, "threshold"],
+    ["CHECKPOINT", {}, (all) => all.delete("threshold"), "threshold"],
+    ["UNSUPPORTED", { architecture: "toString" }, () => {}, "architecture"],
     ["UNSUPPORTED", { architecture: "topk", k: 4 }, () => {}, "architecture"],
     ["UNSUPPORTED", { architecture: "gated" }, () => {}, "architecture"],
     ["UNSUPPORTED", { normalize_activations: "layer_norm" }, () => {}, "normalize_activations"],

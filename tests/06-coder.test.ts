@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type Coder, HookedTransformer, SAE, Transcoder, zeros } from "../lib/index.js";
+import { HookedTransformer, SAE, type SingleSiteCoder, Transcoder, zeros } from "../lib/index.js";
 import { expectFeatures, expectValues, upload } from "./support/coders.js";
 import { device, failure } from "./support/compare.js";
 import { fixture, goldensOf, hookGoldens, ids } from "./support/fixtures.js";
@@ -107,7 +107,7 @@ describe("Gemma Scope 2 coders", () => {
   const expected = goldensOf("gs2", "expected_s24");
   it.each(Object.entries(index))("%s", async (name, want) => {
     const load = want.hookNameOut === null ? SAE : Transcoder;
-    using coder: Coder = await load.fromFile(fixture(`gs2/${name}`), { device });
+    using coder: SingleSiteCoder = await load.fromFile(fixture(`gs2/${name}`), { device });
     const { hookName, hookNameOut, dIn, dOut, dSae } = coder.cfg;
     expect({ hookName, dIn, dOut, dSae }).toEqual({
       hookName: want.hookName,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Coder, HookedTransformer, type Tensor } from "../lib/index.js";
+import { HookedTransformer, type SingleSiteCoder, type Tensor } from "../lib/index.js";
 import { type Case, Cases } from "./support/cases.js";
 import { expectFeatures } from "./support/coders.js";
 import { device, relativeError } from "./support/compare.js";
@@ -38,7 +38,9 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
         const rows = cases.prompt(entry);
         const edits = { interventions: cases.interventions(entry), coders: cases.splices(entry) };
         const names = Object.keys(entry.hooks ?? {});
-        const read = Object.keys(entry.features ?? {}).map((key): Coder => cases.coder(key));
+        const read = Object.keys(entry.features ?? {}).map(
+          (key): SingleSiteCoder => cases.coder(key),
+        );
         for (const paddingSide of rows.length === 1 ? ["right"] : ["right", "left"]) {
           const padded = { paddingSide: paddingSide as "left" | "right" };
           using run = await model.runWithCache(rows, {

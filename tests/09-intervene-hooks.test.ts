@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   ablate,
-  type Coder,
   clamp,
   type FeatureActs,
   type Hook,
@@ -11,6 +10,7 @@ import {
   patch,
   project,
   SAE,
+  type SingleSiteCoder,
   scale,
   steer,
   type Tensor,
@@ -21,7 +21,7 @@ import { device, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
 /** The guide's pattern with the coder's error kept: y + decode(f′) − decode(f). */
-function edited(coder: Coder, change: (acts: FeatureActs) => unknown): Hook[] {
+function edited(coder: SingleSiteCoder, change: (acts: FeatureActs) => unknown): Hook[] {
   let x: Tensor;
   const { hookName, hookNameOut } = coder.cfg;
   const read = hook(hookName, (act) => {
@@ -39,7 +39,7 @@ function edited(coder: Coder, change: (acts: FeatureActs) => unknown): Hook[] {
 }
 
 /** The guide's pattern as it stands: the reconstruction in the place of the activation. */
-function bare(coder: Coder, change: (acts: FeatureActs) => unknown = () => {}): Hook[] {
+function bare(coder: SingleSiteCoder, change: (acts: FeatureActs) => unknown = () => {}): Hook[] {
   let x: Tensor;
   const { hookName, hookNameOut } = coder.cfg;
   const read = hook(hookName, (act) => {
@@ -87,7 +87,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
   });
 
   /** The strongest features on the prompts: they are active somewhere, and not everywhere. */
-  async function strongest(coder: Coder, k: number): Promise<number[]> {
+  async function strongest(coder: SingleSiteCoder, k: number): Promise<number[]> {
     using run = await model.runWithCache(rows, { names: [], features: [coder], logits: false });
     const top = await run.features(coder).topK(40);
     return [...new Set(top.map(({ feature }) => feature))].slice(0, k);

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
-  type Coder,
   evaluateCoder,
   featureMeans,
   HookedTransformer,
   memory,
   SAE,
+  type SingleSiteCoder,
   Transcoder,
 } from "../lib/index.js";
 import { settledMemory } from "./support/collect.js";
@@ -254,7 +254,7 @@ describe("on the bundled model", () => {
   test.each(paths)("%s beats a random coder in everything", async (path) => {
     const kind = path.startsWith("transcoders") ? Transcoder : SAE;
     const file = join(folder, "gemma-scope", path);
-    using trained: Coder = await kind.fromFile(file, { device });
+    using trained: SingleSiteCoder = await kind.fromFile(file, { device });
     using random = await randomCoderLike(trained, 1);
     const [good, bad] = [
       await evaluateCoder(model, trained, texts),

@@ -5,7 +5,6 @@ import {
   ablate,
   activationPatching,
   attribute,
-  type Coder,
   type CoderSplice,
   clamp,
   HookedTransformer,
@@ -13,6 +12,7 @@ import {
   patch,
   project,
   SAE,
+  type SingleSiteCoder,
   scale,
   steer,
   Transcoder,
@@ -37,9 +37,9 @@ describe.each(models)("%s", (folder, all) => {
   const prompt = oracle.prompt("p10");
   let model: HookedTransformer;
   let exact: HookedTransformer;
-  let res: Coder;
-  let skip: Coder;
-  let later: Coder;
+  let res: SingleSiteCoder;
+  let skip: SingleSiteCoder;
+  let later: SingleSiteCoder;
   beforeAll(async () => {
     model = await HookedTransformer.fromPretrained(fixture(folder), { device });
     exact = await HookedTransformer.fromPretrained(fixture(folder), { device, dtype: "float64" });
@@ -55,7 +55,7 @@ describe.each(models)("%s", (folder, all) => {
   const vector = (seed: number) => Float32Array.from(randomNumbers(model.cfg.dModel, seed));
 
   /** Feature `i` of those that are active at a position of the plain run. */
-  async function active(coder: Coder, position: number, i: number) {
+  async function active(coder: SingleSiteCoder, position: number, i: number) {
     using run = await exact.runWithCache(prompt, { names: [], features: [coder], logits: false });
     const found = await run.features(coder).at({ position });
     return coder.feature(found[i % found.length]?.feature as number);

@@ -3,12 +3,12 @@ import type { AttributionJob } from "./attribute.js";
 import type { Attribution } from "./attributions.js";
 import type { Effects } from "./gradient-effects.js";
 import { type Located, located, readRun } from "./located.js";
-import { blockOf } from "./prompt.js";
+import { firstBlock } from "./prompt.js";
 
 /** The target without one feature at one position, for each that is active: a row of a batch each. */
 export async function ablationEffects(job: AttributionJob): Promise<Effects> {
   const { prompt, target, through, batchSize, onProgress } = job;
-  const starts = through.map(({ cfg }) => prompt.startFor(blockOf(cfg.hookName)));
+  const starts = through.map(({ cfg }) => prompt.startFor(firstBlock(cfg.reads)));
   await prompt.prepare(starts);
   const active = await activeFeatures(job);
   const total = active.reduce((sum, entries) => sum + entries.length, 0);

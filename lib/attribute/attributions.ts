@@ -1,4 +1,5 @@
 import type { Coder } from "../coder/coder.js";
+import { siteNames } from "../coder/site.js";
 import { jsonNumber, plainJson, withJson } from "../tensor/tensor-json.js";
 import { notFinite } from "./not-finite.js";
 
@@ -59,7 +60,7 @@ export function sortedAttributions(
     const { coder, feature, position } = bad;
     throw notFinite(
       what,
-      `effect of feature ${feature} of ${coder.cfg.hookName} at position ${position}`,
+      `effect of feature ${feature} of ${siteNames(coder.cfg.reads)} at position ${position}`,
     );
   }
   const sorted = [...effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));

@@ -1,4 +1,5 @@
 import type { Coder } from "../coder/coder.js";
+import type { SingleSiteCoder } from "../coder/single-site-coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { HookedTransformer } from "../model/index.js";
 import { ModelClient } from "../model/model-client.js";
@@ -15,6 +16,7 @@ import {
 } from "./corpus.js";
 import { ReplacedLosses } from "./replaced-losses.js";
 import { Replaced } from "./replaced-runs.js";
+import { checkSingle } from "./single-site.js";
 
 /** What `evaluateCoder` takes. */
 export interface EvaluateOptions extends CorpusOptions {
@@ -96,11 +98,12 @@ export interface CoderEvaluation {
  * console.log(l0, explainedVariance, lossRecovered.mean);
  *
  * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
+ * @throws UNSUPPORTED for a coder of several sites
  * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function evaluateCoder(
   model: HookedTransformer,
-  coder: Coder,
+  given: Coder,
   corpus: Corpus,
   options: EvaluateOptions = {},
 ): Promise<CoderEvaluation> {
@@ -111,7 +114,8 @@ export async function evaluateCoder(
   const { meanTokens = 8192, lossTokens = Number.MAX_SAFE_INTEGER, signal, onProgress } = options;
   checkCount(what, "meanTokens", meanTokens);
   if (lossTokens !== 0) checkCount(what, "lossTokens", lossTokens);
-  client.checkCoder("coder", coder);
+  client.checkCoder("coder", given);
+  const coder = checkSingle(what, given, "its evaluation");
   const statistics = new CoderStatistics(coder.cfg.dSae, coder.cfg.dOut);
   const losses = new ReplacedLosses(client);
   const batches = readCorpus(what, model, corpus, options);
@@ -161,7 +165,7 @@ async function take(
 /** The mean of a coder's output tensor over the counted tokens, [dOut] float64. */
 async function meanOf(
   model: HookedTransformer,
-  coder: Coder,
+  coder: SingleSiteCoder,
   batches: readonly CorpusBatch[],
   signal: AbortSignal | undefined,
 ): Promise<Tensor> {

@@ -34,13 +34,13 @@ export async function gradientEffects(job: AttributionJob): Promise<Effects> {
       ...options,
       ...target.summed,
       coders: [...coders, ...own.map(inOrderSplice)],
-      names: plain.map(({ cfg }) => cfg.hookNameOut),
+      names: plain.flatMap(({ cfg }) => cfg.writes.map(({ hookName }) => hookName)),
       features: features.filter(({ coder }) => group.includes(coder)),
     });
     value ??= run.value;
     for (const coder of group) {
       const found = plain.includes(coder)
-        ? alongFeatures(job, coder, run.features(coder), run.grad(coder.cfg.hookNameOut))
+        ? alongFeatures(job, coder, run.features(coder), gradientsOf(coder, run))
         : inStepEffects(coder, run);
       effects.push(...(await found));
     }
@@ -62,16 +62,24 @@ async function inStepEffects(coder: Coder, run: Gradients): Promise<Attribution[
   }));
 }
 
-/** Activation · ⟨gradient, W_dec[feature]⟩ of each active feature; gradient [1, pos, ..]. */
+/** The gradient at each site that a coder writes. */
+function gradientsOf({ cfg }: Coder, run: Gradients): Tensor[] {
+  return cfg.writes.map(({ hookName }) => run.grad(hookName as string) as Tensor);
+}
+
+/**
+ * Activation · ⟨gradient, W_dec[feature]⟩ of each active feature; gradients [1, pos, ..], one for each
+ * write site.
+ */
 export async function alongFeatures(
   { what, prompt }: AttributionJob,
   coder: Coder,
   acts: FeatureActs,
-  gradient: Tensor,
+  gradients: readonly Tensor[],
 ): Promise<Attribution[]> {
   const active = await acts.read();
   const { signal } = prompt.runOptions;
-  using along = await alongDecoder(what, coder, acts, gradient, { signal });
+  using along = await alongDecoder(what, coder, acts, gradients, { signal });
   const { values: slopes } = await along.read();
   return located(coder, active).map((entry, i) => ({
     ...entry,

@@ -4,15 +4,18 @@ import { featurePath } from "./feature-path.js";
 import type { Effects } from "./gradient-effects.js";
 import { inOwnStep, readRun } from "./located.js";
 import { blockOf } from "./prompt.js";
+import { checkSingle } from "./single-site.js";
 import { tensorPath } from "./tensor-path.js";
 
 const fewestSteps = 32;
 const mostSteps = 256;
 const enough = 0.01;
+const use = '"integrated-gradients"';
 
 /** The gradient's mean along each coder's path, at its features. */
 export async function integratedEffects(job: AttributionJob): Promise<Effects> {
-  const { prompt, target, through, onProgress } = job;
+  const { prompt, target, onProgress } = job;
+  const through = job.through.map((coder) => checkSingle(job.what, coder, use));
   const inStep = through.map((coder) => inOwnStep(job, coder));
   const starts = through.map(({ cfg }, i) =>
     prompt.startFor(blockOf(inStep[i] ? cfg.hookName : cfg.hookNameOut)),

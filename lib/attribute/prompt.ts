@@ -1,5 +1,7 @@
 import type { Coder } from "../coder/coder.js";
+import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
+import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { ResolvedAction } from "../intervene/resolve.js";
 import type { AnyIntervention, CoderSplice, Splice } from "../intervene/types.js";
 import type { HookedTransformer, Input, TokenInput } from "../model/index.js";
@@ -66,9 +68,10 @@ export class Prompt implements Disposable {
     const { coders, interventions } = options;
     using plan = client.plan(this.ids, { coders, interventions });
     const actions = plan.edits?.actions ?? [];
-    this.#edits = actions.map((action, i) =>
-      editOf(action, (options.interventions as readonly AnyIntervention[])[i] as AnyIntervention),
-    );
+    this.#edits = (interventions ?? []).map((entry, i) => {
+      const own = actions.filter(({ index }) => index === i);
+      return editOf(own, entry);
+    });
     this.#needsTokens =
       actions.some(({ excluded }) => excluded !== undefined) ||
       this.#splices().some(({ excludeSpecialTokens }) => Boolean(excludeSpecialTokens));
@@ -112,8 +115,8 @@ export class Prompt implements Disposable {
     const spans = [
       ...this.#edits,
       ...this.#splices().map(({ coder: { cfg } }) => ({
-        read: layerOf(cfg.hookName),
-        written: layerOf(cfg.hookNameOut),
+        read: Math.min(...cfg.reads.map(({ hookName }) => layerOf(hookName))),
+        written: Math.max(...cfg.writes.map(({ hookName }) => layerOf(hookName))),
       })),
     ];
     let start = layer;
@@ -151,7 +154,9 @@ export class Prompt implements Disposable {
       return { input, coders, interventions, signal, [Symbol.dispose]: () => {} };
     }
     const input = tidy(() => entering.expand([count, -1, -1]).contiguous());
-    const reached = coders.filter((use) => layerOf(spliceOf(use).coder.cfg.hookName) >= start);
+    const reached = coders.filter((use) =>
+      spliceOf(use).coder.cfg.reads.every(({ hookName }) => layerOf(hookName) >= start),
+    );
     return {
       input: input as Tensor<["batch", "pos", "d_model"]>,
       startAtLayer: start,
@@ -176,16 +181,17 @@ function spliceOf(use: CoderSplice): Splice {
   return "cfg" in use ? { coder: use } : use;
 }
 
-function editOf({ point, pointOut, where }: ResolvedAction, entry: AnyIntervention): Edit {
+function editOf(actions: readonly ResolvedAction[], entry: AnyIntervention): Edit {
   const { batch, ...everyRow } = entry;
+  const layers = (points: readonly ResolvedPoint[]) => points.map(({ name }) => layerOf(name));
   // Row 0 is the prompt, and so is every row of the runs here. An empty list names no row at all.
   const isNone = Array.isArray(batch) && batch.length === 0;
   const changesFeature = entry.type !== "steer" && "target" in entry;
   return {
-    entry: (where.batch === undefined || isNone ? entry : everyRow) as AnyIntervention,
+    entry: (actions[0]?.where.batch === undefined || isNone ? entry : everyRow) as AnyIntervention,
     coder: changesFeature ? entry.target.coder : undefined,
-    read: layerOf(point.name),
-    written: layerOf(pointOut.name),
+    read: Math.min(...actions.flatMap(({ reads }) => layers(reads))),
+    written: Math.max(...actions.flatMap(({ writes }) => layers(writes))),
   };
 }
 
@@ -194,6 +200,12 @@ export function layerOf(hook: string): number {
   const layer = /^blocks\.(\d+)\./.exec(hook)?.[1];
   if (layer !== undefined) return Number(layer);
   return hook === "hook_embed" ? -1 : Number.POSITIVE_INFINITY;
+}
+
+/** The first block of a coder's sites, as {@link blockOf}. */
+export function firstBlock(sites: readonly Site[]): number | null {
+  const blocks = sites.map(({ hookName }) => blockOf(hookName));
+  return blocks.some((block) => block === null) ? null : Math.min(...(blocks as number[]));
 }
 
 /** The block of a hook as `ResolvedPoint` has it: null outside the blocks. */

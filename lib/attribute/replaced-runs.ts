@@ -1,5 +1,5 @@
 import type { SparseFeatures } from "../coder/active-features.js";
-import type { Coder } from "../coder/coder.js";
+import type { SingleSiteCoder } from "../coder/single-site-coder.js";
 import { patch } from "../intervene/patch.js";
 import type { HookedTransformer } from "../model/index.js";
 import { type Tensor, tidy, zeros } from "../tensor/index.js";
@@ -26,14 +26,14 @@ export interface ReplacedBatch {
  */
 export class Replaced implements Disposable {
   readonly #model: HookedTransformer;
-  readonly #coder: Coder;
+  readonly #coder: SingleSiteCoder;
   readonly #mean: Tensor;
   readonly #signal: AbortSignal | undefined;
 
   /** `mean` [dOut]. */
   constructor(
     model: HookedTransformer,
-    coder: Coder,
+    coder: SingleSiteCoder,
     mean: Tensor,
     signal: AbortSignal | undefined,
   ) {

@@ -43,7 +43,7 @@ export function residualDirection(client: ModelClient, source: DirectionSource):
     throw argument(client.what, "a Tensor [d_model] or a feature", "vector", typeof source.vector);
   }
   const { coder, feature } = source.vector;
-  const point = client.writtenBy("vector", coder);
+  const [point] = client.writtenBy("vector", coder);
   const direction = coder.direction(feature);
   try {
     const hook =

@@ -1,3 +1,6 @@
+import { coderParameter, encoderOf, featureSitesOf } from "../coder/coder.js";
+import type { FeatureSites } from "../coder/coder-layout.js";
+import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
 import type { AnyIntervention } from "../intervene/types.js";
 import type {
@@ -108,7 +111,9 @@ export class TargetValues {
     rows: PromptRows,
     options: object,
   ): Promise<Float64Array> {
-    const { hookName, dIn } = coder.cfg;
+    const read = encoderOf(coder, feature);
+    const { hookName, width } = coder.cfg.reads[read] as Site;
+    const { first } = featureSitesOf(coder)[read] as FeatureSites;
     using run = await this.#client.model.runWithCache(rows.input, {
       ...options,
       names: [hookName],
@@ -118,11 +123,13 @@ export class TargetValues {
       const act: Tensor = run.cache.get(hookName);
       const [batch = 0, pos = 0] = act.shape;
       const type = act.dtype === "float64" ? "float64" : "float32";
-      const at = act.reshape([batch, pos, dIn]).select(1, this.#positions?.[0] ?? pos - 1);
+      const at = act.reshape([batch, pos, width]).select(1, this.#positions?.[0] ?? pos - 1);
       const direction = coder.direction(feature, "encoder").to(type);
-      const bias = coder.b_enc.select(0, feature).to(type);
+      const bias = coderParameter(coder, "b_enc", read, 0)
+        .select(0, feature - first)
+        .to(type);
       const input = coder.cfg.applyBDecToInput
-        ? at.to(type).sub(coder.b_dec.to(type))
+        ? at.to(type).sub(coderParameter(coder, "b_dec", 0, read).to(type))
         : at.to(type);
       return input.matmul(direction).add(bias).readSync("float64");
     });

@@ -1,6 +1,6 @@
-import type { Coder } from "../coder/coder.js";
 import { writtenBy } from "../coder/decoder-rows.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
+import type { SingleSiteCoder } from "../coder/single-site-coder.js";
 import { patch } from "../intervene/patch.js";
 import type { Patching } from "../intervene/types.js";
 import { type Tensor, tensor, tidy, zeros } from "../tensor/index.js";
@@ -10,7 +10,7 @@ import { midpoints, type Path } from "./gradient-path.js";
 
 /** The straight way of one coder's tensor from all features at 0 (`from`) to as they are. */
 interface Line {
-  readonly coder: Coder;
+  readonly coder: SingleSiteCoder;
   readonly from: Tensor;
   /** Σ f·W_dec, in the tensor's shape. */
   readonly by: Tensor;
@@ -23,7 +23,7 @@ interface Line {
  */
 export async function tensorPath(
   job: AttributionJob,
-  coder: Coder,
+  coder: SingleSiteCoder,
   acts: FeatureActs,
   x: Tensor,
   start: number | undefined,
@@ -36,7 +36,7 @@ export async function tensorPath(
     values: (shares) => valuesOf(job, line, shares),
     effects: async (steps, advance) => {
       using mean = await meanGradient(job, line, steps, advance);
-      return await alongFeatures(job, coder, acts, mean);
+      return await alongFeatures(job, coder, acts, [mean]);
     },
     [Symbol.dispose]: () => {
       by.dispose();

@@ -13,8 +13,8 @@ import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 
 /**
- * Of one JumpReLU coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc, of
- * x − b_dec where `applyBDecToInput`.
+ * Of one coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc, of x − b_dec if
+ * `applyBDecToInput`.
  */
 export interface CoderParams {
   /** `[dIn, dSae]` */
@@ -25,8 +25,8 @@ export interface CoderParams {
   readonly b_enc: TensorSource;
   /** `[dOut]` */
   readonly b_dec: TensorSource;
-  /** `[dSae]` */
-  readonly threshold: TensorSource;
+  /** `[dSae]`; absent for a plain ReLU coder, whose thresholds are 0. */
+  readonly threshold?: TensorSource;
   /**
    * [dIn, dOut], applied as x·A; transcoders with an affine skip connection only. SAELens stores it
    * as [dOut, dIn].
@@ -38,6 +38,8 @@ export interface CoderParams {
 export interface CoderFile {
   /** The format: Gemma Scope 1's, Gemma Scope 2's or SAELens'. */
   readonly kind: "npz" | "gemma-scope-2" | "sae-lens";
+  /** The file of the parameters. */
+  readonly file: string;
   /** Where each parameter lies. */
   readonly params: CoderParams;
   /** Width of what the coder reads. */
@@ -178,6 +180,10 @@ function assemble(
     }
     found[key] = source;
   }
+  const relu = lens?.relu ?? false;
+  if (relu && found.threshold) {
+    refuse(file, "threshold", "none (cfg.json has the architecture of a ReLU coder)", "a tensor");
+  }
   const need = (key: keyof CoderParams): TensorSource =>
     found[key] ?? refuse(file, key, "the parameter", "none");
   const params: CoderParams = {
@@ -185,7 +191,7 @@ function assemble(
     W_dec: need("W_dec"),
     b_enc: need("b_enc"),
     b_dec: need("b_dec"),
-    threshold: need("threshold"),
+    ...(!relu && { threshold: need("threshold") }),
     ...(found.skip && { skip: found.skip }),
   };
   if (skip !== null && skip !== (found.skip !== undefined)) {
@@ -198,10 +204,10 @@ function assemble(
   const sizes = checkShapes(params, file, guess, lens !== undefined);
   if (lens) checkAgainst(lens, sizes, file);
   // Such a feature would be active never or always, whatever comes in.
-  const bad = firstNotFinite(params.threshold);
+  const bad = params.threshold === undefined ? -1 : firstNotFinite(params.threshold);
   if (bad >= 0) refuse(file, "threshold", "finite numbers", `one that is not, of feature ${bad}`);
   const [applyBDecToInput, wantedDtype] = [lens?.subtractsBDec ?? false, lens?.dtype ?? null];
-  return { kind, params, ...sizes, applyBDecToInput, wantedDtype, guess };
+  return { kind, file, params, ...sizes, applyBDecToInput, wantedDtype, guess };
 }
 
 /** SAELens' scaling factors of a fine-tuning: inert if all are 1, and not applied otherwise. */

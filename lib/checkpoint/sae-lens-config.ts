@@ -39,11 +39,23 @@ export interface SaeLensConfig {
   /** Whether the encoder reads x − b_dec. */
   readonly subtractsBDec: boolean;
   readonly skip: boolean;
+  /** Whether its activation is a plain ReLU, without thresholds. */
+  readonly relu: boolean;
   /** The type that SAELens converts the weights to. */
   readonly dtype: "float32" | "bfloat16" | "float16" | null;
 }
 
-const architectures = ["jumprelu", "jumprelu_transcoder", "jumprelu_skip_transcoder"];
+/** Architectures, and what each is. "standard" and the plain transcoders have a ReLU. */
+const architectures: Readonly<
+  Record<string, { readonly relu: boolean; readonly transcodes: boolean; readonly skip: boolean }>
+> = {
+  standard: { relu: true, transcodes: false, skip: false },
+  jumprelu: { relu: false, transcodes: false, skip: false },
+  transcoder: { relu: true, transcodes: true, skip: false },
+  skip_transcoder: { relu: true, transcodes: true, skip: true },
+  jumprelu_transcoder: { relu: false, transcodes: true, skip: false },
+  jumprelu_skip_transcoder: { relu: false, transcodes: true, skip: true },
+};
 const dtypes = new Map([
   ["float64", "float32"], // as every reader of ours takes float64
   ["float32", "float32"],
@@ -69,11 +81,14 @@ export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
   const { data } = parsed;
   const place = { ...data, ...data.metadata };
   const architecture = data.architecture ?? "standard"; // before version 3 there was no other
-  if (!architectures.includes(architecture)) {
-    const got = data.architecture === undefined ? "none (a standard SAE)" : show(architecture);
-    unsupported(file, "architecture", `one of ${architectures.join(", ")}`, got);
+  const known = Object.hasOwn(architectures, architecture)
+    ? architectures[architecture]
+    : undefined;
+  if (known === undefined) {
+    const names = Object.keys(architectures).join(", ");
+    return unsupported(file, "architecture", `one of ${names}`, show(architecture));
   }
-  const transcodes = architecture !== "jumprelu";
+  const { relu, transcodes, skip } = known;
   checkActivations(data, file);
   const hook = place.hook_name ?? place.hook_point ?? undefined;
   const reshape = data.reshape_activations ?? "none";
@@ -98,7 +113,8 @@ export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
     dOut: data.d_out ?? data.d_in,
     dSae: data.d_sae,
     subtractsBDec: !transcodes && (data.apply_b_dec_to_input ?? true),
-    skip: architecture === "jumprelu_skip_transcoder",
+    skip,
+    relu,
     dtype,
   };
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type AttributionMethod, type Attributions, attribute } from "../attribute/index.js";
 import { bundledCoders } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, signed } from "../report/index.js";
 import { integer, position, readText, several } from "./arguments.js";
@@ -94,7 +95,7 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
   if (options.json) {
     const features = found.map(({ coder, name, on: { byte }, ...rest }) => {
       return {
-        hook: coder.cfg.hookName,
+        hook: hooksOf(coder.cfg).hookName,
         ...rest,
         ...(byte !== undefined && { byte }),
         ...(name && { name }),
@@ -103,14 +104,14 @@ async function run(words: string[], options: AttributeFlags, command: Command): 
     const { model: of } = options;
     const target = { ...more, ...(minus !== undefined && { minus }) };
     const completeness = all.completeness.map(({ coder, ...rest }) => {
-      return { hook: coder.cfg.hookName, ...rest };
+      return { hook: hooksOf(coder.cfg).hookName, ...rest };
     });
     const out = { model: of, target, position: at, value: all.value, method };
     sayJson({ ...out, features, completeness });
     return;
   }
   const less = minus === undefined ? "" : ` minus ${quoteToken(minus)}`;
-  const hooks = [...new Set(through.map(({ cfg }) => cfg.hookName))];
+  const hooks = [...new Set(through.map(({ cfg }) => hooksOf(cfg).hookName))];
   note(`${all.length} active features of ${hooks.join(", ")}; ${method}`);
   say(`logit of ${quoteToken(more)}${less}: ${all.value.toFixed(3)}`);
   const rows = found.map(({ coder, feature, position, on, activation, effect, name }) => [
@@ -130,7 +131,7 @@ function showCompleteness({ completeness }: Attributions): void {
   for (const { coder, steps, change, gap } of completeness) {
     const share = `${(100 * gap).toFixed(2)} %`;
     note(
-      `${coder.cfg.hookName}: all its features together ${signed(change)}; ` +
+      `${hooksOf(coder.cfg).hookName}: all its features together ${signed(change)}; ` +
         `the effects miss ${share} of it (${steps} steps)`,
     );
   }

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { type CoderEvaluation, evaluateCoder } from "../attribute/index.js";
 import { isBundled } from "../checkpoint/bundled-model.js";
 import type { Coder } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import { columnGroups } from "../report/index.js";
 import { integer, several } from "./arguments.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "./coder-set.js";
@@ -79,15 +80,15 @@ async function evaluate(
       contextSize,
       ...excludes(options),
       meanTokens: Math.min(maxTokens, 8192),
-      onProgress: ({ tokens }) => progress.show(`${coder.cfg.hookName}: ${tokens} tokens`),
+      onProgress: ({ tokens }) => progress.show(`${hooksOf(coder.cfg).hookName}: ${tokens} tokens`),
     });
     progress.end();
     done.push({ coder, evaluation });
   }
   if (options.json) {
     const told = done.map(({ coder: { cfg }, evaluation: { density, ...rest } }) => {
-      const { path, hookName, hookNameOut, dSae } = cfg;
-      return { path, hookName, hookNameOut, dSae, ...rest, density: Array.from(density) };
+      const { path, dSae } = cfg;
+      return { path, ...hooksOf(cfg), dSae, ...rest, density: Array.from(density) };
     });
     sayJson({ model: options.model, corpus, coders: told });
     return;

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import type { CoderConfig } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import { finiteNumber, several, wholeNumber } from "./arguments.js";
 
 /** Where in a block a coder rebuilds, as the published folders name it. */
@@ -74,7 +75,8 @@ export function isSite(text: string): text is Site {
 }
 
 /** The site of a coder; undefined where it is none of the published ones. */
-export function siteOf({ hookName, hookNameOut }: Pick<CoderConfig, "hookName" | "hookNameOut">) {
+export function siteOf(cfg: Pick<CoderConfig, "reads" | "writes">) {
+  const { hookName, hookNameOut } = hooksOf(cfg);
   if (hookName !== hookNameOut) return "transcoder";
   if (hookName.endsWith(".hook_resid_post")) return "res";
   if (hookName.endsWith(".hook_mlp_out")) return "mlp";
@@ -82,16 +84,16 @@ export function siteOf({ hookName, hookNameOut }: Pick<CoderConfig, "hookName" |
 }
 
 /** A coder as the command line names it, with its site: `res/2`. */
-export function coderPlace(cfg: Pick<CoderConfig, "hookName" | "hookNameOut" | "layer">): string {
-  return cfg.layer === undefined ? cfg.hookName : `${siteOf(cfg) ?? "other"}/${cfg.layer}`;
+export function coderPlace(cfg: Pick<CoderConfig, "reads" | "writes" | "layer">): string {
+  return cfg.layer === undefined ? hooksOf(cfg).hookName : `${siteOf(cfg) ?? "other"}/${cfg.layer}`;
 }
 
 /** A feature in the form in which it is given: `2:77`, `mlp/2:77`. */
 export function showFeature(
-  cfg: Pick<CoderConfig, "hookName" | "hookNameOut" | "layer">,
+  cfg: Pick<CoderConfig, "reads" | "writes" | "layer">,
   feature: number,
 ): string {
   const site = siteOf(cfg);
-  const place = cfg.layer ?? cfg.hookName;
+  const place = cfg.layer ?? hooksOf(cfg).hookName;
   return `${site === undefined || site === "res" ? "" : `${site}/`}${place}:${feature}`;
 }

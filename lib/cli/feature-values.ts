@@ -1,4 +1,5 @@
 import type { Coder, FeatureRef } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import type { HookedTransformer } from "../model/index.js";
 import { columnGroups, quoteToken } from "../report/index.js";
 import { activeAt } from "./active.js";
@@ -40,10 +41,10 @@ export async function showFeatureValues(
   const tokens = listedTokens(model.tokenizer, ids);
   if (options.json) {
     const features = refs.map((ref) => {
-      const { path, hookName, hookNameOut, dSae } = ref.coder.cfg;
+      const { path, dSae } = ref.coder.cfg;
       const name = set.name(ref);
       const named = name !== undefined && { name };
-      return { path, hookName, hookNameOut, dSae, feature: ref.feature, ...named };
+      return { path, ...hooksOf(ref.coder.cfg), dSae, feature: ref.feature, ...named };
     });
     const told = tokens.map((token) => {
       return { ...token, values: refs.map((ref) => value(ref, token.position)) };
@@ -54,7 +55,7 @@ export async function showFeatureValues(
   const titles = refs.map((ref) => showFeature(ref.coder.cfg, ref.feature));
   for (const [i, ref] of refs.entries()) {
     const name = set.name(ref);
-    note(`${titles[i]}${name ? ` (${name})` : ""} at ${ref.coder.cfg.hookName}`);
+    note(`${titles[i]}${name ? ` (${name})` : ""} at ${hooksOf(ref.coder.cfg).hookName}`);
   }
   const fixed = [
     ["position", ...tokens.map(({ position }) => `${position}`)],

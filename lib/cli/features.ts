@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { ActiveFeature, Coder, SparseFeatures } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import type { HookedTransformer } from "../model/index.js";
 import { quoteToken, textTable } from "../report/index.js";
 import { activeAt } from "./active.js";
@@ -100,13 +101,14 @@ function checkFeature(command: Command, { feature }: FeaturesOptions): void {
 }
 
 function tell(model: string, { cfg }: Coder, tokens: readonly TokenFeatures[]): void {
-  const { path, hookName, hookNameOut, dSae, l0 } = cfg;
-  const coder = { path, hookName, hookNameOut, dSae, ...(l0 !== undefined && { l0 }) };
+  const { path, dSae, l0 } = cfg;
+  const hooks = hooksOf(cfg);
+  const coder = { path, ...hooks, dSae, ...(l0 !== undefined && { l0 }) };
   sayJson({ model, coder, tokens });
 }
 
 function print({ cfg }: Coder, tokens: readonly TokenFeatures[]): void {
-  note(`${cfg.hookName}, ${cfg.dSae} features of ${shownPath(cfg.path)}`);
+  note(`${hooksOf(cfg).hookName}, ${cfg.dSae} features of ${shownPath(cfg.path)}`);
   const rows = tokens.map(({ features, ...token }) => [
     `${token.position}`,
     quoteToken(token),

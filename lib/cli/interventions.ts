@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { FeatureRef } from "../coder/index.js";
+import { hooksOf } from "../coder/site.js";
 import {
   ablate,
   clamp,
@@ -57,7 +58,7 @@ export async function chosenInterventions(
       const ref = await coders.find(spec);
       const { value = 0, from = firstPosition } = spec;
       const name = coders.name(ref);
-      const hook = type === "steer" ? ref.coder.cfg.hookNameOut : ref.coder.cfg.hookName;
+      const hook = hooksOf(ref.coder.cfg)[type === "steer" ? "hookNameOut" : "hookName"];
       const where = { positions: { from }, ...excludes(options) };
       const told = { type, hook, feature: ref.feature, ...(name && { name }), value, from };
       chosen.push({ ref, intervention: make[type](ref, value, where), told });

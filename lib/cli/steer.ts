@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { readout, type TokenScore } from "../attribute/index.js";
 import type { FeatureRef } from "../coder/index.js";
+import { hooksOf, type Site } from "../coder/site.js";
 import { type InterventionOptions, steer as steering } from "../intervene/index.js";
 import type { HookedTransformer } from "../model/index.js";
 import { printable, probability, quoteToken, textColumns } from "../report/index.js";
@@ -107,7 +108,7 @@ async function steer(
   const watched = top.map(({ token, logit }) => {
     return { token: listedToken(model.tokenizer, token), logit };
   });
-  const { hookNameOut: hook } = ref.coder.cfg;
+  const { hookNameOut: hook } = hooksOf(ref.coder.cfg);
   const name = coders.name(ref);
   if (options.json) {
     const feature = { hook, feature: ref.feature, ...(name && { name }), from };
@@ -146,7 +147,7 @@ async function usualStrengths(
   from: number,
   options: SpecialTokensFlag,
 ): Promise<number[]> {
-  const { hookNameOut, dOut } = coder.cfg;
+  const { hookName: hookNameOut, width: dOut } = coder.cfg.writes[0] as Site;
   using run = await model.runWithCache(prompt, { names: [hookNameOut], logits: false });
   const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   const { ids } = model.toTokens(prompt);

@@ -4,21 +4,18 @@ import { type CoderFile, openCoderFile } from "../checkpoint/index.js";
 import { argument } from "../errors/check-options.js";
 import type { DtypeName } from "../native/addon.js";
 import { canonicalHook } from "./hook-name.js";
+import { layerOf, type Site, siteAt } from "./site.js";
 
 /** What a coder is and where it belongs. */
 export interface CoderConfig {
-  /** The activation function: the only one there is so far. */
-  readonly architecture: "jumprelu";
-  /** Width of what it reads: d_model, or heads · d_head for attention coders. */
-  readonly dIn: number;
-  /** Width of what it writes. */
-  readonly dOut: number;
-  /** Number of features. */
+  /** The activation function: JumpReLU, or a plain ReLU, whose thresholds are 0. */
+  readonly architecture: "jumprelu" | "relu";
+  /** The hooks that it reads: each has an encoder. */
+  readonly reads: readonly Site[];
+  /** The hooks that it rebuilds: each has a decoder. */
+  readonly writes: readonly Site[];
+  /** Number of features, of all encoders together. */
   readonly dSae: number;
-  /** The hook whose tensor it reads. */
-  readonly hookName: string;
-  /** The hook whose tensor it rebuilds: `hookName` again for an SAE. */
-  readonly hookNameOut: string;
   /** `model/source` on Neuronpedia. Not filled yet: undefined for every coder. */
   readonly neuronpediaId: string | undefined;
   /** The published release, such as `gemma-scope-2b-pt-res`, where the file lies in a cache of it. */
@@ -27,7 +24,7 @@ export interface CoderConfig {
   readonly saeId: string | undefined;
   /** Mean number of active features, as published. */
   readonly l0: number | undefined;
-  /** The block of `hookName`; undefined for `hook_embed`. */
+  /** The block that it reads; undefined for `hook_embed`, and for a coder of several blocks. */
   readonly layer: number | undefined;
   /** As published: `16k`, `1m`. */
   readonly width: string | undefined;
@@ -45,6 +42,18 @@ export interface CoderConfig {
   readonly applyBDecToInput: boolean;
 }
 
+/** Of a coder that reads one hook and rebuilds one: an SAE or a transcoder. */
+export interface SingleSiteConfig extends CoderConfig {
+  /** Width of what it reads: d_model, or heads · d_head for attention coders. */
+  readonly dIn: number;
+  /** Width of what it writes. */
+  readonly dOut: number;
+  /** The hook whose tensor it reads. */
+  readonly hookName: string;
+  /** The hook whose tensor it rebuilds: `hookName` again for an SAE. */
+  readonly hookNameOut: string;
+}
+
 /** Parameter types of a coder. */
 export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 
@@ -60,14 +69,14 @@ export interface CoderFileOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What `Transcoder.fromFile` takes. */
+/** Options for `Transcoder.fromFile`. */
 export interface TranscoderFileOptions extends CoderFileOptions {
   /** The hook whose tensor the transcoder rebuilds. */
   readonly hookNameOut?: string | undefined;
 }
 
 /** Everything about a coder that is known before its weights are loaded. */
-export type CoderPlan = Omit<CoderConfig, "dtype" | "device"> & { readonly file: CoderFile };
+export type CoderPlan = Omit<SingleSiteConfig, "dtype" | "device"> & { readonly file: CoderFile };
 
 type Kind = "SAE" | "Transcoder";
 
@@ -88,7 +97,9 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
   const hookNameOut = canonicalHook(what, output);
   const published = publishedAs(path);
   return {
-    architecture: "jumprelu",
+    architecture: file.params.threshold === undefined ? "relu" : "jumprelu",
+    reads: [siteAt(hookName, dIn)],
+    writes: [siteAt(hookNameOut, dOut)],
     dIn,
     dOut,
     dSae,
@@ -151,9 +162,4 @@ function needHook(what: string, option: string, does: string, path: string): nev
     `none, and ${path} does not tell it`,
     { option, path },
   );
-}
-
-function layerOf(hookName: string): number | undefined {
-  const layer = /^blocks\.(\d+)\./.exec(hookName)?.[1];
-  return layer === undefined ? undefined : Number(layer);
 }

@@ -15,6 +15,9 @@ export interface CoderCallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options for `decode` of a coder. */
+export type DecodeOptions = Pick<CoderCallOptions, "unchecked" | "signal">;
+
 /** Options for `edit` of a coder. */
 export interface CoderEditOptions extends CoderCallOptions {
   /**

@@ -2,7 +2,7 @@ import type { CoderConfig } from "./coder-config.js";
 
 /** Which coder something is about, as `JSON.stringify` writes it. */
 export type CoderReference = {
-  /** The hook that it reads. */
+  /** The hook that it reads; of several the first. */
   readonly hook: string;
   /** Number of features. */
   readonly dSae: number;
@@ -19,8 +19,8 @@ export type CoderReference = {
     }
 );
 
-export function referenceOf({ release, saeId, path, hookName, dSae }: CoderConfig): CoderReference {
-  const place = { hook: hookName, dSae };
+export function referenceOf({ release, saeId, path, reads, dSae }: CoderConfig): CoderReference {
+  const place = { hook: reads[0]?.hookName ?? "", dSae };
   if (release !== undefined && saeId !== undefined) return { release, id: saeId, ...place };
   return { path, ...place };
 }

@@ -1,36 +1,46 @@
+import type { TensorHandle } from "../native/addon.js";
 import { task } from "../native/call.js";
 import { type Tensor, zeros } from "../tensor/index.js";
 import { adopt, handleOf } from "../tensor/internal.js";
 import { type Coder, coderHandle } from "./coder.js";
+import type { SingleSiteCoder } from "./single-site-coder.js";
 import { adoptFeatures, type FeatureActs, useFeatures } from "./feature-acts.js";
 
 interface Stoppable {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** ⟨x[row], W_dec[feature]⟩ at each active feature, as activations; x is [.., dOut]. */
+/**
+ * ⟨x[row], W_dec[feature]⟩ at each active feature, as activations: the sum over the sites where edits
+ * of it are added. `xs` has one tensor [.., width] for each write site.
+ */
 export async function alongDecoder(
   what: string,
   coder: Coder,
   acts: FeatureActs,
-  x: Tensor,
+  xs: readonly Tensor[],
   options: Stoppable,
 ): Promise<FeatureActs> {
-  using rows = x.reshape([-1, coder.cfg.dOut]);
-  const dots = await useFeatures(acts, what, (handle) =>
-    task(
-      what,
-      (addon, ctx) => addon.coderDots(coderHandle(coder, what), handle, handleOf(rows, what), ctx),
-      options,
-    ),
-  );
-  return adoptFeatures(dots);
+  const rows = xs.map((x, write) => x.reshape([-1, coder.cfg.writes[write]?.width ?? 0]));
+  try {
+    const dots = await useFeatures(acts, what, (handle) => {
+      const handles = rows.map((x) => handleOf(x, what));
+      return task(
+        what,
+        (addon, ctx) => addon.coderDots(coderHandle(coder, what), handle, handles, ctx),
+        options,
+      );
+    });
+    return adoptFeatures(dots);
+  } finally {
+    for (const x of rows) x.dispose();
+  }
 }
 
 /** Σ f·W_dec, what the features add to the tensor that the coder rebuilds: in the shape and type of x. */
 export async function writtenBy(
   what: string,
-  coder: Coder,
+  coder: SingleSiteCoder,
   acts: FeatureActs,
   x: Tensor,
   options: Stoppable,
@@ -46,10 +56,10 @@ export async function writtenBy(
       task(
         what,
         (addon, ctx) =>
-          addon.coderApplyEdit(coderHandle(coder, what), handleOf(base, what), before, after, ctx),
+          addon.coderApplyEdit(coderHandle(coder, what), [handleOf(base, what)], before, after, ctx),
         options,
       ),
     ),
   );
-  return adopt(sum);
+  return adopt(sum[0] as TensorHandle);
 }

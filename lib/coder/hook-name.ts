@@ -29,3 +29,9 @@ export function canonicalHook(what: string, name: string): string {
     throw new GemlensError("NOT_FOUND", asked(error.message), { ...error.fields, name }, error);
   }
 }
+
+/** The native id of a hook, by the name that caches use. */
+export function pointOf(name: string): number {
+  const layer = /^blocks\.(\d+)\./.exec(name)?.[1];
+  return new HookTable(layer === undefined ? 1 : Number(layer) + 1, true).resolve(name).id;
+}

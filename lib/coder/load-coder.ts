@@ -1,16 +1,16 @@
+import type { CoderFile } from "../checkpoint/index.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { CoderHandle, NativeTensorSource } from "../native/addon.js";
-import { call, task } from "../native/call.js";
-import { type CoderConfig, planCoder, type TranscoderFileOptions } from "./coder-config.js";
+import { planCoder, type SingleSiteConfig, type TranscoderFileOptions } from "./coder-config.js";
+import { type CoderLayout, type LoadedCoder, loadLayout } from "./coder-layout.js";
 
 const dtypes = ["auto", "float32", "bfloat16", "float16"];
 
-/** Opens a coder's file, checks the options, and loads its parameters. */
+/** Opens the file of a coder of one site, checks the options, and loads its parameters. */
 export async function loadCoder(
   kind: "SAE" | "Transcoder",
   path: string,
   options: TranscoderFileOptions,
-): Promise<{ handle: CoderHandle; cfg: CoderConfig }> {
+): Promise<LoadedCoder<SingleSiteConfig>> {
   const what = `${kind}.fromFile`;
   const known = ["hookName", "device", "dtype", "signal"];
   checkOptions(what, options, kind === "SAE" ? known : [...known, "hookNameOut"]);
@@ -18,40 +18,25 @@ export async function loadCoder(
   const { device = "cpu", dtype = "auto", signal } = options;
   if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
-  const { file, ...plan } = planCoder(kind, path, options);
-  const params = file.params;
-  // The published embedding coders were trained on unscaled embeddings; hook_embed is times √d.
-  // SAELens trains on the hook's own values.
-  const unscaled = plan.hookName === "hook_embed" && file.kind !== "sae-lens";
-  const scale = unscaled ? Math.sqrt(plan.dIn) : 1;
+  const { file, ...cfg } = planCoder(kind, path, options);
   const wanted = dtype === "auto" ? (file.wantedDtype ?? "auto") : dtype;
-  const handle = await task(
-    what,
-    (addon, ctx) =>
-      addon.coderLoad(
-        // Element types were checked to be floating by openCoderFile.
-        params as Readonly<Record<keyof typeof params, NativeTensorSource>>,
-        {
-          encoderScale: 1 / scale,
-          decoderScale: scale,
-          subtractsBDec: file.applyBDecToInput,
-          transposeSkip: file.kind === "sae-lens",
-        },
-        { device, dtype: wanted },
-        ctx,
-      ),
-    { signal },
-  );
-  return { handle, cfg: { ...plan, ...placeOf(what, handle) } };
+  return loadLayout(what, layoutOf(file, cfg), { device, dtype: wanted, signal });
 }
 
-function placeOf(what: string, handle: CoderHandle): Pick<CoderConfig, "dtype" | "device"> {
-  return call(what, (addon) => {
-    const weight = addon.coderParameter(handle, "W_enc");
-    try {
-      return { dtype: addon.tensorDtype(weight), device: addon.tensorDevice(weight) };
-    } finally {
-      addon.dispose(weight);
-    }
-  });
+function layoutOf(
+  file: CoderFile,
+  cfg: CoderLayout<SingleSiteConfig>["cfg"],
+): CoderLayout<SingleSiteConfig> {
+  const { b_dec, skip, ...encoder } = file.params;
+  // The published embedding coders were trained on unscaled embeddings; hook_embed is times √d.
+  // SAELens trains on the hook's own values.
+  const unscaled = cfg.hookName === "hook_embed" && file.kind !== "sae-lens";
+  return {
+    cfg,
+    encoders: [{ ...encoder, writesAt: [0] }],
+    decoders: [{ b_dec, ...(skip !== undefined && { skip: { A: skip, read: 0 } }) }],
+    files: [file.file],
+    encoderScale: unscaled ? Math.sqrt(cfg.dIn) : 1,
+    transposeSkip: file.kind === "sae-lens",
+  };
 }

@@ -1,21 +1,17 @@
-import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
-import { Coder } from "./coder.js";
+import { isTensor } from "../tensor/internal.js";
 import type { CoderInput } from "./coder-axes.js";
 import type { CoderFileOptions } from "./coder-config.js";
-import {
-  type CoderCallOptions,
-  type CoderEditOptions,
-  callKeys,
-  type EditFunction,
-} from "./coder-options.js";
+import type { CoderCallOptions, CoderEditOptions, EditFunction } from "./coder-options.js";
 import { loadCoder } from "./load-coder.js";
+import { first, listed, SingleSiteCoder } from "./single-site-coder.js";
+import type { SiteTensors } from "./site-tensors.js";
 
 /** A sparse autoencoder: rebuilds the tensor it reads. {@link Coder} has the equations. */
-export class SAE extends Coder {
+export class SAE extends SingleSiteCoder {
   /**
    * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or a folder of SAELens with a JumpReLU
-   * coder (`cfg.json` and `sae_weights.safetensors`). The hook comes from config.json
+   * or a ReLU coder (`cfg.json` and `sae_weights.safetensors`). The hook comes from config.json
    * or from the path where they tell it; else give `hookName`.
    *
    * A file that belongs to `hook_embed` is taken as the published ones are: made for embeddings
@@ -33,10 +29,10 @@ export class SAE extends Coder {
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CoderFileOptions = {}): Promise<SAE> {
-    const { handle, cfg } = await loadCoder("SAE", path, options);
-    return new SAE(handle, cfg);
+    return new SAE(await loadCoder("SAE", path, options));
   }
 
+  override forward(inputs: SiteTensors, options?: CoderCallOptions): Promise<Tensor[]>;
   /**
    * decode(encode(x)): the reconstruction, in x's shape and dtype. Throws as {@link encode}.
    *
@@ -45,11 +41,18 @@ export class SAE extends Coder {
    * using rebuilt = await sae.forward(x);
    * console.log(rebuilt.shape); // [1, 8, 128]
    */
-  async forward<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
-    checkOptions("forward", options, callKeys);
-    return (await this.forwardNative("forward", x as Tensor, options)) as T;
+  override forward<T extends Tensor>(x: CoderInput<T>, options?: CoderCallOptions): Promise<T>;
+  // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  override async forward(x: SiteTensors | Tensor, options?: CoderCallOptions): Promise<any> {
+    const out = await super.forward(listed(x), options);
+    return isTensor(x) ? first(out) : out;
   }
 
+  override error(
+    inputs: SiteTensors,
+    outputs: SiteTensors,
+    options?: CoderCallOptions,
+  ): Promise<Tensor[]>;
   /**
    * x − forward(x): what the coder does not explain. Throws as {@link encode}.
    *
@@ -58,11 +61,24 @@ export class SAE extends Coder {
    * using error = await sae.error(x);
    * console.log(error.norm().item(), x.norm().item());
    */
-  async error<T extends Tensor>(x: CoderInput<T>, options: CoderCallOptions = {}): Promise<T> {
-    checkOptions("error", options, callKeys);
-    return (await this.errorNative(x as Tensor, x as Tensor, options)) as T;
+  override error<T extends Tensor>(x: CoderInput<T>, options?: CoderCallOptions): Promise<T>;
+  override async error(
+    x: SiteTensors | Tensor,
+    outputs?: SiteTensors | CoderCallOptions,
+    options?: CoderCallOptions,
+    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  ): Promise<any> {
+    if (!isTensor(x)) return super.error(x, outputs as SiteTensors, options);
+    const xs = [x];
+    return first(await super.error(xs, xs, outputs as CoderCallOptions | undefined));
   }
 
+  override edit(
+    inputs: SiteTensors,
+    outputs: SiteTensors,
+    fn: EditFunction,
+    options?: CoderEditOptions,
+  ): Promise<Tensor[]>;
   /**
    * x with its features changed and the coder's error kept: x + (f′ − f)·W_dec, where `fn` makes
    * f′ from f (in place, or by returning others). Tokens whose features stay equal stay bit for
@@ -76,12 +92,23 @@ export class SAE extends Coder {
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
-  async edit<T extends Tensor>(
+  override edit<T extends Tensor>(
     x: CoderInput<T>,
     fn: EditFunction,
-    options: CoderEditOptions = {},
-  ): Promise<T> {
-    checkOptions("edit", options, ["excludeSpecialTokens", ...callKeys]);
-    return (await this.editNative(x as Tensor, x as Tensor, fn, options)) as T;
+    options?: CoderEditOptions,
+  ): Promise<T>;
+  override async edit(
+    x: SiteTensors | Tensor,
+    outputs: SiteTensors | EditFunction,
+    fn?: EditFunction | CoderEditOptions,
+    options?: CoderEditOptions,
+    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  ): Promise<any> {
+    if (!isTensor(x)) {
+      return super.edit(x, outputs as SiteTensors, fn as EditFunction, options);
+    }
+    const short = fn as CoderEditOptions | undefined;
+    const xs = [x];
+    return first(await super.edit(xs, xs, outputs as EditFunction, short));
   }
 }

@@ -5,7 +5,7 @@ import { type SafetensorsEntry, writeSafetensors } from "../checkpoint/safetenso
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { Tensor } from "../tensor/index.js";
-import type { CoderConfig } from "./coder-config.js";
+import type { SingleSiteConfig } from "./coder-config.js";
 
 type Parameter = "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip";
 type Read = (name: Parameter) => Tensor;
@@ -28,7 +28,7 @@ const lensRemedy = 'save it with { format: "sae-lens" }';
 /** Writes a coder in float32 as `Coder.save` says. */
 export async function saveCoder(
   path: string,
-  cfg: CoderConfig,
+  cfg: SingleSiteConfig,
   read: Read,
   options: SaveOptions,
 ): Promise<void> {
@@ -50,7 +50,7 @@ export async function saveCoder(
   return saveFolder(path, cfg, read);
 }
 
-async function saveNpz(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+async function saveNpz(path: string, cfg: SingleSiteConfig, read: Read): Promise<void> {
   if (cfg.applyBDecToInput) refuse(`${subtracts}; ${lensRemedy}`);
   if (cfg.skip) refuse("the skip connection has no place in an .npz; save to a folder instead");
   // The writer has no 64-bit zip; the widest published SAEs would need it.
@@ -98,7 +98,7 @@ function npyHeader(shape: readonly number[]): Uint8Array {
   return header;
 }
 
-async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+async function saveFolder(path: string, cfg: SingleSiteConfig, read: Read): Promise<void> {
   if (cfg.applyBDecToInput) refuse(`${subtracts}; ${lensRemedy}`);
   const config = {
     hf_hook_point_in: hfHook(cfg.hookName),
@@ -117,10 +117,10 @@ async function saveFolder(path: string, cfg: CoderConfig, read: Read): Promise<v
 }
 
 /** As SAELens 6 writes its inference coders. */
-async function saveSaeLens(path: string, cfg: CoderConfig, read: Read): Promise<void> {
+async function saveSaeLens(path: string, cfg: SingleSiteConfig, read: Read): Promise<void> {
   const transcodes = cfg.hookName !== cfg.hookNameOut;
   if (cfg.skip && !transcodes) refuse("SAELens has no SAE with a skip connection");
-  const kind = cfg.skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
+  const isRelu = cfg.architecture === "relu";
   const config = {
     d_in: cfg.dIn,
     d_sae: cfg.dSae,
@@ -136,13 +136,19 @@ async function saveSaeLens(path: string, cfg: CoderConfig, read: Read): Promise<
       ...(transcodes && { hook_name_out: cfg.hookNameOut }),
       ...(cfg.modelName !== undefined && { model_name: cfg.modelName }),
     },
-    architecture: transcodes ? kind : "jumprelu",
+    architecture: lensArchitecture(isRelu, transcodes, cfg.skip),
   };
-  const tensors: [string, Tensor][] = names.map((name) => [name, read(name)]);
+  const kept = names.filter((name) => name !== "threshold" || !isRelu);
+  const tensors: [string, Tensor][] = kept.map((name) => [name, read(name)]);
   using skip = cfg.skip ? read("skip").transpose(0, 1) : undefined;
   if (skip) tensors.push(["W_skip", skip]);
   await writeSafetensors(join(path, "sae_weights.safetensors"), inFloat32(tensors));
   await writeJson(join(path, "cfg.json"), config);
+}
+
+function lensArchitecture(isRelu: boolean, transcodes: boolean, skip: boolean): string {
+  if (!transcodes) return isRelu ? "standard" : "jumprelu";
+  return `${isRelu ? "" : "jumprelu_"}${skip ? "skip_" : ""}transcoder`;
 }
 
 /** In float32. */
@@ -179,7 +185,7 @@ const modules: Readonly<Record<string, string>> = {
 };
 
 /** Embedding coders are published for embeddings before their factor √d_model. */
-function scaleOf(name: Parameter, cfg: CoderConfig): number {
+function scaleOf(name: Parameter, cfg: SingleSiteConfig): number {
   if (cfg.hookName !== "hook_embed") return 1;
   if (name === "W_enc") return Math.sqrt(cfg.dIn);
   return name === "W_dec" ? 1 / Math.sqrt(cfg.dIn) : 1;

@@ -1,15 +1,11 @@
-import { checkOptions } from "../errors/check-options.js";
 import type { Tensor } from "../tensor/index.js";
-import { Coder } from "./coder.js";
+import { isTensor } from "../tensor/internal.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { TranscoderFileOptions } from "./coder-config.js";
-import {
-  type CoderCallOptions,
-  type CoderEditOptions,
-  callKeys,
-  type EditFunction,
-} from "./coder-options.js";
+import type { CoderCallOptions, CoderEditOptions, EditFunction } from "./coder-options.js";
 import { loadCoder } from "./load-coder.js";
+import { first, listed, SingleSiteCoder } from "./single-site-coder.js";
+import type { SiteTensors } from "./site-tensors.js";
 
 /**
  * A transcoder: reads one tensor (`cfg.hookName`, an MLP's input) and rebuilds another
@@ -18,10 +14,10 @@ import { loadCoder } from "./load-coder.js";
  * Gemma Scope 1 reads `ln2.hook_normalized` (without the norm's gain), Gemma Scope 2
  * `mlp.hook_in` (with it). {@link Coder} has the equations.
  */
-export class Transcoder extends Coder {
+export class Transcoder extends SingleSiteCoder {
   /**
    * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or a folder of SAELens with a JumpReLU
-   * coder (`cfg.json` and `sae_weights.safetensors`). The hooks come from config.json
+   * or a ReLU coder (`cfg.json` and `sae_weights.safetensors`). The hooks come from config.json
    * or from the path where they tell them; else give `hookName` and `hookNameOut`.
    *
    * @example
@@ -37,8 +33,7 @@ export class Transcoder extends Coder {
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: TranscoderFileOptions = {}): Promise<Transcoder> {
-    const { handle, cfg } = await loadCoder("Transcoder", path, options);
-    return new Transcoder(handle, cfg);
+    return new Transcoder(await loadCoder("Transcoder", path, options));
   }
 
   /** A of the skip connection x·A, [dIn, dOut]; undefined where there is none. */
@@ -47,47 +42,71 @@ export class Transcoder extends Coder {
     return this.parameter("skip") as Tensor<["d_in", "d_out"]>;
   }
 
+  override forward(inputs: SiteTensors, options?: CoderCallOptions): Promise<Tensor[]>;
   /**
    * What the transcoder takes the output to be, skip included: [.., dOut] in x's dtype.
    * Throws as {@link encode}.
    */
-  async forward<T extends Tensor>(
+  override forward<T extends Tensor>(
     x: CoderInput<T>,
-    options: CoderCallOptions = {},
-  ): Promise<Tensor<RebuiltAxes<AxesIn<T>>>> {
-    checkOptions("forward", options, callKeys);
-    const out = await this.forwardNative("forward", x as Tensor, options);
-    return out as Tensor<RebuiltAxes<AxesIn<T>>>;
+    options?: CoderCallOptions,
+  ): Promise<Tensor<RebuiltAxes<AxesIn<T>>>>;
+  // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  override async forward(x: SiteTensors | Tensor, options?: CoderCallOptions): Promise<any> {
+    const out = await super.forward(listed(x), options);
+    return isTensor(x) ? first(out) : out;
   }
 
+  override error(
+    inputs: SiteTensors,
+    outputs: SiteTensors,
+    options?: CoderCallOptions,
+  ): Promise<Tensor[]>;
   /**
    * y − forward(x): what the transcoder does not explain of the true output y [.., dOut].
    * Throws as {@link encode}.
    */
-  async error<T extends Tensor, X extends Tensor>(
+  override error<T extends Tensor, X extends Tensor>(
     x: CoderInput<X>,
     y: T,
-    options: CoderCallOptions = {},
-  ): Promise<T> {
-    checkOptions("error", options, callKeys);
-    this.checkOutput("error", y, options.unchecked);
-    return (await this.errorNative(x as Tensor, y, options)) as T;
+    options?: CoderCallOptions,
+  ): Promise<T>;
+  override async error(
+    x: SiteTensors | Tensor,
+    y: SiteTensors | Tensor,
+    options?: CoderCallOptions,
+    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  ): Promise<any> {
+    const out = await super.error(listed(x), listed(y), options);
+    return isTensor(x) ? first(out) : out;
   }
 
+  override edit(
+    inputs: SiteTensors,
+    outputs: SiteTensors,
+    fn: EditFunction,
+    options?: CoderEditOptions,
+  ): Promise<Tensor[]>;
   /**
    * The output y [.., dOut] with the features of x changed and everything else kept:
    * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others).
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
    */
-  async edit<T extends Tensor, X extends Tensor>(
+  override edit<T extends Tensor, X extends Tensor>(
     x: CoderInput<X>,
     y: T,
     fn: EditFunction,
-    options: CoderEditOptions = {},
-  ): Promise<T> {
-    checkOptions("edit", options, ["excludeSpecialTokens", ...callKeys]);
-    this.checkOutput("edit", y, options.unchecked);
-    return (await this.editNative(x as Tensor, y, fn, options)) as T;
+    options?: CoderEditOptions,
+  ): Promise<T>;
+  override async edit(
+    x: SiteTensors | Tensor,
+    y: SiteTensors | Tensor,
+    fn: EditFunction,
+    options?: CoderEditOptions,
+    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  ): Promise<any> {
+    const out = await super.edit(listed(x), listed(y), fn, options);
+    return isTensor(x) ? first(out) : out;
   }
 }

@@ -1,16 +1,14 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import type { Coder } from "../coder/coder.js";
+import { createReadStream } from "node:fs";
+import { type Coder, coderFiles } from "../coder/coder.js";
 import { GemlensError } from "../errors/index.js";
 import type { CoderJson } from "./json-form.js";
 
 /** How to name a coder elsewhere: its release and id if published, else its hook and file. */
 export async function identityOf(what: string, coder: Coder): Promise<CoderJson> {
-  const { release, saeId, hookName } = coder.cfg;
+  const { release, saeId } = coder.cfg;
   if (release !== undefined && saeId !== undefined) return { release, id: saeId };
-  return { hook: hookName, sha256: await digestOf(what, coder) };
+  return { hook: hookOf(coder), sha256: await digestOf(what, coder) };
 }
 
 /** The coder among `coders` that `wanted` names; undefined where none is. */
@@ -23,7 +21,7 @@ export async function findCoder(
     return coders.find(({ cfg }) => cfg.release === wanted.release && cfg.saeId === wanted.id);
   }
   for (const coder of coders) {
-    if (coder.cfg.hookName !== wanted.hook) continue;
+    if (hookOf(coder) !== wanted.hook) continue;
     if ((await digestOf(what, coder)) === wanted.sha256) return coder;
   }
   return undefined;
@@ -31,31 +29,31 @@ export async function findCoder(
 
 const digests = new WeakMap<Coder, Promise<string>>();
 
-/** SHA-256 of a coder's parameters file, read once for each coder. */
+/** The first hook that it reads. */
+function hookOf({ cfg }: Coder): string {
+  return cfg.reads[0]?.hookName ?? "";
+}
+
+/** SHA-256 of a coder's parameter files, one after the other, read once for each coder. */
 function digestOf(what: string, coder: Coder): Promise<string> {
   const known = digests.get(coder);
   if (known !== undefined) return known;
-  const digest = readDigest(what, coder.cfg.path);
+  const digest = readDigest(what, coderFiles(coder));
   digests.set(coder, digest);
   digest.catch(() => digests.delete(coder));
   return digest;
 }
 
-async function readDigest(what: string, path: string): Promise<string> {
-  try {
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(paramsFile(path)), hash);
-    return hash.digest("hex");
-  } catch (error) {
-    const got = (error as Error).message;
-    const message = `${what}: expected the coder's file at ${path}, got ${got}`;
-    throw new GemlensError("NOT_FOUND", message, { file: path }, error);
+async function readDigest(what: string, files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) {
+    try {
+      for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    } catch (error) {
+      const got = (error as Error).message;
+      const message = `${what}: expected the coder's file at ${file}, got ${got}`;
+      throw new GemlensError("NOT_FOUND", message, { file }, error);
+    }
   }
-}
-
-function paramsFile(path: string): string {
-  if (!statSync(path).isDirectory()) return path;
-  const names = ["params.npz", "params.safetensors", "sae_weights.safetensors"];
-  const files = names.map((name) => join(path, name));
-  return files.find((file) => existsSync(file)) ?? path;
+  return hash.digest("hex");
 }

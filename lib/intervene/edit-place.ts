@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/index.js";
-import { Coder } from "../coder/coder.js";
+import { Coder, encoderOf, type FeatureRef, featureSitesOf } from "../coder/coder.js";
+import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
 import { DisposedError, GemlensError } from "../errors/index.js";
 import type { HookTable, ResolvedPoint } from "../hooks/hook-table.js";
@@ -39,32 +40,59 @@ export function checkCoder({ what, cfg }: EditPlace, use: string, coder: unknown
   return coder;
 }
 
-/** The point that a coder reads; it must be reached and of the coder's width. */
-export function inputOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint {
-  return pointOf(place, use, coder.cfg.hookName, coder.cfg.dIn);
+/** Points of a model that a coder, or some of its features, read and write. */
+export interface CoderPoints {
+  readonly reads: readonly ResolvedPoint[];
+  readonly writes: readonly ResolvedPoint[];
 }
 
-/** The point that a coder rebuilds. */
-export function outputOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint {
-  return pointOf(place, use, coder.cfg.hookNameOut, coder.cfg.dOut);
+/** The points that a coder reads; they must be reached and of the coder's widths. */
+export function readsOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint[] {
+  return coder.cfg.reads.map((site) => pointOf(place, use, site));
 }
 
-/** Both points of a coder, which must fire in that order. */
-export function pointsOf(
-  place: EditPlace,
-  use: string,
-  coder: Coder,
-): { point: ResolvedPoint; pointOut: ResolvedPoint } {
-  const point = inputOf(place, use, coder);
-  const pointOut = outputOf(place, use, coder);
-  if (orderOf(pointOut) < orderOf(point)) {
-    const got = `one that reads ${point.name} and rebuilds ${pointOut.name}`;
+/** The points that a coder rebuilds. */
+export function writesOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint[] {
+  return coder.cfg.writes.map((site) => pointOf(place, use, site));
+}
+
+/** All points of a coder. What features are read from must fire before what they rebuild. */
+export function pointsOf(place: EditPlace, use: string, coder: Coder): CoderPoints {
+  const reads = readsOf(place, use, coder);
+  const writes = writesOf(place, use, coder);
+  for (const [read, { decodes }] of featureSitesOf(coder).entries()) {
+    const point = reads[read] as ResolvedPoint;
+    const before = decodes
+      .map((write) => writes[write] as ResolvedPoint)
+      .find((pointOut) => orderOf(pointOut) < orderOf(point));
+    if (before === undefined) continue;
+    const got = `one that reads ${point.name} and rebuilds ${before.name}`;
     throw argument(place.what, "a coder that reads before it writes", use, got);
   }
-  return { point, pointOut };
+  return { reads, writes };
 }
 
-function pointOf(place: EditPlace, use: string, hook: string, width: number): ResolvedPoint {
+/** The point that a feature is read at, and those where edits of it are added. */
+export function featurePoints(
+  place: EditPlace,
+  use: string,
+  { coder, feature }: FeatureRef,
+): { readonly read: ResolvedPoint; readonly writes: readonly ResolvedPoint[] } {
+  const { reads, writes } = pointsOf(place, use, coder);
+  const at = encoderOf(coder, feature);
+  const edits = featureSitesOf(coder)[at]?.edits ?? [];
+  return {
+    read: reads[at] as ResolvedPoint,
+    writes: edits.map((write) => writes[write] as ResolvedPoint),
+  };
+}
+
+/** The point that a feature is read at. */
+export function readOf(place: EditPlace, use: string, { coder, feature }: FeatureRef) {
+  return pointOf(place, use, coder.cfg.reads[encoderOf(coder, feature)] as Site);
+}
+
+function pointOf(place: EditPlace, use: string, { hookName: hook, width }: Site): ResolvedPoint {
   const { what, table, cfg } = place;
   const point = table.resolve(hook, what);
   place.reach(use, point);

@@ -50,7 +50,10 @@ export class Edits implements Disposable {
 
   /** Every point where something happens. */
   get points(): readonly ResolvedPoint[] {
-    return [...this.#splices, ...this.#actions].flatMap(({ point, pointOut }) => [point, pointOut]);
+    return [...this.#splices, ...this.#actions].flatMap(({ reads, writes }) => [
+      ...reads,
+      ...writes,
+    ]);
   }
 
   /** How many coders are put in. */

@@ -1,4 +1,5 @@
 import { Coder, type FeatureRef } from "../coder/coder.js";
+import { siteNames } from "../coder/site.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import { shortly } from "../tensor/arguments.js";
@@ -86,7 +87,7 @@ async function refOf(
 ): Promise<FeatureRef> {
   const coder = await findCoder(what, wanted, coders);
   if (coder !== undefined) return { coder, feature };
-  const got = coders.map(({ cfg }) => cfg.saeId ?? cfg.hookName).join(", ") || "none";
+  const got = coders.map(({ cfg }) => cfg.saeId ?? siteNames(cfg.reads)).join(", ") || "none";
   throw new GemlensError(
     "NOT_FOUND",
     `${what}: expected the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders, got ${got}`,

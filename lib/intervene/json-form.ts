@@ -11,9 +11,9 @@ export type CoderJson =
       readonly id: string;
     }
   | {
-      /** The hook that it reads. */
+      /** The hook that it reads; of several the first. */
       readonly hook: string;
-      /** Of its file's bytes, in hexadecimal. */
+      /** Of the bytes of its file, or of its files one after the other, in hexadecimal. */
       readonly sha256: string;
     };
 

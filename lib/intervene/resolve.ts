@@ -1,4 +1,11 @@
-import { coderHandle, type FeatureRef } from "../coder/coder.js";
+import {
+  type Coder,
+  coderHandle,
+  encoderOf,
+  type FeatureRef,
+  featureSitesOf,
+} from "../coder/coder.js";
+import type { FeatureSites } from "../coder/coder-layout.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
@@ -9,7 +16,13 @@ import { shortly } from "../tensor/arguments.js";
 import { handleOf } from "../tensor/internal.js";
 import { checkFinite, checkLength, checkRef, checkWhere, isObject, whereKeys } from "./checks.js";
 import { checkCoefficient } from "./directions.js";
-import { checkCoder, type EditPlace, outputOf, pointsOf } from "./edit-place.js";
+import {
+  type CoderPoints,
+  checkCoder,
+  type EditPlace,
+  featurePoints,
+  writesOf,
+} from "./edit-place.js";
 import { type ExcludedFrom, excludedFrom } from "./excluded.js";
 import { checkSource, type PatchSource, resolveSource } from "./patch-source.js";
 import { widthAt } from "./point-shape.js";
@@ -30,12 +43,11 @@ import type {
 type Keep = (vector: TensorHandle) => TensorHandle;
 
 /** An intervention that was checked against a model. */
-export interface ResolvedAction {
+export interface ResolvedAction extends CoderPoints {
   /** How messages name it. */
   readonly use: string;
-  readonly point: ResolvedPoint;
-  /** Where the value changes; another than `point` for a transcoder's features. */
-  readonly pointOut: ResolvedPoint;
+  /** Its place in the list: steering with a feature that is written at several sites is several. */
+  readonly index: number;
   readonly where: InterventionOptions;
   readonly excluded: ExcludedFrom;
   /** Its native form without rows. */
@@ -43,7 +55,7 @@ export interface ResolvedAction {
   readonly source?: PatchSource;
 }
 
-type Parts = Omit<ResolvedAction, "use" | "where" | "excluded">;
+type Parts = Omit<ResolvedAction, "use" | "index" | "where" | "excluded">;
 
 export function resolveActions(
   place: EditPlace,
@@ -54,13 +66,13 @@ export function resolveActions(
   if (!Array.isArray(interventions)) {
     throw argument(what, "an array of interventions", "interventions", shortly(interventions));
   }
-  return interventions.map((entry: AnyIntervention, i) => {
-    const use = `interventions[${i}]`;
+  return interventions.flatMap((entry: AnyIntervention, index) => {
+    const use = `interventions[${index}]`;
     checkKeys(what, use, entry);
     const where = checkWhere(`${what}: ${use}`, isObject(entry) ? entry : {});
     const subject = `${use}.excludeSpecialTokens`;
     const excluded = excludedFrom(place, where.excludeSpecialTokens, subject);
-    return { use, where, excluded, ...partsOf(place, use, entry) };
+    return partsOf(place, use, entry).map((parts) => ({ use, index, where, excluded, ...parts }));
   });
 }
 
@@ -93,26 +105,26 @@ export function checkAction(what: string, action: ResolvedAction, rows: RunRows)
 }
 
 // Interventions may also be written by hand, or spread from others: all is checked again.
-function partsOf(place: EditPlace, use: string, entry: AnyIntervention): Parts {
+function partsOf(place: EditPlace, use: string, entry: AnyIntervention): Parts[] {
   switch (isObject(entry) ? entry.type : undefined) {
     case "ablate": {
       const { target, to } = entry as Ablation;
-      return featureEdit(place, use, target, "set", { to });
+      return [featureEdit(place, use, target, "set", { to })];
     }
     case "clamp": {
       const { target, value } = entry as Clamping;
-      return featureEdit(place, use, target, "set", { value });
+      return [featureEdit(place, use, target, "set", { value })];
     }
     case "scale": {
       const { target, factor } = entry as Scaling;
-      return featureEdit(place, use, target, "scale", { factor });
+      return [featureEdit(place, use, target, "scale", { factor })];
     }
     case "steer":
       return steering(place, use, entry as Steering);
     case "project":
-      return projection(place, use, entry as Projection);
+      return [projection(place, use, entry as Projection)];
     case "patch":
-      return patching(place, use, entry as Patching);
+      return [patching(place, use, entry as Patching)];
     default: {
       const types = "one with the type ablate, clamp, scale, steer, project or patch";
       const type = isObject(entry) ? (entry as { type?: unknown }).type : entry;
@@ -132,45 +144,49 @@ function featureEdit(
   const { coder, feature } = checkRef(what, target);
   const [[name, given] = ["value", undefined]] = Object.entries(amount);
   const value = checkFinite(what, name, given);
-  const { point, pointOut } = pointsOf(place, use, checkCoder(place, use, coder));
+  const ref = { coder: checkCoder(place, use, coder), feature };
+  const { read, writes } = featurePoints(place, use, ref);
   const native = () => ({
     kind: "feature" as const,
     coder: coderHandle(coder, place.what),
-    point: point.id,
-    pointOut: pointOut.id,
     op,
     feature,
     value,
   });
-  return { point, pointOut, native };
+  return { reads: [read], writes, native };
 }
 
-function steering(place: EditPlace, use: string, entry: Steering): Parts {
+function steering(place: EditPlace, use: string, entry: Steering): Parts[] {
   const what = `${place.what}: ${use}`;
   const { target, coefficient, cap } = entry;
   if (cap !== undefined) checkFinite(what, "cap", cap);
   checkCoefficient(what, coefficient, cap);
   const isDirection = isObject(target) && "vector" in target;
-  const at = isDirection ? directionAt(place, use, target) : decoderRow(place, use, target);
+  const places = isDirection ? [directionAt(place, use, target)] : decoderRows(place, use, target);
   if (cap !== undefined) {
     if (isDirection) checkLength(what, target.vector);
-    else checkWrites(what, target);
+    else checkWrites(what, places as DecoderRow[]);
   }
-  const native = (keep: Keep) => ({
-    kind: "steer" as const,
-    point: at.point.id,
-    vector: keep(at.vector()),
-    coefficient,
-    ...(cap !== undefined && { cap }),
-  });
-  return { point: at.point, pointOut: at.point, native };
+  return places.map(({ point, vector }) => ({
+    reads: [point],
+    writes: [point],
+    native: (keep: Keep) => ({
+      kind: "steer" as const,
+      point: point.id,
+      vector: keep(vector()),
+      coefficient,
+      ...(cap !== undefined && { cap }),
+    }),
+  }));
 }
 
 /** A cap is a projection on the decoder row, which must have a length. */
-function checkWrites(what: string, { coder, feature }: FeatureRef): void {
-  const length = tidy(() => coder.direction(feature).norm().item());
-  if (length !== 0) return;
-  throw argument(what, "a feature that writes something", "target", `${feature} (zeros)`);
+function checkWrites(what: string, places: readonly DecoderRow[]): void {
+  for (const { coder, feature, write } of places) {
+    const length = tidy(() => coder.direction(feature, "decoder", write).norm().item());
+    if (length !== 0) continue;
+    throw argument(what, "a feature that writes something", "target", `${feature} (zeros)`);
+  }
 }
 
 function projection(place: EditPlace, use: string, entry: Projection): Parts {
@@ -181,7 +197,7 @@ function projection(place: EditPlace, use: string, entry: Projection): Parts {
     point: point.id,
     vector: keep(vector()),
   });
-  return { point, pointOut: point, native };
+  return { reads: [point], writes: [point], native };
 }
 
 function patching(place: EditPlace, use: string, entry: Patching): Parts {
@@ -195,7 +211,7 @@ function patching(place: EditPlace, use: string, entry: Patching): Parts {
     source: handleOf(entry.source, place.what, `the source of ${use}`),
     ...(heads !== undefined && { heads: Int32Array.from(heads) }),
   });
-  return { point, pointOut: point, native, source };
+  return { reads: [point], writes: [point], native, source };
 }
 
 interface VectorAt {
@@ -228,16 +244,27 @@ function directionAt(place: EditPlace, use: string, { hook, vector }: Direction)
   };
 }
 
-function decoderRow(place: EditPlace, use: string, target: FeatureRef): VectorAt {
+/** A feature's row at one of the sites where edits of it are added. */
+interface DecoderRow extends VectorAt {
+  readonly coder: Coder;
+  readonly feature: number;
+  readonly write: number;
+}
+
+function decoderRows(place: EditPlace, use: string, target: FeatureRef): DecoderRow[] {
   const { what } = place;
   const { coder, feature } = checkRef(`${what}: ${use}`, target);
-  const point = outputOf(place, use, checkCoder(place, use, coder));
-  return {
-    point,
+  const points = writesOf(place, use, checkCoder(place, use, coder));
+  const { edits } = featureSitesOf(coder)[encoderOf(coder, feature)] as FeatureSites;
+  return edits.map((write) => ({
+    coder,
+    feature,
+    write,
+    point: points[write] as ResolvedPoint,
     vector: () => {
-      const row = coder.direction(feature);
+      const row = coder.direction(feature, "decoder", write);
       disown(row);
       return handleOf(row, what);
     },
-  };
+  }));
 }

@@ -1,10 +1,9 @@
 import { Coder, coderHandle } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { NativeSplice } from "../native/addon.js";
 import { shortly } from "../tensor/arguments.js";
 import { isObject } from "./checks.js";
-import { checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
+import { type CoderPoints, checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
 import { type ExcludedFrom, excludedFrom } from "./excluded.js";
 import type { CoderSplice } from "./types.js";
 
@@ -20,10 +19,8 @@ export function inOrderSplice(coder: Coder): CoderSplice {
 }
 
 /** A splice that was checked against a model. */
-export interface ResolvedSplice {
+export interface ResolvedSplice extends CoderPoints {
   readonly coder: Coder;
-  readonly point: ResolvedPoint;
-  readonly pointOut: ResolvedPoint;
   readonly errorTerm: boolean;
   readonly inOrder: boolean;
   /** Tokens whose positions pass untouched. */
@@ -71,8 +68,6 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
 export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice {
   return {
     coder: coderHandle(splice.coder, what),
-    point: splice.point.id,
-    pointOut: splice.pointOut.id,
     errorTerm: splice.errorTerm,
     ...(splice.inOrder && { inOrder: true }),
   };

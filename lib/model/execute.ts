@@ -95,10 +95,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
     ...(plan.columns !== undefined && { columns: plan.columns }),
     cache: Int32Array.from(plan.points, ({ id }) => id),
     ...(edits !== undefined && { edits }),
-    features: plan.reads.map(({ coder, point }) => ({
-      coder: coderHandle(coder, what),
-      point: point.id,
-    })),
+    features: plan.reads.map(({ coder }) => ({ coder: coderHandle(coder, what) })),
     hooks: js?.hooks ?? new Int32Array(0),
     ...(js !== undefined && { onHook: js.onHook }),
     ...(rows.step !== undefined && { step: rows.step }),

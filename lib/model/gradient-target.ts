@@ -2,7 +2,7 @@ import { coderHandle, type FeatureRef } from "../coder/coder.js";
 import { checkFeature } from "../coder/feature-acts.js";
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import { checkCoder, readOf } from "../intervene/edit-place.js";
 import type { NativeRunRequest, NativeTarget } from "../native/addon.js";
 import type { Tensor } from "../tensor/index.js";
 import type { LayerRange } from "./layer-range.js";
@@ -162,12 +162,13 @@ export function compileTarget(
   if ("feature" in target) {
     const place = core.editPlace(what, range);
     const { coder, feature } = target.feature ?? {};
-    const point = inputOf(place, "target.feature", checkCoder(place, "target.feature", coder));
+    checkCoder(place, "target.feature", coder);
     checkFeature(what, feature, coder.cfg.dSae);
+    const point = readOf(place, "target.feature", { coder, feature });
     const handle = coderHandle(coder, what);
     const cells = Int32Array.from(rows, (row) => row * start.pos + column(row));
     return {
-      native: { kind: "feature", coder: handle, point: point.id, feature, rows: cells },
+      native: { kind: "feature", coder: handle, feature, rows: cells },
       output: "none",
       point,
     };

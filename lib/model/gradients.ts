@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
+import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/index.js";
 import type {
   ActivationCache,
@@ -68,7 +69,7 @@ export class Gradients<Names extends string = string> extends Run<Names> {
     if (!(key instanceof Coder)) return this.#grads.get(key as never);
     const acts = this.#featureGrads.get(key);
     if (acts !== undefined) return acts;
-    const known = [...this.#featureGrads.keys()].map(({ cfg }) => cfg.hookName);
+    const known = [...this.#featureGrads.keys()].map(({ cfg }) => siteNames(cfg.reads));
     throw new GemlensError(
       "NOT_FOUND",
       `grad: expected a coder that the run was given in \`coders\` (of ${known.join(", ") || "none"}), got another`,
@@ -89,7 +90,7 @@ export class Gradients<Names extends string = string> extends Run<Names> {
 
   protected override described(): string[] {
     const spliced = [...this.#featureGrads].map(
-      ([coder, acts]) => `  gradients of ${coder.cfg.hookName}: ${inspect(acts)}`,
+      ([coder, acts]) => `  gradients of ${siteNames(coder.cfg.reads)}: ${inspect(acts)}`,
     );
     const lines = [`  value: ${this.value}`, `  gradients: ${this.#grads}`, ...spliced];
     return [...lines, ...super.described()];

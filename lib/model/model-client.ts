@@ -3,7 +3,7 @@ import { checkFeature } from "../coder/feature-acts.js";
 import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { HookKey } from "../hooks/index.js";
-import { checkCoder, inputOf, outputOf, pointsOf } from "../intervene/edit-place.js";
+import { checkCoder, pointsOf, readsOf, writesOf } from "../intervene/edit-place.js";
 import type { NativeReadout } from "../native/addon.js";
 import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
@@ -83,16 +83,16 @@ export class ModelClient {
     pointsOf(place, use, checkCoder(place, use, coder));
   }
 
-  /** The point that a coder reads; checks that side alone. */
-  readBy(use: string, coder: Coder): ResolvedPoint {
+  /** The points that a coder reads; checks that side alone. */
+  readBy(use: string, coder: Coder): ResolvedPoint[] {
     const place = this.#core.editPlace(this.what);
-    return inputOf(place, use, checkCoder(place, use, coder));
+    return readsOf(place, use, checkCoder(place, use, coder));
   }
 
-  /** The point that a coder writes; checks that side alone. */
-  writtenBy(use: string, coder: Coder): ResolvedPoint {
+  /** The points that a coder writes; checks that side alone. */
+  writtenBy(use: string, coder: Coder): ResolvedPoint[] {
     const place = this.#core.editPlace(this.what);
-    return outputOf(place, use, checkCoder(place, use, coder));
+    return writesOf(place, use, checkCoder(place, use, coder));
   }
 
   /** Checks a feature that is read, and its coder. */

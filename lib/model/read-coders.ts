@@ -3,7 +3,7 @@ import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { isObject } from "../intervene/checks.js";
-import { checkCoder, inputOf } from "../intervene/edit-place.js";
+import { checkCoder, readsOf } from "../intervene/edit-place.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 
@@ -18,7 +18,7 @@ export interface CoderRead {
 /** A coder that is read inside a run. */
 export interface ReadCoder {
   readonly coder: Coder;
-  readonly point: ResolvedPoint;
+  readonly points: readonly ResolvedPoint[];
   readonly excluded: ExcludedTokens;
 }
 
@@ -50,7 +50,7 @@ export function readCoders(
     if (before !== undefined && String(before) !== String(excluded)) {
       throw argument(what, `${before}, as for the same coder before`, subject, excluded);
     }
-    found.set(coder, { coder, point: inputOf(place, use, coder), excluded });
+    found.set(coder, { coder, points: readsOf(place, use, coder), excluded });
   }
   return [...found.values()];
 }

@@ -95,7 +95,8 @@ export function planFrom(
   const edits = Edits.resolve(core.editPlace(what, reach), options);
   edits?.check(rows, start.ids !== undefined);
   const range = (): LayerRange => {
-    const used = [...points, ...[...reads, ...hooks, ...core.hooks].map(({ point }) => point)];
+    const heard = [...hooks, ...core.hooks].map(({ point }) => point);
+    const used = [...points, ...reads.flatMap((read) => read.points), ...heard];
     const changed = edits?.points ?? [];
     return rangeFor([...used, ...changed, ...(target?.point ? [target.point] : [])], reach);
   };

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
+import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/index.js";
 import type { ActivationCache } from "../hooks/index.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
@@ -31,7 +32,7 @@ export class Run<Names extends string = string> implements Disposable {
   features(coder: Coder): FeatureActs {
     const acts = this.#features.get(coder);
     if (acts !== undefined) return acts;
-    const known = [...this.#features.keys()].map(({ cfg }) => cfg.hookName);
+    const known = [...this.#features.keys()].map(({ cfg }) => siteNames(cfg.reads));
     throw new GemlensError(
       "NOT_FOUND",
       `features: expected a coder that the run was given (of ${known.join(", ") || "none"}), got another`,
@@ -69,7 +70,7 @@ export class Run<Names extends string = string> implements Disposable {
 
   protected described(): string[] {
     const features = [...this.#features].map(
-      ([coder, acts]) => `  features of ${coder.cfg.hookName}: ${inspect(acts)}`,
+      ([coder, acts]) => `  features of ${siteNames(coder.cfg.reads)}: ${inspect(acts)}`,
     );
     return [`  cache: ${this.cache}`, ...features];
   }

@@ -12,6 +12,7 @@
  * - Errors are plain `Error`s with `code` and `fields`; `call.ts` turns them into the typed classes.
  */
 
+import type { NativeCoderConfig, NativeCoderLayout } from "./coder-layout.js";
 import type { ReadoutCalls } from "./readout-calls.js";
 import type {
   NativeEditList,
@@ -101,17 +102,6 @@ export interface NativeModelConfig {
   readonly ropeBases: readonly number[];
   /** Positions are divided by it. */
   readonly ropeScales: readonly number[];
-}
-
-export interface NativeCoderConfig {
-  /** Multiplies W_enc (embedding coders: 1/√d_model); 1 for none. */
-  readonly encoderScale: number;
-  /** Multiplies W_dec; 1 for none. */
-  readonly decoderScale: number;
-  /** Whether the encoder reads x − b_dec. */
-  readonly subtractsBDec: boolean;
-  /** Whether the file has the skip as [dOut, dIn]. */
-  readonly transposeSkip: boolean;
 }
 
 /** One edit of features: set, add or zero `feature` at the given rows (flattened batch·pos); absent: all rows. */
@@ -214,54 +204,62 @@ export interface Addon extends ReadoutCalls {
 
   // Coders
   coderLoad(
-    params: {
-      readonly W_enc: NativeTensorSource;
-      readonly W_dec: NativeTensorSource;
-      readonly b_enc: NativeTensorSource;
-      readonly b_dec: NativeTensorSource;
-      readonly threshold: NativeTensorSource;
-      readonly skip?: NativeTensorSource;
-    },
+    layout: NativeCoderLayout,
     config: NativeCoderConfig,
     options: { readonly device: string; readonly dtype: DtypeName | "auto" },
     ctx: TaskContext,
   ): Promise<CoderHandle>;
-  /** "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip": read-only view. */
-  coderParameter(coder: CoderHandle, name: string): TensorHandle;
   /**
-   * Features of x [.., dIn]: those asked for (ascending ids), else all. `mask` has one byte for each
-   * row of x; rows where it is 0 get no features.
+   * "W_enc", "b_enc", "threshold" of the encoder of a read site, "b_dec", "skip" of a write site,
+   * "W_dec" of both: a read-only view.
+   */
+  coderParameter(coder: CoderHandle, name: string, read: number, write: number): TensorHandle;
+  /**
+   * Features of xs, [.., width] for each read site: those asked for (ascending ids), else all.
+   * `mask` has one byte for each row of x; rows where it is 0 get no features.
    */
   coderEncode(
     coder: CoderHandle,
-    x: TensorHandle,
+    xs: readonly TensorHandle[],
     only: Int32Array | null,
     mask: Uint8Array | null,
     ctx: TaskContext,
   ): Promise<FeaturesHandle>;
-  /** f·W_dec + b_dec (+ x·A where there is a skip connection: x is then required). */
+  /**
+   * For each write site f·W_dec + b_dec (+ x·A where there is a skip connection: xs are then
+   * required).
+   */
   coderDecode(
     coder: CoderHandle,
     features: FeaturesHandle,
-    x: TensorHandle | null,
+    xs: readonly TensorHandle[] | null,
     ctx: TaskContext,
-  ): Promise<TensorHandle>;
-  /** decode(encode(x)) in one task, in x's dtype. */
-  coderForward(coder: CoderHandle, x: TensorHandle, ctx: TaskContext): Promise<TensorHandle>;
-  /** base + (after − before)·W_dec, in base's dtype; equal rows stay bit for bit. */
+  ): Promise<TensorHandle[]>;
+  /** decode(encode(xs)) in one task, in the dtype of the first. */
+  coderForward(
+    coder: CoderHandle,
+    xs: readonly TensorHandle[],
+    ctx: TaskContext,
+  ): Promise<TensorHandle[]>;
+  /**
+   * base + (after − before)·W_dec for each write site, in base's dtype; equal rows stay bit for bit.
+   */
   coderApplyEdit(
     coder: CoderHandle,
-    base: TensorHandle,
+    bases: readonly TensorHandle[],
     before: FeaturesHandle,
     after: FeaturesHandle,
     ctx: TaskContext,
-  ): Promise<TensorHandle>;
+  ): Promise<TensorHandle[]>;
 
-  /** ⟨g[row], W_dec[feature]⟩ at each entry: g has one row of dOut for each row of the features. */
+  /**
+   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites: each g has one row for each
+   * row of the features.
+   */
   coderDots(
     coder: CoderHandle,
     features: FeaturesHandle,
-    g: TensorHandle,
+    gs: readonly TensorHandle[],
     ctx: TaskContext,
   ): Promise<FeaturesHandle>;
 

@@ -36,10 +36,10 @@ export interface NativeRunRequest {
   /** Coders put in, then interventions, before the hooks. */
   readonly edits?: NativeEdits;
   /**
-   * Coders read at a point after all hooks there; padding has no features. Of a spliced coder: the
-   * splice's own features, with their edits.
+   * Coders read at their sites after all hooks there; padding has no features. Of a spliced coder:
+   * the splice's own features, with their edits.
    */
-  readonly features: readonly { readonly coder: CoderHandle; readonly point: number }[];
+  readonly features: readonly { readonly coder: CoderHandle }[];
   /** One point id for each JS hook, in calling order. */
   readonly hooks: Int32Array;
   /**
@@ -119,13 +119,11 @@ export type NativeIntervention =
   | {
       /**
        * A coder's feature f becomes f′: `value`, or `value` · f. Those of one coder are one step, at
-       * the place of the first: base + (f′ − f)·W_dec at `pointOut`, f read at `point`. Of a spliced
-       * coder they are part of the splice.
+       * the place of the first: base + (f′ − f)·W_dec at its write sites, f read at its read sites.
+       * Of a spliced coder they are part of the splice.
        */
       readonly kind: "feature";
       readonly coder: CoderHandle;
-      readonly point: number;
-      readonly pointOut: number;
       readonly op: "set" | "scale";
       readonly feature: number;
       readonly value: number;
@@ -160,8 +158,6 @@ export type NativeIntervention =
 /** A coder put in the place of what it rebuilds. */
 export interface NativeSplice {
   readonly coder: CoderHandle;
-  readonly point: number;
-  readonly pointOut: number;
   /** Whether what the coder does not rebuild is added: then only changes of its features show. */
   readonly errorTerm: boolean;
   /** Not before all interventions, but where the coder's first edit is among them; else last. */
@@ -179,11 +175,10 @@ export type NativeTarget =
     }
   /** Mean next-token loss over the real tokens. */
   | { readonly kind: "loss" }
-  /** Σ over rows of a feature's pre-activation x·W_enc[:, feature] + b_enc[feature] at `point`. */
+  /** Σ over rows of a feature's pre-activation x·W_enc[:, feature] + b_enc[feature]. */
   | {
       readonly kind: "feature";
       readonly coder: CoderHandle;
-      readonly point: number;
       readonly feature: number;
       readonly rows: Int32Array;
     }

@@ -27,9 +27,10 @@ class TapAction final : public hooks::Action {
 
 // A feature's pre-activation, summed over rows.
 Tensor preActivation(const FeatureTarget& target, const Tensor& x) {
-  const auto& coder = *target.coder;
-  const Tensor rows = intervene::takeRows(x, coder.dIn(), target.rows.to(x.device()));
-  return coder.preActivations(rows, coder.columns({target.feature})).sum();
+  const coder::Encoder& encoder = target.coder->encoder(target.read());
+  const Tensor rows = intervene::takeRows(x, encoder.width(), target.rows.to(x.device()));
+  const auto id = static_cast<int32_t>(target.feature - encoder.first());
+  return encoder.preActivations(rows, encoder.columns({id})).sum();
 }
 
 class FeatureTargetAction final : public hooks::Action {
@@ -75,7 +76,7 @@ struct Value {
     return output.sum().div(count);
   }
   Tensor operator()(const FeatureTarget& target) const {
-    checkFired(featureSlot, target.point);
+    checkFired(featureSlot, target.point());
     return featureSlot;
   }
   Tensor operator()(const MetricTarget&) const { return {}; }
@@ -94,14 +95,15 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
   Tensor featureSlot;
   if (const auto* target = std::get_if<FeatureTarget>(&gradients.target)) {
     if (target->splice == nullptr) {
-      plan.add(target->point, std::make_unique<FeatureTargetAction>(*target, featureSlot));
+      plan.add(target->point(), std::make_unique<FeatureTargetAction>(*target, featureSlot));
     } else {
       // By value: it outlives this block.
-      target->splice->watch(
-          [target, &featureSlot](const Tensor& x) { featureSlot = preActivation(*target, x); });
+      target->splice->watch(target->read(), [target, &featureSlot](const Tensor& x) {
+        featureSlot = preActivation(*target, x);
+      });
     }
   }
-  for (intervene::Splice* splice : gradients.splices) splice->trackOutput();
+  for (intervene::TrackedSplice* splice : gradients.splices) splice->trackOutput();
   addCache();
   run = model.run(request, plan, token);
 
@@ -110,9 +112,12 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     checkFired(taps[i], gradients.points[i]);
     inputs.push_back(taps[i]);
   }
-  for (const intervene::Splice* splice : gradients.splices) {
-    checkFired(splice->output(), splice->options().pointOut);
-    inputs.push_back(splice->output());
+  for (const intervene::TrackedSplice* splice : gradients.splices) {
+    const auto& writes = splice->coder().writes();
+    for (size_t w = 0; w < writes.size(); ++w) {
+      checkFired(splice->outputs()[w], writes[w].point);
+      inputs.push_back(splice->outputs()[w]);
+    }
   }
 
   Tensor output = std::visit(Value{run.output, request, featureSlot}, gradients.target);
@@ -142,11 +147,13 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     }
     result.grads.push_back(std::move(own));
   }
-  for (size_t i = 0; i < gradients.splices.size(); ++i) {
-    const intervene::Splice& splice = *gradients.splices[i];
-    const Tensor& grad = grads[taps.size() + i];
+  auto grad = grads.begin() + static_cast<std::ptrdiff_t>(taps.size());
+  for (const intervene::TrackedSplice* splice : gradients.splices) {
+    const auto end = grad + static_cast<std::ptrdiff_t>(splice->outputs().size());
+    const std::vector<Tensor> own(grad, end);
+    grad = end;
     result.spliced.push_back(
-        {splice.features(), splice.options().coder->dots(splice.features(), grad)});
+        {splice->features(), splice->coder().dots(splice->features(), own, coder::Coder::At::All)});
   }
   if (run.output.defined()) run.output = run.output.detach();
   return result;

@@ -21,11 +21,14 @@ struct LossTarget {};
 // Σ over rows of a feature's pre-activation, of what a splice of the coder reads where there is
 // one.
 struct FeatureTarget {
-  std::shared_ptr<const coder::JumpReluCoder> coder;
-  intervene::Splice* splice = nullptr;
-  int point = 0;
+  std::shared_ptr<const coder::Coder> coder;
+  intervene::TrackedSplice* splice = nullptr;
   int32_t feature = 0;
   Tensor rows;  // [n] int64
+
+  // The read site of the feature's encoder.
+  size_t read() const { return coder->encoderOf(feature); }
+  int point() const { return coder->reads()[read()].point; }
 };
 // Any number: given the logits, the gradient at them.
 struct MetricTarget {
@@ -35,7 +38,7 @@ using Target = std::variant<LogitTarget, LossTarget, FeatureTarget, MetricTarget
 
 struct GradientRequest {
   std::vector<int> points;
-  std::vector<intervene::Splice*> splices;
+  std::vector<intervene::TrackedSplice*> splices;
   Target target;
 };
 

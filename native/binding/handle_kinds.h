@@ -7,8 +7,8 @@
 #include <variant>
 
 #include "base/aten.h"
+#include "coder/coder.h"
 #include "coder/features.h"
-#include "coder/jump_relu_coder.h"
 #include "intervene/interventions.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
@@ -16,7 +16,7 @@
 namespace gemlens::binding {
 
 using ModelPtr = std::shared_ptr<const model::Transformer>;
-using CoderPtr = std::shared_ptr<const coder::JumpReluCoder>;
+using CoderPtr = std::shared_ptr<const coder::Coder>;
 using FeaturesPtr = std::shared_ptr<const coder::Features>;
 using KvCachePtr = std::shared_ptr<model::KvCache>;
 // Interventions of a run or a generation, and what its runs have compiled.

@@ -9,8 +9,6 @@ using Ids = std::vector<int32_t>;
 intervene::SpliceOptions readSplice(const ObjectReader& in) {
   intervene::SpliceOptions splice;
   splice.coder = in.get<CoderPtr>("coder");
-  splice.point = in.get<int32_t>("point");
-  splice.pointOut = in.get<int32_t>("pointOut");
   splice.errorTerm = in.get<bool>("errorTerm");
   in.into("inOrder", splice.inOrder);
   return splice;
@@ -19,8 +17,6 @@ intervene::SpliceOptions readSplice(const ObjectReader& in) {
 intervene::ChangeFeature readFeature(const ObjectReader& in) {
   intervene::ChangeFeature edit;
   edit.coder = in.get<CoderPtr>("coder");
-  edit.point = in.get<int32_t>("point");
-  edit.pointOut = in.get<int32_t>("pointOut");
   edit.change.op =
       in.get<std::string>("op") == "scale" ? FeatureChange::Op::Scale : FeatureChange::Op::Set;
   edit.change.feature = in.get<int32_t>("feature");

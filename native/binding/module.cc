@@ -95,6 +95,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exportVocabulary(*environment, exports);
   exportGradients(*environment, exports);
   exportCoders(*environment, exports);
+  exportFeatures(*environment, exports);
   exportModels(*environment, exports);
   return exports;
 }

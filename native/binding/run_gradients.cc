@@ -16,8 +16,8 @@ run::Target readTarget(const ObjectReader& in) {
   }
   if (kind == "loss") return run::LossTarget{};
   if (kind == "feature") {
-    return run::FeatureTarget{in.get<CoderPtr>("coder"), in.get<int32_t>("point"),
-                              in.get<int32_t>("feature"), in.get<Ids>("rows")};
+    return run::FeatureTarget{in.get<CoderPtr>("coder"), in.get<int32_t>("feature"),
+                              in.get<Ids>("rows")};
   }
   if (kind == "metric") return run::MetricTarget{};
   throw Error(code::kArgument,

@@ -37,7 +37,7 @@ run::Request readRequest(Arguments& args, const TaskContext& context) {
   request.cache = in.get<std::vector<int32_t>>("cache");
   request.hooks = in.get<std::vector<int32_t>>("hooks");
   in.forEach("features", [&](const ObjectReader& read) {
-    request.features.push_back({read.get<CoderPtr>("coder"), read.get<int32_t>("point")});
+    request.features.push_back(read.get<CoderPtr>("coder"));
   });
   if (const auto edits = in.optionalObject("edits")) request.interventions = readEdits(*edits);
   in.into("step", request.step);

@@ -1,26 +1,39 @@
-// Reads a hook point through a coder inside the run.
+// Reads hook points through a coder inside the run: one action for each site that the coder reads.
 #pragma once
 
 #include <memory>
 
-#include "coder/jump_relu_coder.h"
+#include "coder/encoding.h"
 #include "hooks/hook_plan.h"
 
 namespace gemlens::coder {
 
 class EncodeAction final : public hooks::Action {
  public:
-  EncodeAction(std::shared_ptr<const JumpReluCoder> coder, Tensor rowReal, Features& slot)
-      : coder_(std::move(coder)), rowReal_(std::move(rowReal)), slot_(slot) {}
+  EncodeAction(std::shared_ptr<Encoding> encoding, size_t read, Features& slot)
+      : encoding_(std::move(encoding)), read_(read), slot_(slot) {}
   Tensor apply(const Tensor& x, const hooks::Position& position) override {
-    slot_ = coder_->encode(x.detach(), rowReal_, {hooks::pointName(position.point), {}});
+    encoding_->add(read_, x.detach(), {hooks::pointName(position.point), {}});
+    if (encoding_->complete()) {
+      slot_ = encoding_->features();
+      encoding_->clear();
+    }
     return x;
   }
 
  private:
-  std::shared_ptr<const JumpReluCoder> coder_;
-  Tensor rowReal_;
+  std::shared_ptr<Encoding> encoding_;
+  size_t read_;
   Features& slot_;
 };
+
+// `slot` gets the features when the last site has fired.
+inline void readCoder(hooks::HookPlan& plan, const std::shared_ptr<const Coder>& coder,
+                      const Tensor& rowReal, Features& slot) {
+  const auto encoding = std::make_shared<Encoding>(coder, rowReal);
+  for (size_t read = 0; read < coder->reads().size(); ++read) {
+    plan.add(coder->reads()[read].point, std::make_unique<EncodeAction>(encoding, read, slot));
+  }
+}
 
 }  // namespace gemlens::coder

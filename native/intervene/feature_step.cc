@@ -21,34 +21,70 @@ size_t indexOf(const std::vector<int32_t>& sorted, int32_t value) {
 
 }  // namespace
 
-FeatureStep::FeatureStep(std::shared_ptr<const coder::JumpReluCoder> coder,
-                         std::vector<FeatureChange> changes, int64_t rowCount)
+FeatureStep::FeatureStep(std::shared_ptr<const coder::Coder> coder,
+                         std::vector<FeatureChange> changes, int64_t rowCount, coder::Coder::At at)
     : coder_(std::move(coder)), changes_(std::move(changes)), rowCount_(rowCount) {
+  std::vector<int32_t> flat;
   for (const FeatureChange& change : changes_) {
-    ids_.push_back(change.feature);
+    flat.push_back(change.feature);
     allRows_ = allRows_ || change.allRows;
     rows_.insert(rows_.end(), change.rows.begin(), change.rows.end());
   }
-  sortDistinct(ids_);
+  sortDistinct(flat);
   sortDistinct(rows_);
+  for (const int32_t id : flat) {
+    const size_t encoder = coder_->encoderOf(id);
+    if (parts_.empty() || parts_.back().encoder != encoder) parts_.emplace_back().encoder = encoder;
+    parts_.back().flat.push_back(id);
+    parts_.back().ids.push_back(id - static_cast<int32_t>(coder_->encoder(encoder).first()));
+  }
+  for (Part& part : parts_) {
+    part.decoder.resize(coder_->writes().size());
+    if (!touchesRows()) continue;
+    part.columns = coder_->encoder(part.encoder).columns(part.ids);
+    for (size_t w = 0; w < coder_->writes().size(); ++w) {
+      const coder::DecoderRows& rows = coder_->decoder(w).rows(part.encoder);
+      const bool isWritten = rows.defined() && (rows.edits || at == coder::Coder::At::All);
+      if (isWritten) part.decoder[w] = rows.rows(part.ids);
+    }
+  }
   if (allRows_) return;
   rowIndex_ = indexTensor(rows_, coder_->device());
 }
 
-FeatureStep::Affine FeatureStep::affine(c10::Device device) const {
-  const size_t k = ids_.size();
+void FeatureStep::begin() {
+  for (Part& part : parts_) {
+    part.delta = Tensor();
+    part.unwritten = 0;
+  }
+}
+
+bool FeatureStep::reads(size_t read) const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [&](const Part& part) { return part.encoder == read; });
+}
+
+bool FeatureStep::writes(size_t write) const {
+  return std::any_of(parts_.begin(), parts_.end(),
+                     [&](const Part& part) { return part.decoder[write].defined(); });
+}
+
+FeatureStep::Affine FeatureStep::affine(const std::vector<int32_t>& flat,
+                                        c10::Device device) const {
+  const size_t k = flat.size();
   // One line serves all rows where no change is of a few.
   const size_t lines = !allRows_       ? rows_.size()
                        : rows_.empty() ? 1
                                        : static_cast<size_t>(rowCount_);
   std::vector<float> factor(lines * k, 1), offset(lines * k, 0);
   const auto apply = [&](const FeatureChange& change, size_t line) {
-    const size_t at = line * k + indexOf(ids_, change.feature);
+    const size_t at = line * k + indexOf(flat, change.feature);
     const bool sets = change.op == FeatureChange::Op::Set;
     factor[at] = sets ? 0 : factor[at] * change.value;
     offset[at] = sets ? change.value : offset[at] * change.value;
   };
   for (const FeatureChange& change : changes_) {
+    if (!std::binary_search(flat.begin(), flat.end(), change.feature)) continue;
     if (change.allRows) {
       for (size_t line = 0; line < lines; ++line) apply(change, line);
     } else {
@@ -64,26 +100,39 @@ FeatureStep::Affine FeatureStep::affine(c10::Device device) const {
   return {tensor(factor), tensor(offset)};
 }
 
-void FeatureStep::read(const Tensor& x) {
-  if (!allRows_ && rows_.empty()) return;
-  if (!columns_.wEnc.defined()) columns_ = coder_->columns(ids_);
-  const Tensor rows = asRows(x, coder_->dIn());
-  const Tensor taken = rowIndex_.defined() ? rows.index_select(0, rowIndex_) : rows;
-  const Tensor pre = coder_->preActivations(taken, columns_);
-  const Tensor fires = pre.gt(columns_.threshold).logical_and(pre.gt(0));
-  const Tensor f = pre.mul(fires);
-  const Affine lines = affine(f.device());
-  delta_ = f.mul(lines.factor.sub(1)).add(lines.offset);
+void FeatureStep::read(size_t read, const Tensor& x) {
+  if (!touchesRows()) return;
+  const coder::Encoder& encoder = coder_->encoder(read);
+  for (Part& part : parts_) {
+    if (part.encoder != read) continue;
+    const Tensor rows = asRows(x, encoder.width());
+    const Tensor taken = rowIndex_.defined() ? rows.index_select(0, rowIndex_) : rows;
+    const Tensor pre = encoder.preActivations(taken, part.columns);
+    const Tensor fires = pre.gt(part.columns.threshold).logical_and(pre.gt(0));
+    const Tensor f = pre.mul(fires);
+    const Affine lines = affine(part.flat, f.device());
+    part.delta = f.mul(lines.factor.sub(1)).add(lines.offset);
+    part.unwritten = static_cast<int>(std::count_if(part.decoder.begin(), part.decoder.end(),
+                                                    [](const Tensor& t) { return t.defined(); }));
+  }
 }
 
-Tensor FeatureStep::apply(const Tensor& base, bool inPlace) {
-  if (!allRows_ && rows_.empty()) return base;
-  if (!delta_.defined()) {
-    throw Error(code::kHook, "intervention: the coder's input hook did not fire before its output");
+Tensor FeatureStep::write(size_t write, const Tensor& base, bool inPlace) {
+  if (!touchesRows()) return base;
+  Tensor change;
+  for (Part& part : parts_) {
+    const Tensor& rows = part.decoder[write];
+    if (!rows.defined()) continue;
+    if (!part.delta.defined()) {
+      throw Error(code::kHook,
+                  "intervention: the coder's input hook did not fire before its output");
+    }
+    const Tensor own = part.delta.matmul(rows.to(part.delta.scalar_type()));
+    change = change.defined() ? change.add(own) : own;
+    if (--part.unwritten == 0) part.delta = Tensor();
   }
-  const Tensor change = delta_.matmul(columns_.wDec.to(delta_.scalar_type()));
-  delta_ = Tensor();
-  return addToRows(base, coder_->dOut(), rowIndex_, change, inPlace);
+  if (!change.defined()) return base;
+  return addToRows(base, coder_->writes()[write].width, rowIndex_, change, inPlace);
 }
 
 coder::Features FeatureStep::changed(const coder::Features& features, const Tensor& active) const {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "coder/jump_relu_coder.h"
+#include "coder/coder.h"
 #include "intervene/rows.h"
 
 namespace gemlens::intervene {
@@ -24,16 +24,20 @@ struct FeatureChange {
 
 class FeatureStep {
  public:
-  // `rowCount`: batch · positions.
-  FeatureStep(std::shared_ptr<const coder::JumpReluCoder> coder, std::vector<FeatureChange> changes,
-              int64_t rowCount);
+  // `rowCount`: batch · positions. `at`: where the changes are written: where edits of the coder
+  // are, or, in a splice without its error term, wherever its features are decoded.
+  FeatureStep(std::shared_ptr<const coder::Coder> coder, std::vector<FeatureChange> changes,
+              int64_t rowCount, coder::Coder::At at = coder::Coder::At::Edits);
 
   // A run begins: nothing of an earlier one that failed may be left.
-  void begin() { delta_ = Tensor(); }
-  // x, what the coder reads: keeps f′ − f until `apply`.
-  void read(const Tensor& x);
-  // base, what the coder writes to; `inPlace`: it may be written to.
-  Tensor apply(const Tensor& base, bool inPlace = writesInPlace());
+  void begin();
+  // The sites that the changed features are read from and written to.
+  bool reads(size_t read) const;
+  bool writes(size_t write) const;
+  // x at a read site: keeps f′ − f until it has been written.
+  void read(size_t read, const Tensor& x);
+  // base, which the coder writes to; `inPlace`: it may be written to.
+  Tensor write(size_t write, const Tensor& base, bool inPlace = writesInPlace());
   // All of a coder's features with the changes made, in these rows ([rows] bool; undefined: all).
   coder::Features changed(const coder::Features& features, const Tensor& active) const;
 
@@ -42,17 +46,25 @@ class FeatureStep {
   struct Affine {
     Tensor factor, offset;
   };
-  Affine affine(c10::Device device) const;
+  // The changed features of one encoder.
+  struct Part {
+    size_t encoder = 0;
+    std::vector<int32_t> flat, ids;  // flat ids, and counted in the encoder; ascending
+    coder::EncoderColumns columns;
+    std::vector<Tensor> decoder;  // for each write site [k, width]; undefined: none
+    Tensor delta;
+    int unwritten = 0;  // write sites that have yet to take delta
+  };
+  Affine affine(const std::vector<int32_t>& flat, c10::Device device) const;
+  bool touchesRows() const { return allRows_ || !rows_.empty(); }
 
-  std::shared_ptr<const coder::JumpReluCoder> coder_;
+  std::shared_ptr<const coder::Coder> coder_;
   std::vector<FeatureChange> changes_;
   int64_t rowCount_;
-  std::vector<int32_t> ids_;   // distinct, ascending
+  std::vector<Part> parts_;
   bool allRows_ = false;       // some change is of all rows
   std::vector<int32_t> rows_;  // else: those of any change
   Tensor rowIndex_;
-  coder::FeatureColumns columns_;
-  Tensor delta_;
 };
 
 }  // namespace gemlens::intervene

@@ -4,42 +4,52 @@
 
 #include "intervene/direction.h"
 #include "intervene/patch.h"
+#include "intervene/plain_splice.h"
 #include "intervene/rows.h"
 
 namespace gemlens::intervene {
 namespace {
 
-// Reads at a coder's input.
+// Reads at a site of a coder.
 template <typename Step>
 class ReadAction final : public hooks::Action {
  public:
-  explicit ReadAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
+  ReadAction(std::shared_ptr<Step> step, size_t read) : step_(std::move(step)), read_(read) {}
   Tensor apply(const Tensor& x, const hooks::Position&) override {
-    step_->read(x);
+    step_->read(read_, x);
     return x;
   }
 
  private:
   std::shared_ptr<Step> step_;
+  size_t read_;
 };
 
-// Writes at its output.
+// Writes at a site of a coder.
 template <typename Step>
 class WriteAction final : public hooks::Action {
  public:
-  explicit WriteAction(std::shared_ptr<Step> step) : step_(std::move(step)) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->apply(x); }
+  WriteAction(std::shared_ptr<Step> step, size_t write) : step_(std::move(step)), write_(write) {}
+  Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->write(write_, x); }
   bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
  private:
   std::shared_ptr<Step> step_;
+  size_t write_;
 };
 
+// Where a site is read and written, it is read first.
 template <typename Step>
-void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, int point, int pointOut) {
-  plan.add(point, std::make_unique<ReadAction<Step>>(step));
-  plan.add(pointOut, std::make_unique<WriteAction<Step>>(step));
+void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, const coder::Coder& coder) {
+  for (size_t read = 0; read < coder.reads().size(); ++read) {
+    if (step->reads(read))
+      plan.add(coder.reads()[read].point, std::make_unique<ReadAction<Step>>(step, read));
+  }
+  for (size_t write = 0; write < coder.writes().size(); ++write) {
+    if (step->writes(write))
+      plan.add(coder.writes()[write].point, std::make_unique<WriteAction<Step>>(step, write));
+  }
 }
 
 Tensor rowsTensor(const Rows& rows, c10::Device device) {
@@ -47,7 +57,7 @@ Tensor rowsTensor(const Rows& rows, c10::Device device) {
 }
 
 std::vector<FeatureChange> changesOf(const Interventions& interventions,
-                                     const coder::JumpReluCoder* coder) {
+                                     const coder::Coder* coder) {
   std::vector<FeatureChange> changes;
   for (const Intervention& intervention : interventions.list) {
     const auto* change = std::get_if<ChangeFeature>(&intervention);
@@ -82,20 +92,28 @@ struct AddAction {
 }  // namespace
 
 Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
-                   int64_t rowCount, c10::Device device) {
+                   int64_t rowCount, c10::Device device, bool tracks) {
+  using At = coder::Coder::At;
   StepMemo own;
   StepMemo& steps = interventions.steps ? *interventions.steps : own;
-  const auto stepOf = [&](const std::shared_ptr<const coder::JumpReluCoder>& coder) {
+  const auto stepOf = [&](const std::shared_ptr<const coder::Coder>& coder, At at) {
     auto changes = changesOf(interventions, coder.get());
-    return changes.empty() ? nullptr : steps.step(coder, std::move(changes), rowCount);
+    return changes.empty() ? nullptr : steps.step(coder, std::move(changes), rowCount, at);
   };
-  std::vector<const coder::JumpReluCoder*> done;
+  std::vector<const coder::Coder*> done;
   for (const SpliceOptions& options : interventions.splices) {
     const auto* coder = options.coder.get();
-    const auto splice = std::make_shared<Splice>(options, stepOf(options.coder), rowReal, rowCount);
-    splices_.push_back(splice);
+    const auto step = stepOf(options.coder, options.errorTerm ? At::Edits : At::All);
+    if (tracks) {
+      tracked_.push_back(
+          std::make_shared<TrackedSplice>(options, step, rowReal, rowCount));
+      splices_.push_back(tracked_.back());
+    } else {
+      splices_.push_back(
+          std::make_shared<PlainSplice>(options, step, rowReal, rowCount));
+    }
     if (options.inOrder) continue;
-    addStep(plan, splice, options.point, options.pointOut);
+    addStep(plan, splices_.back(), *coder);
     done.push_back(coder);
   }
   for (const Intervention& intervention : interventions.list) {
@@ -105,25 +123,30 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
     const auto* coder = change->coder.get();
     if (std::find(done.begin(), done.end(), coder) != done.end()) continue;
     done.push_back(coder);
-    const auto splice = std::find_if(splices_.begin(), splices_.end(), [&](const auto& entry) {
-      return entry->options().coder.get() == coder;
-    });
+    const auto splice = std::find_if(splices_.begin(), splices_.end(),
+                                     [&](const auto& entry) { return &entry->coder() == coder; });
     if (splice != splices_.end()) {
-      addStep(plan, *splice, change->point, change->pointOut);
+      addStep(plan, *splice, *coder);
       continue;
     }
-    addStep(plan, stepOf(change->coder), change->point, change->pointOut);
+    addStep(plan, stepOf(change->coder, At::Edits), *coder);
   }
   for (const auto& splice : splices_) {
-    const SpliceOptions& options = splice->options();
-    if (std::find(done.begin(), done.end(), options.coder.get()) != done.end()) continue;
-    addStep(plan, splice, options.point, options.pointOut);
+    if (std::find(done.begin(), done.end(), &splice->coder()) == done.end())
+      addStep(plan, splice, splice->coder());
   }
 }
 
-Splice* Compiled::spliceOf(const coder::JumpReluCoder* coder) const {
+Splice* Compiled::spliceOf(const coder::Coder* coder) const {
   for (const auto& splice : splices_) {
-    if (splice->options().coder.get() == coder) return splice.get();
+    if (&splice->coder() == coder) return splice.get();
+  }
+  return nullptr;
+}
+
+TrackedSplice* Compiled::trackedSpliceOf(const coder::Coder* coder) const {
+  for (const auto& splice : tracked_) {
+    if (&splice->coder() == coder) return splice.get();
   }
   return nullptr;
 }

@@ -10,8 +10,8 @@
 #include "hooks/hook_plan.h"
 #include "intervene/feature_step.h"
 #include "intervene/patch.h"
-#include "intervene/splice.h"
 #include "intervene/step_memo.h"
+#include "intervene/tracked_splice.h"
 
 namespace gemlens::intervene {
 
@@ -21,9 +21,7 @@ using Rows = std::optional<std::vector<int32_t>>;
 // Those of one coder are one step, at the place of the first; of a spliced coder a part of its
 // splice.
 struct ChangeFeature {
-  std::shared_ptr<const coder::JumpReluCoder> coder;
-  int point = 0;
-  int pointOut = 0;
+  std::shared_ptr<const coder::Coder> coder;
   FeatureChange change;
 };
 struct Steer {
@@ -56,18 +54,21 @@ struct Interventions {
 // One run's: the splices keep what they read.
 class Compiled {
  public:
-  // `rowReal` [rows] bool or undefined, on the device.
+  // `rowReal` [rows] bool or undefined, on the device. `tracks`: for a run with gradients.
   Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
-           int64_t rowCount, c10::Device device);
+           int64_t rowCount, c10::Device device, bool tracks = false);
 
   // The splice of a coder, null where it is not spliced.
-  Splice* spliceOf(const coder::JumpReluCoder* coder) const;
-  Splice& splice(size_t i) const { return *splices_[i]; }
+  Splice* spliceOf(const coder::Coder* coder) const;
+  // The same with gradients, of a run that tracks; by coder, or by place in `splices`.
+  TrackedSplice* trackedSpliceOf(const coder::Coder* coder) const;
+  TrackedSplice& trackedSplice(size_t i) const { return *tracked_[i]; }
   // After the run: throws ARGUMENT if something that is not finite was patched in.
   void check() const { checkPatches(patches_); }
 
  private:
   std::vector<std::shared_ptr<Splice>> splices_;
+  std::vector<std::shared_ptr<TrackedSplice>> tracked_;
   PatchMarks patches_ = std::make_shared<std::vector<PatchMark>>();
 };
 

@@ -1,58 +1,67 @@
 // A coder in the place of what it rebuilds. With the error term base + decode(f′) − decode(f), so
-// without changes base itself; without it decode(f′). Under gradients the error term is a constant:
-// the gradient goes through the features, and a skip's x·A (arXiv 2403.19647).
+// without changes base itself; without it decode(f′).
 #pragma once
 
-#include <functional>
 #include <memory>
 
+#include "coder/encoding.h"
 #include "intervene/feature_step.h"
 
 namespace gemlens::intervene {
 
 struct SpliceOptions {
-  std::shared_ptr<const coder::JumpReluCoder> coder;
-  int point = 0;
-  int pointOut = 0;
+  std::shared_ptr<const coder::Coder> coder;
   bool errorTerm = true;
   // Not before all interventions, but where the coder's first edit is among them; without one last.
   bool inOrder = false;
   std::vector<int32_t> skipRows;  // pass untouched
 };
 
+// PlainSplice is that of a run, TrackedSplice that of a run with gradients.
 class Splice {
  public:
   // `rowReal` [rows] bool or undefined; `step`: the changes, null for none.
   Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
          int64_t rowCount);
+  virtual ~Splice() = default;
 
-  const SpliceOptions& options() const { return options_; }
+  const coder::Coder& coder() const { return *options_.coder; }
+  bool inOrder() const { return options_.inOrder; }
   // Where the changed features go, for who reads them.
   void keepFeatures(coder::Features& slot) { slot_ = &slot; }
-  // The gradient at the features is asked for: it is ⟨gradient at `output`, W_dec⟩.
-  void trackOutput() { tracked_ = true; }
-  const Tensor& output() const { return output_; }
-  // With the changes made.
-  const coder::Features& features() const { return changed_; }
 
-  // Called with what the coder reads.
-  void watch(std::function<void(const Tensor&)> watcher) { watcher_ = std::move(watcher); }
+  // A splice has an action at every site of its coder.
+  bool reads(size_t) const { return true; }
+  bool writes(size_t) const { return true; }
+  void read(size_t read, const Tensor& x);
+  Tensor write(size_t write, const Tensor& base);
 
-  void read(const Tensor& x);
-  Tensor apply(const Tensor& base);
+ protected:
+  virtual void encode(size_t read, const Tensor& x) = 0;
+  // The value at a write site before the changes.
+  virtual Tensor rebuild(size_t write, const Tensor& base) = 0;
+  // The features with the changes made are wanted.
+  virtual bool wantsFeatures() const { return slot_ != nullptr; }
+  virtual void keepChanged(const coder::Features& features);
+  // The value at a write site after the changes, of all rows.
+  virtual Tensor written(size_t, Tensor value) { return value; }
+  // All sites have been written.
+  virtual void clear();
+
+  void addToEncoding(size_t read, const Tensor& x);
+  const Tensor& skipInput(size_t write) const;
+
+  SpliceOptions options_;
+  coder::Encoding encoding_;
+  std::vector<Tensor> xs_;  // of the read sites that a skip connection needs
 
  private:
-  SpliceOptions options_;
   std::shared_ptr<FeatureStep> step_;
   Tensor real_;    // [rows] bool or undefined
   Tensor active_;  // [rows] bool: those that the coder takes part in; undefined: all
   coder::Features* slot_ = nullptr;
-  bool tracked_ = false;
-  bool hasRead_ = false;
-  coder::Features features_, changed_;
-  Tensor values_;  // of the features, under gradients
-  Tensor x_, output_;
-  std::function<void(const Tensor&)> watcher_;
+  std::vector<bool> fired_;
+  size_t written_ = 0;
 };
 
 }  // namespace gemlens::intervene

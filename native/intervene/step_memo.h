@@ -13,14 +13,16 @@ namespace gemlens::intervene {
 class StepMemo {
  public:
   // The step of these changes: the last one of its coder if it was of the same ones.
-  std::shared_ptr<FeatureStep> step(const std::shared_ptr<const coder::JumpReluCoder>& coder,
-                                    std::vector<FeatureChange> changes, int64_t rowCount);
+  std::shared_ptr<FeatureStep> step(const std::shared_ptr<const coder::Coder>& coder,
+                                    std::vector<FeatureChange> changes, int64_t rowCount,
+                                    coder::Coder::At at);
 
  private:
   struct Entry {
-    const coder::JumpReluCoder* coder;
+    const coder::Coder* coder;
     std::vector<FeatureChange> changes;
     int64_t rowCount;
+    coder::Coder::At at;
     std::shared_ptr<FeatureStep> step;
   };
   std::vector<Entry> entries_;  // one for each coder

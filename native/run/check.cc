@@ -135,9 +135,7 @@ struct CheckIntervention {
     if (rows) checkRows(request, *rows, "rows");
   }
   void operator()(const intervene::ChangeFeature& edit) const {
-    checkDevice(request, *edit.coder);
-    checkPoint(request, edit.point, "point");
-    checkPoint(request, edit.pointOut, "pointOut");
+    checkCoder(request, *edit.coder);
     checkFeature(edit.change.feature, *edit.coder);
     if (!edit.change.allRows) checkRows(request, edit.change.rows, "rows");
   }
@@ -171,9 +169,7 @@ struct CheckIntervention {
 
 void checkInterventions(const Request& request) {
   for (const intervene::SpliceOptions& splice : request.interventions.splices) {
-    checkDevice(request, *splice.coder);
-    checkPoint(request, splice.point, "point");
-    checkPoint(request, splice.pointOut, "pointOut");
+    checkCoder(request, *splice.coder);
     checkRows(request, splice.skipRows, "skipRows");
   }
   for (const auto& intervention : request.interventions.list)
@@ -200,7 +196,7 @@ void check(const Request& request) {
   checkStages(request);
   checkPoints(request, request.cache);
   checkPoints(request, request.hooks);
-  for (const FeatureRead& read : request.features) checkPoint(request, read.point, "point");
+  for (const auto& coder : request.features) checkCoder(request, *coder);
   checkColumns(request);
   checkDraw(request);
   checkInterventions(request);
@@ -221,14 +217,16 @@ void checkPoints(const Request& request, const std::vector<int32_t>& points) {
   }
 }
 
-void checkDevice(const Request& request, const coder::JumpReluCoder& coder) {
+void checkCoder(const Request& request, const coder::Coder& coder) {
+  for (const coder::Site& site : coder.reads()) checkPoint(request, site.point, "a coder's hook");
+  for (const coder::Site& site : coder.writes()) checkPoint(request, site.point, "a coder's hook");
   const auto device = request.model->device();
   if (coder.device() == device) return;
   throw Error(code::kDevice, concat("forward: expected a coder on ", deviceName(device),
                                     ", got one on ", deviceName(coder.device())));
 }
 
-void checkFeature(int32_t feature, const coder::JumpReluCoder& coder) {
+void checkFeature(int32_t feature, const coder::Coder& coder) {
   if (feature >= 0 && feature < coder.dSae()) return;
   throw Error(code::kArgument,
               concat("forward: expected a feature in 0 ≤ id < ", coder.dSae(), ", got ", feature));

@@ -14,8 +14,9 @@ void check(const Request& request);
 // `name`: what the request calls it.
 void checkPoint(const Request& request, int32_t point, const char* name);
 void checkPoints(const Request& request, const std::vector<int32_t>& points);
-void checkDevice(const Request& request, const coder::JumpReluCoder& coder);
-void checkFeature(int32_t feature, const coder::JumpReluCoder& coder);
+// Its device and the points of its sites.
+void checkCoder(const Request& request, const coder::Coder& coder);
+void checkFeature(int32_t feature, const coder::Coder& coder);
 // Rows of the flattened batch · positions.
 void checkRows(const Request& request, const std::vector<int32_t>& rows, const char* name);
 

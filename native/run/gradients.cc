@@ -29,8 +29,7 @@ struct CheckTarget {
   }
   void operator()(const LossTarget&) const { needs(model::Output::Loss, "loss"); }
   void operator()(const FeatureTarget& target) const {
-    checkDevice(request, *target.coder);
-    checkPoint(request, target.point, "point");
+    checkCoder(request, *target.coder);
     checkFeature(target.feature, *target.coder);
     checkRows(request, target.rows, "rows");
   }
@@ -55,8 +54,8 @@ struct ForPlan {
   }
   attribute::Target operator()(const LossTarget&) const { return attribute::LossTarget{}; }
   attribute::Target operator()(const FeatureTarget& target) const {
-    return attribute::FeatureTarget{target.coder, plan.edits().spliceOf(target.coder.get()),
-                                    target.point, target.feature, indexTensor(target.rows)};
+    return attribute::FeatureTarget{target.coder, plan.edits().trackedSpliceOf(target.coder.get()),
+                                    target.feature, indexTensor(target.rows)};
   }
   attribute::Target operator()(const MetricTarget&) const {
     return attribute::MetricTarget{[caller = request.caller, &token = token](const Tensor& logits) {
@@ -76,11 +75,11 @@ void check(const Request& request, const GradientRequest& asked) {
 
 Gradients differentiate(const Request& request, const GradientRequest& asked,
                         const CancelToken& token) {
-  Plan plan(request, token);
+  Plan plan(request, token, /*tracks=*/true);
   attribute::GradientRequest gradients;
   gradients.points.assign(asked.points.begin(), asked.points.end());
   for (const int32_t i : asked.splices)
-    gradients.splices.push_back(&plan.edits().splice(static_cast<size_t>(i)));
+    gradients.splices.push_back(&plan.edits().trackedSplice(static_cast<size_t>(i)));
   gradients.target = std::visit(ForPlan{request, plan, token}, asked.target);
   Gradients out;
   out.gradients = attribute::runWithGradients(

@@ -16,8 +16,7 @@ struct LogitTarget {
 struct LossTarget {};
 // Σ over rows of a feature's pre-activation.
 struct FeatureTarget {
-  std::shared_ptr<const coder::JumpReluCoder> coder;
-  int32_t point = 0;
+  std::shared_ptr<const coder::Coder> coder;
   int32_t feature = 0;
   std::vector<int32_t> rows;
 };

@@ -7,13 +7,13 @@
 
 namespace gemlens::run {
 
-Plan::Plan(const Request& request, const CancelToken& token)
+Plan::Plan(const Request& request, const CancelToken& token, bool tracks)
     : request_(request),
       pass_(passOf(request)),
       rowReal_(pass_.mask.defined() ? pass_.mask.reshape(-1) : Tensor()),
       hooks_(request.model->config().layerCount()),
       edits_(request.interventions, hooks_, rowReal_, request.batch * request.pos,
-             request.model->device()) {
+             request.model->device(), tracks) {
   for (size_t i = 0; i < request.hooks.size(); ++i) {
     hooks_.add(request.hooks[i],
                std::make_unique<HookAction>(hooks_, request.caller, static_cast<int>(i), token));
@@ -35,12 +35,12 @@ void Plan::addProbes() {
 void Plan::addFeatures() {
   recorded_.features.resize(request_.features.size());
   for (size_t i = 0; i < request_.features.size(); ++i) {
-    const FeatureRead& read = request_.features[i];
+    const auto& coder = request_.features[i];
     coder::Features& slot = recorded_.features[i];
-    if (intervene::Splice* splice = edits_.spliceOf(read.coder.get())) {
+    if (intervene::Splice* splice = edits_.spliceOf(coder.get())) {
       splice->keepFeatures(slot);
     } else {
-      hooks_.add(read.point, std::make_unique<coder::EncodeAction>(read.coder, rowReal_, slot));
+      coder::readCoder(hooks_, coder, rowReal_, slot);
     }
   }
 }
@@ -80,7 +80,7 @@ void Plan::checkFired() const {
     if (!recorded_.cache[i].defined()) fail(request_.cache[i]);
   }
   for (size_t i = 0; i < recorded_.features.size(); ++i) {
-    if (!recorded_.features[i].rows.indptr.defined()) fail(request_.features[i].point);
+    if (!recorded_.features[i].rows.indptr.defined()) fail(request_.features[i]->reads().back().point);
   }
 }
 

@@ -17,8 +17,8 @@ struct Recorded {
 
 class Plan {
  public:
-  // All actions but the cache's. The request must outlive it.
-  Plan(const Request& request, const CancelToken& token);
+  // All actions but the cache's. The request must outlive it. `tracks`: for a run with gradients.
+  Plan(const Request& request, const CancelToken& token, bool tracks = false);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 

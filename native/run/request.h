@@ -8,18 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "coder/jump_relu_coder.h"
+#include "coder/coder.h"
 #include "intervene/interventions.h"
 #include "model/transformer.h"
 #include "run/caller.h"
 
 namespace gemlens::run {
-
-// A coder read at a point after all hooks there.
-struct FeatureRead {
-  std::shared_ptr<const coder::JumpReluCoder> coder;
-  int point = 0;
-};
 
 // One token is drawn for each row from the last column's logits.
 struct Draw {
@@ -43,7 +37,8 @@ struct Request {
   std::optional<std::vector<int32_t>> columns;  // [batch · n] whose logits are wanted; none: all
   std::vector<int32_t> cache;                   // points
   std::vector<int32_t> hooks;                   // points of the caller's hooks, in calling order
-  std::vector<FeatureRead> features;
+  // Coders that are read, after all hooks at their sites.
+  std::vector<std::shared_ptr<const coder::Coder>> features;
   intervene::Interventions interventions;
   std::shared_ptr<Caller> caller;  // needed with hooks, and for a metric
   std::shared_ptr<model::KvCache> kv;

@@ -76,7 +76,7 @@ describe("the native core", () => {
     using sae = made.sae;
     const zeros = new Float32Array(4 * sae.cfg.dIn); // memory that is not set may hold a NaN
     const x = core.tensorFrom(zeros, [4, sae.cfg.dIn], "float32", device);
-    const features = await core.coderEncode(made.handle, x, null, null, none);
+    const features = await core.coderEncode(made.handle, [x], null, null, none);
     for (const [end, shape] of [
       [0, [2 ** 62, 4]],
       [0, [2 ** 62, 2 ** 62, 0]],

@@ -3,7 +3,6 @@ import {
   type AblateOptions,
   type ActivationCache,
   ablate,
-  type Coder,
   type CoderSplice,
   clamp,
   freeze,
@@ -13,6 +12,7 @@ import {
   patch,
   project,
   SAE,
+  type SingleSiteCoder,
   scale,
   steer,
   Transcoder,
@@ -66,7 +66,7 @@ interface CaseFile {
 export class Cases {
   readonly file: CaseFile;
   readonly #goldens: ReadonlyMap<string, Golden>;
-  readonly #coders = new Map<string, Coder>();
+  readonly #coders = new Map<string, SingleSiteCoder>();
   readonly #caches = new Map<string, ActivationCache>();
 
   constructor(model: string, name: string) {
@@ -109,7 +109,7 @@ export class Cases {
     return [keys].flat().map((key) => this.golden(key));
   }
 
-  coder(key: string): Coder {
+  coder(key: string): SingleSiteCoder {
     const coder = this.#coders.get(key);
     if (coder === undefined) throw new Error(`no coder ${key}`);
     return coder;

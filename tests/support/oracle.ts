@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Coder, SAE, Transcoder } from "../../lib/index.js";
+import { SAE, type SingleSiteCoder, Transcoder } from "../../lib/index.js";
 import { device } from "./compare.js";
 import { fixture, goldensOf } from "./fixtures.js";
 import { type Golden, need } from "./safetensors.js";
@@ -17,7 +17,7 @@ export class Oracle<Case> {
   readonly prompts: Readonly<Record<string, number[][]>>;
   readonly #entries: Readonly<Record<string, CoderEntry>>;
   readonly #goldens: ReadonlyMap<string, Golden>;
-  readonly #coders = new Map<string, Coder>();
+  readonly #coders = new Map<string, SingleSiteCoder>();
 
   constructor(model: string, name: string) {
     const file = JSON.parse(readFileSync(fixture(`${model}/${name}.json`), "utf8"));
@@ -43,7 +43,7 @@ export class Oracle<Case> {
     return need(this.#goldens, key);
   }
 
-  coder(key: string): Coder {
+  coder(key: string): SingleSiteCoder {
     const coder = this.#coders.get(key);
     if (coder === undefined) throw new Error(`no coder ${key}`);
     return coder;

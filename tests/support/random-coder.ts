@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zipSync } from "fflate";
-import { type Coder, SAE, Transcoder } from "../../lib/index.js";
+import { SAE, type SingleSiteCoder, Transcoder } from "../../lib/index.js";
 import { device } from "./compare.js";
 import { randomNumbers } from "./random.js";
 
@@ -10,7 +10,10 @@ import { randomNumbers } from "./random.js";
  * A coder of the same shape, biases, thresholds and lengths of its directions, which point anywhere.
  * It is written in the published format and read back.
  */
-export async function randomCoderLike(coder: Coder, seed: number): Promise<Coder> {
+export async function randomCoderLike(
+  coder: SingleSiteCoder,
+  seed: number,
+): Promise<SingleSiteCoder> {
   const { hookName, hookNameOut } = coder.cfg;
   const folder = mkdtempSync(join(tmpdir(), "gemlens-random-"));
   try {
@@ -33,7 +36,7 @@ export async function randomCoderLike(coder: Coder, seed: number): Promise<Coder
 }
 
 /** Random directions along `axis`, as long as the coder's. */
-async function turned(coder: Coder, name: "W_enc" | "W_dec", axis: 0 | 1, seed: number) {
+async function turned(coder: SingleSiteCoder, name: "W_enc" | "W_dec", axis: 0 | 1, seed: number) {
   const { shape } = coder[name];
   const [rows, columns] = shape as [number, number];
   const own = await coder[name].read("float32");

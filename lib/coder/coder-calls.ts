@@ -1,0 +1,262 @@
+import { argument } from "../errors/check-options.js";
+import { GemlensError } from "../errors/index.js";
+import type { CoderHandle, FeaturesHandle, TensorHandle } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import { disown } from "../native/scope.js";
+import type { Tensor } from "../tensor/index.js";
+import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
+import type { CoderConfig } from "./coder-config.js";
+import { checkOrigin, checkWidth, type InputRows, inputRows, rememberRows } from "./coder-input.js";
+import type {
+  CoderCallOptions,
+  CoderEditOptions,
+  DecodeOptions,
+  EditFunction,
+  EncodeOptions,
+} from "./coder-options.js";
+import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from "./feature-acts.js";
+
+/** A coder as its calls need it. */
+export interface CallTarget {
+  readonly cfg: CoderConfig;
+  /** The native coder; throws DISPOSED. */
+  readonly handle: (what: string) => CoderHandle;
+}
+
+/** One tensor for each site of a coder. */
+type Tensors = readonly Tensor[];
+
+/** The features of one input for each read site. */
+export async function encodeSites(
+  coder: CallTarget,
+  xs: Tensors,
+  options: EncodeOptions,
+): Promise<FeatureActs> {
+  const only = wantedFeatures(coder, options.features);
+  const rows = rowsOfInputs("encode", coder, xs, options);
+  const { data, excluded } = rows;
+  const handle = await encodeNative("encode", coder, xs, only, rows, options);
+  return adoptFeatures(handle, { rows: data, excluded });
+}
+
+/** The reconstruction at each write site. */
+export async function decodeSites(
+  coder: CallTarget,
+  acts: FeatureActs,
+  xs: Tensors | undefined,
+  options: DecodeOptions,
+): Promise<Tensor[]> {
+  const handle = coder.handle("decode");
+  checkActs("decode", coder, acts);
+  const { skip } = coder.cfg;
+  if (skip && xs === undefined) {
+    throw argument("decode", "the coder's input (its output has the skip x·A)", "x", "none");
+  }
+  if (xs !== undefined) checkInputs("decode", coder, xs, options.unchecked);
+  const held = skip && xs !== undefined ? xs.map(hold) : undefined;
+  try {
+    const out = await useFeatures(acts, "decode", (features) => {
+      const inputs = held?.map((x) => handleOf(x, "decode")) ?? null;
+      return task(
+        "decode",
+        (addon, ctx) => addon.coderDecode(handle, features, inputs, ctx),
+        options,
+      );
+    });
+    return adoptRebuilt(coder, out, rowsOf(acts));
+  } finally {
+    for (const x of held ?? []) x.dispose();
+  }
+}
+
+/** decode(encode(xs)) in one native call. */
+export async function forwardSites(
+  what: string,
+  coder: CallTarget,
+  xs: Tensors,
+  options: CoderCallOptions,
+): Promise<Tensor[]> {
+  const rows = rowsOfInputs(what, coder, xs, options);
+  const out = await task(
+    what,
+    (addon, ctx) => addon.coderForward(coder.handle(what), handlesOf(xs, what), ctx),
+    options,
+  );
+  return adoptRebuilt(coder, out, rows);
+}
+
+/** ys − forward(xs); an SAE's ys are its xs. */
+export async function errorSites(
+  coder: CallTarget,
+  xs: Tensors,
+  ys: Tensors,
+  options: CoderCallOptions,
+): Promise<Tensor[]> {
+  if (ys !== xs) checkOutputs("error", coder, ys, options.unchecked);
+  const held = ys.map(hold);
+  try {
+    const rebuilt = await forwardSites("error", coder, xs, options);
+    try {
+      return held.map((y, i) => y.sub(rebuilt[i] as Tensor));
+    } finally {
+      for (const tensor of rebuilt) tensor.dispose();
+    }
+  } finally {
+    for (const y of held) y.dispose();
+  }
+}
+
+/** ys + (f′ − f)·W_dec, where f are the features of xs and f′ what `fn` makes of them. */
+export async function editSites(
+  coder: CallTarget,
+  xs: Tensors,
+  ys: Tensors,
+  fn: EditFunction,
+  options: CoderEditOptions,
+): Promise<Tensor[]> {
+  if (ys !== xs) checkOutputs("edit", coder, ys, options.unchecked);
+  if (typeof fn !== "function") throw argument("edit", "a function", "fn", typeof fn);
+  const handle = coder.handle("edit");
+  const rows = rowsOfInputs("edit", coder, xs, options);
+  const held = ys.map(hold);
+  let before: FeaturesHandle | undefined;
+  let acts: FeatureActs | undefined;
+  try {
+    before = await encodeNative("edit", coder, xs, null, rows, options);
+    const original = before;
+    acts = adoptFeatures(original, { rows: rows.data, excluded: rows.excluded, lent: true });
+    const after = (await fn(acts)) ?? acts;
+    checkActs("edit", coder, after);
+    const edited = await useFeatures(after, "edit", (features) =>
+      task(
+        "edit",
+        (addon, ctx) =>
+          addon.coderApplyEdit(handle, handlesOf(held, "edit"), original, features, ctx),
+        options,
+      ),
+    );
+    return edited.map((out, i) => {
+      const result = adopt(out);
+      setOrigin(result, originOf(held[i] as Tensor));
+      return result;
+    });
+  } finally {
+    acts?.dispose();
+    if (before !== undefined) {
+      const done = before;
+      call("edit", (addon) => addon.dispose(done));
+    }
+    for (const y of held) y.dispose();
+  }
+}
+
+function encodeNative(
+  what: string,
+  coder: CallTarget,
+  xs: Tensors,
+  only: Int32Array | null,
+  { encoded }: InputRows,
+  options: CoderCallOptions,
+): Promise<FeaturesHandle> {
+  return task(
+    what,
+    (addon, ctx) => addon.coderEncode(coder.handle(what), handlesOf(xs, what), only, encoded, ctx),
+    options,
+  );
+}
+
+/** Checks the inputs, and says which of their rows are encoded. */
+function rowsOfInputs(
+  what: string,
+  coder: CallTarget,
+  xs: Tensors,
+  options: CoderEditOptions,
+): InputRows {
+  checkInputs(what, coder, xs, options.unchecked);
+  const { reads } = coder.cfg;
+  const rows = inputRows(what, xs[0] as Tensor, reads[0]?.width ?? 0, options);
+  for (const [i, { hookName, width }] of reads.entries()) {
+    const { shape } = xs[i] as Tensor;
+    const got = shape.slice(0, shape.at(-1) === width ? -1 : -2);
+    if (String(got) === String(rows.sizes)) continue;
+    throw new GemlensError(
+      "SHAPE",
+      `${what}: expected [${[...rows.sizes, width].join(", ")}] for ${hookName}, as at ${reads[0]?.hookName}, got [${shape.join(", ")}]`,
+      { expected: rows.sizes, got: shape, hook: hookName },
+    );
+  }
+  return rows;
+}
+
+function checkInputs(
+  what: string,
+  coder: CallTarget,
+  xs: Tensors,
+  unchecked: boolean | undefined,
+): void {
+  coder.handle(what);
+  for (const [i, { hookName, width }] of coder.cfg.reads.entries()) {
+    const x = xs[i] as Tensor;
+    handleOf(x, what);
+    if (unchecked !== true) checkOrigin(what, x, "input", hookName, coder.cfg);
+    checkWidth(what, x, "input", width, hookName);
+  }
+}
+
+function checkOutputs(
+  what: string,
+  coder: CallTarget,
+  ys: Tensors,
+  unchecked: boolean | undefined,
+): void {
+  for (const [i, { hookName, width }] of coder.cfg.writes.entries()) {
+    const y = ys[i] as Tensor;
+    handleOf(y, what);
+    if (unchecked !== true) checkOrigin(what, y, "output", hookName, coder.cfg);
+    checkWidth(what, y, "output", width, hookName);
+  }
+}
+
+function checkActs(what: string, { cfg }: CallTarget, acts: FeatureActs): void {
+  if (!(acts instanceof FeatureActs)) {
+    throw argument(what, "the FeatureActs of an encode", "acts", typeof acts);
+  }
+  if (acts.dSae === cfg.dSae) return;
+  throw new GemlensError(
+    "SHAPE",
+    `${what}: expected [.., ${cfg.dSae}] for acts, got [${acts.shape.join(", ")}]`,
+    { expected: cfg.dSae, got: acts.shape },
+  );
+}
+
+function wantedFeatures(
+  { cfg }: CallTarget,
+  features: readonly number[] | undefined,
+): Int32Array | null {
+  if (features === undefined) return null;
+  for (const feature of features) checkFeature("encode", feature, cfg.dSae);
+  return Int32Array.from(new Set(features)).sort();
+}
+
+function adoptRebuilt(
+  { cfg }: CallTarget,
+  handles: readonly TensorHandle[],
+  rows: Pick<InputRows, "sizes" | "data">,
+): Tensor[] {
+  return handles.map((handle) => {
+    const rebuilt: Tensor = adopt(handle);
+    rememberRows(rebuilt, rows, cfg);
+    return rebuilt;
+  });
+}
+
+function handlesOf(tensors: Tensors, what: string): TensorHandle[] {
+  return tensors.map((tensor) => handleOf(tensor, what));
+}
+
+/** The same tensor under a handle of our own: the caller may dispose its own before we are done. */
+function hold(x: Tensor): Tensor {
+  const held = x.reshape(x.shape);
+  disown(held);
+  return held;
+}

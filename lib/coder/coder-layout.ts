@@ -1,0 +1,145 @@
+import type { TensorSource } from "../checkpoint/tensor-source.js";
+import type { CoderHandle, NativeTensorSource } from "../native/addon.js";
+import { call, task } from "../native/call.js";
+import type { NativeEncoder } from "../native/coder-layout.js";
+import type { CoderConfig, CoderDtype } from "./coder-config.js";
+import { pointOf } from "./hook-name.js";
+import type { Site } from "./site.js";
+
+/** Where the parameters of one read site's features lie. */
+export interface EncoderLayout {
+  /** [width, features] */
+  readonly W_enc: TensorSource;
+  /** [features] */
+  readonly b_enc: TensorSource;
+  /** [features]; left out: 0, a plain ReLU. */
+  readonly threshold?: TensorSource;
+  /** [features, width], or [features, n, width] for n write sites. */
+  readonly W_dec: TensorSource;
+  /** Index in `writes` of each of the n; −1 for rows that are left out, as they are zero. */
+  readonly writesAt: readonly number[];
+  /** Where edits of its features are added, as indices in `writes`. Default: all of `writesAt`. */
+  readonly editsAt?: readonly number[];
+}
+
+/** Where the parameters of one write site lie. */
+export interface DecoderLayout {
+  /** [width] */
+  readonly b_dec: TensorSource;
+  /** The skip connection x·A, and the index in `reads` of its x. */
+  readonly skip?: { readonly A: TensorSource; readonly read: number };
+}
+
+/**
+ * The file layout of a coder: all that its kind knows before the weights are loaded. A kind of coder
+ * is a subclass of `Coder` and a function from a path to this.
+ */
+export interface CoderLayout<Config extends CoderConfig = CoderConfig> {
+  readonly cfg: Omit<Config, "dtype" | "device">;
+  /** One for each of `cfg.reads`. */
+  readonly encoders: readonly EncoderLayout[];
+  /** One for each of `cfg.writes`. */
+  readonly decoders: readonly DecoderLayout[];
+  /** The files of parameters, in a fixed order: their bytes name a coder that is not published. */
+  readonly files: readonly string[];
+  /** Multiplies W_enc, and W_dec is divided by it. Default 1. */
+  readonly encoderScale?: number;
+  /** Whether the file has the skip as [width, width of the read site]. */
+  readonly transposeSkip?: boolean;
+}
+
+/** A coder's feature ids and where they are decoded: one entry for each read site. */
+export interface FeatureSites {
+  /** The id of its first feature. */
+  readonly first: number;
+  /** How many it has. */
+  readonly count: number;
+  /** The write sites that its features rebuild. */
+  readonly decodes: readonly number[];
+  /** Those where edits of them are added. */
+  readonly edits: readonly number[];
+}
+
+/** What the constructor of a coder takes. */
+export interface LoadedCoder<Config extends CoderConfig = CoderConfig> {
+  readonly handle: CoderHandle;
+  readonly cfg: Config;
+  readonly features: readonly FeatureSites[];
+  readonly files: readonly string[];
+}
+
+/** Loads the parameters of a coder. */
+export async function loadLayout<Config extends CoderConfig>(
+  what: string,
+  layout: CoderLayout<Config>,
+  options: {
+    readonly device: string;
+    readonly dtype: CoderDtype;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<LoadedCoder<Config>> {
+  const { cfg, encoders, decoders, files, encoderScale: scale = 1, transposeSkip = false } = layout;
+  const { device, dtype, signal } = options;
+  const at = ({ hookName, width }: Site) => ({ point: pointOf(hookName), width });
+  const native = {
+    reads: cfg.reads.map(at),
+    writes: cfg.writes.map(at),
+    encoders: encoders.map((encoder) => nativeEncoder(encoder)),
+    decoders: decoders.map(({ b_dec, skip }) => ({
+      b_dec: floating(b_dec),
+      ...(skip !== undefined && { skip: floating(skip.A), skipRead: skip.read }),
+    })),
+  };
+  const config = {
+    encoderScale: 1 / scale,
+    decoderScale: scale,
+    subtractsBDec: cfg.applyBDecToInput,
+    transposeSkip,
+  };
+  const handle = await task(
+    what,
+    (addon, ctx) => addon.coderLoad(native, config, { device, dtype }, ctx),
+    { signal },
+  );
+  const loaded = { ...cfg, ...placeOf(what, handle) } as unknown as Config;
+  return { handle, cfg: loaded, features: featureSites(encoders), files };
+}
+
+function nativeEncoder({ writesAt, editsAt, ...sources }: EncoderLayout): NativeEncoder {
+  const { W_enc, b_enc, threshold, W_dec } = sources;
+  return {
+    W_enc: floating(W_enc),
+    b_enc: floating(b_enc),
+    ...(threshold !== undefined && { threshold: floating(threshold) }),
+    W_dec: floating(W_dec),
+    writesAt: Int32Array.from(writesAt),
+    ...(editsAt !== undefined && { editsAt: Int32Array.from(editsAt) }),
+  };
+}
+
+/** Element types were checked to be floating when the file was opened. */
+function floating(source: TensorSource): NativeTensorSource {
+  return source as NativeTensorSource;
+}
+
+function featureSites(encoders: readonly EncoderLayout[]): FeatureSites[] {
+  let first = 0;
+  return encoders.map(({ b_enc, writesAt, editsAt }) => {
+    const [count = 0] = b_enc.shape;
+    const decodes = writesAt.filter((write) => write >= 0).sort((a, b) => a - b);
+    const sites = { first, count, decodes, edits: editsAt ?? decodes };
+    first += count;
+    return sites;
+  });
+}
+
+function placeOf(what: string, handle: CoderHandle): Pick<CoderConfig, "dtype" | "device"> {
+  return call(what, (addon) => {
+    const weight = addon.coderParameter(handle, "W_enc", 0, 0);
+    try {
+      return { dtype: addon.tensorDtype(weight), device: addon.tensorDevice(weight) };
+    } finally {
+      addon.dispose(weight);
+    }
+  });
+}

@@ -1,0 +1,174 @@
+#include "binding/features.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/device.h"
+#include "binding/tensors.h"
+
+namespace gemlens::binding {
+namespace {
+
+using coder::EditOp;
+using coder::Features;
+
+Finish finishTensor(Environment& environment, Tensor tensor) {
+  return [&environment, tensor = std::move(tensor)](napi_env) {
+    return environment.handles().create(tensor);
+  };
+}
+
+napi_value featuresInfo(Arguments& args) {
+  napi_env env = args.env();
+  const FeaturesPtr features = args.handles().features(args[0]);
+  napi_value info = nullptr;
+  napi_create_object(env, &info);
+  napi_set_named_property(env, info, "shape", toJs(env, features->shape));
+  napi_set_named_property(env, info, "nnz", toJs(env, static_cast<double>(features->nnz())));
+  napi_set_named_property(env, info, "dSae", toJs(env, static_cast<double>(features->dSae)));
+  napi_set_named_property(env, info, "device",
+                          toJs(env, deviceName(features->rows.indptr.device())));
+  return info;
+}
+
+// The compressed rows as typed arrays of JavaScript's own.
+napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
+  napi_value out = nullptr;
+  napi_create_object(env, &out);
+  napi_set_named_property(env, out, "indptr", handles.ownedArray(rows.indptr));
+  napi_set_named_property(env, out, "indices", handles.ownedArray(rows.indices));
+  napi_set_named_property(env, out, "values", handles.ownedArray(rows.values));
+  return out;
+}
+
+ops::SparseRows onHost(const ops::SparseRows& rows) {
+  return {hostValues(rows.indptr), hostValues(rows.indices), hostValues(rows.values)};
+}
+
+napi_value featuresRead(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+                [features, &environment](const CancelToken&) -> Finish {
+                  return [rows = onHost(features->rows), &environment](napi_env env) {
+                    return hostRows(env, environment.handles(), rows);
+                  };
+                });
+}
+
+napi_value featuresToDense(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+                [features, &environment](const CancelToken&) -> Finish {
+                  return finishTensor(environment, coder::toDense(*features));
+                });
+}
+
+EditOp editOp(const std::string& name) {
+  if (name == "set") return EditOp::Set;
+  if (name == "add") return EditOp::Add;
+  if (name == "zero") return EditOp::Zero;
+  throw Error(code::kArgument, "edit: expected set, add or zero, got " + name);
+}
+
+coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& features) {
+  coder::FeatureEdit edit;
+  edit.op = editOp(readString(env, property(env, object, "op")));
+  const int64_t id = readInt(env, property(env, object, "feature"));
+  if (id < 0 || id >= features.dSae) {
+    throw Error(code::kArgument,
+                concat("edit: expected a feature in 0 ≤ id < ", features.dSae, ", got ", id));
+  }
+  edit.feature = static_cast<int32_t>(id);
+  edit.value = static_cast<float>(readNumber(env, property(env, object, "value")));
+  if (napi_value rows = optionalProperty(env, object, "rows")) {
+    const Int32View view = readInt32Array(env, rows);
+    edit.allRows = false;
+    edit.rows.assign(view.data, view.data + view.size);
+    for (const int32_t row : edit.rows) {
+      if (row < 0 || row >= features.rowCount()) {
+        throw Error(code::kArgument, concat("edit: expected a row in 0 ≤ row < ",
+                                            features.rowCount(), ", got ", row));
+      }
+    }
+  }
+  return edit;
+}
+
+std::vector<coder::FeatureEdit> readEdits(napi_env env, napi_value list,
+                                          const coder::Features& features) {
+  uint32_t length = 0;
+  if (napi_get_array_length(env, list, &length) != napi_ok)
+    throw Error(code::kArgument, "edit: expected an array");
+  std::vector<coder::FeatureEdit> edits;
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, list, i, &element);
+    edits.push_back(readEdit(env, element, features));
+  }
+  return edits;
+}
+
+napi_value featuresEdit(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  auto edits = readEdits(args.env(), args[1], *features);
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 2),
+                [features, edits = std::move(edits), &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment, coder::editFeatures(*features, edits));
+                });
+}
+
+// On the calling thread, with the edits applied, as small tensors are read.
+napi_value featuresReadSync(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  const auto edits = readEdits(args.env(), args[1], *features);
+  const auto rows = edits.empty() ? features->rows : coder::editFeatures(*features, edits).rows;
+  return hostRows(args.env(), args.handles(), onHost(rows));
+}
+
+// Rows of that shape; -1 where a size is negative, or all of them together do not fit.
+int64_t rowsOf(const std::vector<int64_t>& shape) {
+  int64_t rows = 1, most = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(most, std::max<int64_t>(size, 1), &most)) return -1;
+    rows *= size;
+  }
+  return rows;
+}
+
+napi_value featuresSlice(Arguments& args) {
+  const FeaturesPtr features = args.handles().features(args[0]);
+  const int64_t begin = readInt(args.env(), args[1]), end = readInt(args.env(), args[2]);
+  const std::vector<int64_t> shape = readInts(args.env(), args[3]);
+  if (begin < 0 || end < begin || end > features->rowCount() || rowsOf(shape) != end - begin) {
+    throw Error(code::kShape, concat("slice: expected 0 ≤ begin ≤ end ≤ ", features->rowCount(),
+                                     " and a shape of end − begin rows, got ", begin, ", ", end,
+                                     ", ", formatShape(shape)));
+  }
+  Environment& environment = args.environment;
+  return submit(environment, features->rows.indptr.device(), readContext(args, 4),
+                [features, begin, end, shape, &environment](const CancelToken&) -> Finish {
+                  return finishFeatures(environment,
+                                        coder::sliceRows(*features, begin, end, shape));
+                });
+}
+
+}  // namespace
+
+Finish finishFeatures(Environment& environment, Features features) {
+  auto shared = std::make_shared<const Features>(std::move(features));
+  return [&environment, shared](napi_env) { return environment.handles().create(shared); };
+}
+
+void exportFeatures(Environment& environment, napi_value exports) {
+  define<featuresSlice>(environment, exports, "featuresSlice");
+  define<featuresInfo>(environment, exports, "featuresInfo");
+  define<featuresRead>(environment, exports, "featuresRead");
+  define<featuresReadSync>(environment, exports, "featuresReadSync");
+  define<featuresToDense>(environment, exports, "featuresToDense");
+  define<featuresEdit>(environment, exports, "featuresEdit");
+}
+
+}  // namespace gemlens::binding

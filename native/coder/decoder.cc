@@ -1,0 +1,82 @@
+#include "coder/decoder.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "coder/encoder.h"
+#include "ops/jump_relu_grad.h"
+#include "ops/sparse_rows.h"
+
+namespace gemlens::coder {
+
+Tensor DecoderRows::dense() const {
+  if (stride == 1) return table;
+  return table.view({table.size(0) / stride, stride, table.size(1)}).select(1, offset);
+}
+
+Tensor DecoderRows::rows(const std::vector<int32_t>& ids) const {
+  const Tensor index = indexTensor(ids, table.device());
+  return table.index_select(0, stride == 1 ? index : index.mul(stride).add(offset));
+}
+
+ops::SparseRows DecoderRows::in(const ops::SparseRows& active) const {
+  if (stride == 1) return active;
+  return {active.indptr, active.indices.mul(stride).add(offset), active.values};
+}
+
+Decoder::Decoder(std::vector<DecoderRows> rows, Tensor bDec, Tensor skip, size_t skipRead)
+    : rows_(std::move(rows)), bDec_(std::move(bDec)), skip_(std::move(skip)), skipRead_(skipRead) {
+  if (bDec_.dim() != 1) throw Error(code::kCheckpoint, "coder: expected one dimension for b_dec");
+}
+
+Tensor Decoder::parameter(const std::string& name, size_t encoder) const {
+  if (name == "W_dec" && rows_[encoder].defined()) return rows_[encoder].dense();
+  if (name == "b_dec") return bDec_;
+  if (name == "skip") return skip_;
+  return {};
+}
+
+int64_t Decoder::bytes() const {
+  size_t total = bDec_.nbytes() + (skip_.defined() ? skip_.nbytes() : 0);
+  for (const DecoderRows& rows : rows_) {
+    if (rows.defined()) total += rows.table.nbytes() / static_cast<size_t>(rows.stride);
+  }
+  return static_cast<int64_t>(total);
+}
+
+Tensor Decoder::decode(const std::vector<ops::SparseRows>& active, const Tensor& x) const {
+  Tensor sum;
+  for (size_t e = 0; e < rows_.size(); ++e) {
+    if (!rows_[e].defined()) continue;
+    const Tensor part = ops::sparseDecode(rows_[e].in(active[e]), rows_[e].table);
+    sum = sum.defined() ? sum.add(part) : part;
+  }
+  return finish(sum, x);
+}
+
+Tensor Decoder::decodeTracked(const std::vector<Tensor>& values,
+                              const std::vector<ops::SparseRows>& active, const Tensor& x) const {
+  Tensor sum;
+  for (size_t e = 0; e < rows_.size(); ++e) {
+    if (!rows_[e].defined()) continue;
+    const Tensor part = ops::decodeValues(values[e], rows_[e].in(active[e]), rows_[e].table);
+    sum = sum.defined() ? sum.add(part) : part;
+  }
+  return finish(sum, x);
+}
+
+Tensor Decoder::finish(const Tensor& sum, const Tensor& x) const {
+  Tensor out = sum.add(bDec_.to(c10::kFloat));
+  if (!hasSkip()) return out;
+  if (!x.defined()) {
+    throw Error(code::kArgument, "decode: expected the input x too, for the skip connection x·A");
+  }
+  const Tensor rows = x.reshape({-1, skip_.size(0)});
+  if (rows.size(0) != out.size(0)) {
+    throw Error(code::kShape,
+                concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
+  }
+  return out.add(rows.to(skip_.scalar_type()).matmul(skip_));
+}
+
+}  // namespace gemlens::coder

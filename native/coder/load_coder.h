@@ -1,0 +1,49 @@
+// A coder from where its parameters lie: any number of sites, in the published layouts.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "checkpoint/weight_source.h"
+#include "coder/coder.h"
+
+namespace gemlens::coder {
+
+// Of one read site.
+struct EncoderSources {
+  checkpoint::WeightSource wEnc, bEnc;
+  std::optional<checkpoint::WeightSource> threshold;  // none: 0
+  // [features, width], or [features, n, width] for n write sites.
+  checkpoint::WeightSource wDec;
+  // The write site of each of the n; -1 for rows that are left out.
+  std::vector<int32_t> writesAt;
+  // The write sites where edits of its features are added; none given means all of `writesAt`.
+  std::optional<std::vector<int32_t>> editsAt;
+};
+
+// Of one write site.
+struct DecoderSources {
+  checkpoint::WeightSource bDec;
+  std::optional<checkpoint::WeightSource> skip;
+  size_t skipRead = 0;
+};
+
+struct CoderSources {
+  std::vector<Site> reads, writes;
+  std::vector<EncoderSources> encoders;
+  std::vector<DecoderSources> decoders;
+  double encoderScale = 1, decoderScale = 1;
+  // The encoder of read site i reads x less the b_dec of write site i.
+  bool subtractsBDec = false;
+  bool transposeSkip = false;
+  std::string dtype = "auto";
+  c10::Device device = c10::kCPU;
+};
+
+// Throws CHECKPOINT naming file and tensor, also for a parameter that is not finite; ABORTED.
+std::shared_ptr<const Coder> loadCoder(const CoderSources& sources, const CancelToken& token);
+
+}  // namespace gemlens::coder
