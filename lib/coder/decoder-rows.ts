@@ -3,8 +3,8 @@ import { task } from "../native/call.js";
 import { type Tensor, zeros } from "../tensor/index.js";
 import { adopt, handleOf } from "../tensor/internal.js";
 import { type Coder, coderHandle } from "./coder.js";
-import type { SingleSiteCoder } from "./single-site-coder.js";
 import { adoptFeatures, type FeatureActs, useFeatures } from "./feature-acts.js";
+import type { SingleSiteCoder } from "./single-site-coder.js";
 
 interface Stoppable {
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +56,13 @@ export async function writtenBy(
       task(
         what,
         (addon, ctx) =>
-          addon.coderApplyEdit(coderHandle(coder, what), [handleOf(base, what)], before, after, ctx),
+          addon.coderApplyEdit(
+            coderHandle(coder, what),
+            [handleOf(base, what)],
+            before,
+            after,
+            ctx,
+          ),
         options,
       ),
     ),

@@ -80,7 +80,8 @@ void Plan::checkFired() const {
     if (!recorded_.cache[i].defined()) fail(request_.cache[i]);
   }
   for (size_t i = 0; i < recorded_.features.size(); ++i) {
-    if (!recorded_.features[i].rows.indptr.defined()) fail(request_.features[i]->reads().back().point);
+    if (!recorded_.features[i].rows.indptr.defined())
+      fail(request_.features[i]->reads().back().point);
   }
 }
 

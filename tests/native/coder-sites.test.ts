@@ -81,7 +81,12 @@ function inHooks(change: (f: Float64Array, first: number) => void, bare = false)
       change(after, positionOffset);
       if (bare) return upload(written(after, site, true), act);
       const [now, was] = [written(after, site, false), written(before, site, false)];
-      return act.add(upload(now.map((value, i) => value - (was[i] as number)), act));
+      return act.add(
+        upload(
+          now.map((value, i) => value - (was[i] as number)),
+          act,
+        ),
+      );
     }),
   );
   return [...readers, ...writers];
@@ -187,7 +192,10 @@ describe("a coder of two sites", () => {
     using plain = await model.forward(tokens);
     using spliced = await model.forward(tokens, { coders: [coder] });
     expect(await spliced.read()).toEqual(await plain.read());
-    await expectSame({ coders: [{ coder, errorTerm: false }] }, inHooks(() => {}, true));
+    await expectSame(
+      { coders: [{ coder, errorTerm: false }] },
+      inHooks(() => {}, true),
+    );
     await expectSame(
       {
         coders: [{ coder, errorTerm: false }],
@@ -206,9 +214,18 @@ describe("a coder of two sites", () => {
         for (let i = id; i < all.length; i += count) all[i] = change(all[i] as number);
       });
     const [a, b] = [first(), second()];
-    await expectSame({ interventions: [ablate(coder.feature(a))] }, at(a, () => 0));
-    await expectSame({ interventions: [clamp(coder.feature(b), 4)] }, at(b, () => 4));
-    await expectSame({ interventions: [scale(coder.feature(a), 3)] }, at(a, (value) => 3 * value));
+    await expectSame(
+      { interventions: [ablate(coder.feature(a))] },
+      at(a, () => 0),
+    );
+    await expectSame(
+      { interventions: [clamp(coder.feature(b), 4)] },
+      at(b, () => 4),
+    );
+    await expectSame(
+      { interventions: [scale(coder.feature(a), 3)] },
+      at(a, (value) => 3 * value),
+    );
     await expectSame(
       { interventions: [ablate(coder.feature(a)), clamp(coder.feature(b), 4)], coders: [coder] },
       inHooks((all) => {
@@ -283,11 +300,17 @@ describe("gradients through two sites", () => {
         writes.map((name, site) =>
           hook(name as string, (act) => {
             const delta = new Float64Array(tokens.length * width);
-            delta.set(Float64Array.from(row(feature, site), (w) => w * by), position * width);
+            delta.set(
+              Float64Array.from(row(feature, site), (w) => w * by),
+              position * width,
+            );
             return act.add(upload(delta, act));
           }),
         );
-      const [more, less] = [await logit({ hooks: moved(step) }), await logit({ hooks: moved(-step) })];
+      const [more, less] = [
+        await logit({ hooks: moved(step) }),
+        await logit({ hooks: moved(-step) }),
+      ];
       const slope = (more - less) / (2 * step);
       expect(effect).toBeCloseTo(activation * slope, 4);
     }
