@@ -1,94 +1,24 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ablate, HookedTransformer, SAE, Transcoder, tensor } from "../lib/index.js";
+import { ablate, HookedTransformer, SAE, Transcoder } from "../lib/index.js";
 import { device, failure, relativeError } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
-import { randomNumbers } from "./support/random.js";
+import {
+  A,
+  decoded,
+  dIn,
+  dSae,
+  encoded,
+  hook,
+  input,
+  numbers,
+  parameters,
+  saved,
+  sound,
+} from "./support/lens-coder.js";
 import { f32, newFolder, type Raw, readRaw, toF32, writeRaw } from "./support/raw-checkpoint.js";
 
-const [dIn, dSae, rows] = [16, 24, 3];
-const hook = "blocks.2.hook_resid_post";
-const numbers = (count: number, seed: number, scale = 1) =>
-  Float32Array.from(randomNumbers(count, seed), (value) => value * scale);
-const W = numbers(dIn * dSae, 1, 0.4);
-const D = numbers(dSae * dIn, 2);
-const bEnc = numbers(dSae, 3, 0.1);
-const bDec = numbers(dIn, 4, 2);
-const threshold = numbers(dSae, 5).map(Math.abs);
-const A = numbers(dIn * dIn, 6, 0.3);
-const x = numbers(rows * dIn, 7);
-
-/** SAELens' JumpReLUSAE.encode (6.54) in float64. */
-function encoded(subtract: boolean): Float64Array {
-  return Float64Array.from({ length: rows * dSae }, (_, i) => {
-    const [row, feature] = [Math.floor(i / dSae), i % dSae];
-    let pre = bEnc[feature] as number;
-    for (let k = 0; k < dIn; k++) {
-      const input = (x[row * dIn + k] as number) - (subtract ? (bDec[k] as number) : 0);
-      pre += input * (W[k * dSae + feature] as number);
-    }
-    return pre > Math.max(threshold[feature] as number, 0) ? pre : 0;
-  });
-}
-
-/** The encode of its StandardSAE and Transcoder: relu(x W_enc + b_enc). */
-function encodedRelu(subtract: boolean): Float64Array {
-  const before = threshold.slice();
-  threshold.fill(0);
-  try {
-    return encoded(subtract);
-  } finally {
-    threshold.set(before);
-  }
-}
-
-/** Its decode, with W_skip @ x of JumpReLUSkipTranscoder. */
-function decoded(features: Float64Array, skip: boolean): Float64Array {
-  return Float64Array.from({ length: rows * dIn }, (_, i) => {
-    const [row, column] = [Math.floor(i / dIn), i % dIn];
-    let sum = bDec[column] as number;
-    for (let f = 0; f < dSae; f++) {
-      sum += (features[row * dSae + f] as number) * (D[f * dIn + column] as number);
-    }
-    for (let k = 0; skip && k < dIn; k++) {
-      sum += (A[column * dIn + k] as number) * (x[row * dIn + k] as number);
-    }
-    return sum;
-  });
-}
-
-const sound = {
-  architecture: "jumprelu",
-  d_in: dIn,
-  d_sae: dSae,
-  dtype: "float32",
-  device: "cpu",
-  apply_b_dec_to_input: true,
-  normalize_activations: "none",
-  reshape_activations: "none",
-  metadata: { sae_lens_version: "6.54.12", hook_name: hook, model_name: "google/gemma-2-2b" },
-};
-const parameters = (): Map<string, Raw> =>
-  new Map([
-    ["W_enc", f32(W, [dIn, dSae])],
-    ["W_dec", f32(D, [dSae, dIn])],
-    ["b_enc", f32(bEnc, [dSae])],
-    ["b_dec", f32(bDec, [dIn])],
-    ["threshold", f32(threshold, [dSae])],
-  ]);
-
-/** A folder as SAELens saves it; a key that is undefined is left out. */
-function saved(change: object = {}, edit: (all: Map<string, Raw>) => void = () => {}): string {
-  const dir = newFolder();
-  const tensors = parameters();
-  edit(tensors);
-  writeFileSync(join(dir, "cfg.json"), JSON.stringify({ ...sound, ...change }));
-  writeRaw(join(dir, "sae_weights.safetensors"), tensors);
-  return dir;
-}
-
-const input = () => tensor(x, { shape: [rows, dIn], device: device as "cpu" });
 async function featuresOf(path: string, options: object = {}): Promise<Float32Array> {
   using sae = await SAE.fromFile(path, { device, ...options });
   using acts = await sae.encode(input());
@@ -182,62 +112,6 @@ describe("reads what SAELens saves", () => {
     const hooks = { hookName: hook, hookNameOut: "blocks.2.hook_mlp_out" };
     const error = await failure(() => Transcoder.fromFile(saved(), { device, ...hooks }));
     expect(error.code).toBe("ARGUMENT");
-  });
-});
-
-describe("reads ReLU coders, which have no thresholds", () => {
-  const relu = (change: object, edit: (all: Map<string, Raw>) => void = () => {}) =>
-    saved({ architecture: "standard", ...change }, (all) => {
-      all.delete("threshold");
-      edit(all);
-    });
-
-  it.each([
-    ["b_dec subtracted", {}, true],
-    ["not subtracted", { apply_b_dec_to_input: false }, false],
-    ["from before architectures had names", { architecture: undefined }, true],
-  ])("%s", async (_, change, subtract) => {
-    using sae = await SAE.fromFile(relu(change), { device });
-    expect([sae.cfg.architecture, sae.cfg.applyBDecToInput]).toEqual(["relu", subtract]);
-    expect([...(await sae.threshold.read())].every((value) => value === 0)).toBe(true);
-    const want = encodedRelu(subtract);
-    expect(want.filter((value) => value > 0).length).toBeGreaterThan(
-      encoded(subtract).filter((value) => value > 0).length,
-    );
-    using acts = await sae.encode(input());
-    using dense = await acts.toDense();
-    expect(relativeError(await dense.read("float32"), want)).toBeLessThan(1e-5);
-    using out = await sae.forward(input());
-    expect(relativeError(await out.read("float32"), decoded(want, false))).toBeLessThan(1e-5);
-    // A copy has neither thresholds nor another architecture.
-    const copy = join(newFolder(), "copy");
-    await sae.save(copy, { format: "sae-lens" });
-    expect([...readRaw(join(copy, "sae_weights.safetensors")).keys()]).not.toContain("threshold");
-    using back = await SAE.fromFile(copy, { device });
-    expect(back.cfg.architecture).toBe("relu");
-    using again = await back.forward(input());
-    expect(await again.read()).toEqual(await out.read());
-  });
-
-  it.each([false, true])("a transcoder, skip: %s", async (skip) => {
-    const place = {
-      hook_name: "blocks.2.ln2.hook_normalized",
-      hook_name_out: "blocks.2.hook_mlp_out",
-    };
-    const architecture = skip ? "skip_transcoder" : "transcoder";
-    const change = { architecture, d_out: dIn, apply_b_dec_to_input: false, metadata: place };
-    const dir = relu(change, (all) => {
-      if (skip) all.set("W_skip", f32(A, [dIn, dIn]));
-    });
-    using coder = await Transcoder.fromFile(dir, { device });
-    using out = await coder.forward(input());
-    const want = decoded(encodedRelu(false), skip);
-    expect(relativeError(await out.read("float32"), want)).toBeLessThan(1e-5);
-    const copy = join(newFolder(), "copy");
-    await coder.save(copy, { format: "sae-lens" });
-    expect(JSON.parse(readFileSync(join(copy, "cfg.json"), "utf8")).architecture).toBe(
-      architecture,
-    );
   });
 });
 

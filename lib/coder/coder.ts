@@ -84,6 +84,7 @@ export abstract class Coder implements Disposable {
     parameterOf = (coder, name, read, write) => coder.parameter(name, read, write);
   }
 
+  /** @internal */
   protected constructor({ handle, cfg, features, files }: LoadedCoder) {
     this.#handle = handle;
     this.#internals = { target: { cfg, handle: (what) => this.#alive(what) }, features, files };
