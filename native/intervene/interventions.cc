@@ -105,12 +105,10 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
     const auto* coder = options.coder.get();
     const auto step = stepOf(options.coder, options.errorTerm ? At::Edits : At::All);
     if (tracks) {
-      tracked_.push_back(
-          std::make_shared<TrackedSplice>(options, step, rowReal, rowCount));
+      tracked_.push_back(std::make_shared<TrackedSplice>(options, step, rowReal, rowCount));
       splices_.push_back(tracked_.back());
     } else {
-      splices_.push_back(
-          std::make_shared<PlainSplice>(options, step, rowReal, rowCount));
+      splices_.push_back(std::make_shared<PlainSplice>(options, step, rowReal, rowCount));
     }
     if (options.inOrder) continue;
     addStep(plan, splices_.back(), *coder);

@@ -4,9 +4,9 @@
 
 namespace gemlens::intervene {
 
-std::shared_ptr<FeatureStep> StepMemo::step(
-    const std::shared_ptr<const coder::Coder>& coder, std::vector<FeatureChange> changes,
-    int64_t rowCount, coder::Coder::At at) {
+std::shared_ptr<FeatureStep> StepMemo::step(const std::shared_ptr<const coder::Coder>& coder,
+                                            std::vector<FeatureChange> changes, int64_t rowCount,
+                                            coder::Coder::At at) {
   auto entry = std::find_if(entries_.begin(), entries_.end(),
                             [&](const Entry& known) { return known.coder == coder.get(); });
   if (entry == entries_.end()) entry = entries_.insert(entry, {coder.get(), {}, 0, at, nullptr});
