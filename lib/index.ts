@@ -14,7 +14,7 @@ export * from "./errors/index.js";
 export * from "./hooks/index.js";
 export * from "./intervene/index.js";
 export * from "./model/index.js";
-export { type DoctorReport, doctor } from "./native/doctor.js";
+export { type DoctorReport, doctor } from "./setup/doctor.js";
 export * from "./tensor/index.js";
 export {
   type ChatMessage,

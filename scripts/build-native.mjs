@@ -111,9 +111,9 @@ export async function buildNative(args = []) {
     return code;
   };
   // An installation and a setup may come at the same time; one build tree takes one of them.
-  const { withLock } = await compiledModule("native/folder-lock.js");
+  const { withLock } = await compiledModule("fetch/folder-lock.js");
   const onWait = (holder) => console.error(`gemlens: waiting for another build (${holder})`);
-  return withLock(join(root, ".cmake-build/locks"), build, { onWait });
+  return withLock("build", join(root, ".cmake-build/locks"), build, { onWait });
 }
 
 /** Whoever loads meanwhile finds a whole file, the old one or the new one. */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { doctor, formatDoctor } from "../native/doctor.js";
 import { printableText } from "../report/index.js";
+import { doctor, formatDoctor } from "../setup/doctor.js";
 import { say } from "./output.js";
 
 /** `gemlens doctor`: what was tried to load the addon, in order, and the remedy. */

@@ -1,4 +1,4 @@
-import type { FetchProgress } from "../native/fetch-libtorch.js";
+import type { FetchProgress } from "../setup/fetch-libtorch.js";
 
 /** One line that rewrites itself on a terminal; elsewhere a line per step and per tenth. */
 export function fetchProgress(): { update(progress: FetchProgress): void; end(): void } {

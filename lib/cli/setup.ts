@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { GemlensError } from "../errors/index.js";
-import { type FetchOptions, fetchLibtorch } from "../native/fetch-libtorch.js";
 import {
   defaultTorchVersion,
   describeCandidate,
@@ -13,8 +12,9 @@ import {
 } from "../native/libtorch.js";
 import { coreMinors, findArtefacts } from "../native/load.js";
 import { packageRoot } from "../native/package-root.js";
-import { coreLoadProblem, loadProblem } from "../native/try-loading.js";
 import { jsonText, printable } from "../report/index.js";
+import { type FetchOptions, fetchLibtorch } from "../setup/fetch-libtorch.js";
+import { coreLoadProblem, loadProblem } from "../setup/try-loading.js";
 import { fetchProgress } from "./fetch-progress.js";
 import { say } from "./output.js";
 import { note } from "./terminal.js";

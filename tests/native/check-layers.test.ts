@@ -36,6 +36,7 @@ test("a tree that keeps the rules passes", () => {
     "native/ops/rope.cu": "#include <cuda_runtime.h>\n",
     "tests/01.test.ts": 'import { a } from "../lib/index.js";\n',
     "tests/native/load.test.ts": 'import { load } from "../../lib/native/load.js";\n',
+    "tests/native/fetch.test.ts": 'import { get } from "../../lib/fetch/get.js";\n',
   };
   expect(check(files)).toEqual([]);
 });
@@ -50,6 +51,7 @@ test.each<[string, string, string]>([
     'import { c } from "../model/model-core.js";',
     "enter lib/model by index, model-c",
   ],
+  ["lib/fetch/a.ts", 'import { s } from "../setup/s.js";', 'import "../setup/s.js": fetch/ may'],
   ["lib/hooks/a.ts", 'import { x } from "./x";', '"./x": end it in ".js"'],
   ["lib/hooks/a.ts", 'import { x } from "../index.js";', '"../index.js": a layer uses layers'],
   ["lib/hooks/a.ts", "export class A {}\nexport class B {}", "one exported class per file"],

@@ -16,9 +16,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fetchLibtorch } from "../../lib/native/fetch-libtorch.js";
 import { libtorchCandidates } from "../../lib/native/libtorch.js";
 import { findArtefacts } from "../../lib/native/load.js";
+import { fetchLibtorch } from "../../lib/setup/fetch-libtorch.js";
 
 let folder: string;
 let servers: Server[];

@@ -14,7 +14,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { withLock } from "../../lib/native/folder-lock.js";
+import { withLock } from "../../lib/fetch/folder-lock.js";
 
 let folder: string;
 let lock: string;
@@ -66,15 +66,15 @@ test("one after the other in one process, and nothing but a free turn is left", 
   const waited: string[] = [];
   const onWait = (holder: string) => waited.push(holder);
   const names = await Promise.all([
-    withLock(lock, body("a"), { onWait }),
-    withLock(lock, body("b"), { onWait }),
+    withLock("test", lock, body("a"), { onWait }),
+    withLock("test", lock, body("b"), { onWait }),
   ]);
   expect(names).toEqual(["a", "b"]);
   expect(order).toEqual(["a in", "a out", "b in", "b out"]);
   expect(waited).toHaveLength(1);
   expect(readdirSync(lock).map((name) => readlinkSync(join(lock, name)))).toEqual(["free"]);
-  await expect(withLock(lock, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
-  expect(await withLock(lock, async () => 7)).toBe(7);
+  await expect(withLock("test", lock, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(await withLock("test", lock, async () => 7)).toBe(7);
 });
 
 test("a live holder keeps it however long it is silent, also while stopped; a killed one does not", async () => {
@@ -84,6 +84,7 @@ test("a live holder keeps it however long it is silent, also while stopped; a ki
   let got = false;
   const waiting: string[] = [];
   const taking = withLock(
+    "test",
     lock,
     async () => {
       got = true;
@@ -112,7 +113,7 @@ test("a process number that was given to another process since is a dead holder"
   plant(`${hostname()} ${here()} ${process.pid} ${Number(start) - 1}`);
   const waited: string[] = [];
   const onWait = (holder: string) => waited.push(holder);
-  expect(await withLock(lock, async () => 7, { onWait })).toBe(7);
+  expect(await withLock("test", lock, async () => 7, { onWait })).toBe(7);
   expect(waited).toEqual([]);
 });
 
@@ -126,10 +127,10 @@ test.each([
 ])("%s is waited for, then said, and never taken over", async (_what, make) => {
   mkdirSync(lock);
   make(join(lock, "1"));
-  const run = withLock(lock, async () => 7, { patienceMs: 800 });
+  const run = withLock("test", lock, async () => 7, { patienceMs: 800 });
   await expect(run).rejects.toMatchObject({
     code: "DOWNLOAD",
-    message: expect.stringContaining(`remove that folder if it is no more`),
+    message: expect.stringMatching(/^test: .* is held by .*: remove that folder if it is no more$/),
     fields: { folder: lock },
   });
   expect(readdirSync(lock)).toEqual(["1"]);

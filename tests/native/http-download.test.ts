@@ -13,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { httpDownload } from "../../lib/native/http-download.js";
+import { httpDownload } from "../../lib/fetch/http-download.js";
+import { caller } from "../../lib/setup/caller.js";
 
 let folder: string;
 let path: string;
@@ -86,7 +87,7 @@ test("a connection that breaks again and again is taken up where it broke", asyn
     ranged(bytes, '"a"'),
   );
   let last: [number, number | undefined] = [0, 0];
-  await httpDownload(url, path, (done, total) => {
+  await httpDownload(caller, url, path, (done, total) => {
     last = [done, total];
   });
   expect(readFileSync(path).equals(bytes)).toBe(true);
@@ -101,7 +102,7 @@ test("a connection that breaks again and again is taken up where it broke", asyn
 
 test("a server that gives nothing more ends in an error, and the part stays for the next attempt", async () => {
   const { url, asked } = await serve(ranged(bytes, '"a"', 50_000), ranged(bytes, '"a"', 0));
-  await expect(httpDownload(url, path)).rejects.toMatchObject({
+  await expect(httpDownload(caller, url, path)).rejects.toMatchObject({
     code: "DOWNLOAD",
     message: expect.stringContaining("running it again continues"),
     fields: { url },
@@ -118,7 +119,7 @@ test("a server that stumbles meanwhile is asked again", async () => {
     (request) => request.socket.destroy(),
     ranged(bytes, '"a"'),
   );
-  await httpDownload(url, path);
+  await httpDownload(caller, url, path);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   expect(asked.map(({ range }) => range)).toEqual([undefined, ...Array(3).fill("bytes=50000-")]);
 });
@@ -128,7 +129,7 @@ test("a part of another version of the file is not gone on with", async () => {
   writeFileSync(`${path}.part`, bytes.subarray(0, 60_000));
   writeFileSync(`${path}.part.tag`, '"a"');
   const { url, asked } = await serve(ranged(newer, '"b"'));
-  await httpDownload(url, path);
+  await httpDownload(caller, url, path);
   expect(asked).toEqual([{ range: "bytes=60000-", ifRange: '"a"' }]);
   expect(readFileSync(path).equals(newer)).toBe(true);
 });
@@ -137,11 +138,11 @@ test("a part that is the whole counts; one that is longer than the file is fetch
   const { url } = await serve(ranged(bytes, '"a"'));
   writeFileSync(`${path}.part`, bytes);
   writeFileSync(`${path}.part.tag`, '"a"');
-  await httpDownload(url, path);
+  await httpDownload(caller, url, path);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   writeFileSync(`${path}.part`, new Uint8Array(bytes.length + 5));
   writeFileSync(`${path}.part.tag`, '"a"');
-  await httpDownload(url, path);
+  await httpDownload(caller, url, path);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   expect(readdirSync(folder)).toEqual(["file.zip"]);
 });
@@ -150,7 +151,7 @@ test("a file that cannot fit is refused before its bytes come", async () => {
   const { url } = await serve((_request, response) => {
     response.writeHead(200, { "content-length": 1e16 }).flushHeaders();
   });
-  await expect(httpDownload(url, path)).rejects.toMatchObject({
+  await expect(httpDownload(caller, url, path)).rejects.toMatchObject({
     code: "DOWNLOAD",
     message: expect.stringMatching(
       /expected 10000000\.00 GB free in .*, got .* GB: make room, or set GEMLENS_CACHE/,
@@ -160,7 +161,7 @@ test("a file that cannot fit is refused before its bytes come", async () => {
 
 test("what a server answers is named", async () => {
   const { url } = await serve((_request, response) => response.writeHead(404).end());
-  await expect(httpDownload(url, path)).rejects.toMatchObject({
+  await expect(httpDownload(caller, url, path)).rejects.toMatchObject({
     code: "DOWNLOAD",
     message: `setup: ${url} answered 404`,
   });
@@ -175,7 +176,7 @@ test("nobody there: the address, the reason, and what to do about a proxy", asyn
     for (const name of names) delete process.env[name];
     Object.assign(process.env, env);
     try {
-      return await httpDownload(url, path).then(String, (error) => String(error.message));
+      return await httpDownload(caller, url, path).then(String, (error) => String(error.message));
     } finally {
       for (const [name, value] of before) {
         if (value === undefined) delete process.env[name];
@@ -191,4 +192,33 @@ test("nobody there: the address, the reason, and what to do about a proxy", asyn
   expect(await hint({ ...proxy, NODE_USE_ENV_PROXY: "1" })).toContain(
     "check the proxy that HTTP_PROXY names, and the user and password",
   );
+});
+
+test("another caller is named, with its own ways out and none of setup's", async () => {
+  const other = { what: "download", moreRoom: "set HF_HOME to a larger disk" };
+  const { url } = await serve(
+    (_request, response) => response.writeHead(404).end(),
+    (_request, response) => response.writeHead(200, { "content-length": 1e16 }).flushHeaders(),
+  );
+  await expect(httpDownload(other, url, path)).rejects.toMatchObject({
+    message: `download: ${url} answered 404`,
+  });
+  await expect(httpDownload(other, url, path)).rejects.toMatchObject({
+    message: expect.stringMatching(/^download: expected .*: make room, or set HF_HOME to a larger/),
+  });
+  const { HTTP_PROXY, NODE_USE_ENV_PROXY } = process.env;
+  delete process.env["NODE_USE_ENV_PROXY"];
+  process.env["HTTP_PROXY"] = "http://127.0.0.1:9";
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  try {
+    await expect(httpDownload(other, url, path)).rejects.toMatchObject({
+      message: expect.stringContaining("Node's fetch ignores: run with NODE_USE_ENV_PROXY=1"),
+    });
+  } finally {
+    for (const [name, value] of Object.entries({ HTTP_PROXY, NODE_USE_ENV_PROXY })) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
 });

@@ -14,8 +14,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { coreProblem, packageVersion } from "../../lib/native/core-check.js";
-import { doctor, formatDoctor } from "../../lib/native/doctor.js";
 import { coreMinors, findArtefacts, loadWithReport } from "../../lib/native/load.js";
+import { doctor, formatDoctor } from "../../lib/setup/doctor.js";
 import { sanitizerEnv } from "../support/sanitizer-env.js";
 
 const root = join(import.meta.dirname, "../..");

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { isSystemError, writeProblem } from "../../lib/fetch/disk-space.js";
 import { GemlensError } from "../../lib/index.js";
-import { isSystemError, writeProblem } from "../../lib/native/disk-space.js";
-import { unpack } from "../../lib/native/unpack.js";
+import { caller } from "../../lib/setup/caller.js";
+import { unpack } from "../../lib/setup/unpack.js";
 
 let folder: string;
 beforeEach(() => {
@@ -70,7 +71,7 @@ test("a file system that refuses is no damaged zip, and costs no download", asyn
   expect(isSystemError(new GemlensError("DOWNLOAD", "no"))).toBe(false);
   for (const code of ["ENOSPC", "EDQUOT", "EACCES"]) {
     const error = Object.assign(new Error(`${code}: it failed, write`), { code, syscall: "write" });
-    const problem = writeProblem(folder, error);
+    const problem = writeProblem(caller, folder, error);
     expect(problem).toMatchObject({ code: "DOWNLOAD", fields: { folder } });
     expect(problem?.message).toContain(
       { ENOSPC: "a full disk", EDQUOT: "a quota that is used up", EACCES: "EACCES" }[code],

@@ -1,21 +1,27 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { GemlensError } from "../errors/index.js";
+import type { Caller } from "./caller.js";
 
 /** @throws GemlensError `DOWNLOAD` where the disk of `folder` has fewer than `bytes` left. */
-export function checkSpace(folder: string, bytes: number): void {
+export function checkSpace(caller: Caller, folder: string, bytes: number): void {
   const free = freeBytes(folder);
-  if (free < bytes) throw diskFull(folder, `${size(bytes)} free`, size(free), undefined);
+  if (free < bytes) throw diskFull(caller, folder, `${size(bytes)} free`, size(free), undefined);
 }
 
 /**
  * What a system call that could not write comes to: a full disk, a quota, no permission; undefined for
  * any other error. It says nothing about what was to be written.
  */
-export function writeProblem(folder: string, error: unknown): GemlensError | undefined {
+export function writeProblem(
+  caller: Caller,
+  folder: string,
+  error: unknown,
+): GemlensError | undefined {
   if (!isSystemError(error)) return undefined;
   if (error.code === "ENOSPC") {
     return diskFull(
+      caller,
       folder,
       "room to write",
       `a full disk (${size(freeBytes(folder))} left)`,
@@ -23,11 +29,11 @@ export function writeProblem(folder: string, error: unknown): GemlensError | und
     );
   }
   if (error.code === "EDQUOT") {
-    return diskFull(folder, "room to write", "a quota that is used up", error);
+    return diskFull(caller, folder, "room to write", "a quota that is used up", error);
   }
   return new GemlensError(
     "DOWNLOAD",
-    `setup: expected to write to ${folder}, got ${error.message}`,
+    `${caller.what}: expected to write to ${folder}, got ${error.message}`,
     { folder },
     error,
   );
@@ -39,8 +45,14 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof syscall === "string" && /^E[A-Z0-9]+$/.test(code ?? "");
 }
 
-function diskFull(folder: string, expected: string, got: string, cause: unknown): GemlensError {
-  const message = `setup: expected ${expected} in ${folder}, got ${got}: make room, or set GEMLENS_CACHE to a larger disk; running it again continues`;
+function diskFull(
+  { what, moreRoom }: Caller,
+  folder: string,
+  expected: string,
+  got: string,
+  cause: unknown,
+): GemlensError {
+  const message = `${what}: expected ${expected} in ${folder}, got ${got}: make room, or ${moreRoom}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { folder }, cause);
 }
 

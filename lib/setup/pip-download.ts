@@ -2,9 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { GemlensError } from "../errors/index.js";
-
-/** Bytes so far, and the whole when it is known. */
-export type OnBytes = (done: number, total: number | undefined) => void;
+import type { OnBytes } from "../fetch/http-download.js";
 
 // pip takes each tag literally: a wheel for an older glibc has to be named too.
 const platforms = [28, 27, 26, 25, 24, 17, 12, 5].map((minor) => `manylinux_2_${minor}_x86_64`);

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { libtorchCandidates } from "./libtorch.js";
+import { libtorchCandidates } from "../native/libtorch.js";
 
 /** Why a libtorch does not load, in words; undefined where it does. */
 export function loadProblem(torch: string): string | undefined {
@@ -22,7 +22,7 @@ export function loadProblem(torch: string): string | undefined {
 /** Why this libtorch and the core for it do not load together, in words; undefined where they do. */
 export function coreLoadProblem(torch: string): string | undefined {
   const self = fileURLToPath(import.meta.url);
-  const load = join(dirname(self), `load${extname(self)}`);
+  const load = join(dirname(self), `../native/load${extname(self)}`);
   const script = `
     const { loadWithReport } = await import(process.argv[1]);
     let attempts;

@@ -12,8 +12,11 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GemlensError } from "../errors/index.js";
+import type { Caller } from "./caller.js";
 import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
-import type { OnBytes } from "./pip-download.js";
+
+/** Bytes so far, and the whole when it is known. */
+export type OnBytes = (done: number, total: number | undefined) => void;
 
 /** Attempts in a row that may end without a byte, whatever ends them. */
 const barrenAttempts = 3;
@@ -26,12 +29,17 @@ const pauseMs = 500;
  *
  * @throws GemlensError `DOWNLOAD`.
  */
-export async function httpDownload(url: string, path: string, onBytes?: OnBytes): Promise<void> {
+export async function httpDownload(
+  caller: Caller,
+  url: string,
+  path: string,
+  onBytes?: OnBytes,
+): Promise<void> {
   const part = `${path}.part`;
   let barren = 0;
   while (barren < barrenAttempts) {
     const before = sizeOf(part);
-    const broken = await attempt(url, part, onBytes);
+    const broken = await attempt(caller, url, part, onBytes);
     if (broken === undefined) {
       renameSync(part, path);
       rmSync(tagOf(part), { force: true });
@@ -39,20 +47,25 @@ export async function httpDownload(url: string, path: string, onBytes?: OnBytes)
     }
     barren = sizeOf(part) > before ? 0 : barren + 1;
     if (barren === barrenAttempts) {
-      throw GemlensError.is(broken) ? broken : unreachable(url, broken);
+      throw GemlensError.is(broken) ? broken : unreachable(caller, url, broken);
     }
     await sleep(pauseMs * (barren + 1));
   }
 }
 
 /** undefined when the whole is there; what broke off when it may be taken up again. */
-async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<unknown> {
+async function attempt(
+  caller: Caller,
+  url: string,
+  part: string,
+  onBytes?: OnBytes,
+): Promise<unknown> {
   let response: Response;
   try {
     response = await ask(url, part);
   } catch (error) {
     // Without a code it is the URL that is wrong, not the network.
-    if (errorCode(error) === undefined) throw unreachable(url, error);
+    if (errorCode(error) === undefined) throw unreachable(caller, url, error);
     return error;
   }
   const done = response.status === 206 ? sizeOf(part) : 0;
@@ -64,7 +77,7 @@ async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<un
   }
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
-    const refusal = refused(url, response.status);
+    const refusal = refused(caller, url, response.status);
     // A server that has too much to do may have less in a second.
     if (response.status === 429 || response.status >= 500) return refusal;
     throw refusal;
@@ -72,7 +85,7 @@ async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<un
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   const total = Number.isNaN(length) ? undefined : done + length;
   try {
-    if (total !== undefined) checkSpace(dirname(part), total - done);
+    if (total !== undefined) checkSpace(caller, dirname(part), total - done);
     rememberTag(part, response);
     const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
     let count = done;
@@ -85,7 +98,8 @@ async function attempt(url: string, part: string, onBytes?: OnBytes): Promise<un
     if (GemlensError.is(error)) throw error;
     // What a socket says has a system call too; only these come from the disk.
     if (isSystemError(error) && /^(write|open|close|fsync|ftruncate)$/.test(error.syscall ?? "")) {
-      const problem = error.code === "EPIPE" ? undefined : writeProblem(dirname(part), error);
+      const problem =
+        error.code === "EPIPE" ? undefined : writeProblem(caller, dirname(part), error);
       if (problem !== undefined) throw problem;
     }
     return error;
@@ -125,17 +139,17 @@ function sizeOf(path: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
 
-function refused(url: string, status: number): GemlensError {
-  return new GemlensError("DOWNLOAD", `setup: ${url} answered ${status}`, { url, status });
+function refused({ what }: Caller, url: string, status: number): GemlensError {
+  return new GemlensError("DOWNLOAD", `${what}: ${url} answered ${status}`, { url, status });
 }
 
-function unreachable(url: string, error: unknown): GemlensError {
+function unreachable(caller: Caller, url: string, error: unknown): GemlensError {
   const reason = errorCode(error) ?? (error instanceof Error ? error.message : String(error));
-  const message = `setup: ${url} cannot be fetched (${reason}): ${networkHint(url)}; running it again continues`;
+  const message = `${caller.what}: ${url} cannot be fetched (${reason}): ${networkHint(caller, url)}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { url }, error);
 }
 
-function networkHint(url: string): string {
+function networkHint({ insteadOfFetch }: Caller, url: string): string {
   const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
   const proxy = process.env[name] ?? process.env[name.toLowerCase()];
   if (!proxy) return `check the network; behind a proxy set ${name}`;
@@ -144,7 +158,8 @@ function networkHint(url: string): string {
     // A proxy that asks for a password comes out of fetch without a word of its own.
     return `check the proxy that ${name} names, and the user and password that it may want`;
   }
-  return `${name} is set, which Node's fetch ignores: install pip, or run with NODE_USE_ENV_PROXY=1 on Node 22.21 or 24`;
+  const way = insteadOfFetch === undefined ? "" : `${insteadOfFetch}, or `;
+  return `${name} is set, which Node's fetch ignores: ${way}run with NODE_USE_ENV_PROXY=1 on Node 22.21 or 24`;
 }
 
 function errorCode(error: unknown): string | undefined {

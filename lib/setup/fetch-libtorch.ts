@@ -10,10 +10,11 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/index.js";
-import { fileSum, findChange, writeSums } from "./checksum.js";
-import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
-import { withLock } from "./folder-lock.js";
-import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "./libtorch.js";
+import { fileSum, findChange, writeSums } from "../fetch/checksum.js";
+import { checkSpace, isSystemError, writeProblem } from "../fetch/disk-space.js";
+import { withLock } from "../fetch/folder-lock.js";
+import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "../native/libtorch.js";
+import { caller } from "./caller.js";
 import { findPip, pipDownload } from "./pip-download.js";
 import { torchArchive } from "./torch-archive.js";
 import { loadProblem } from "./try-loading.js";
@@ -69,9 +70,9 @@ export async function fetchLibtorch(options: FetchOptions = {}): Promise<string>
       }
       return torch;
     };
-    return await withLock(`${target}.locks`, body, { onWait });
+    return await withLock(caller.what, `${target}.locks`, body, { onWait });
   } catch (error) {
-    throw writeProblem(dirname(target), error) ?? error;
+    throw writeProblem(caller, dirname(target), error) ?? error;
   }
 }
 
@@ -137,7 +138,7 @@ async function fetchInto(
   mkdirSync(site, { recursive: true });
   mkdirSync(files, { recursive: true });
   const archives = await download({ version, ...options }, files, progress);
-  checkSpace(partial, await unpackedBytes(archives));
+  checkSpace(caller, partial, await unpackedBytes(archives));
   const sums = new Map<string, string>();
   for (const file of archives) {
     progress({ step: `unpacking ${basename(file)}` });
@@ -169,7 +170,7 @@ async function download(
   progress: (progress: FetchProgress) => void,
 ): Promise<string[]> {
   if (request.archive === undefined) {
-    checkSpace(folder, Math.max(0, wheelBytes - bytesIn(folder)));
+    checkSpace(caller, folder, Math.max(0, wheelBytes - bytesIn(folder)));
   }
   const torch = await torchArchive(request, folder, progress);
   const names = [...(await orRemove(torch, folder, () => zipSizes(torch))).keys()];

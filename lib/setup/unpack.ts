@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import yauzl from "yauzl";
 import { GemlensError } from "../errors/index.js";
-import { isSystemError } from "./disk-space.js";
+import { isSystemError } from "../fetch/disk-space.js";
 
 /** The files in a zip file and their unpacked sizes, from its directory. */
 export async function zipSizes(path: string): Promise<Map<string, number>> {

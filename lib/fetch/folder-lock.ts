@@ -38,15 +38,17 @@ export interface LockOptions {
  * made, so no turn can be taken twice. A turn is over when its holder says so or is dead; never
  * because of its age.
  *
+ * @param what opens its error: what the lock is held for, such as "setup"
  * @throws GemlensError `DOWNLOAD` where an unseen holder outlasts the patience.
  */
 export async function withLock<T>(
+  what: string,
   folder: string,
   body: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
   mkdirSync(folder, { recursive: true });
-  const turn = await acquire(folder, options);
+  const turn = await acquire(what, folder, options);
   const release = () => endTurn(folder, turn);
   process.once("exit", release);
   try {
@@ -57,7 +59,7 @@ export async function withLock<T>(
   }
 }
 
-async function acquire(folder: string, options: LockOptions): Promise<number> {
+async function acquire(what: string, folder: string, options: LockOptions): Promise<number> {
   const since = Date.now();
   let told = false;
   for (;;) {
@@ -71,7 +73,7 @@ async function acquire(folder: string, options: LockOptions): Promise<number> {
       if (!holder.visible && Date.now() - since > (options.patienceMs ?? 1_800_000)) {
         throw new GemlensError(
           "DOWNLOAD",
-          `setup: ${folder} is held by ${holder.text}, which cannot be looked at from here: remove that folder if it is no more`,
+          `${what}: ${folder} is held by ${holder.text}, which cannot be looked at from here: remove that folder if it is no more`,
           { folder, holder: holder.text },
         );
       }

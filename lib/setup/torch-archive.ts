@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { GemlensError } from "../errors/index.js";
-import { fileSum } from "./checksum.js";
+import { fileSum } from "../fetch/checksum.js";
+import { httpDownload, type OnBytes } from "../fetch/http-download.js";
+import { caller } from "./caller.js";
 import type { FetchProgress } from "./fetch-libtorch.js";
-import { httpDownload } from "./http-download.js";
-import { findPip, type OnBytes, pipDownload } from "./pip-download.js";
+import { findPip, pipDownload } from "./pip-download.js";
 
 const cpuIndex = "https://download.pytorch.org/whl/cpu";
 
@@ -48,7 +49,7 @@ export async function torchArchive(
   const url = archive ?? libtorchArchive(version);
   const expected = sha256 ?? (url === libtorchArchive(version) ? knownSums[version] : undefined);
   const file = join(folder, `${createHash("sha256").update(url).digest("hex").slice(0, 12)}.zip`);
-  if (!existsSync(file)) await httpDownload(url, file, bytes(progress, `fetching ${url}`));
+  if (!existsSync(file)) await httpDownload(caller, url, file, bytes(progress, `fetching ${url}`));
   try {
     await checkSum(file, expected, progress);
   } catch (error) {

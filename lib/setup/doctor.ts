@@ -2,10 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { GemlensError } from "../errors/index.js";
-import type { Addon } from "./addon.js";
-import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from "./libtorch.js";
-import { coreMinors, findArtefacts, loadWithReport } from "./load.js";
-import { glibcVersion } from "./platform.js";
+import type { Addon } from "../native/addon.js";
+import {
+  describeCandidate,
+  type LibtorchCandidate,
+  libtorchCandidates,
+} from "../native/libtorch.js";
+import { coreMinors, findArtefacts, loadWithReport } from "../native/load.js";
+import { glibcVersion } from "../native/platform.js";
 
 /** What `gemlens doctor` prints. */
 export interface DoctorReport {
