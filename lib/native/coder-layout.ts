@@ -1,6 +1,6 @@
 /** Where a coder's parameters lie and which sites they belong to: the types of `coderLoad`. */
 
-import type { NativeTensorSource } from "./addon.js";
+import type { NativeTensorSource } from "./tensor-source.js";
 
 /** A hook point that a coder reads or writes. */
 export interface NativeSite {

@@ -1,4 +1,4 @@
-import type { ModelHandle, TaskContext, TensorHandle } from "./addon.js";
+import type { ModelHandle, TaskContext, TensorHandle } from "./handles.js";
 
 /** What vectors say about tokens. */
 export interface NativeReadout {

@@ -6,7 +6,7 @@ import type {
   FeaturesHandle,
   KvCacheHandle,
   TensorHandle,
-} from "./addon.js";
+} from "./handles.js";
 
 /** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
 export type HookAnswer = TensorHandle | null | boolean;

@@ -1,0 +1,71 @@
+import type { NativeCoderConfig, NativeCoderLayout } from "./coder-layout.js";
+import type {
+  CoderHandle,
+  DtypeName,
+  FeaturesHandle,
+  TaskContext,
+  TensorHandle,
+} from "./handles.js";
+
+/** The addon's functions of a coder: loading, encode, decode, edits. */
+export interface CoderCalls {
+  coderLoad(
+    layout: NativeCoderLayout,
+    config: NativeCoderConfig,
+    options: { readonly device: string; readonly dtype: DtypeName | "auto" },
+    ctx: TaskContext,
+  ): Promise<CoderHandle>;
+  /**
+   * "W_enc", "b_enc", "threshold" of the encoder of a read site, "b_dec", "skip" of a write site,
+   * "W_dec" of both: a read-only view.
+   */
+  coderParameter(coder: CoderHandle, name: string, read: number, write: number): TensorHandle;
+  /**
+   * Features of xs, [.., width] for each read site: those asked for (ascending ids), else all.
+   * `mask` has one byte for each row of x; rows where it is 0 get no features.
+   */
+  coderEncode(
+    coder: CoderHandle,
+    xs: readonly TensorHandle[],
+    only: Int32Array | null,
+    mask: Uint8Array | null,
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+  /**
+   * For each write site f·W_dec + b_dec (+ x·A where there is a skip connection: xs are then
+   * required).
+   */
+  coderDecode(
+    coder: CoderHandle,
+    features: FeaturesHandle,
+    xs: readonly TensorHandle[] | null,
+    ctx: TaskContext,
+  ): Promise<TensorHandle[]>;
+  /** decode(encode(xs)) in one task, in the dtype of the first. */
+  coderForward(
+    coder: CoderHandle,
+    xs: readonly TensorHandle[],
+    ctx: TaskContext,
+  ): Promise<TensorHandle[]>;
+  /**
+   * base + (after − before)·W_dec for each write site, in base's dtype; equal rows stay bit for bit.
+   */
+  coderApplyEdit(
+    coder: CoderHandle,
+    bases: readonly TensorHandle[],
+    before: FeaturesHandle,
+    after: FeaturesHandle,
+    ctx: TaskContext,
+  ): Promise<TensorHandle[]>;
+
+  /**
+   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites: each g has one row for each
+   * row of the features.
+   */
+  coderDots(
+    coder: CoderHandle,
+    features: FeaturesHandle,
+    gs: readonly TensorHandle[],
+    ctx: TaskContext,
+  ): Promise<FeaturesHandle>;
+}
