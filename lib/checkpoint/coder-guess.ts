@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { cachedPlace } from "../hub/cache-layout.js";
 
 /** Where in the model a coder reads (and, for transcoders, what it replaces). */
 export type CoderSite = "resid_post" | "mlp_out" | "attn_z" | "embedding" | "transcoder";
@@ -109,14 +110,13 @@ const releaseSuffixes: Readonly<Record<string, string>> = {
 };
 
 /**
- * The release and id of a coder whose file lies in the Hugging Face cache as published:
- * `…/models--google--{repository}/snapshots/{revision}/{path}`; undefined for any other place.
+ * The release and id of a coder whose file lies in the Hugging Face cache as Google published it;
+ * undefined for any other place.
  */
 export function publishedAs(path: string): PublishedCoder | undefined {
-  const [, name = "", inside = ""] =
-    /\/models--google--(gemma-scope-[\w-]+)\/snapshots\/[^/]+\/(.+?)(?:\/params\.(?:npz|safetensors))?$/.exec(
-      resolve(path),
-    ) ?? [];
+  const { owner, name = "", path: file = "" } = cachedPlace(path) ?? {};
+  if (owner !== "google") return undefined;
+  const inside = file.replace(/\/params\.(?:npz|safetensors)$/, "");
   if (/^gemma-scope-2-\w+-(?:pt|it)$/.test(name)) {
     const [, folder = "", all = "", leaf = ""] =
       /^(\w+?)(_all)?\/(layer_\d+_width_\w+)$/.exec(inside) ?? [];

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GemlensError } from "../errors/index.js";
+import { downloadFolders, snapshotsFolder } from "../hub/cache-layout.js";
 import { isPresent } from "./other-format.js";
 import { printable } from "./refuse.js";
 
@@ -31,8 +32,7 @@ function entries(dir: string): string[] {
 
 /** Names of parts that a download left behind, in the folder or in the caches that belong to it. */
 function unfinished(dir: string): string | undefined {
-  const places = [dir, join(dir, ".cache/huggingface/download"), join(dir, "../../blobs")];
-  return places
+  return [dir, ...downloadFolders(dir)]
     .flatMap(entries)
     .find((name) => /\.(?:incomplete|part|crdownload|aria2)$/.test(name));
 }
@@ -99,7 +99,7 @@ export function refuseWeightless(dir: string): never {
 export function refuseConfigless(dir: string): never {
   const names = entries(dir);
   const inside = names.find((name) => existsSync(join(dir, name, "config.json")));
-  const cached = isPresent(join(dir, "snapshots"));
+  const cached = isPresent(snapshotsFolder(dir));
   const hint = cached
     ? " (a repository of the Hugging Face cache: give snapshots/<commit> in it, or the model's name)"
     : inside !== undefined

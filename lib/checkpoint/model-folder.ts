@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { GemlensError } from "../errors/index.js";
+import { cachedPlace } from "../hub/cache-layout.js";
 import { tokenIds } from "./config-schema.js";
 import { refuseAdapter, refuseConfigless } from "./folder-contents.js";
 import type { ModelConfig } from "./model-config.js";
@@ -59,11 +60,10 @@ export function openModelFolder(dir: string): ModelFolder {
   };
 }
 
-/** `gemma-2-2b` for …/models--google--gemma-2-2b/snapshots/<commit>, else the folder's own name. */
+/** `gemma-2-2b` for a snapshot of google/gemma-2-2b in the Hugging Face cache, else the folder's own name. */
 function nameOf(dir: string): string {
-  const path = resolve(dir);
-  const cached = /(?:^|\/)models--(?:[^/]+--)?([^/]+?)\/snapshots\/[^/]+$/.exec(path);
-  return cached?.[1] ?? basename(path);
+  const cached = cachedPlace(dir);
+  return cached !== undefined && cached.path === undefined ? cached.name : basename(resolve(dir));
 }
 
 const generationSchema = z.looseObject({ eos_token_id: tokenIds.nullish() });

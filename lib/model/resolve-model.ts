@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { bundledFolder, isBundled } from "../checkpoint/bundled-model.js";
 import { isPresent, whatItIs } from "../checkpoint/other-format.js";
 import { GemlensError } from "../errors/index.js";
+import { hubCache, repositoryFolder, snapshotOf } from "../hub/cache-layout.js";
 
 export interface HubOptions {
   /** Instead of the Hugging Face cache that the environment names. */
@@ -33,11 +33,9 @@ export function resolveModel(
       "there is no such folder",
     );
   }
-  const repository = join(
-    cacheDir === undefined ? hubCache() : resolve(cacheDir),
-    `models--${hub.replace("/", "--")}`,
-  );
-  const snapshot = snapshotOf(repository, revision);
+  const cache = cacheDir === undefined ? hubCache() : resolve(cacheDir);
+  const repository = repositoryFolder(cache, hub);
+  const snapshot = snapshotOf(repository, revision, holdsModel);
   if (snapshot !== undefined) return snapshot;
   throw notFound(
     nameOrPath,
@@ -68,31 +66,9 @@ function hubName(name: string): string | undefined {
   return /^gemma-[23]-[\w-]+$/.test(name) ? `google/${name}` : undefined;
 }
 
-/** Where huggingface_hub keeps its files. */
-function hubCache(env: NodeJS.ProcessEnv = process.env): string {
-  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
-  if (HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE) {
-    return resolve(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || "");
-  }
-  if (HF_HOME) return join(resolve(HF_HOME), "hub");
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface", "hub");
-}
-
-/** The snapshot that a revision names; for "main" without a ref, the only one. */
-function snapshotOf(repository: string, revision: string): string | undefined {
-  const snapshots = join(repository, "snapshots");
-  if (!/^[\w./-]+$/.test(revision) || revision.includes("..") || !isFolder(snapshots))
-    return undefined;
-  const ref = join(repository, "refs", revision);
-  const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
-  const folder = join(snapshots, commit);
-  // A link without its blob counts: the reader says what is wrong with it.
-  if (/^[0-9a-f]+$/.test(commit) && isPresent(join(folder, "config.json"))) return folder;
-  if (revision !== "main") return undefined;
-  const complete = readdirSync(snapshots)
-    .map((name) => join(snapshots, name))
-    .filter((name) => isPresent(join(name, "config.json")));
-  return complete.length === 1 ? complete[0] : undefined;
+/** A link without its blob counts: the reader says what is wrong with it. */
+function holdsModel(folder: string): boolean {
+  return isPresent(join(folder, "config.json"));
 }
 
 function isFolder(path: string): boolean {

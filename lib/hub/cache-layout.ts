@@ -1,0 +1,74 @@
+/** How the Hugging Face library lays out its cache: {cache}/models--{owner}--{name}/{blobs,refs,snapshots}. */
+
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+/** A path inside the snapshot of a cached repository. */
+export interface CachedPlace {
+  /** Such as `google`; undefined for the few repositories without one. */
+  readonly owner: string | undefined;
+  readonly name: string;
+  readonly commit: string;
+  /** Below the snapshot; undefined for the snapshot itself. */
+  readonly path: string | undefined;
+}
+
+/** Where huggingface_hub keeps its files. */
+export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
+  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
+  if (HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE) {
+    return resolve(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || "");
+  }
+  if (HF_HOME) return join(resolve(HF_HOME), "hub");
+  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface", "hub");
+}
+
+/** The folder of `google/gemma-2-2b` in a cache. */
+export function repositoryFolder(cache: string, repository: string): string {
+  return join(cache, `models--${repository.replace("/", "--")}`);
+}
+
+/** The folder of a repository's snapshots, each named by its commit. */
+export function snapshotsFolder(repository: string): string {
+  return join(repository, "snapshots");
+}
+
+/** The snapshot that a revision names, if it `holds` what is wanted; for "main" without a ref, the only one. */
+export function snapshotOf(
+  repository: string,
+  revision: string,
+  holds: (folder: string) => boolean,
+): string | undefined {
+  const snapshots = snapshotsFolder(repository);
+  if (!/^[\w./-]+$/.test(revision) || revision.includes("..") || !isFolder(snapshots))
+    return undefined;
+  const ref = join(repository, "refs", revision);
+  const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : revision;
+  const folder = join(snapshots, commit);
+  if (/^[0-9a-f]+$/.test(commit) && holds(folder)) return folder;
+  if (revision !== "main") return undefined;
+  const complete = readdirSync(snapshots)
+    .map((name) => join(snapshots, name))
+    .filter(holds);
+  return complete.length === 1 ? complete[0] : undefined;
+}
+
+/** Where a path lies in a cache, by its form alone; undefined for a path of another form. */
+export function cachedPlace(path: string): CachedPlace | undefined {
+  const found = /^(?:.*\/)?models--(?:([^/]+)--)?([^/]+?)\/snapshots\/([^/]+)(?:\/(.+))?$/.exec(
+    resolve(path),
+  );
+  if (found === null) return undefined;
+  const [, owner, name = "", commit = "", inside] = found;
+  return { owner, name, commit, path: inside };
+}
+
+/** Where parts of a download lie: of `hf download --local-dir` to this folder, or of this snapshot. */
+export function downloadFolders(dir: string): readonly string[] {
+  return [join(dir, ".cache/huggingface/download"), join(dir, "../../blobs")];
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
