@@ -23,6 +23,7 @@ const categories = {
   attribute: "Attribution and reading",
   tensor: "Tensors and memory",
   native: "Tensors and memory",
+  setup: "Tensors and memory",
   tokenizer: "Tokens",
   checkpoint: "Files",
   errors: "Errors",
