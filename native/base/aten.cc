@@ -10,7 +10,6 @@
 #include <ATen/ops/full_ops.h>
 #include <ATen/ops/gelu_ops.h>
 #include <ATen/ops/linear_ops.h>
-#include <ATen/ops/mm_ops.h>
 #include <ATen/ops/stack_ops.h>
 #include <ATen/ops/where_ops.h>
 
@@ -51,29 +50,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return at::_ops::where_self::call(condition, a, b);
 }
 
-namespace {
-
-// Where weight · xᵀ is faster than x · weightᵀ, by the number of x's rows. The same products, but a
-// library splits them between threads by the longer side, the weight's, and reads the weight once.
-// Measured with MKL and oneDNN of libtorch 2.15, 2 threads, gemma-2-2b's shapes (times as fast):
-// float32 2.3 at 2 rows, 1.6 at 4, 1.3 at 16 and 32, 1.2 at 64 and 128, 1.1 at 256, 1.0 at 1 and
-// 512; bfloat16 0.8 at 4, 1.0 at 8, 1.2 at 16 and 32, 1.0 at 64, 0.9 at 512.
-bool weightFirst(const Tensor& x, int64_t rows) {
-  if (!x.is_cpu()) return false;
-  if (x.scalar_type() == c10::kFloat) return rows >= 2 && rows <= 256;
-  return x.scalar_type() == c10::kBFloat16 && rows >= 12 && rows <= 64;
-}
-
-}  // namespace
-
 Tensor linear(const Tensor& x, const Tensor& weight) {
-  const int64_t in = weight.size(1);
-  const int64_t rows = in == 0 ? 0 : x.numel() / in;
-  if (!weightFirst(x, rows)) return at::_ops::linear::call(x, weight, std::nullopt);
-  const Tensor product = at::_ops::mm::call(weight, x.reshape({rows, in}).t());
-  std::vector<int64_t> shape = x.sizes().vec();
-  shape.back() = weight.size(0);
-  return product.t().contiguous().view(shape);
+  return at::_ops::linear::call(x, weight, std::nullopt);
 }
 
 Tensor geluTanh(const Tensor& x) { return at::_ops::gelu::call(x, "tanh"); }

@@ -63,9 +63,9 @@ Tensor Block::attention(const Tensor& resid, Pass& pass, const ops::RopeTable& r
   Tensor input =
       norm(resid, weights_.inputGain, BlockPoint::Ln1Scale, BlockPoint::Ln1Normalized, pass);
   input = plan.at(BlockPoint::AttnIn, layer_, std::move(input));
-  Tensor q = linear(input, weights_.q).view({batch, pos, config_.heads, config_.dHead});
-  Tensor k = linear(input, weights_.k).view({batch, pos, config_.kvHeads, config_.dHead});
-  Tensor v = linear(input, weights_.v).view({batch, pos, config_.kvHeads, config_.dHead});
+  Tensor q = weights_.q->apply(input).view({batch, pos, config_.heads, config_.dHead});
+  Tensor k = weights_.k->apply(input).view({batch, pos, config_.kvHeads, config_.dHead});
+  Tensor v = weights_.v->apply(input).view({batch, pos, config_.kvHeads, config_.dHead});
   if (splitsInput(pass)) projectSplit(resid, pass, q, k, v);
   q = plan.at(BlockPoint::Q, layer_, std::move(q));
   k = plan.at(BlockPoint::K, layer_, std::move(k));
@@ -102,11 +102,11 @@ Tensor Block::attend(const Tensor& q, const Tensor& k, const Tensor& v, Pass& pa
 Tensor Block::output(const Tensor& z, Pass& pass) const {
   const int64_t batch = z.size(0), pos = z.size(1);
   if (!pass.plan.live(BlockPoint::Result, layer_)) {
-    return linear(z.reshape({batch, pos, config_.heads * config_.dHead}), weights_.o);
+    return weights_.o->apply(z.reshape({batch, pos, config_.heads * config_.dHead}));
   }
   std::vector<Tensor> heads;
   for (int64_t i = 0; i < config_.heads; ++i) {
-    heads.push_back(linear(z.select(2, i), weights_.o.narrow(1, i * config_.dHead, config_.dHead)));
+    heads.push_back(weights_.o->headColumns(i, config_.dHead).apply(z.select(2, i)));
   }
   return pass.plan.at(BlockPoint::Result, layer_, stack(heads, 2)).sum(2);
 }
@@ -120,10 +120,10 @@ Tensor Block::mlp(const Tensor& resid, Pass& pass) const {
   }
   input = norm(input, weights_.preMlpGain, BlockPoint::Ln2Scale, BlockPoint::Ln2Normalized, pass);
   input = plan.at(BlockPoint::MlpIn, layer_, std::move(input));
-  const Tensor gate = plan.at(BlockPoint::MlpPre, layer_, linear(input, weights_.gate));
-  const Tensor up = plan.at(BlockPoint::MlpPreLinear, layer_, linear(input, weights_.up));
+  const Tensor gate = plan.at(BlockPoint::MlpPre, layer_, weights_.gate->apply(input));
+  const Tensor up = plan.at(BlockPoint::MlpPreLinear, layer_, weights_.up->apply(input));
   const Tensor post = plan.at(BlockPoint::MlpPost, layer_, ops::geglu(gate, up));
-  return plan.at(BlockPoint::MlpModuleOut, layer_, linear(post, weights_.down));
+  return plan.at(BlockPoint::MlpModuleOut, layer_, weights_.down->apply(post));
 }
 
 bool Block::splitsInput(const Pass& pass) const {
@@ -133,7 +133,7 @@ bool Block::splitsInput(const Pass& pass) const {
 }
 
 void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, Tensor& v) const {
-  using Projected = std::pair<const Tensor&, Tensor&>;
+  using Projected = std::pair<const ops::Matrix&, Tensor&>;
   auto& plan = pass.plan;
   const bool recording = c10::GradMode::is_enabled();
   const auto split = [&](BlockPoint point, int64_t heads,
@@ -153,10 +153,11 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
       out = observed && apart ? out.add(projected.sub(projected.detach())) : projected;
     }
   };
-  split(BlockPoint::AttnInput, config_.heads, {{weights_.q, q}, {weights_.k, k}, {weights_.v, v}});
-  split(BlockPoint::QInput, config_.heads, {{weights_.q, q}});
-  split(BlockPoint::KInput, config_.kvHeads, {{weights_.k, k}});
-  split(BlockPoint::VInput, config_.kvHeads, {{weights_.v, v}});
+  split(BlockPoint::AttnInput, config_.heads,
+        {{*weights_.q, q}, {*weights_.k, k}, {*weights_.v, v}});
+  split(BlockPoint::QInput, config_.heads, {{*weights_.q, q}});
+  split(BlockPoint::KInput, config_.kvHeads, {{*weights_.k, k}});
+  split(BlockPoint::VInput, config_.kvHeads, {{*weights_.v, v}});
 }
 
 void Block::checkSplit(BlockPoint point) const {
@@ -169,12 +170,11 @@ void Block::checkSplit(BlockPoint point) const {
               {{"hook", concat("blocks.", layer_, ".hook_attn_in")}});
 }
 
-Tensor Block::projectHeads(const Tensor& input, const Tensor& weight) const {
+Tensor Block::projectHeads(const Tensor& input, const ops::Matrix& weight) const {
   const Tensor normed = ops::rmsNorm(input, weights_.inputGain, config_.eps);
   std::vector<Tensor> heads;
   for (int64_t i = 0; i < input.size(2); ++i) {
-    heads.push_back(
-        linear(normed.select(2, i), weight.narrow(0, i * config_.dHead, config_.dHead)));
+    heads.push_back(weight.headRows(i, config_.dHead).apply(normed.select(2, i)));
   }
   return stack(heads, 2);
 }

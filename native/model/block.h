@@ -39,7 +39,7 @@ class Block {
   bool splitsInput(const Pass& pass) const;
   void projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, Tensor& v) const;
   void checkSplit(hooks::BlockPoint point) const;
-  Tensor projectHeads(const Tensor& input, const Tensor& weight) const;
+  Tensor projectHeads(const Tensor& input, const ops::Matrix& weight) const;
 
   const ModelConfig& config_;
   const LayerWeights& weights_;

@@ -112,10 +112,8 @@ std::vector<ops::RopeTable> Transformer::ropeTables(const RunRequest& request,
 }
 
 Tensor Transformer::embed(const Tensor& tokens) const {
-  const Tensor& table = weights_.embedding();
-  const Tensor rows = table.index_select(0, tokens.reshape(-1));
-  const Tensor factor =
-      full({}, std::sqrt(static_cast<double>(config_.dModel)), table.scalar_type(), device());
+  const Tensor rows = weights_.embedding().rows(tokens.reshape(-1));
+  const Tensor factor = full({}, std::sqrt(static_cast<double>(config_.dModel)), dtype(), device());
   return rows.mul(factor).view({tokens.size(0), tokens.size(1), config_.dModel});
 }
 
@@ -127,7 +125,7 @@ Tensor Transformer::unembed(const Tensor& x) const {
   return ops::softCap(unembedRaw(x), config_.finalSoftcap);
 }
 
-Tensor Transformer::unembedRaw(const Tensor& x) const { return linear(x, weights_.unembedding()); }
+Tensor Transformer::unembedRaw(const Tensor& x) const { return weights_.unembedding().apply(x); }
 
 Tensor Transformer::normalizeLast(const Tensor& resid, hooks::HookPlan& plan) const {
   Tensor normed;
@@ -151,7 +149,7 @@ Tensor Transformer::logits(const RunRequest& request, const Tensor& normed,
   };
   // A hook on the logits sees all positions; without one only the wanted rows are multiplied.
   if (!plan.live(GlobalPoint::UnembedOut)) return unembed(choose(normed));
-  const Tensor all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.unembedding()));
+  const Tensor all = plan.at(GlobalPoint::UnembedOut, unembedRaw(normed));
   return ops::softCap(choose(all), config_.finalSoftcap);
 }
 
@@ -160,7 +158,7 @@ Tensor Transformer::loss(const RunRequest& request, const Tensor& normed,
   const int64_t batch = request.batch, targetsPerRow = request.pos - 1;
   Tensor all;
   if (plan.live(GlobalPoint::UnembedOut)) {
-    all = plan.at(GlobalPoint::UnembedOut, linear(normed, weights_.unembedding()));
+    all = plan.at(GlobalPoint::UnembedOut, unembedRaw(normed));
     all = ops::softCap(all, config_.finalSoftcap)
               .narrow(1, 0, targetsPerRow)
               .reshape({-1, config_.dVocab});

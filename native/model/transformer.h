@@ -48,7 +48,7 @@ class Transformer {
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
-  c10::ScalarType dtype() const { return weights_.embedding().scalar_type(); }
+  c10::ScalarType dtype() const { return weights_.embedding().dtype(); }
   c10::Device device() const { return weights_.embedding().device(); }
 
   // Throws ABORTED between two blocks once `token` is cancelled.

@@ -7,12 +7,6 @@
 #include "base/error.h"
 
 namespace gemlens::model {
-namespace {
-
-Tensor gain(const Tensor& w) { return w.to(wideType(w.scalar_type())).add(1); }
-
-}  // namespace
-
 Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
                  const std::string& dtype, c10::Device device, const CancelToken& token) {
   checkpoint::MappedFiles files;
@@ -32,59 +26,82 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
         checkpoint::sameValues(*embedding, source, files, type, token)) {
       continue;
     }
-    byName_[source.name] = checkpoint::loadTensor(source, files, type, device);
+    Tensor loaded = checkpoint::loadTensor(source, files, type, device);
+    if (loaded.dim() == 2) {
+      matrices_.insert_or_assign(source.name, ops::Matrix(std::move(loaded)));
+    } else {
+      vectors_.insert_or_assign(source.name, std::move(loaded));
+    }
   }
-  const auto take = [&](const std::string& name, std::vector<int64_t> shape) -> const Tensor& {
-    const auto found = byName_.find(name);
-    if (found == byName_.end()) {
-      throw Error(code::kCheckpoint, "checkpoint: expected a tensor " + name + ", got none",
-                  {{"tensor", name}});
-    }
-    if (found->second.sizes() != at::IntArrayRef(shape)) {
-      throw Error(code::kCheckpoint,
-                  concat("checkpoint: expected ", formatShape(shape), " for ", name, ", got ",
-                         formatShape(found->second.sizes())),
-                  {{"tensor", name}, {"expected", shape}, {"got", found->second.sizes().vec()}});
-    }
-    return found->second;
-  };
   const int64_t d = config.dModel, q = config.heads * config.dHead,
                 kv = config.kvHeads * config.dHead;
-  embedding_ = take("embed_tokens", {config.dVocab, d});
-  unembedding_ = byName_.count("lm_head") > 0 ? take("lm_head", {config.dVocab, d}) : embedding_;
-  finalGain_ = gain(take("norm", {d}));
+  embedding_ = &matrix("embed_tokens", config.dVocab, d);
+  const bool ownHead = matrices_.count("lm_head") > 0 || vectors_.count("lm_head") > 0;
+  unembedding_ = ownHead ? &matrix("lm_head", config.dVocab, d) : embedding_;
+  finalGain_ = gain("norm", d);
   for (int i = 0; i < config.layerCount(); ++i) {
     const std::string at = concat("layers.", i, ".");
     LayerWeights layer;
-    layer.inputGain = gain(take(at + "input_layernorm", {d}));
-    layer.postAttentionGain = gain(take(at + "post_attention_layernorm", {d}));
-    layer.preMlpGain = gain(take(at + "pre_feedforward_layernorm", {d}));
-    layer.postMlpGain = gain(take(at + "post_feedforward_layernorm", {d}));
+    layer.inputGain = gain(at + "input_layernorm", d);
+    layer.postAttentionGain = gain(at + "post_attention_layernorm", d);
+    layer.preMlpGain = gain(at + "pre_feedforward_layernorm", d);
+    layer.postMlpGain = gain(at + "post_feedforward_layernorm", d);
     if (config.qkNorm) {
-      layer.qGain = gain(take(at + "self_attn.q_norm", {config.dHead}));
-      layer.kGain = gain(take(at + "self_attn.k_norm", {config.dHead}));
+      layer.qGain = gain(at + "self_attn.q_norm", config.dHead);
+      layer.kGain = gain(at + "self_attn.k_norm", config.dHead);
     }
-    layer.q = take(at + "self_attn.q_proj", {q, d});
-    layer.k = take(at + "self_attn.k_proj", {kv, d});
-    layer.v = take(at + "self_attn.v_proj", {kv, d});
-    layer.o = take(at + "self_attn.o_proj", {d, q});
-    layer.gate = take(at + "mlp.gate_proj", {config.dMlp, d});
-    layer.up = take(at + "mlp.up_proj", {config.dMlp, d});
-    layer.down = take(at + "mlp.down_proj", {d, config.dMlp});
+    layer.q = &matrix(at + "self_attn.q_proj", q, d);
+    layer.k = &matrix(at + "self_attn.k_proj", kv, d);
+    layer.v = &matrix(at + "self_attn.v_proj", kv, d);
+    layer.o = &matrix(at + "self_attn.o_proj", d, q);
+    layer.gate = &matrix(at + "mlp.gate_proj", config.dMlp, d);
+    layer.up = &matrix(at + "mlp.up_proj", config.dMlp, d);
+    layer.down = &matrix(at + "mlp.down_proj", d, config.dMlp);
     layers_.push_back(std::move(layer));
   }
 }
 
+void Weights::checkShape(const std::string& name, const std::vector<int64_t>& expected) const {
+  std::vector<int64_t> got;
+  if (const auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    got = {matrix->second.rowCount(), matrix->second.columnCount()};
+  } else if (const auto vector = vectors_.find(name); vector != vectors_.end()) {
+    got = vector->second.sizes().vec();
+  } else {
+    throw Error(code::kCheckpoint, "checkpoint: expected a tensor " + name + ", got none",
+                {{"tensor", name}});
+  }
+  if (got == expected) return;
+  throw Error(code::kCheckpoint,
+              concat("checkpoint: expected ", formatShape(expected), " for ", name, ", got ",
+                     formatShape(got)),
+              {{"tensor", name}, {"expected", expected}, {"got", got}});
+}
+
+const ops::Matrix& Weights::matrix(const std::string& name, int64_t rows, int64_t columns) const {
+  checkShape(name, {rows, columns});
+  return matrices_.at(name);
+}
+
+Tensor Weights::gain(const std::string& name, int64_t width) const {
+  checkShape(name, {width});
+  const Tensor& w = vectors_.at(name);
+  return w.to(wideType(w.scalar_type())).add(1);
+}
+
 const Tensor& Weights::parameter(const std::string& name) const {
-  const auto found = byName_.find(name);
-  if (found != byName_.end()) return found->second;
-  if (name == "lm_head") return unembedding_;
+  if (const auto matrix = matrices_.find(name); matrix != matrices_.end()) {
+    return matrix->second.dense();
+  }
+  if (const auto vector = vectors_.find(name); vector != vectors_.end()) return vector->second;
+  if (name == "lm_head") return unembedding_->dense();
   throw Error(code::kNotFound, "weight: the model has no tensor " + name, {{"tensor", name}});
 }
 
 int64_t Weights::bytes() const {
   int64_t total = 0;
-  for (const auto& [name, tensor] : byName_) total += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& [name, matrix] : matrices_) total += matrix.bytes();
+  for (const auto& [name, vector] : vectors_) total += static_cast<int64_t>(vector.nbytes());
   return total;
 }
 

@@ -10,16 +10,18 @@
 #include "base/executor.h"
 #include "checkpoint/weight_source.h"
 #include "model/config.h"
+#include "ops/matrix.h"
 
 namespace gemlens::model {
 
+// The matrices belong to Weights.
 struct LayerWeights {
   Tensor inputGain, postAttentionGain, preMlpGain, postMlpGain;  // [d]
-  Tensor qGain, kGain;  // [d_head]; undefined without qk-norm
-  Tensor q, k, v;       // [heads · d_head, d]
-  Tensor o;             // [d, heads · d_head]
-  Tensor gate, up;      // [d_mlp, d]
-  Tensor down;          // [d, d_mlp]
+  Tensor qGain, kGain;           // [d_head]; undefined without qk-norm
+  const ops::Matrix *q, *k, *v;  // [heads · d_head, d]
+  const ops::Matrix* o;          // [d, heads · d_head]
+  const ops::Matrix *gate, *up;  // [d_mlp, d]
+  const ops::Matrix* down;       // [d, d_mlp]
 };
 
 class Weights {
@@ -30,21 +32,31 @@ class Weights {
   Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
           const std::string& dtype, c10::Device device, const CancelToken& token);
 
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+
   const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
-  const Tensor& embedding() const { return embedding_; }  // [d_vocab, d]
+  const ops::Matrix& embedding() const { return *embedding_; }  // [d_vocab, d]
   // [d_vocab, d]: the checkpoint's own head where it differs from the embedding, else the
   // embedding.
-  const Tensor& unembedding() const { return unembedding_; }
-  bool tied() const { return unembedding_.is_same(embedding_); }
+  const ops::Matrix& unembedding() const { return *unembedding_; }
+  bool tied() const { return unembedding_ == embedding_; }
   const Tensor& finalGain() const { return finalGain_; }
   // "lm_head" is the unembedding, tied or not. Throws NOT_FOUND.
   const Tensor& parameter(const std::string& name) const;
   int64_t bytes() const;
 
  private:
-  std::map<std::string, Tensor> byName_;
+  // Each throws CHECKPOINT if there is no such tensor, or it has another shape.
+  void checkShape(const std::string& name, const std::vector<int64_t>& expected) const;
+  const ops::Matrix& matrix(const std::string& name, int64_t rows, int64_t columns) const;
+  Tensor gain(const std::string& name, int64_t width) const;
+
+  // The one owner of each weight: the roles point into it.
+  std::map<std::string, ops::Matrix> matrices_;
+  std::map<std::string, Tensor> vectors_;
   std::vector<LayerWeights> layers_;
-  Tensor embedding_, unembedding_;
+  const ops::Matrix *embedding_, *unembedding_;
   Tensor finalGain_;
 };
 

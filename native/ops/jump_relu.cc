@@ -36,13 +36,13 @@ const char* NotFiniteRow::value() const {
   return std::isnan(value_) ? "NaN" : value_ > 0 ? "Infinity" : "-Infinity";
 }
 
-SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal) {
-  if (x.dim() != 2 || x.size(1) != wEnc.size(0)) {
-    throw Error(
-        code::kShape,
-        concat("encode: expected [.., ", wEnc.size(0), "] for input, got ", formatShape(x.sizes())),
-        {{"expected", Shape{wEnc.size(0)}}, {"got", x.sizes().vec()}});
+  if (x.dim() != 2 || x.size(1) != wEnc.rowCount()) {
+    throw Error(code::kShape,
+                concat("encode: expected [.., ", wEnc.rowCount(), "] for input, got ",
+                       formatShape(x.sizes())),
+                {{"expected", Shape{wEnc.rowCount()}}, {"got", x.sizes().vec()}});
   }
   if (x.size(0) >= std::numeric_limits<int32_t>::max()) {
     throw Error(code::kArgument, concat("encode: expected fewer than 2³¹ rows, got ", x.size(0)));
@@ -52,17 +52,18 @@ SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEn
                 concat("encode: expected a mask of ", x.size(0), " rows, got ", rowReal.size(0)));
   }
   checkFinite(rowReal.defined() ? x.masked_fill(rowReal.logical_not().unsqueeze(1), 0) : x);
-  const Tensor input = x.to(wEnc.scalar_type());
+  const Tensor input = x.to(wEnc.dtype());
   const kernels::Kernels* table = kernelsOn(x.device());
   return x.is_cpu() && table != nullptr
              ? jumpReluEncodeCpu(*table, input, wEnc, bEnc, threshold, rowReal)
              : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
 }
 
-SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                                   const Tensor& threshold, const Tensor& rowReal) {
-  const int64_t rows = x.size(0), width = wEnc.size(1);
+  const int64_t rows = x.size(0), width = wEnc.columnCount();
   const auto device = x.device();
+  const Tensor& weight = wEnc.dense();
   Tensor counts = zeros({rows}, c10::kLong, device);
   // Empty ones first: no feature may be asked for, and there is no cat of nothing.
   std::vector<Tensor> keys{zeros({0}, c10::kLong, device)};
@@ -70,7 +71,7 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Ten
   for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
     const int64_t count = std::min(kColumnChunk, width - begin);
     const Tensor pre =
-        addmm(bEnc.narrow(0, begin, count), x, wEnc.narrow(1, begin, count)).to(c10::kFloat);
+        addmm(bEnc.narrow(0, begin, count), x, weight.narrow(1, begin, count)).to(c10::kFloat);
     // Not "at most", so that a NaN is kept to be found below.
     Tensor fires = pre.le(threshold.narrow(0, begin, count)).logical_or(pre.le(0)).logical_not();
     if (rowReal.defined()) fires = fires.logical_and(rowReal.unsqueeze(1));

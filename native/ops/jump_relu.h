@@ -9,6 +9,7 @@
 #include "base/aten.h"
 #include "base/error.h"
 #include "kernels/table.h"
+#include "ops/matrix.h"
 
 namespace gemlens::ops {
 
@@ -37,14 +38,14 @@ class NotFiniteRow final : public Error {
 
 // Throws NotFiniteRow if x holds NaN or an infinity, or a pre-activation is NaN or +infinity; SHAPE
 // on a width mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
-SparseRows jumpReluEncode(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal);
 
 // Siblings: by a CPU table's firing masks, row by row; and composed of libtorch's operations, for
 // every other device.
-SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Tensor& wEnc,
+SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
                              const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal);
-SparseRows jumpReluEncodeComposed(const Tensor& x, const Tensor& wEnc, const Tensor& bEnc,
+SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                                   const Tensor& threshold, const Tensor& rowReal);
 
 }  // namespace gemlens::ops

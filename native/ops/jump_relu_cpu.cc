@@ -36,9 +36,10 @@ void append(const float* pre, const uint64_t* mask, int64_t count, int64_t first
 
 }  // namespace
 
-SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Tensor& wEnc,
+SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
                              const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal) {
-  const int64_t rows = x.size(0), width = wEnc.size(1);
+  const int64_t rows = x.size(0), width = wEnc.columnCount();
+  const Tensor& weight = wEnc.dense();
   std::vector<Row> entries(static_cast<size_t>(rows));
   const Tensor limits = threshold.to(c10::kFloat).contiguous();
   const float* limit = limits.const_data_ptr<float>();
@@ -49,7 +50,7 @@ SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, con
     const Tensor block = x.narrow(0, firstRow, blockRows);
     for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
       const int64_t count = std::min(kColumnChunk, width - begin);
-      const Tensor pre = addmm(bEnc.narrow(0, begin, count), block, wEnc.narrow(1, begin, count))
+      const Tensor pre = addmm(bEnc.narrow(0, begin, count), block, weight.narrow(1, begin, count))
                              .to(c10::kFloat)
                              .contiguous();
       const float* base = pre.const_data_ptr<float>();

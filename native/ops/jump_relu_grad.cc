@@ -53,12 +53,12 @@ struct DecodeValues : torch::autograd::Function<DecodeValues> {
 
 }  // namespace
 
-Tensor activeValues(const Tensor& x, const SparseRows& active, const Tensor& wEnc) {
-  return ActiveValues::apply(x, active.indptr, active.indices, active.values, wEnc);
+Tensor activeValues(const Tensor& x, const SparseRows& active, const Matrix& wEnc) {
+  return ActiveValues::apply(x, active.indptr, active.indices, active.values, wEnc.dense());
 }
 
-Tensor decodeValues(const Tensor& values, const SparseRows& active, const Tensor& wDec) {
-  return DecodeValues::apply(values, active.indptr, active.indices, wDec);
+Tensor decodeValues(const Tensor& values, const SparseRows& active, const Matrix& wDec) {
+  return DecodeValues::apply(values, active.indptr, active.indices, wDec.dense());
 }
 
 }  // namespace gemlens::ops

@@ -9,8 +9,8 @@
 namespace gemlens::ops {
 
 // `active.values` [nnz] as a function of x [rows, d_in]: ∂/∂x = Σ_j grad[j]·W_enc[:, indices[j]].
-Tensor activeValues(const Tensor& x, const SparseRows& active, const Tensor& wEnc);
+Tensor activeValues(const Tensor& x, const SparseRows& active, const Matrix& wEnc);
 // Σ_j values[j]·W_dec[indices[j]] by row, [rows, d_out] float32, as a function of `values`.
-Tensor decodeValues(const Tensor& values, const SparseRows& active, const Tensor& wDec);
+Tensor decodeValues(const Tensor& values, const SparseRows& active, const Matrix& wDec);
 
 }  // namespace gemlens::ops

@@ -6,13 +6,14 @@
 
 #include "base/aten.h"
 #include "ops/jump_relu.h"
+#include "ops/matrix.h"
 
 namespace gemlens::ops {
 
-Tensor sparseDecode(const SparseRows& rows, const Tensor& table);
-Tensor sparseDots(const SparseRows& rows, const Tensor& table, const Tensor& g);
+Tensor sparseDecode(const SparseRows& rows, const Matrix& table);
+Tensor sparseDots(const SparseRows& rows, const Matrix& table, const Tensor& g);
 
 // The form composed of libtorch's operations, for what the device's table has no kernel for.
-Tensor sparseDotsComposed(const SparseRows& rows, const Tensor& table, const Tensor& g);
+Tensor sparseDotsComposed(const SparseRows& rows, const Matrix& table, const Tensor& g);
 
 }  // namespace gemlens::ops

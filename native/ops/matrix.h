@@ -1,0 +1,45 @@
+// A weight matrix W [n, m] that knows the form in which it is kept. Whoever multiplies by a weight
+// asks it here, so that another form is one more case in matrix.cc and not one more `if`
+// everywhere. Dense is the only form so far. Copies share memory, as tensors do.
+#pragma once
+
+#include <utility>
+
+#include "base/aten.h"
+
+namespace gemlens::ops {
+
+class Matrix {
+ public:
+  // None: a checkpoint may lack it.
+  Matrix() = default;
+  // Not explicit: a tensor is a dense matrix.
+  Matrix(Tensor dense) : dense_(std::move(dense)) {}
+
+  bool defined() const { return dense_.defined(); }
+  int64_t rowCount() const { return dense_.size(0); }
+  int64_t columnCount() const { return dense_.size(1); }
+  c10::ScalarType dtype() const { return dense_.scalar_type(); }
+  c10::Device device() const { return dense_.device(); }
+
+  // x · Wᵀ: [.., m] → [.., n].
+  Tensor apply(const Tensor& x) const;
+  // x · W: [.., n] → [.., m].
+  Tensor applyTransposed(const Tensor& x) const;
+  // W[ids]: [ids.., m].
+  Tensor rows(const Tensor& ids) const;
+  // W[:, ids].
+  Tensor columns(const Tensor& ids) const;
+  // What belongs to one attention head of `width`: of the rows for W_Q, W_K and W_V, of the columns
+  // for W_O.
+  Matrix headRows(int64_t head, int64_t width) const;
+  Matrix headColumns(int64_t head, int64_t width) const;
+  // All of it as a tensor, for what has no other way. Of a dense matrix it is its own memory.
+  const Tensor& dense() const { return dense_; }
+  int64_t bytes() const;
+
+ private:
+  Tensor dense_;
+};
+
+}  // namespace gemlens::ops
