@@ -12,8 +12,11 @@ import type { Site } from "./site.js";
 export type SiteTensors =
   // biome-ignore lint/suspicious/noExplicitAny: a cache of any names
   | ActivationCache<any>
-  // biome-ignore lint/suspicious/noExplicitAny: a cache of any names
-  | { readonly cache: ActivationCache<any> }
+  | {
+      /** A run's own. */
+      // biome-ignore lint/suspicious/noExplicitAny: a cache of any names
+      readonly cache: ActivationCache<any>;
+    }
   | Readonly<Record<string, Tensor>>
   | readonly Tensor[];
 
