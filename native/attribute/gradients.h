@@ -18,8 +18,8 @@ struct LogitTarget {
 };
 // Mean next-token loss over the real tokens.
 struct LossTarget {};
-// Σ over rows of a feature's pre-activation, of what a splice of the coder reads where there is
-// one.
+// Σ over rows of a feature's pre-activation, computed from the splice's input if the coder is
+// spliced.
 struct FeatureTarget {
   std::shared_ptr<const coder::Coder> coder;
   intervene::TrackedSplice* splice = nullptr;
@@ -53,7 +53,7 @@ struct GradientResult {
   std::vector<SplicedGradients> spliced;
 };
 
-// `plan` holds all but the cache entries, which `addCache` adds behind the points; `run` gets the
+// `plan` holds all but the cache entries, which `addCache` adds after the points; `run` gets the
 // run's own result. Throws HOOK for a point or splice that did not fire.
 GradientResult runWithGradients(const model::Transformer& model, const model::RunRequest& request,
                                 hooks::HookPlan& plan, const GradientRequest& gradients,

@@ -7,8 +7,7 @@
 namespace gemlens::attribute {
 
 // Throws SHAPE or DEVICE unless act is [batch, pos, ..axes] of one axis (neurons) or two (heads),
-// weight
-// [..axes, d_model], gain [d_model], scale [batch, pos, 1].
+// weight [..axes, d_model], gain [d_model], scale [batch, pos, 1].
 void checkParts(const Tensor& act, const Tensor& weight, const Tensor& gain, const Tensor& scale,
                 bool heads);
 // z [batch, pos, heads, d_head], W_O [heads, d_head, d_model] → [heads, batch, pos, d_model].

@@ -8,12 +8,14 @@
 
 namespace gemlens {
 
-// Throws ARGUMENT unless all lie in 0 ≤ index < below; `name` is what the request calls them.
-inline void checkIndices(const std::vector<int32_t>& indices, int64_t below, const char* name) {
+// Throws ARGUMENT unless all lie in 0 ≤ index < below; `name` is what the request calls them,
+// `what` the function that was called.
+inline void checkIndices(const char* what, const std::vector<int32_t>& indices, int64_t below,
+                         const char* name) {
   for (const int32_t index : indices) {
     if (index >= 0 && index < below) continue;
     throw Error(code::kArgument,
-                concat("forward: expected 0 ≤ index < ", below, " in ", name, ", got ", index));
+                concat(what, ": expected 0 ≤ index < ", below, " in ", name, ", got ", index));
   }
 }
 

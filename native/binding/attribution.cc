@@ -45,8 +45,7 @@ napi_value residualParts(Arguments& args) {
                   const Tensor factor = gain.to(type).div(scale.to(type));
                   const auto parts = heads ? &attribute::headParts : &attribute::neuronParts;
                   const Tensor out = parts(act.to(type), weight.to(type), factor);
-                  return
-                      [out, &environment](napi_env) { return environment.handles().create(out); };
+                  return finishHandle(environment, out);
                 },
                 {{act, weight, gain, scale}, {}});
 }

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <limits>
 #include <memory>
 
@@ -13,10 +12,6 @@
 
 namespace gemlens::binding {
 namespace {
-
-std::vector<Tensor> tensorsOf(const FeaturesPtr& features) {
-  return {features->rows.indptr, features->rows.indices, features->rows.values};
-}
 
 std::vector<coder::Site> readSites(napi_env env, napi_value list) {
   std::vector<coder::Site> sites;
@@ -82,10 +77,7 @@ napi_value coderLoad(Arguments& args) {
   environment.handles().beforeLoad();
   return submit(environment, sources->device, readContext(args, 3),
                 [sources, &environment](const CancelToken& token) -> Finish {
-                  CoderPtr coder = coder::loadCoder(*sources, token);
-                  return [coder, &environment](napi_env) {
-                    return environment.handles().create(coder);
-                  };
+                  return finishHandle(environment, CoderPtr(coder::loadCoder(*sources, token)));
                 });
 }
 
@@ -99,13 +91,10 @@ napi_value coderParameter(Arguments& args) {
   return handle;
 }
 
-// One tensor for each site; no list where a call needs none.
+// One tensor for each site; empty if the argument is missing.
 std::vector<Tensor> readTensors(Arguments& args, size_t index) {
-  std::vector<Tensor> out;
-  if (args.absent(index)) return out;
-  forEach(args.env(), args[index],
-          [&](napi_value element) { out.push_back(args.handles().tensor(element)); });
-  return out;
+  if (args.absent(index)) return {};
+  return read<std::vector<Tensor>>(args.environment, args[index]);
 }
 
 Finish finishTensors(Environment& environment, std::vector<Tensor> tensors) {
@@ -155,15 +144,12 @@ napi_value coderDecode(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const FeaturesPtr features = args.handles().features(args[1]);
   const std::vector<Tensor> xs = readTensors(args, 2);
-  TaskOptions options{tensorsOf(features), {}};
-  options.uses.insert(options.uses.end(), xs.begin(), xs.end());
   Environment& environment = args.environment;
-  return submit(
-      environment, coder->device(), readContext(args, 3),
-      [coder, features, xs, &environment](const CancelToken&) -> Finish {
-        return finishTensors(environment, coder->decode(*features, xs));
-      },
-      std::move(options));
+  return submit(environment, coder->device(), readContext(args, 3),
+                [coder, features, xs, &environment](const CancelToken&) -> Finish {
+                  return finishTensors(environment, coder->decode(*features, xs));
+                },
+                {xs, {}});
 }
 
 napi_value coderForward(Arguments& args) {

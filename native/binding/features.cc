@@ -12,12 +12,6 @@ namespace {
 using coder::EditOp;
 using coder::Features;
 
-Finish finishTensor(Environment& environment, Tensor tensor) {
-  return [&environment, tensor = std::move(tensor)](napi_env) {
-    return environment.handles().create(tensor);
-  };
-}
-
 napi_value featuresInfo(Arguments& args) {
   napi_env env = args.env();
   const FeaturesPtr features = args.handles().features(args[0]);
@@ -61,7 +55,7 @@ napi_value featuresToDense(Arguments& args) {
   Environment& environment = args.environment;
   return submit(environment, features->rows.indptr.device(), readContext(args, 1),
                 [features, &environment](const CancelToken&) -> Finish {
-                  return finishTensor(environment, coder::toDense(*features));
+                  return finishHandle(environment, coder::toDense(*features));
                 });
 }
 
@@ -128,7 +122,7 @@ napi_value featuresReadSync(Arguments& args) {
   return hostRows(args.env(), args.handles(), onHost(rows));
 }
 
-// Rows of that shape; -1 where a size is negative, or all of them together do not fit.
+// The number of rows of `shape`; -1 if a size is negative or the product overflows.
 int64_t rowsOf(const std::vector<int64_t>& shape) {
   int64_t rows = 1, most = 1;
   for (const int64_t size : shape) {
@@ -158,8 +152,7 @@ napi_value featuresSlice(Arguments& args) {
 }  // namespace
 
 Finish finishFeatures(Environment& environment, Features features) {
-  auto shared = std::make_shared<const Features>(std::move(features));
-  return [&environment, shared](napi_env) { return environment.handles().create(shared); };
+  return finishHandle(environment, std::make_shared<const Features>(std::move(features)));
 }
 
 void exportFeatures(Environment& environment, napi_value exports) {

@@ -95,6 +95,10 @@ struct HandleKind<KvCachePtr> : AnyKind {
 template <>
 struct HandleKind<EditsPtr> : AnyKind {
   static constexpr const char* kName = "interventions";
+  template <typename Visit>
+  static void forEachStorage(const EditsPtr& edits, Visit visit) {
+    intervene::forEachTensor(*edits, visit);
+  }
 };
 
 // Calls `visit(kind, value)` with what a payload holds and its kind.

@@ -57,13 +57,12 @@ napi_value modelLoad(Arguments& args) {
   if (dtype != "auto") dtypeFromName(dtype);
   Environment& environment = args.environment;
   environment.handles().beforeLoad();
-  return submit(
-      environment, device, readContext(args, 3),
-      [config, sources, dtype, device, &environment](const CancelToken& token) -> Finish {
-        ModelPtr model =
-            std::make_shared<const model::Transformer>(*config, *sources, dtype, device, token);
-        return [model, &environment](napi_env) { return environment.handles().create(model); };
-      });
+  return submit(environment, device, readContext(args, 3),
+                [config, sources, dtype, device, &environment](const CancelToken& token) -> Finish {
+                  ModelPtr model = std::make_shared<const model::Transformer>(*config, *sources,
+                                                                              dtype, device, token);
+                  return finishHandle(environment, model);
+                });
 }
 
 napi_value modelInfo(Arguments& args) {
@@ -90,9 +89,7 @@ napi_value submitTensor(Environment& environment, const ModelPtr& model, const T
                         std::function<Tensor()> work, std::vector<Tensor> uses) {
   return submit(environment, model->device(), context,
                 [work = std::move(work), &environment](const CancelToken&) -> Finish {
-                  return [out = work(), &environment](napi_env) {
-                    return environment.handles().create(out);
-                  };
+                  return finishHandle(environment, work());
                 },
                 {std::move(uses), {}});
 }

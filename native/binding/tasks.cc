@@ -79,4 +79,10 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
   return promise;
 }
 
+Finish finishHandle(Environment& environment, Payload payload) {
+  return [&environment, payload = std::move(payload)](napi_env) {
+    return environment.handles().create(payload);
+  };
+}
+
 }  // namespace gemlens::binding

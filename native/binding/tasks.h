@@ -23,12 +23,15 @@ TaskContext readContext(const Arguments& args, size_t index);
 
 struct TaskOptions {
   std::vector<Tensor> uses;         // in-place operations on these are refused meanwhile
-  std::function<void()> onSettled;  // JS thread, after the promise has been settled
+  std::function<void()> onSettled;  // JS thread, just before the promise settles
 };
 
 // Queues `work` on the device's executor; returns the promise. The work holds what it needs by
 // value.
 napi_value submit(Environment& environment, c10::Device device, const TaskContext& context,
                   Work work, TaskOptions options = {});
+
+// The promise's value is a new handle of `payload`.
+Finish finishHandle(Environment& environment, Payload payload);
 
 }  // namespace gemlens::binding

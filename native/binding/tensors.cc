@@ -1,5 +1,6 @@
 #include "binding/tensors.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/device.h"

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/device.h"
 #include "base/error.h"
 #include "ops/sparse_rows.h"
 
@@ -67,11 +68,6 @@ size_t Coder::encoderOf(int32_t feature) const {
   return e;
 }
 
-bool Coder::hasSkip() const {
-  return std::any_of(decoders_.begin(), decoders_.end(),
-                     [](const Decoder& decoder) { return decoder.hasSkip(); });
-}
-
 int64_t Coder::bytes() const {
   int64_t total = 0;
   for (const Encoder& encoder : encoders_) total += encoder.bytes();
@@ -90,14 +86,22 @@ Tensor Coder::parameter(const std::string& name, size_t read, size_t write) cons
   if (found.defined()) return found;
   throw Error(
       code::kNotFound,
-      "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or (where there is one) skip, got " +
+      "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or, if the coder has one, skip, got " +
           name);
 }
 
+void Coder::checkDevice(const char* what, const char* subject, c10::Device got) const {
+  if (got == device()) return;
+  throw Error(code::kDevice, concat(what, ": expected ", subject, " on ", deviceName(device()),
+                                    ", got one on ", deviceName(got)));
+}
+
 void Coder::checkFeatures(const char* what, const Features& features) const {
-  if (features.dSae == dSae()) return;
-  throw Error(code::kShape, concat(what, ": expected features of a coder with ", dSae(), ", got ",
-                                   features.dSae));
+  if (features.dSae != dSae()) {
+    throw Error(code::kShape, concat(what, ": expected features of a coder with ", dSae(), ", got ",
+                                     features.dSae));
+  }
+  checkDevice(what, "features", features.rows.indptr.device());
 }
 
 Features Coder::encode(const std::vector<Tensor>& xs, const Tensor& rowReal) const {
@@ -182,6 +186,7 @@ Features Coder::dots(const Features& features, const std::vector<Tensor>& gs, At
   for (size_t w = 0; w < gs.size(); ++w) {
     const int64_t width = decoders_[w].width();
     if (gs[w].numel() != rows * width) failRows("dots", rows, width, " for the gradient", gs[w]);
+    checkDevice("dots", "a gradient", gs[w].device());
   }
   Parts parts = split(features.rows);
   for (size_t e = 0; e < parts.size(); ++e) {

@@ -36,7 +36,6 @@ class Coder {
   int64_t dSae() const { return dSae_; }
   // The encoder that has a feature.
   size_t encoderOf(int32_t feature) const;
-  bool hasSkip() const;
   c10::Device device() const { return encoders_[0].device(); }
   int64_t bytes() const;
   // W_enc, b_enc, threshold (of the encoder `read`), b_dec, skip (of the decoder `write`), W_dec
@@ -67,6 +66,7 @@ class Coder {
   ops::SparseRows merge(const Parts& parts) const;
 
  private:
+  void checkDevice(const char* what, const char* subject, c10::Device got) const;
   void checkFeatures(const char* what, const Features& features) const;
   const Tensor& skipInput(size_t write, const std::vector<Tensor>& xs) const;
 

@@ -54,7 +54,7 @@ Encoder::Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64
   checkShape("b_enc", bEnc_, {features()});
   if (!threshold_.defined()) threshold_ = zeros({features()}, bEnc_.scalar_type(), device());
   checkShape("threshold", threshold_, {features()});
-  if (shift_.defined()) checkShape("b_dec, which the input is lessened by,", shift_, {width()});
+  if (shift_.defined()) checkShape("the b_dec subtracted from the input", shift_, {width()});
 }
 
 int64_t Encoder::bytes() const {

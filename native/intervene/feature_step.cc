@@ -42,6 +42,7 @@ FeatureStep::FeatureStep(std::shared_ptr<const coder::Coder> coder,
     part.decoder.resize(coder_->writes().size());
     if (!touchesRows()) continue;
     part.columns = coder_->encoder(part.encoder).columns(part.ids);
+    part.lines = affine(part.flat, coder_->device());
     for (size_t w = 0; w < coder_->writes().size(); ++w) {
       const coder::DecoderRows& rows = coder_->decoder(w).rows(part.encoder);
       const bool isWritten = rows.defined() && (rows.edits || at == coder::Coder::At::All);
@@ -72,7 +73,7 @@ bool FeatureStep::writes(size_t write) const {
 FeatureStep::Affine FeatureStep::affine(const std::vector<int32_t>& flat,
                                         c10::Device device) const {
   const size_t k = flat.size();
-  // One line serves all rows where no change is of a few.
+  // One line serves all rows if every change is for all rows.
   const size_t lines = !allRows_       ? rows_.size()
                        : rows_.empty() ? 1
                                        : static_cast<size_t>(rowCount_);
@@ -110,8 +111,7 @@ void FeatureStep::read(size_t read, const Tensor& x) {
     const Tensor pre = encoder.preActivations(taken, part.columns);
     const Tensor fires = pre.gt(part.columns.threshold).logical_and(pre.gt(0));
     const Tensor f = pre.mul(fires);
-    const Affine lines = affine(part.flat, f.device());
-    part.delta = f.mul(lines.factor.sub(1)).add(lines.offset);
+    part.delta = f.mul(part.lines.factor.sub(1)).add(part.lines.offset);
     part.unwritten = static_cast<int>(std::count_if(part.decoder.begin(), part.decoder.end(),
                                                     [](const Tensor& t) { return t.defined(); }));
   }

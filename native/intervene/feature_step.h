@@ -51,6 +51,7 @@ class FeatureStep {
     size_t encoder = 0;
     std::vector<int32_t> flat, ids;  // flat ids, and counted in the encoder; ascending
     coder::EncoderColumns columns;
+    Affine lines;
     std::vector<Tensor> decoder;  // for each write site [k, width]; undefined: none
     Tensor delta;
     int unwritten = 0;  // write sites that have yet to take delta

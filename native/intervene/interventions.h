@@ -51,6 +51,16 @@ struct Interventions {
   std::shared_ptr<StepMemo> steps;
 };
 
+// Calls `visit` with each tensor of the caller's that an intervention uses.
+template <typename Visit>
+void forEachTensor(const Interventions& interventions, Visit visit) {
+  for (const Intervention& intervention : interventions.list) {
+    if (const auto* steer = std::get_if<Steer>(&intervention)) visit(steer->vector);
+    if (const auto* project = std::get_if<Project>(&intervention)) visit(project->vector);
+    if (const auto* patch = std::get_if<Patch>(&intervention)) visit(patch->source);
+  }
+}
+
 // One run's: the splices keep what they read.
 class Compiled {
  public:
@@ -58,7 +68,7 @@ class Compiled {
   Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
            int64_t rowCount, c10::Device device, bool tracks = false);
 
-  // The splice of a coder, null where it is not spliced.
+  // The splice of a coder; null if it is not spliced.
   Splice* spliceOf(const coder::Coder* coder) const;
   // The same with gradients, of a run that tracks; by coder, or by place in `splices`.
   TrackedSplice* trackedSpliceOf(const coder::Coder* coder) const;

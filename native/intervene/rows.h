@@ -12,7 +12,7 @@ namespace gemlens::intervene {
 // many interventions of a row each does not copy the batch for each.
 inline bool writesInPlace() { return !c10::GradMode::is_enabled(); }
 
-// x as [batch · pos, width]. Throws SHAPE where its positions are not that wide.
+// x as [batch · pos, width]. Throws SHAPE unless each position has `width` numbers.
 Tensor asRows(const Tensor& x, int64_t width);
 // `rows` of that ([n] int64; undefined: all), in the type that sums are made in.
 Tensor takeRows(const Tensor& x, int64_t width, const Tensor& rows);

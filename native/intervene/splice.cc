@@ -72,7 +72,7 @@ void Splice::addToEncoding(size_t read, const Tensor& x) {
   for (size_t w = 0; w < coder().writes().size(); ++w) {
     const coder::Decoder& decoder = coder().decoder(w);
     if (!decoder.hasSkip() || decoder.skipRead() != read) continue;
-    // A copy: hooks behind the splice may write to x before the coder's output is reached.
+    // A copy: later hooks may write to x before the run reaches the coder's output.
     xs_[read] = x.requires_grad() ? x : x.clone();
     return;
   }

@@ -12,12 +12,12 @@ namespace gemlens::intervene {
 struct SpliceOptions {
   std::shared_ptr<const coder::Coder> coder;
   bool errorTerm = true;
-  // Not before all interventions, but where the coder's first edit is among them; without one last.
+  // Runs at the coder's first edit instead of before all interventions; last if there is none.
   bool inOrder = false;
   std::vector<int32_t> skipRows;  // pass untouched
 };
 
-// PlainSplice is that of a run, TrackedSplice that of a run with gradients.
+// A run with gradients uses TrackedSplice, any other run PlainSplice.
 class Splice {
  public:
   // `rowReal` [rows] bool or undefined; `step`: the changes, null for none.
@@ -26,8 +26,7 @@ class Splice {
   virtual ~Splice() = default;
 
   const coder::Coder& coder() const { return *options_.coder; }
-  bool inOrder() const { return options_.inOrder; }
-  // Where the changed features go, for who reads them.
+  // Stores the changed features in `slot`, for the request's `features`.
   void keepFeatures(coder::Features& slot) { slot_ = &slot; }
 
   // A splice has an action at every site of its coder.

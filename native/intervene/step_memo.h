@@ -1,5 +1,5 @@
-// What the runs of a generation have compiled. As long as the changes of a coder's features stay
-// the same from one token to the next, their columns are gathered once.
+// Keeps the compiled feature steps of a generation's runs. As long as the changes of a coder's
+// features stay the same from one token to the next, their columns are gathered once.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
-// The CPU kernels' one source: each kernels/<level>.cc defines GEMLENS_LEVEL and includes it once,
-// and is compiled with that level's flags. Nothing here may become a symbol that another file could
-// be given at link time, for it would run on machines without these instructions: no header with
-// inline functions but the intrinsics', everything in an unnamed namespace. The build checks it
-// (cmake/check_levels.cmake).
+// The source of all CPU kernels. Each kernels/<level>.cc defines GEMLENS_LEVEL and includes this
+// once, compiled with its level's flags. The linker may give a shared symbol to any other file,
+// which would then run these instructions on a CPU without them. So everything is in an unnamed
+// namespace, and no header but the intrinsics' has inline functions. cmake/check_levels.cmake
+// checks it.
 #include <stdint.h>
 
 #include "kernels/table.h"
@@ -76,7 +76,7 @@ inline Four load(const float* from) {
   return four;
 }
 
-// `count` entries at once, for one addition would wait for the one before it.
+// Sums `count` entries at once: the additions of a single entry depend on each other.
 template <int count>
 void dots(const float* row, const SparseDots& args, int32_t first) {
   const float* entries[count];

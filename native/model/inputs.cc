@@ -1,7 +1,5 @@
 #include "model/inputs.h"
 
-#include <algorithm>
-
 #include "base/device.h"
 #include "base/error.h"
 

@@ -54,7 +54,7 @@ SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEn
   checkFinite(rowReal.defined() ? x.masked_fill(rowReal.logical_not().unsqueeze(1), 0) : x);
   const Tensor input = x.to(wEnc.dtype());
   const kernels::Kernels* table = kernelsOn(x.device());
-  return x.is_cpu() && table != nullptr
+  return x.is_cpu() && table != nullptr && table->firingMask != nullptr
              ? jumpReluEncodeCpu(*table, input, wEnc, bEnc, threshold, rowReal)
              : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
 }

@@ -41,8 +41,8 @@ class NotFiniteRow final : public Error {
 SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal);
 
-// Siblings: by a CPU table's firing masks, row by row; and composed of libtorch's operations, for
-// every other device.
+// jumpReluEncodeCpu uses a CPU table's firing masks, row by row. jumpReluEncodeComposed uses
+// libtorch's operations alone: on other devices, or if GEMLENS_ISA is "composed".
 SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
                              const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal);
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,

@@ -11,7 +11,7 @@ namespace gemlens::ops {
 
 class Matrix {
  public:
-  // None: a checkpoint may lack it.
+  // Undefined, for a weight that the checkpoint lacks.
   Matrix() = default;
   // Not explicit: a tensor is a dense matrix.
   Matrix(Tensor dense) : dense_(std::move(dense)) {}
@@ -34,7 +34,8 @@ class Matrix {
   // for W_O.
   Matrix headRows(int64_t head, int64_t width) const;
   Matrix headColumns(int64_t head, int64_t width) const;
-  // All of it as a tensor, for what has no other way. Of a dense matrix it is its own memory.
+  // The whole matrix as a tensor, for callers that no method above serves. A dense matrix returns
+  // its own memory, not a copy.
   const Tensor& dense() const { return dense_; }
   int64_t bytes() const;
 

@@ -37,7 +37,7 @@ void checkRanks(int64_t topK, const std::vector<int32_t>& targets, int64_t vocab
     throw Error(code::kArgument,
                 concat("readout: expected 0 ≤ topK ≤ ", vocabulary, ", got ", topK));
   }
-  checkIndices(targets, vocabulary, "targets");
+  checkIndices("readout", targets, vocabulary, "targets");
 }
 
 void checkRanks(const Tensor& logits, int64_t topK, const std::vector<int32_t>& targets) {

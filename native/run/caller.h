@@ -1,4 +1,4 @@
-// Whoever answers from outside while a run waits: hooks, and a metric of the logits. Called on the
+// The script that a run waits for: it answers hooks and a metric of the logits. Called on the
 // executor's thread.
 #pragma once
 

@@ -1,5 +1,7 @@
 #include "run/check.h"
 
+#include <limits>
+
 #include "base/device.h"
 #include "base/dtype.h"
 #include "base/error.h"
@@ -55,6 +57,10 @@ void checkInput(const Request& request) {
                 concat("forward: expected at least one row and one position, got [", request.batch,
                        ", ", request.pos, "]"));
   }
+  if (request.pos > std::numeric_limits<int32_t>::max() / request.batch) {
+    throw Error(code::kArgument, concat("forward: expected fewer than 2³¹ positions in all, got [",
+                                        request.batch, ", ", request.pos, "]"));
+  }
   if (request.resid.defined()) checkResidual(request);
   if (request.tokens) {
     checkTokens(request);
@@ -85,11 +91,7 @@ void checkColumns(const Request& request) {
   if (static_cast<int64_t>(request.columns->size()) % request.batch != 0) {
     throw Error(code::kArgument, "forward: expected the same number of columns for each row");
   }
-  for (const int32_t column : *request.columns) {
-    if (column >= 0 && column < request.pos) continue;
-    throw Error(code::kArgument,
-                concat("forward: expected 0 ≤ column < ", request.pos, ", got ", column));
-  }
+  checkIndices("forward", *request.columns, request.pos, "columns");
 }
 
 void checkHistory(const Request& request, const Draw& draw) {
@@ -156,14 +158,15 @@ struct CheckIntervention {
     }
     const bool attention = hooks::isAttention(patch.point);
     checkRows(request, patch.rows, "rows");
-    checkIndices(patch.sourceRows, source.size(0) * source.size(attention ? 2 : 1), "sourceRows");
+    checkIndices("patch", patch.sourceRows, source.size(0) * source.size(attention ? 2 : 1),
+                 "sourceRows");
     if (patch.rows.size() != patch.sourceRows.size()) {
       throw Error(code::kShape, concat("patch: expected ", patch.rows.size(), " source rows, got ",
                                        patch.sourceRows.size()));
     }
     if (!patch.heads) return;
     const int64_t heads = source.dim() < 4 ? 0 : source.size(attention ? 1 : 2);
-    checkIndices(*patch.heads, heads, "heads");
+    checkIndices("patch", *patch.heads, heads, "heads");
   }
 };
 
@@ -233,7 +236,7 @@ void checkFeature(int32_t feature, const coder::Coder& coder) {
 }
 
 void checkRows(const Request& request, const std::vector<int32_t>& rows, const char* name) {
-  checkIndices(rows, request.batch * request.pos, name);
+  checkIndices("forward", rows, request.batch * request.pos, name);
 }
 
 }  // namespace gemlens::run

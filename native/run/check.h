@@ -1,4 +1,4 @@
-// What a request must keep to, checked before anything is queued. Callers have checked their users'
+// Checks a request before anything is queued. Callers have checked their users'
 // input; these checks keep a wrong request an error instead of a crash.
 #pragma once
 

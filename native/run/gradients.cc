@@ -21,8 +21,8 @@ struct CheckTarget {
     needs(model::Output::Logits, "logits");
     const int64_t count = request.columns ? static_cast<int64_t>(request.columns->size())
                                           : request.batch * request.pos;
-    checkIndices(target.rows, count, "rows");
-    checkIndices(target.tokens, request.model->config().dVocab, "tokens");
+    checkIndices("gradients", target.rows, count, "rows");
+    checkIndices("gradients", target.tokens, request.model->config().dVocab, "tokens");
     if (target.weights.size() != target.rows.size() || target.tokens.size() != target.rows.size()) {
       throw Error(code::kArgument, "gradients: expected as many tokens and weights as rows");
     }
@@ -68,8 +68,8 @@ struct ForPlan {
 
 void check(const Request& request, const GradientRequest& asked) {
   checkPoints(request, asked.points);
-  checkIndices(asked.splices, static_cast<int64_t>(request.interventions.splices.size()),
-               "splices");
+  checkIndices("gradients", asked.splices,
+               static_cast<int64_t>(request.interventions.splices.size()), "splices");
   std::visit(CheckTarget{request}, asked.target);
 }
 

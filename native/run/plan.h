@@ -33,8 +33,8 @@ class Plan {
   // fire.
   Recorded finish();
 
-  // What is known of points, see hooks::FiniteProbe: of those where something is done in a run that
-  // draws, and of what was recorded.
+  // Finite marks by point (hooks::FiniteProbe). `probed`: points with an action, if the run draws
+  // tokens. `recordedMarks`: cached points.
   const std::map<int, Tensor>& probed() const { return marks_; }
   std::map<int, Tensor> recordedMarks() const;
 

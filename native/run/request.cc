@@ -51,14 +51,8 @@ model::Output outputFromName(const std::string& name) {
 std::vector<Tensor> inputsOf(const Request& request) {
   std::vector<Tensor> out;
   if (request.resid.defined()) out.push_back(request.resid);
-  for (const auto& intervention : request.interventions.list) {
-    if (const auto* steer = std::get_if<intervene::Steer>(&intervention))
-      out.push_back(steer->vector);
-    if (const auto* project = std::get_if<intervene::Project>(&intervention))
-      out.push_back(project->vector);
-    if (const auto* patch = std::get_if<intervene::Patch>(&intervention))
-      out.push_back(patch->source);
-  }
+  intervene::forEachTensor(request.interventions,
+                           [&](const Tensor& tensor) { out.push_back(tensor); });
   return out;
 }
 
