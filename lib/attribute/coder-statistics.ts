@@ -3,7 +3,7 @@ import { task } from "../native/call.js";
 import type { Tensor } from "../tensor/index.js";
 import { handleOf } from "../tensor/internal.js";
 
-/** Sums over tokens from which a coder's figures follow, in float64. */
+/** Sums over tokens from which a coder's statistics are computed, in float64. */
 export class CoderStatistics {
   tokens = 0;
   /** How often each feature fired. */
@@ -63,7 +63,7 @@ export class CoderStatistics {
     }
   }
 
-  /** What the coder rebuilds and what it makes of it, [tokens, dOut] both. */
+  /** Adds tokens: the true output `x` and its reconstruction `rebuilt`, both [tokens, dOut]. */
   async addRebuilt(x: Tensor, rebuilt: Tensor, signal?: AbortSignal): Promise<void> {
     const what = "statistics";
     const { error, square, made, dot, sums } = await task(

@@ -13,7 +13,7 @@ export interface CorpusOptions {
   readonly batchSize?: number | undefined;
   /** A longer text goes on in further rows, each with its BOS. Default 256, at most the model's. */
   readonly contextSize?: number | undefined;
-  /** Stop behind the row that brings so many counted tokens. Default: the whole corpus. */
+  /** Stop after the row that reaches this many counted tokens. Default: the whole corpus. */
   readonly maxTokens?: number | undefined;
   /** Leave BOS and other special tokens out of what is counted, or just these ids. Default true. */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;

@@ -15,7 +15,7 @@ import {
   groupsOf,
 } from "./components.js";
 
-/** What `decomposeResidual` takes. */
+/** Options for `decomposeResidual`. */
 export interface DecomposeOptions {
   /** The block whose input is taken apart, negative from the end. Default: the final residual stream. */
   readonly layer?: number | undefined;

@@ -18,7 +18,7 @@ import { ReplacedLosses } from "./replaced-losses.js";
 import { Replaced } from "./replaced-runs.js";
 import { checkSingle } from "./single-site.js";
 
-/** What `evaluateCoder` takes. */
+/** Options for `evaluateCoder`. */
 export interface EvaluateOptions extends CorpusOptions {
   /**
    * Losses and KL are measured until so many tokens have been counted; the four runs that they take

@@ -4,7 +4,7 @@ import type { HookedTransformer } from "../model/index.js";
 import { ModelClient } from "../model/model-client.js";
 import { type Corpus, type CorpusOptions, corpusKeys, readCorpus } from "./corpus.js";
 
-/** What `featureMeans` takes. */
+/** Options for `featureMeans`. */
 export interface FeatureMeansOptions extends CorpusOptions {
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;

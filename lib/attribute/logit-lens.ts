@@ -25,7 +25,7 @@ export interface LogitLensOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the residual stream behind one layer says about the next token at one position. */
+/** What the residual stream after one layer says about the next token at one position. */
 export interface LensEntry extends ScoredRow {
   /** The block that the residual stream leaves. */
   readonly layer: number;
@@ -47,7 +47,7 @@ export interface LensEntry extends ScoredRow {
  * for (const { layer, top } of lens) console.log(layer, top[0]?.text, top[0]?.logprob);
  *
  * @throws NOT_FOUND when the cache lacks a layer asked for, or holds none at all
- * @throws ARGUMENT for a layer, position or token that there is not, or logits that are not finite;
+ * @throws ARGUMENT if a layer, position or token is out of range, or logits that are not finite;
  *   DISPOSED; `signal.reason`
  */
 export async function logitLens(

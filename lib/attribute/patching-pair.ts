@@ -6,7 +6,7 @@ import { type PatchingOver, type PatchingPlan, planPatching } from "./patching-p
 import { Prompt, type PromptOptions } from "./prompt.js";
 import { type AttributionTarget, TargetValues } from "./target-values.js";
 
-/** What `activationPatching` and `attributionPatching` take. */
+/** Options for `activationPatching` and `attributionPatching`. */
 export interface PatchingOptions extends PromptOptions {
   /** The prompt that does what is asked about … */
   readonly clean: TokenInput;

@@ -44,8 +44,7 @@ export class Replaced implements Disposable {
   }
 
   /**
-   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing
-   * behind the coder is run.
+   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing after the coder is run.
    */
   async of(
     batch: CorpusBatch,

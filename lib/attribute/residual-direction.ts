@@ -10,6 +10,7 @@ import { type Tensor, tidy } from "../tensor/index.js";
 import { isTensor, originOf } from "../tensor/internal.js";
 import { hooksIn } from "../tensor/origin.js";
 import { workType } from "./decompose.js";
+import { checkSingle } from "./single-site.js";
 
 /** A direction, and the hook point that it is said to belong to. */
 export interface DirectionSource {
@@ -44,6 +45,7 @@ export function residualDirection(client: ModelClient, source: DirectionSource):
   }
   const { coder, feature } = source.vector;
   const [point] = client.writtenBy("vector", coder);
+  checkSingle(client.what, coder, "vector");
   const direction = coder.direction(feature);
   try {
     const hook =
@@ -114,7 +116,7 @@ function written(
   return { row, gained: hook === "unembed.hook_in" };
 }
 
-/** Behind the last block: the final norm's scale is left out, and its gain is in the second. */
+/** After the last block: the final norm's scale is left out, and its gain is in the second. */
 const finalPoints = new Set(["ln_final.hook_normalized", "unembed.hook_in"]);
 
 function wrongWidth(

@@ -59,7 +59,7 @@ export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 
 /** Options for `SAE.fromFile` and `Transcoder.fromFile`. */
 export interface CoderFileOptions {
-  /** The hook whose tensor the coder reads; needed where neither path nor config.json tells it. */
+  /** The hook whose tensor the coder reads; required if it can't be inferred from the path or config.json. */
   readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;

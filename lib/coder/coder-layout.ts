@@ -60,7 +60,7 @@ export interface FeatureSites {
   readonly edits: readonly number[];
 }
 
-/** What the constructor of a coder takes. */
+/** A coder whose parameters are loaded: the argument of its constructor. */
 export interface LoadedCoder<Config extends CoderConfig = CoderConfig> {
   readonly handle: CoderHandle;
   readonly cfg: Config;

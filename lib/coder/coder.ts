@@ -152,7 +152,8 @@ export abstract class Coder implements Disposable {
 
   /**
    * The outputs with the features changed and everything else kept, in the order of `cfg.writes`:
-   * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others).
+   * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others). A site
+   * where edits of a feature are not added keeps its y.
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE if `fn` returns activations of another coder
    */

@@ -138,7 +138,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * const [strongest] = await run.features(sae).at({ position: -1 });
    * console.log(strongest?.feature); // 213
    *
-   * @throws ARGUMENT for a token that there is not
+   * @throws ARGUMENT if the token is out of range
    * @throws SHAPE for activations that are not [batch, pos]
    */
   async at(where: { batch?: number; position: number } & ReadOptions): Promise<ActiveFeature[]> {
@@ -195,7 +195,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   /**
    * Gives `feature` the value, where it is inactive too.
    *
-   * @throws ARGUMENT for a feature or token that there is not, or a value that is not finite
+   * @throws ARGUMENT if a feature or token is out of range, or a value is not finite
    */
   set(feature: number, value: number, options?: EditOptions): this {
     return this.#edit("set", feature, value, options);

@@ -25,7 +25,7 @@ export class SAE extends SingleSiteCoder {
    * @throws NOT_FOUND if there is no such file or hook
    * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
    * @throws UNSUPPORTED for another kind of coder, naming the key
-   * @throws ARGUMENT for a transcoder, or where the hook has to be given
+   * @throws ARGUMENT for a transcoder, or if the hook is required
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CoderFileOptions = {}): Promise<SAE> {

@@ -29,7 +29,7 @@ export class Transcoder extends SingleSiteCoder {
    * @throws NOT_FOUND if there is no such file or hook
    * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
    * @throws UNSUPPORTED for another kind of coder, naming the key
-   * @throws ARGUMENT for an SAE, or where the hooks have to be given
+   * @throws ARGUMENT for an SAE, or if the hooks are required
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: TranscoderFileOptions = {}): Promise<Transcoder> {

@@ -3,7 +3,7 @@ import { spread } from "../tensor/row-rules.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** The axis of the positions that run: of queries in attention patterns and scores. */
-export function positionAxis(axes: readonly string[]): number {
+function positionAxis(axes: readonly string[]): number {
   return axes.includes("query_pos") ? axes.indexOf("query_pos") : 1;
 }
 

@@ -3,7 +3,7 @@ import { checkOptions } from "../errors/check-options.js";
 import { checkFinite, checkRef, checkWhere, whereKeys as where } from "./checks.js";
 import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.js";
 
-/** What `ablate` takes. */
+/** Options for `ablate`. */
 export interface AblateOptions extends InterventionOptions {
   /** What the feature becomes: 0 (default), or its mean over a corpus. */
   readonly to?: number | undefined;
@@ -18,7 +18,7 @@ export interface AblateOptions extends InterventionOptions {
  * const interventions = [213, 452].map((feature) => ablate(sae.feature(feature)));
  * using logits = await model.forward(text, { interventions, positions: [-1] });
  *
- * @throws ARGUMENT for a feature or a place that is none; the run checks it against its model
+ * @throws ARGUMENT if the feature or an option is invalid; the run checks it against its model
  */
 export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablation {
   checkOptions("ablate", options, ["to", ...where]);
@@ -39,7 +39,7 @@ export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablati
  * const options = { interventions, temperature: 0, maxNewTokens: 2 };
  * console.log(await model.generate("One day,", options).text()); // Anna went
  *
- * @throws ARGUMENT for a feature, value or place that is none
+ * @throws ARGUMENT if the feature, the value or an option is invalid
  */
 export function clamp(
   feature: FeatureRef,
@@ -62,7 +62,7 @@ export function clamp(
  * const options = { interventions: [scale(sae.feature(213), 0.5)], temperature: 0 };
  * console.log(await model.generate(text, { ...options, maxNewTokens: 2 }).text()); // it is
  *
- * @throws ARGUMENT for a feature, factor or place that is none
+ * @throws ARGUMENT if the feature, the factor or an option is invalid
  */
 export function scale(
   feature: FeatureRef,

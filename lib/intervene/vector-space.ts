@@ -18,7 +18,7 @@ export function checkSpace(
   if (foreign !== undefined) throw wrongSpace(what, subject, hook, foreign);
 }
 
-export function wrongSpace(what: string, subject: string, expected: string, got: string) {
+function wrongSpace(what: string, subject: string, expected: string, got: string) {
   return new GemlensError(
     "HOOK",
     `${what}: expected a vector of ${expected} for ${subject}, got one of ${got}: they are not of one space ({unchecked: true} takes it all the same)`,

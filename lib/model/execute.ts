@@ -104,7 +104,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
   return { model, request, js };
 }
 
-/** Rejects with the hook's own error where one failed. */
+/** Rejects with the hook's own error if one failed. */
 async function submit<T>(
   { what, signal }: RunPlan,
   js: JsHooks | undefined,

@@ -21,7 +21,7 @@ export interface RecordWithLogits<Names extends HookKeys> extends RecordOptions<
   readonly logits: true;
 }
 
-/** What `generate` takes, whether something is recorded or not. */
+/** Options for `generate` with or without `record`. */
 export interface GenerateSettings<Hooks extends HookKeys = HookKeys>
   extends SamplingOptions,
     RunEditOptions {
@@ -47,7 +47,7 @@ export interface GenerateSettings<Hooks extends HookKeys = HookKeys>
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What `generate` takes. */
+/** Options for `generate`. */
 export interface GenerateOptions<
   Names extends HookKeys = HookKeys,
   Hooks extends HookKeys = HookKeys,

@@ -55,7 +55,7 @@ export type Metric = (logits: Tensor<["batch", "pos", "d_vocab"]>) => Tensor;
 
 /** A number of one's own. */
 export interface MetricTarget {
-  /** What makes it of the logits; called inside the run. */
+  /** Maps the logits to the metric; called during the run. */
   readonly metric: Metric;
 }
 
@@ -73,12 +73,12 @@ export interface CompiledTarget {
   readonly output: NativeRunRequest["output"];
   /** The columns whose logits are needed; absent: all, or none. */
   readonly columns?: Int32Array | undefined;
-  /** Where a feature is read: the run may stop behind it. */
+  /** Where a feature is read: the run may stop after it. */
   readonly point?: ResolvedPoint;
   readonly metric?: Metric;
 }
 
-export const targetKinds = ["logit", "logitDiff", "loss", "feature", "metric"] as const;
+const targetKinds = ["logit", "logitDiff", "loss", "feature", "metric"] as const;
 export type TargetKind = (typeof targetKinds)[number];
 
 /** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */

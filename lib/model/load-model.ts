@@ -16,7 +16,7 @@ export interface LoadProgress {
   readonly bytes: number;
 }
 
-/** What `HookedTransformer.fromPretrained` takes. */
+/** Options for `HookedTransformer.fromPretrained`. */
 export interface LoadOptions extends HubOptions {
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined;

@@ -5,7 +5,7 @@ import type { GradientTarget } from "./gradient-target.js";
 import type { CoderRead } from "./read-coders.js";
 import type { StartOptions } from "./run-start.js";
 
-/** What every run takes. At each hook: coders, interventions, JavaScript hooks, then the cache. */
+/** Options for every run. At each hook: coders, interventions, JavaScript hooks, then the cache. */
 export interface RunOptions<Hooks extends HookKeys = HookKeys>
   extends StartOptions,
     RunEditOptions {
@@ -15,7 +15,7 @@ export interface RunOptions<Hooks extends HookKeys = HookKeys>
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What `forward` takes. */
+/** Options for `forward`. */
 export interface ForwardOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
   /**
    * The positions whose logits are wanted, counted in each row's real tokens, negative from its
@@ -26,13 +26,13 @@ export interface ForwardOptions<Hooks extends HookKeys = HookKeys> extends RunOp
   readonly stopAtLayer?: number | undefined;
 }
 
-/** What `loss` takes. */
+/** Options for `loss`. */
 export interface LossOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
   /** One loss per predicted token instead of their mean. */
   readonly perToken?: boolean | undefined;
 }
 
-/** What `runWithCache` takes. */
+/** Options for `runWithCache`. */
 export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends HookKeys = HookKeys>
   extends RunOptions<Hooks> {
   /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
@@ -48,7 +48,7 @@ export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends H
   readonly stopAtLayer?: number | undefined;
 }
 
-/** What `runWithGradients` takes. */
+/** Options for `runWithGradients`. */
 export interface GradientOptions<
   Names extends HookKeys = HookKeys,
   Hooks extends HookKeys = HookKeys,

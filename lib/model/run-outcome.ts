@@ -60,7 +60,7 @@ export async function takeFeatures(
   return taken;
 }
 
-/** What was read of one coder, without what is left out; takes the handle over. */
+/** The features read of one coder, without excluded tokens; takes ownership of the handle. */
 export async function adoptRead(
   what: string,
   handle: FeaturesHandle,

@@ -48,7 +48,8 @@ export interface CoderCalls {
     ctx: TaskContext,
   ): Promise<TensorHandle[]>;
   /**
-   * base + (after − before)·W_dec for each write site, in base's dtype; equal rows stay bit for bit.
+   * For each write site base + (after − before)·W_dec of the features whose edits are added there,
+   * in base's dtype; equal rows stay bit for bit.
    */
   coderApplyEdit(
     coder: CoderHandle,
@@ -59,8 +60,8 @@ export interface CoderCalls {
   ): Promise<TensorHandle[]>;
 
   /**
-   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites: each g has one row for each
-   * row of the features.
+   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites where edits of the feature are added. `gs` has one
+   * tensor for each write site, with one row for each row of the features.
    */
   coderDots(
     coder: CoderHandle,
