@@ -49,7 +49,8 @@ Coder::Coder(std::vector<Site> reads, std::vector<Site> writes, std::vector<Enco
       const DecoderRows& rows = decoder.rows(e);
       if (!rows.defined()) continue;
       written = true;
-      checkShape("W_dec", rows.table, {encoders_[e].features() * rows.stride, writes_[w].width});
+      checkShape("W_dec", rows.table.dense(),
+                 {encoders_[e].features() * rows.stride, writes_[w].width});
     }
     if (!written)
       throw Error(code::kCheckpoint, "coder: expected an encoder for each write site, got none");

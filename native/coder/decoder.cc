@@ -10,13 +10,15 @@
 namespace gemlens::coder {
 
 Tensor DecoderRows::dense() const {
-  if (stride == 1) return table;
-  return table.view({table.size(0) / stride, stride, table.size(1)}).select(1, offset);
+  if (stride == 1) return table.dense();
+  return table.dense()
+      .view({table.rowCount() / stride, stride, table.columnCount()})
+      .select(1, offset);
 }
 
 Tensor DecoderRows::rows(const std::vector<int32_t>& ids) const {
   const Tensor index = indexTensor(ids, table.device());
-  return table.index_select(0, stride == 1 ? index : index.mul(stride).add(offset));
+  return table.rows(stride == 1 ? index : index.mul(stride).add(offset));
 }
 
 ops::SparseRows DecoderRows::in(const ops::SparseRows& active) const {
@@ -32,16 +34,16 @@ Decoder::Decoder(std::vector<DecoderRows> rows, Tensor bDec, Tensor skip, size_t
 Tensor Decoder::parameter(const std::string& name, size_t encoder) const {
   if (name == "W_dec" && rows_[encoder].defined()) return rows_[encoder].dense();
   if (name == "b_dec") return bDec_;
-  if (name == "skip") return skip_;
+  if (name == "skip") return skip_.dense();
   return {};
 }
 
 int64_t Decoder::bytes() const {
-  size_t total = bDec_.nbytes() + (skip_.defined() ? skip_.nbytes() : 0);
+  int64_t total = static_cast<int64_t>(bDec_.nbytes()) + skip_.bytes();
   for (const DecoderRows& rows : rows_) {
-    if (rows.defined()) total += rows.table.nbytes() / static_cast<size_t>(rows.stride);
+    if (rows.defined()) total += rows.table.bytes() / rows.stride;
   }
-  return static_cast<int64_t>(total);
+  return total;
 }
 
 Tensor Decoder::decode(const std::vector<ops::SparseRows>& active, const Tensor& x) const {
@@ -71,12 +73,12 @@ Tensor Decoder::finish(const Tensor& sum, const Tensor& x) const {
   if (!x.defined()) {
     throw Error(code::kArgument, "decode: expected the input x too, for the skip connection x·A");
   }
-  const Tensor rows = x.reshape({-1, skip_.size(0)});
+  const Tensor rows = x.reshape({-1, skip_.rowCount()});
   if (rows.size(0) != out.size(0)) {
     throw Error(code::kShape,
                 concat("decode: expected ", out.size(0), " rows for x, got ", rows.size(0)));
   }
-  return out.add(rows.to(skip_.scalar_type()).matmul(skip_));
+  return out.add(skip_.applyTransposed(rows.to(skip_.dtype())));
 }
 
 }  // namespace gemlens::coder

@@ -13,7 +13,7 @@ namespace gemlens::coder {
 // What the features of one encoder write at one site: row `feature · stride + offset` of `table`.
 // Published cross-layer files hold [features, sites, width], which is one table for all its sites.
 struct DecoderRows {
-  Tensor table;  // [features · stride, width]; undefined: the encoder writes nothing here
+  ops::Matrix table;  // [features · stride, width]; undefined: the encoder writes nothing here
   int64_t stride = 1, offset = 0;
   bool edits = true;  // changes of its features are added here
 
@@ -50,7 +50,8 @@ class Decoder {
   Tensor finish(const Tensor& sum, const Tensor& x) const;
 
   std::vector<DecoderRows> rows_;
-  Tensor bDec_, skip_;
+  Tensor bDec_;
+  ops::Matrix skip_;
   size_t skipRead_;
 };
 

@@ -33,6 +33,11 @@ Error located(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape, con
   return Error(code::kArgument, concat(what, ": ", fact, " in ", where, cause), std::move(fields));
 }
 
+ops::Matrix matrixOf(const char* name, Tensor tensor) {
+  if (tensor.dim() == 2) return tensor;
+  throw Error(code::kCheckpoint, concat("coder: expected two dimensions for ", name));
+}
+
 }  // namespace
 
 void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> expected) {
@@ -45,12 +50,11 @@ void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> exp
 }
 
 Encoder::Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64_t first)
-    : wEnc_(std::move(wEnc)),
+    : wEnc_(matrixOf("W_enc", std::move(wEnc))),
       bEnc_(std::move(bEnc)),
       threshold_(std::move(threshold)),
       shift_(std::move(shift)),
       first_(first) {
-  if (wEnc_.dim() != 2) throw Error(code::kCheckpoint, "coder: expected two dimensions for W_enc");
   checkShape("b_enc", bEnc_, {features()});
   if (!threshold_.defined()) threshold_ = zeros({features()}, bEnc_.scalar_type(), device());
   checkShape("threshold", threshold_, {features()});
@@ -58,11 +62,11 @@ Encoder::Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64
 }
 
 int64_t Encoder::bytes() const {
-  return static_cast<int64_t>(wEnc_.nbytes() + bEnc_.nbytes() + threshold_.nbytes());
+  return wEnc_.bytes() + static_cast<int64_t>(bEnc_.nbytes() + threshold_.nbytes());
 }
 
 Tensor Encoder::parameter(const std::string& name) const {
-  if (name == "W_enc") return wEnc_;
+  if (name == "W_enc") return wEnc_.dense();
   if (name == "b_enc") return bEnc_;
   if (name == "threshold") return threshold_;
   return {};
@@ -122,16 +126,16 @@ Tensor Encoder::track(const ops::SparseRows& active, const Tensor& x) const {
 
 EncoderColumns Encoder::columns(const std::vector<int32_t>& ids) const {
   const Tensor index = indexTensor(ids, device());
-  return {wEnc_.index_select(1, index), bEnc_.index_select(0, index),
-          threshold_.index_select(0, index)};
+  return {wEnc_.columns(index), bEnc_.index_select(0, index), threshold_.index_select(0, index)};
 }
 
 Tensor Encoder::preActivations(const Tensor& x, const EncoderColumns& columns) const {
   leadingShape(x);
   const Tensor rows = input(x);
   const auto type =
-      rows.scalar_type() == c10::ScalarType::Double ? c10::ScalarType::Double : wEnc_.scalar_type();
-  return addmm(columns.bEnc.to(type), rows.to(type), columns.wEnc.to(type)).to(wideType(type));
+      rows.scalar_type() == c10::ScalarType::Double ? c10::ScalarType::Double : wEnc_.dtype();
+  return addmm(columns.bEnc.to(type), rows.to(type), columns.wEnc.dense().to(type))
+      .to(wideType(type));
 }
 
 }  // namespace gemlens::coder

@@ -16,7 +16,8 @@ namespace gemlens::coder {
 
 // The parameters of k features: W_enc [width, k], b_enc and threshold [k].
 struct EncoderColumns {
-  Tensor wEnc, bEnc, threshold;
+  ops::Matrix wEnc;
+  Tensor bEnc, threshold;
 };
 
 // For the message if a row is not finite.
@@ -31,8 +32,8 @@ class Encoder {
   // Throws CHECKPOINT unless the shapes agree.
   Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64_t first);
 
-  int64_t width() const { return wEnc_.size(0); }
-  int64_t features() const { return wEnc_.size(1); }
+  int64_t width() const { return wEnc_.rowCount(); }
+  int64_t features() const { return wEnc_.columnCount(); }
   int64_t first() const { return first_; }
   c10::Device device() const { return wEnc_.device(); }
   int64_t bytes() const;
@@ -63,7 +64,8 @@ class Encoder {
   ops::SparseRows encodeRows(const Tensor& x, const EncoderColumns& columns, const Tensor& rowReal,
                              const Reading& reading, const std::vector<int32_t>* ids) const;
 
-  Tensor wEnc_, bEnc_, threshold_, shift_;
+  ops::Matrix wEnc_;
+  Tensor bEnc_, threshold_, shift_;
   int64_t first_;
 };
 
