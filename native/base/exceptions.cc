@@ -1,0 +1,59 @@
+#include "base/exceptions.h"
+
+#include <c10/util/Exception.h>
+
+#include <cstdlib>
+#include <new>
+
+namespace gemlens {
+namespace {
+
+// libtorch's first line says what is wrong; the rest is its own stack.
+std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// What libtorch's sentence says between two marks ("2.00 GiB"), or "unknown".
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t begin = text.find(before);
+  if (begin == std::string::npos) return "unknown";
+  const size_t from = begin + before.size();
+  const size_t end = text.find(after, from);
+  return end == std::string::npos ? "unknown" : text.substr(from, end - from);
+}
+
+}  // namespace
+
+Error asError(const std::exception_ptr& exception, const char* what) {
+  const std::string prefix = what == nullptr ? "" : std::string(what) + ": ";
+  try {
+    std::rethrow_exception(exception);
+  } catch (const Error& e) {
+    return e;
+  } catch (const c10::OutOfMemoryError& e) {
+    const std::string text = firstLine(e.what_without_backtrace());
+    return {code::kOutOfMemory,
+            prefix + text,
+            {{"device", std::string("cuda")},
+             {"requested", between(text, "Tried to allocate ", ". ")},
+             {"free", between(text, " of which ", " is free")}}};
+  } catch (const c10::Error& e) {
+    const std::string text = firstLine(e.what_without_backtrace());
+    // libtorch's own allocator, with GEMLENS_ALLOCATOR=system.
+    if (text.find("DefaultCPUAllocator: ") != std::string::npos) {
+      const double bytes = std::atof(between(text, "tried to allocate ", " bytes").c_str());
+      return {code::kOutOfMemory,
+              prefix + text,
+              {{"device", std::string("cpu")}, {"requested", bytes}}};
+    }
+    return {what == nullptr ? code::kInternal : code::kArgument, prefix + text};
+  } catch (const std::bad_alloc&) {
+    return {code::kOutOfMemory,
+            prefix + "the system has no memory left",
+            {{"device", std::string("cpu")}}};
+  } catch (const std::exception& e) {
+    return {code::kInternal, prefix + firstLine(e.what())};
+  } catch (...) {
+    return {code::kInternal, prefix + "an unknown native exception"};
+  }
+}
+
+}  // namespace gemlens
