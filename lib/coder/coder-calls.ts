@@ -1,6 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/index.js";
-import type { CoderHandle, FeaturesHandle, TensorHandle } from "../native/addon.js";
+import type { CoderHandle, NativeFeatures, TensorHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
@@ -35,8 +35,8 @@ export async function encodeSites(
   const only = wantedFeatures(coder, options.features);
   const rows = rowsOfInputs("encode", coder, xs, options);
   const { data, excluded } = rows;
-  const handle = await encodeNative("encode", coder, xs, only, rows, options);
-  return adoptFeatures(handle, { rows: data, excluded });
+  const features = await encodeNative("encode", coder, xs, only, rows, options);
+  return adoptFeatures(features, { rows: data, excluded });
 }
 
 /** The reconstruction at each write site. */
@@ -119,12 +119,12 @@ export async function editSites(
   const handle = coder.handle("edit");
   const rows = rowsOfInputs("edit", coder, xs, options);
   const held = ys.map(hold);
-  let before: FeaturesHandle | undefined;
+  let before: NativeFeatures | undefined;
   let acts: FeatureActs | undefined;
   try {
     before = await encodeNative("edit", coder, xs, null, rows, options);
-    const original = before;
-    acts = adoptFeatures(original, { rows: rows.data, excluded: rows.excluded, lent: true });
+    const original = before.handle;
+    acts = adoptFeatures(before, { rows: rows.data, excluded: rows.excluded, lent: true });
     const after = (await fn(acts)) ?? acts;
     checkActs("edit", coder, after);
     const edited = await useFeatures(after, "edit", (features) =>
@@ -143,7 +143,7 @@ export async function editSites(
   } finally {
     acts?.dispose();
     if (before !== undefined) {
-      const done = before;
+      const done = before.handle;
       call("edit", (addon) => addon.dispose(done));
     }
     for (const y of held) y.dispose();
@@ -157,7 +157,7 @@ function encodeNative(
   only: Int32Array | null,
   { encoded }: InputRows,
   options: CoderCallOptions,
-): Promise<FeaturesHandle> {
+): Promise<NativeFeatures> {
   return task(
     what,
     (addon, ctx) => addon.coderEncode(coder.handle(what), handlesOf(xs, what), only, encoded, ctx),

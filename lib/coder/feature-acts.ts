@@ -1,7 +1,7 @@
 import { type InspectOptions, inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { DisposedError, GemlensError } from "../errors/index.js";
-import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
+import type { FeaturesHandle, NativeFeatureEdit, NativeFeatures } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { ownIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
@@ -29,7 +29,7 @@ interface Phantom<Axes> {
 let acquire: (acts: FeatureActs, what: string) => Promise<FeaturesHandle> | FeaturesHandle;
 let release: (acts: FeatureActs) => void;
 let rowsOfActs: (acts: FeatureActs) => { sizes: readonly number[]; data: CellData };
-let make: (handle: FeaturesHandle, options: FeatureActsOptions) => FeatureActs;
+let make: (native: NativeFeatures, options: FeatureActsOptions) => FeatureActs;
 
 interface FeatureActsOptions {
   /** What is known of the tokens; left out: all are real. */
@@ -78,18 +78,17 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     acquire = (acts, what) => acts.#acquire(what);
     release = (acts) => acts.#release();
     rowsOfActs = (acts) => ({ sizes: acts.#shape, data: acts.#rows });
-    make = (handle, options) => new FeatureActs(handle, options);
+    make = (native, options) => new FeatureActs(native, options);
   }
 
-  private constructor(handle: FeaturesHandle, options: FeatureActsOptions) {
-    const info = call("features", (addon) => addon.featuresInfo(handle));
-    this.#handle = handle;
-    this.#shape = info.shape;
-    this.#device = info.device;
-    this.#nnz = info.nnz;
-    this.dSae = info.dSae;
+  private constructor(native: NativeFeatures, options: FeatureActsOptions) {
+    this.#handle = native.handle;
+    this.#shape = native.shape;
+    this.#device = native.device;
+    this.#nnz = native.nnz;
+    this.dSae = native.dSae;
     this.#lent = options.lent ?? false;
-    const leading = info.shape;
+    const leading = native.shape;
     // [pos] is one row; more than two leading axes have no positions, only cells.
     const batch = leading.length === 2 ? (leading[0] ?? 1) : 1;
     const cells = sizeOf(leading);
@@ -325,12 +324,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
         const from = this.#handle;
         return task(what, (addon, ctx) => addon.featuresEdit(from, edits, ctx));
       })
-      .then((handle) => {
+      .then(({ handle, nnz }) => {
         const old = this.#handle;
         if (this.#edited || !this.#lent) call(what, (addon) => addon.dispose(old));
         this.#handle = handle;
         this.#edited = true;
-        this.#nnz = call(what, (addon) => addon.featuresInfo(handle)).nnz;
+        this.#nnz = nnz;
       })
       .finally(() => {
         if (this.#applying === applying) this.#applying = undefined;
@@ -352,10 +351,10 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
 
 /** @internal Wraps native activations; they are the object's to free unless lent. */
 export function adoptFeatures(
-  handle: FeaturesHandle,
+  native: NativeFeatures,
   options: FeatureActsOptions = {},
 ): FeatureActs {
-  return make(handle, options);
+  return make(native, options);
 }
 
 /** @internal What is known of the tokens of activations. */

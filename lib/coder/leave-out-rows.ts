@@ -1,16 +1,17 @@
-import type { FeaturesHandle, NativeFeatureEdit } from "../native/addon.js";
+import type { NativeFeatureEdit, NativeFeatures } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 
 /**
- * Activations without the features of the tokens in these rows; the handle given is freed if there
+ * Activations without the features of the tokens in these rows; those given are freed if there
  * are any. An edit does it: each feature is turned off where it is active among them.
  */
 export async function leaveOutRows(
   what: string,
-  handle: FeaturesHandle,
+  features: NativeFeatures,
   excluded: Int32Array,
-): Promise<FeaturesHandle> {
-  if (excluded.length === 0) return handle;
+): Promise<NativeFeatures> {
+  if (excluded.length === 0) return features;
+  const { handle } = features;
   try {
     const { indptr, indices } = await task(what, (addon, ctx) => addon.featuresRead(handle, ctx));
     const active = new Map<number, number[]>();

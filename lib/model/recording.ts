@@ -3,7 +3,7 @@ import type { FeatureActs } from "../coder/feature-acts.js";
 import type { RowLayout } from "../coder/row-layout.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { ActivationCache } from "../hooks/index.js";
-import type { FeaturesHandle, NativeRunResult } from "../native/addon.js";
+import type { NativeFeatures, NativeRunResult } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/index.js";
@@ -29,7 +29,7 @@ export class StepRecord implements Disposable {
   // Whole tensors pass to the only row as they are.
   readonly #whole: boolean;
   #tensors: Tensor[];
-  #features: FeaturesHandle[];
+  #features: NativeFeatures[];
   #logits: Tensor | undefined;
 
   constructor(
@@ -80,7 +80,7 @@ export class StepRecord implements Disposable {
   /** Frees what was not handed out. */
   dispose(): void {
     for (const tensor of this.#tensors) tensor.dispose();
-    for (const handle of this.#features) call(this.#run.what, (addon) => addon.dispose(handle));
+    for (const { handle } of this.#features) call(this.#run.what, (addon) => addon.dispose(handle));
     this.#logits?.dispose();
     this.#forget();
   }
@@ -125,14 +125,14 @@ export class StepRecord implements Disposable {
   }
 
   async #featuresOf(i: number, read: ReadCoder, row: number): Promise<FeatureActs> {
-    const handle = this.#features[i] as FeaturesHandle;
+    const features = this.#features[i] as NativeFeatures;
     const own = this.#rowsOf(row);
     const rows = cellsOfRun(this.#core, own);
     const begin = this.#firstCell(row);
     const part = this.#whole
-      ? handle
+      ? features
       : await task(this.#run.what, (addon, ctx) =>
-          addon.featuresSlice(handle, begin, begin + own.pos, [1, own.pos], ctx),
+          addon.featuresSlice(features.handle, begin, begin + own.pos, [1, own.pos], ctx),
         );
     return adoptRead(this.#run.what, part, read, rows);
   }

@@ -6,7 +6,7 @@ import { GemlensError } from "../errors/index.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { ActivationCache } from "../hooks/index.js";
 import { rowsAtPoint } from "../hooks/point-rows.js";
-import type { FeaturesHandle, NativeRunResult, TensorHandle } from "../native/addon.js";
+import type { NativeFeatures, NativeRunResult, TensorHandle } from "../native/addon.js";
 import type { Tensor } from "../tensor/index.js";
 import { adopt, setOrigin } from "../tensor/internal.js";
 import { type CellData, RowCells } from "../tensor/row-cells.js";
@@ -60,15 +60,15 @@ export async function takeFeatures(
   return taken;
 }
 
-/** The features read of one coder, without excluded tokens; takes ownership of the handle. */
+/** The features read of one coder, without excluded tokens; takes ownership of them. */
 export async function adoptRead(
   what: string,
-  handle: FeaturesHandle,
+  features: NativeFeatures,
   { excluded }: Pick<ReadCoder, "excluded">,
   rows: CellData,
 ): Promise<FeatureActs> {
   const cells = excludedCells(what, excluded, rows);
-  return adoptFeatures(await leaveOutRows(what, handle, cells), { rows, excluded: cells });
+  return adoptFeatures(await leaveOutRows(what, features, cells), { rows, excluded: cells });
 }
 
 type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;

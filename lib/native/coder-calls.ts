@@ -1,4 +1,5 @@
 import type { NativeCoderConfig, NativeCoderLayout } from "./coder-layout.js";
+import type { NativeFeatures } from "./features-calls.js";
 import type {
   CoderHandle,
   DtypeName,
@@ -30,7 +31,7 @@ export interface CoderCalls {
     only: Int32Array | null,
     mask: Uint8Array | null,
     ctx: TaskContext,
-  ): Promise<FeaturesHandle>;
+  ): Promise<NativeFeatures>;
   /**
    * For each write site f·W_dec + b_dec (+ x·A where there is a skip connection: xs are then
    * required).
@@ -68,5 +69,5 @@ export interface CoderCalls {
     features: FeaturesHandle,
     gs: readonly TensorHandle[],
     ctx: TaskContext,
-  ): Promise<FeaturesHandle>;
+  ): Promise<NativeFeatures>;
 }

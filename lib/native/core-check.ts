@@ -34,7 +34,6 @@ const exported: Readonly<Record<keyof Addon, true>> = {
   coderForward: true,
   coderApplyEdit: true,
   coderDots: true,
-  featuresInfo: true,
   featuresRead: true,
   featuresReadSync: true,
   featuresToDense: true,

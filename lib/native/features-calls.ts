@@ -8,9 +8,18 @@ export interface NativeFeatureEdit {
   readonly rows?: Int32Array;
 }
 
+/** Features as the core gives them: their handle, and what is read of every set. */
+export interface NativeFeatures {
+  readonly handle: FeaturesHandle;
+  /** Leading dimensions of the rows. */
+  readonly shape: readonly number[];
+  readonly nnz: number;
+  readonly dSae: number;
+  readonly device: string;
+}
+
 /** The addon's functions over sparse features: CSR over batch · pos. */
 export interface FeaturesCalls {
-  featuresInfo(f: FeaturesHandle): { shape: number[]; nnz: number; dSae: number; device: string };
   featuresRead(
     f: FeaturesHandle,
     ctx: TaskContext,
@@ -27,7 +36,7 @@ export interface FeaturesCalls {
     f: FeaturesHandle,
     edits: readonly NativeFeatureEdit[],
     ctx: TaskContext,
-  ): Promise<FeaturesHandle>;
+  ): Promise<NativeFeatures>;
 
   /** Rows begin … end−1 under another leading shape. */
   featuresSlice(
@@ -36,5 +45,5 @@ export interface FeaturesCalls {
     end: number,
     shape: readonly number[],
     ctx: TaskContext,
-  ): Promise<FeaturesHandle>;
+  ): Promise<NativeFeatures>;
 }

@@ -1,12 +1,7 @@
 /** What one run of the model is asked for, and what it gives: the types of `modelRun` and `modelGradients`. */
 
-import type {
-  CoderHandle,
-  EditsHandle,
-  FeaturesHandle,
-  KvCacheHandle,
-  TensorHandle,
-} from "./handles.js";
+import type { NativeFeatures } from "./features-calls.js";
+import type { CoderHandle, EditsHandle, KvCacheHandle, TensorHandle } from "./handles.js";
 
 /** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
 export type HookAnswer = TensorHandle | null | boolean;
@@ -202,13 +197,13 @@ export interface NativeGradientResult extends NativeRunResult {
   /** One for each of `points`, of its shape and type; zeros where the target does not depend on it. */
   readonly grads: TensorHandle[];
   /** For each of `splices`: its features, and the gradients at the same entries. */
-  readonly spliced: { readonly features: FeaturesHandle; readonly grads: FeaturesHandle }[];
+  readonly spliced: { readonly features: NativeFeatures; readonly grads: NativeFeatures }[];
 }
 
 export interface NativeRunResult {
   readonly output?: TensorHandle;
   readonly cache: TensorHandle[];
-  readonly features: FeaturesHandle[];
+  readonly features: NativeFeatures[];
   /** [batch], with `sample`. */
   readonly tokens?: Int32Array;
   /** [batch], natural logarithm of the drawn token's probability under the unmodified softmax. */

@@ -5,6 +5,7 @@
 
 #include "base/device.h"
 #include "binding/tensors.h"
+#include "binding/write.h"
 
 namespace gemlens::binding {
 namespace {
@@ -12,27 +13,13 @@ namespace {
 using coder::EditOp;
 using coder::Features;
 
-napi_value featuresInfo(Arguments& args) {
-  napi_env env = args.env();
-  const FeaturesPtr features = args.handles().features(args[0]);
-  napi_value info = nullptr;
-  napi_create_object(env, &info);
-  napi_set_named_property(env, info, "shape", toJs(env, features->shape));
-  napi_set_named_property(env, info, "nnz", toJs(env, static_cast<double>(features->nnz())));
-  napi_set_named_property(env, info, "dSae", toJs(env, static_cast<double>(features->dSae)));
-  napi_set_named_property(env, info, "device",
-                          toJs(env, deviceName(features->rows.indptr.device())));
-  return info;
-}
-
 // The compressed rows as typed arrays of JavaScript's own.
 napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
-  napi_value out = nullptr;
-  napi_create_object(env, &out);
-  napi_set_named_property(env, out, "indptr", handles.ownedArray(rows.indptr));
-  napi_set_named_property(env, out, "indices", handles.ownedArray(rows.indices));
-  napi_set_named_property(env, out, "values", handles.ownedArray(rows.values));
-  return out;
+  return ObjectWriter(env)
+      .set("indptr", handles.ownedArray(rows.indptr))
+      .set("indices", handles.ownedArray(rows.indices))
+      .set("values", handles.ownedArray(rows.values))
+      .value();
 }
 
 ops::SparseRows onHost(const ops::SparseRows& rows) {
@@ -151,13 +138,24 @@ napi_value featuresSlice(Arguments& args) {
 
 }  // namespace
 
+napi_value writeFeatures(Environment& environment, Features features) {
+  napi_env env = environment.env();
+  ObjectWriter out(env);
+  out.set("shape", toJs(env, features.shape))
+      .set("nnz", toJs(env, static_cast<double>(features.nnz())))
+      .set("dSae", toJs(env, static_cast<double>(features.dSae)))
+      .set("device", toJs(env, deviceName(features.rows.indptr.device())));
+  auto payload = std::make_shared<const Features>(std::move(features));
+  return out.set("handle", environment.handles().create(std::move(payload))).value();
+}
+
 Finish finishFeatures(Environment& environment, Features features) {
-  return finishHandle(environment, std::make_shared<const Features>(std::move(features)));
+  auto made = std::make_shared<Features>(std::move(features));
+  return [&environment, made](napi_env) { return writeFeatures(environment, std::move(*made)); };
 }
 
 void exportFeatures(Environment& environment, napi_value exports) {
   define<featuresSlice>(environment, exports, "featuresSlice");
-  define<featuresInfo>(environment, exports, "featuresInfo");
   define<featuresRead>(environment, exports, "featuresRead");
   define<featuresReadSync>(environment, exports, "featuresReadSync");
   define<featuresToDense>(environment, exports, "featuresToDense");

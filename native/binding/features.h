@@ -1,4 +1,4 @@
-// Features as a task's result.
+// Features as a result: a handle, and what is read of every set at once.
 #pragma once
 
 #include "binding/tasks.h"
@@ -6,6 +6,8 @@
 
 namespace gemlens::binding {
 
+napi_value writeFeatures(Environment& environment, coder::Features features);
+// The promise's value is that of writeFeatures.
 Finish finishFeatures(Environment& environment, coder::Features features);
 
 }  // namespace gemlens::binding

@@ -1,14 +1,11 @@
 #include "binding/run_forward.h"
 
+#include "binding/features.h"
 #include "binding/run_request.h"
 #include "binding/runs.h"
 #include "binding/typed_array.h"
 
 namespace gemlens::binding {
-
-napi_value featuresHandle(HandleTable& handles, coder::Features& features) {
-  return handles.create(std::make_shared<const coder::Features>(std::move(features)));
-}
 
 ObjectWriter writeForward(Environment& environment, run::Forward& run) {
   napi_env env = environment.env();
@@ -17,7 +14,7 @@ ObjectWriter writeForward(Environment& environment, run::Forward& run) {
   out.set("cache", writeArray(env, run.recorded.cache,
                               [&](const Tensor& entry) { return handles.create(entry); }));
   out.set("features", writeArray(env, run.recorded.features, [&](coder::Features& features) {
-            return featuresHandle(handles, features);
+            return writeFeatures(environment, std::move(features));
           }));
   const auto& [output, sample] = run.result;
   if (output.defined()) out.set("output", handles.create(output));

@@ -8,6 +8,5 @@
 namespace gemlens::binding {
 
 ObjectWriter writeForward(Environment& environment, run::Forward& run);
-napi_value featuresHandle(HandleTable& handles, coder::Features& features);
 
 }  // namespace gemlens::binding

@@ -1,3 +1,4 @@
+#include "binding/features.h"
 #include "binding/run_forward.h"
 #include "binding/run_request.h"
 #include "binding/runs.h"
@@ -32,13 +33,14 @@ napi_value writeGradients(Environment& environment, run::Gradients& result) {
       .set("value", toJs(env, value))
       .set("grads",
            writeArray(env, grads, [&](const Tensor& grad) { return handles.create(grad); }))
-      .set("spliced", writeArray(env, spliced,
-                                 [&](attribute::SplicedGradients& pair) {
-                                   return ObjectWriter(env)
-                                       .set("features", featuresHandle(handles, pair.features))
-                                       .set("grads", featuresHandle(handles, pair.grads))
-                                       .value();
-                                 }))
+      .set("spliced",
+           writeArray(env, spliced,
+                      [&](attribute::SplicedGradients& pair) {
+                        return ObjectWriter(env)
+                            .set("features", writeFeatures(environment, std::move(pair.features)))
+                            .set("grads", writeFeatures(environment, std::move(pair.grads)))
+                            .value();
+                      }))
       .value();
 }
 

@@ -12,13 +12,19 @@ namespace {
 
 constexpr int64_t kColumnChunk = 4096;
 
-void checkFinite(const Tensor& x) {
-  // A finite sum has no NaN or infinity in it; only otherwise is each element looked at.
-  if (std::isfinite(x.to(c10::kFloat).sum().item<float>())) return;
-  const Tensor bad = x.isfinite().logical_not();
+// `rowReal` [rows] bool or undefined: the others may hold anything.
+void checkFinite(const Tensor& x, const Tensor& rowReal) {
+  // A finite sum has no NaN or infinity in it, and makes no copy of x; only the rows where it is
+  // not finite are looked at one by one.
+  Tensor suspect = x.sum(1).isfinite().logical_not();
+  if (rowReal.defined()) suspect = suspect.logical_and(rowReal);
+  if (!suspect.any().item<bool>()) return;
+  const Tensor rows = suspect.nonzero().select(1, 0);
+  const Tensor bad = x.index_select(0, rows).isfinite().logical_not();
   if (!bad.any().item<bool>()) return;
   const Tensor at = bad.nonzero();
-  const int64_t row = at[0][0].item<int64_t>(), column = at[0][1].item<int64_t>();
+  const int64_t row = rows[at[0][0].item<int64_t>()].item<int64_t>();
+  const int64_t column = at[0][1].item<int64_t>();
   throw NotFiniteRow(row, false, column, x[row][column].item<float>());
 }
 
@@ -51,7 +57,7 @@ SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEn
     throw Error(code::kShape,
                 concat("encode: expected a mask of ", x.size(0), " rows, got ", rowReal.size(0)));
   }
-  checkFinite(rowReal.defined() ? x.masked_fill(rowReal.logical_not().unsqueeze(1), 0) : x);
+  checkFinite(x, rowReal);
   const Tensor input = x.to(wEnc.dtype());
   const kernels::Kernels* table = kernelsOn(x.device());
   return x.is_cpu() && table != nullptr && table->firingMask != nullptr

@@ -47,7 +47,7 @@ describe("the native core", () => {
       ["tensorShape", handle, "expected the handle of a tensor, got a model"],
       ["tensorShape", kv, "expected the handle of a tensor, got a key-value cache"],
       ["modelInfo", t, "expected the handle of a model, got a tensor"],
-      ["featuresInfo", handle, "expected the handle of features, got a model"],
+      ["featuresReadSync", handle, "expected the handle of features, got a model"],
       ["kvCacheLength", t, "expected the handle of a key-value cache, got a tensor"],
       ["coderParameter", t, "expected the handle of a coder, got a tensor"],
       ["modelInfo", {}, "expected the handle of a model, got something else"],
@@ -76,7 +76,7 @@ describe("the native core", () => {
     using sae = made.sae;
     const zeros = new Float32Array(4 * sae.cfg.dIn); // memory that is not set may hold a NaN
     const x = core.tensorFrom(zeros, [4, sae.cfg.dIn], "float32", device);
-    const features = await core.coderEncode(made.handle, [x], null, null, none);
+    const { handle: features } = await core.coderEncode(made.handle, [x], null, null, none);
     for (const [end, shape] of [
       [0, [2 ** 62, 4]],
       [0, [2 ** 62, 2 ** 62, 0]],
