@@ -62,6 +62,16 @@ const spoil = (value: number, row: number, column: number, at = name) =>
   });
 
 describe("encode", () => {
+  test("takes a row of finite numbers whose sum is not finite, and names the row after it", async () => {
+    const values = new Float32Array(3 * 48).fill(3e38, 48, 96);
+    using acts = await sae.encode(tensor(values, { ...place, shape: [3, 48] }), { features: [] });
+    expect(acts.nnz).toBe(0);
+    values[2 * 48 + 5] = infinity;
+    const x = tensor(values, { ...place, shape: [3, 48] });
+    const { fields } = await refused(() => sae.encode(x, { features: [] }));
+    expect(fields).toMatchObject({ row: 2, dimension: 5 });
+  });
+
   test.each([nan, infinity, -infinity])("of %s names the token", async (value) => {
     const data = new Float32Array(2 * 3 * 48).fill(0.5);
     data[(3 + 2) * 48 + 7] = value;
