@@ -23,11 +23,17 @@ const trees = [resolve(other), resolve(import.meta.dirname, "..")];
 const settleMs = 50;
 
 async function answer(child: ChildProcess): Promise<number> {
-  const [message] = (await Promise.race([
-    once(child, "message"),
-    once(child, "exit").then(([code]) => Promise.reject(new Error(`a side exited with ${code}`))),
-  ])) as [number];
-  return message;
+  const answered = new AbortController();
+  const { signal } = answered;
+  const exit = once(child, "exit", { signal }).then(([code]) => {
+    throw new Error(`a side exited with ${code}`);
+  });
+  try {
+    const [message] = await Promise.race([once(child, "message", { signal }), exit]);
+    return message as number;
+  } finally {
+    answered.abort();
+  }
 }
 
 /** A process that opens the row once and runs it once for each message. */

@@ -48,10 +48,10 @@ async function drain(generation: AsyncIterable<unknown>) {
 const options = { maxNewTokens: 5, temperature: 0, stopAtEos: false } as const;
 
 test("a generation makes its interventions once, and its steps refer to them", async () => {
-  const direction = sae.direction(4).data as Float32Array;
+  using direction = sae.direction(4);
   const interventions = [
     ablate(sae.feature(3), { to: 0.5 }),
-    steer({ hook, vector: Float32Array.from(direction) }, 2),
+    steer({ hook, vector: Float32Array.from(direction.data as Float32Array) }, 2),
     clamp(sae.feature(7), 3, { positions: [1] }),
   ];
   const { handles } = memory();
