@@ -44,7 +44,8 @@ export class Replaced implements Disposable {
   }
 
   /**
-   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing after the coder is run.
+   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing
+   * after the coder is run.
    */
   async of(
     batch: CorpusBatch,

@@ -59,7 +59,7 @@ export type CoderDtype = "auto" | "float32" | "bfloat16" | "float16";
 
 /** Options for `SAE.fromFile` and `Transcoder.fromFile`. */
 export interface CoderFileOptions {
-  /** The hook whose tensor the coder reads; required if it can't be inferred from the path or config.json. */
+  /** The hook that the coder reads; required unless the path or config.json says it. */
   readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;

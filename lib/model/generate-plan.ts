@@ -87,7 +87,7 @@ function recorded(record: GenerateOptions["record"]) {
   return { names, features, logits: logits ? ("last" as const) : (false as const) };
 }
 
-/** Prompts as tokens, padded on the left; with `truncate`, cut so that `maxNewTokens` fit after them. */
+/** Prompts as tokens, padded on the left; `truncate` cuts them so that `maxNewTokens` fit after. */
 function readPrompts(
   core: ModelCore,
   input: TokenInput,

@@ -38,7 +38,8 @@ export interface ReadoutRequest extends Stoppable {
 }
 
 /**
- * A model as the layers above use it, besides its public methods: checks, plans and readouts, but not the model's handle and no state of a run. Its errors name `what`, the function that asks.
+ * A model as the layers above use it, besides its public methods: checks, plans and readouts, but not
+ * the model's handle and no state of a run. Its errors name `what`, the function that asks.
  */
 export class ModelClient {
   readonly what: string;

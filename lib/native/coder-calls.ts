@@ -61,8 +61,8 @@ export interface CoderCalls {
   ): Promise<TensorHandle[]>;
 
   /**
-   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites where edits of the feature are added. `gs` has one
-   * tensor for each write site, with one row for each row of the features.
+   * ⟨g[row], W_dec[feature]⟩ at each entry, summed over the write sites where edits of the feature
+   * are added. `gs` has one tensor for each write site, with one row for each row of the features.
    */
   coderDots(
     coder: CoderHandle,

@@ -1,4 +1,4 @@
-// Exceptions of libtorch and the standard library as the one of the core.
+// Turns exceptions of libtorch and the standard library into gemlens::Error.
 #pragma once
 
 #include <exception>

@@ -16,22 +16,26 @@ Napi::Value toJs(Napi::Env env, const FieldValue& value) {
   return array;
 }
 
-}  // namespace
-
-napi_value toJsError(napi_env raw, const std::exception_ptr& exception, const char* what) {
-  Error described = asError(exception, what);
+Error described(const std::exception_ptr& exception, const char* what) {
   try {
     std::rethrow_exception(exception);
   } catch (const Napi::Error& e) {
-    described = Error(code::kArgument, (what == nullptr ? "" : concat(what, ": ")) + e.Message());
+    return {code::kArgument, (what == nullptr ? "" : concat(what, ": ")) + e.Message()};
   } catch (...) {
+    return asError(exception, what);
   }
+}
+
+}  // namespace
+
+napi_value toJsError(napi_env raw, const std::exception_ptr& exception, const char* what) {
+  const Error e = described(exception, what);
   Napi::Env env(raw);
-  Napi::Error error = Napi::Error::New(env, described.what());
+  Napi::Error error = Napi::Error::New(env, e.what());
   Napi::Object object = error.Value();
-  object.Set("code", Napi::String::New(env, described.code()));
+  object.Set("code", Napi::String::New(env, e.code()));
   Napi::Object details = Napi::Object::New(env);
-  for (const auto& [name, value] : described.fields()) details.Set(name, toJs(env, value));
+  for (const auto& [name, value] : e.fields()) details.Set(name, toJs(env, value));
   object.Set("fields", details);
   return object;
 }

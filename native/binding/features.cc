@@ -136,22 +136,27 @@ napi_value featuresSlice(Arguments& args) {
                 });
 }
 
+napi_value writeShared(Environment& environment, const FeaturesPtr& features) {
+  napi_env env = environment.env();
+  return ObjectWriter(env)
+      .set("handle", environment.handles().create(features))
+      .set("shape", toJs(env, features->shape))
+      .set("nnz", toJs(env, static_cast<double>(features->nnz())))
+      .set("dSae", toJs(env, static_cast<double>(features->dSae)))
+      .set("device", toJs(env, deviceName(features->rows.indptr.device())))
+      .value();
+}
+
 }  // namespace
 
-napi_value writeFeatures(Environment& environment, Features features) {
-  napi_env env = environment.env();
-  ObjectWriter out(env);
-  out.set("shape", toJs(env, features.shape))
-      .set("nnz", toJs(env, static_cast<double>(features.nnz())))
-      .set("dSae", toJs(env, static_cast<double>(features.dSae)))
-      .set("device", toJs(env, deviceName(features.rows.indptr.device())));
-  auto payload = std::make_shared<const Features>(std::move(features));
-  return out.set("handle", environment.handles().create(std::move(payload))).value();
+napi_value writeFeatures(Environment& environment, Features&& features) {
+  return writeShared(environment, std::make_shared<const Features>(std::move(features)));
 }
 
 Finish finishFeatures(Environment& environment, Features features) {
-  auto made = std::make_shared<Features>(std::move(features));
-  return [&environment, made](napi_env) { return writeFeatures(environment, std::move(*made)); };
+  return [&environment, shared = std::make_shared<const Features>(std::move(features))](napi_env) {
+    return writeShared(environment, shared);
+  };
 }
 
 void exportFeatures(Environment& environment, napi_value exports) {

@@ -6,7 +6,7 @@
 
 namespace gemlens::binding {
 
-napi_value writeFeatures(Environment& environment, coder::Features features);
+napi_value writeFeatures(Environment& environment, coder::Features&& features);
 // The promise's value is that of writeFeatures.
 Finish finishFeatures(Environment& environment, coder::Features features);
 

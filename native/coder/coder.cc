@@ -94,7 +94,7 @@ Tensor Coder::parameter(const std::string& name, size_t read, size_t write) cons
 void Coder::checkDevice(const char* what, const char* subject, c10::Device got) const {
   if (got == device()) return;
   throw Error(code::kDevice, concat(what, ": expected ", subject, " on ", deviceName(device()),
-                                    ", got one on ", deviceName(got)));
+                                    ", got ", deviceName(got)));
 }
 
 void Coder::checkFeatures(const char* what, const Features& features) const {

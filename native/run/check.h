@@ -1,5 +1,5 @@
-// Checks a request before anything is queued. Callers have checked their users'
-// input; these checks keep a wrong request an error instead of a crash.
+// Checks a request before anything is queued. Callers have checked their users' input; these checks
+// keep a wrong request an error instead of a crash.
 #pragma once
 
 #include "run/request.h"
