@@ -62,10 +62,10 @@ const bytesIn = (at: string): number =>
     .map((name) => lstatSync(join(at, String(name))))
     .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0);
 
-/** Bytes above what was in use before, the least of three tries: a scavenge may come at any time. */
+/** Bytes above what was in use before, the least of eight tries: a scavenge may come at any time. */
 function memoryOf(hostile: HostileCase, at: string, limit: number): number {
   let least = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < 3 && least > limit; tries++) {
+  for (let tries = 0; tries < 8 && least > limit; tries++) {
     globalThis.gc?.();
     const memory = new PeakMemory();
     refusal(hostile, at);
