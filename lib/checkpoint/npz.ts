@@ -36,9 +36,11 @@ export function openNpz(file: string): Map<string, TensorSource> {
   return withFile(file, (reader) => {
     refuseOther(reader);
     const spans = locateAll(reader);
-    // Every header first, so that a bad member is refused before any other is inflated.
-    const arrays = spans.map((span) => ({ span, header: readHeader(reader, span) }));
+    // The directory's names and sizes come first: they cost nothing to check. Then every header,
+    // so that an invalid member is refused before any other is inflated.
+    for (const { entry } of spans) checkName(reader.path, entry.name);
     checkGrowth(spans, reader);
+    const arrays = spans.map((span) => ({ span, header: readHeader(reader, span) }));
     return new Map(
       arrays.map(({ span, header }) => {
         const source = toSource(reader, span, header);
@@ -90,17 +92,21 @@ function checkGrowth(spans: readonly ZipSpan[], reader: FileReader): void {
   }
 }
 
-function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeader {
-  const field = show(entry.name);
-  if (!entry.name.endsWith(".npy")) {
-    const torch = /\/data\.pkl$|\/data\/\d+$/.test(entry.name);
+function checkName(file: string, name: string): void {
+  const field = show(name);
+  if (!name.endsWith(".npy")) {
+    const torch = /\/data\.pkl$|\/data\/\d+$/.test(name);
     const got = torch ? "a PyTorch file" : "another (a zip of other files: unpack it first)";
-    refuse(reader.path, field, "a member named *.npy", got);
+    refuse(file, field, "a member named *.npy", got);
   }
   // Python ends a name at a NUL, and would read another array than this.
-  if (/\p{Cc}/u.test(entry.name)) {
-    refuse(reader.path, field, "a name without control characters", "one that has some");
+  if (/\p{Cc}/u.test(name)) {
+    refuse(file, field, "a name without control characters", "one that has some");
   }
+}
+
+function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeader {
+  const field = show(entry.name);
   const length = Math.min(entry.compressedSize, maxNpyHeader);
   const bytes = reader.read(dataStart, length, field);
   const start =
@@ -117,11 +123,21 @@ function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeade
   return header;
 }
 
-/** What the beginning of a deflate stream of so many bytes holds. */
+/**
+ * Inflates enough of a deflate stream for a .npy header. Starts with a short prefix: a kilobyte of
+ * zeros would inflate to a megabyte for each member.
+ */
 function inflateStart(bytes: Buffer, size: number, file: string, field: string): Buffer {
+  for (let length = 256; ; length *= 2) {
+    const start = inflatePrefix(bytes.subarray(0, length), size, file, field);
+    if (start.length >= maxNpyHeader || length >= bytes.length) return start;
+  }
+}
+
+function inflatePrefix(bytes: Buffer, size: number, file: string, field: string): Buffer {
   try {
     return zlib.inflateRawSync(bytes, {
-      // A sync flush returns what a prefix of the stream holds instead of asking for its end.
+      // A sync flush returns the output of a prefix instead of asking for the stream's end.
       finishFlush: zlib.constants.Z_SYNC_FLUSH,
       maxOutputLength: Math.max(size, 1),
       chunkSize: 4096,

@@ -146,7 +146,7 @@ export const npzCases: HostileCase[] = [
     [{ name: "a.npy", content: zeros(1 << 24), deflate: true }],
     '"a.npy"',
   ),
-  holding("1,000 members of a megabyte in a kilobyte", manyBombs(), '"0.npy"'),
+  holding("1,000 members of a megabyte in a kilobyte", manyBombs(), '"107.npy"'),
   holding(
     "thirty members of 4 MB in 4 kB",
     Array.from({ length: 30 }, (_, i) => ({
