@@ -14,8 +14,8 @@ const libOrder = words(
 );
 /** The files by which folders to its right enter a folder; one that is not named here is open. */
 const doors = { model: words("index model-client resolve-model") };
-/** The folders of lib/ that tests/native may look into. */
-const insideFolders = words("fetch native setup hub");
+/** The folders of lib/ that a folder of tests may look into. */
+const insideFolders = { native: words("fetch native setup hub"), fuzz: words("tokenizer") };
 const longestFile = 400;
 const wideTorchHeaders =
   /^(torch\/(torch|script|extension|all|types)\.h|ATen\/(ATen|Functions)\.h)$/;
@@ -173,14 +173,15 @@ function checkIndex(file, source) {
   }
 }
 
-/** Tests and benches see what a user sees; tests/native may also use what loads and fetches. */
+/** Tests and benches see what a user sees, and `insideFolders`. */
 function checkOutside(file) {
   const source = parse(file);
   forEachImport(source, (specifier, node) => {
     if (!specifier.startsWith(".")) return;
     const used = resolveImport(file, specifier);
     if (!used.startsWith("lib/") || used === "lib/index.ts") return;
-    if (file.startsWith("tests/native/") && insideFolders.includes(used.split("/")[1])) return;
+    const mayUse = file.startsWith("tests/") ? insideFolders[file.split("/")[1]] : undefined;
+    if (mayUse?.includes(used.split("/")[1])) return;
     report(file, lineOf(source, node), `"${specifier}": import from lib/index.js`);
   });
 }

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { agreement, heldOutPrompts, type Prompt, summary } from "../bench/tiny/attribution.js";
 import { attribute, evaluateCoder, HookedTransformer, SAE, Transcoder } from "../lib/index.js";
-import { agreement, heldOutPrompts, type Prompt, summary } from "../scripts/tiny/attribution.js";
 import { device } from "./support/compare.js";
 import { fixture } from "./support/fixtures.js";
 
 // The gradient's estimates against exact ablation on the bundled model, on a few prompts;
-// scripts/attribution-report.ts prints the figures of 20 for every coder.
+// bench/tiny/attribution-report.ts prints the figures of 20 for every coder.
 const folder = join(import.meta.dirname, "../assets/tiny-gemma2");
 const coders = join(folder, "gemma-scope");
 

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GemlensError, Tokenizer } from "../lib/index.js";
-import { fuzz } from "../scripts/fuzz/drive.js";
-import { type Finding, readFinding, saveFinding } from "../scripts/fuzz/finding.js";
-import { inputsOf } from "../scripts/fuzz/input.js";
-import { PeakMemory } from "../scripts/fuzz/peak-memory.js";
-import { npz } from "../scripts/fuzz/tiny-files.js";
+import { fuzz } from "./fuzz/drive.js";
+import { type Finding, readFinding, saveFinding } from "./fuzz/finding.js";
+import { inputsOf } from "./fuzz/input.js";
+import { PeakMemory } from "./fuzz/peak-memory.js";
+import { npz } from "./fuzz/tiny-files.js";
 import {
   config,
   type HostileCase,
@@ -148,7 +148,7 @@ describe("what only looks hostile", () => {
 });
 
 describe("files changed by chance", () => {
-  // 10,000 in all; scripts/fuzz.ts runs the same for as long as it is let.
+  // 10,000 in all; tests/fuzz/main.ts runs the same for as long as it is let.
   it.concurrent.each([
     ["safetensors", 2800],
     ["npz", 2800],

@@ -5,13 +5,7 @@ import { measure } from "../bench/measure.js";
 import { Peers } from "../bench/peers.js";
 import { newestReport, type Report } from "../bench/report.js";
 import type { Row, Side } from "../bench/row.js";
-import {
-  benchBlock,
-  benchPages,
-  benchSummary,
-  benchTable,
-  summaryPage,
-} from "../scripts/bench-table.js";
+import { benchBlock, benchPages, benchSummary, benchTable, summaryPage } from "../bench/table.js";
 import { runChild } from "./native/fixtures/run-child.js";
 
 describe("figures", () => {
@@ -112,11 +106,11 @@ describe("a temporary folder", () => {
   });
 });
 
-describe("scripts/real-size.ts", () => {
+describe("bench/real-size.ts", () => {
   it("refuses a name that it does not know, and leaves its page alone", async () => {
     const page = new URL("../docs/limits.md", import.meta.url);
     const before = readFileSync(page, "utf8");
-    const end = await runChild("../../../scripts/real-size.ts", ["--only", "1b-bfloat16,2b"]);
+    const end = await runChild("../../../bench/real-size.ts", ["--only", "1b-bfloat16,2b"]);
     expect(end).toMatchObject({ code: 2, stdout: "" });
     expect(end.stderr).toContain("expected some of 2b-bfloat16, 2b-float32, 1b-bfloat16, got 2b\n");
     expect(readFileSync(page, "utf8")).toBe(before);

@@ -4,7 +4,7 @@ import {
   positiveInteger,
   positiveNumber,
   share,
-} from "../scripts/number-options.js";
+} from "../bench/number-options.js";
 import { runChild } from "./native/fixtures/run-child.js";
 
 describe("a number among a script's options", () => {
@@ -27,13 +27,13 @@ describe("a number among a script's options", () => {
   });
 
   it.each([
-    ["fuzz.ts", "--inputs", "abc"],
-    ["fuzz.ts", "--minutes", "abc"],
-    ["fuzz.ts", "--native", "2"],
-    ["stress.ts", "--minutes", "abc"],
-    ["stress.ts", "--seed", "-1"],
-  ])("scripts/%s %s %s ends badly before anything runs", async (script, option, value) => {
-    const end = await runChild(`../../../scripts/${script}`, [option, value]);
+    ["fuzz", "--inputs", "abc"],
+    ["fuzz", "--minutes", "abc"],
+    ["fuzz", "--native", "2"],
+    ["stress", "--minutes", "abc"],
+    ["stress", "--seed", "-1"],
+  ])("tests/%s/main.ts %s %s ends badly before anything runs", async (script, option, value) => {
+    const end = await runChild(`../../${script}/main.ts`, [option, value]);
     expect(end).toMatchObject({ code: 1, stdout: "" });
     expect(end.stderr).toContain(`argument '${value}' is invalid. Expected`);
   });

@@ -2,13 +2,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openCoderFile, openModelFolder, openNpz, readSafetensorsHeader } from "../../lib/index.js";
-import {
-  modelConfig,
-  modelTensors,
-  npz,
-  safetensors,
-  type Tensors,
-} from "../../scripts/fuzz/tiny-files.js";
+import { modelConfig, modelTensors, npz, safetensors, type Tensors } from "../fuzz/tiny-files.js";
 
 /** A file that must be refused, how it is made, and what the refusal must name. */
 export interface HostileCase {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseModelConfig } from "../../lib/index.js";
-import { archive, npy } from "../../scripts/fuzz/tiny-files.js";
 import { f4, npy as npyOf } from "../01-checkpoint-zip.js";
+import { archive, npy } from "../fuzz/tiny-files.js";
 import {
   type HostileCase,
   headed,
@@ -15,7 +15,7 @@ import {
   weights,
 } from "./case.js";
 
-// What scripts/fuzz.ts found, cut down by hand; the format's own file has what concerns tokenizers.
+// What tests/fuzz/main.ts found, cut down by hand; the format's own file has what concerns tokenizers.
 // Each of these once gave a message that forged lines, one of megabytes, one without a name, or an
 // error of JavaScript's own.
 

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import zlib from "node:zlib";
 import { openNpz } from "../../lib/index.js";
-import { archive, npy, type Member as Sound } from "../../scripts/fuzz/tiny-files.js";
 import {
   type End,
   f4,
@@ -11,6 +10,7 @@ import {
   wide,
   zip,
 } from "../01-checkpoint-zip.js";
+import { archive, npy, type Member as Sound } from "../fuzz/tiny-files.js";
 import { coderShapes, type HostileCase, openArchive, openCoder, params, put } from "./case.js";
 
 const npzCase = (name: string, write: HostileCase["write"], field: string): HostileCase => ({

@@ -1,6 +1,6 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { safetensors } from "../../scripts/fuzz/tiny-files.js";
+import { safetensors } from "../fuzz/tiny-files.js";
 import {
   both,
   coder2,

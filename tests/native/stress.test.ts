@@ -4,7 +4,7 @@ import { runChild } from "./fixtures/run-child.js";
 /** Forty random calls from a seed; what was called, of which the seed says everything. */
 async function called(seed: number): Promise<Record<string, unknown>> {
   const args = ["--calls", "40", "--seed", String(seed)];
-  const end = await runChild("../../../scripts/stress.ts", args, { nodeArgs: ["--expose-gc"] });
+  const end = await runChild("../../stress/main.ts", args, { nodeArgs: ["--expose-gc"] });
   expect(end, end.stderr).toMatchObject({ code: 0, signal: null });
   const [line = ""] = end.stdout.split("\n");
   // How many calls met their abort, or another's dispose, is a matter of time.

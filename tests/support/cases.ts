@@ -62,7 +62,7 @@ interface CaseFile {
   readonly cases: readonly Case[];
 }
 
-/** A file of cases on a tiny model, made by scripts/goldens.py, with what they expect. */
+/** A file of cases on a tiny model, made by tests/goldens, with what they expect. */
 export class Cases {
   readonly file: CaseFile;
   readonly #goldens: ReadonlyMap<string, Golden>;

@@ -11,7 +11,7 @@ interface CoderEntry {
   readonly hookNameOut?: string;
 }
 
-/** `MODEL/NAME.json` of scripts/goldens.py, with its expected tensors and its coders. */
+/** `MODEL/NAME.json` of tests/goldens, with its expected tensors and its coders. */
 export class Oracle<Case> {
   readonly cases: readonly Case[];
   readonly prompts: Readonly<Record<string, number[][]>>;

@@ -1,7 +1,7 @@
 """Shows that SAELens loads the exported coders: arrays through its Gemma Scope loaders, pointed at
 the folder instead of the hub, then its JumpReLU classes against the published formula.
 
-    python scripts/train/peers.py assets/tiny-gemma2"""
+    python assets/recipe/peers.py assets/tiny-gemma2"""
 
 import argparse
 from pathlib import Path

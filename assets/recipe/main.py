@@ -1,6 +1,6 @@
 """The whole recipe: text, tokenizer, language model, coders, export, evaluation.
 
-    python scripts/train/main.py --work DIR --out assets/tiny-gemma2
+    python assets/recipe/main.py --work DIR --out assets/tiny-gemma2
 
 Each stage leaves a file in DIR; a stage whose file exists is skipped."""
 

@@ -8,16 +8,16 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { makeArchive } from "./package/archive.mjs";
-import { applicationCases } from "./package/cases/application.mjs";
-import { installCases } from "./package/cases/install.mjs";
-import { setupCases } from "./package/cases/setup.mjs";
-import { diskCases } from "./package/cases/setup-disk.mjs";
-import { ended } from "./package/expect.mjs";
-import { cleanUp, makePlace, removePlaces, run } from "./package/place.mjs";
-import { install, pack } from "./package/tarball.mjs";
+import { makeArchive } from "./archive.mjs";
+import { applicationCases } from "./cases/application.mjs";
+import { installCases } from "./cases/install.mjs";
+import { setupCases } from "./cases/setup.mjs";
+import { diskCases } from "./cases/setup-disk.mjs";
+import { ended } from "./expect.mjs";
+import { cleanUp, makePlace, removePlaces, run } from "./place.mjs";
+import { install, pack } from "./tarball.mjs";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const cases = { ...installCases, ...applicationCases, ...setupCases, ...diskCases };
 
 function once(make) {

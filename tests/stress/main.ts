@@ -1,15 +1,15 @@
 // Random calls from a seed, for as long as asked: nothing may crash, hang, reject unheard, or leave
 // memory behind. The seed is printed; the same seed makes the same calls with the same choices.
 //
-//     node --expose-gc --import tsx scripts/stress.ts [--minutes 30] [--seed N] [--calls N] [--trace]
+//     node --expose-gc --import tsx tests/stress/main.ts [--minutes 30] [--seed N] [--calls N] [--trace]
 import { createHash } from "node:crypto";
 import { Command } from "commander";
-import { memory } from "../lib/index.js";
-import { nonNegativeInteger, positiveInteger, positiveNumber } from "./number-options.js";
-import { callsOf } from "./stress/calls.js";
-import { Dice } from "./stress/dice.js";
-import { RunningTime } from "./stress/running-time.js";
-import { World } from "./stress/world.js";
+import { nonNegativeInteger, positiveInteger, positiveNumber } from "../../bench/number-options.js";
+import { memory } from "../../lib/index.js";
+import { callsOf } from "./calls.js";
+import { Dice } from "./dice.js";
+import { RunningTime } from "./running-time.js";
+import { World } from "./world.js";
 
 interface Options {
   readonly seed: number;

@@ -4,7 +4,7 @@ Expected numbers are computed here in float64. "exact" cases hold multiples of a
 small enough for every product and sum to be exact in the coder's type, in any order: results must be
 equal. The others are compared within a tolerance; no pre-activation in them is near its threshold.
 
-Needs Python's standard library only: `python -m goldens.kernels` in scripts/ writes the file.
+Needs Python's standard library only: `python -m goldens.kernels` in tests/ writes the file.
 """
 
 from __future__ import annotations
@@ -201,4 +201,4 @@ def make(fixtures: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(__file__).resolve().parent.parent.parent / "tests" / "fixtures")
+    make(Path(__file__).resolve().parent.parent / "fixtures")

@@ -2,15 +2,15 @@
 // prompts, the median of Spearman's rank correlation over all active features, and how many of the
 // ten strongest by ablation are among the ten strongest by gradient.
 //
-//     npx tsx scripts/attribution-report.ts [PROMPTS]
+//     npx tsx bench/tiny/attribution-report.ts [PROMPTS]
 import { join } from "node:path";
 import { Command } from "commander";
-import { HookedTransformer } from "../lib/index.js";
-import { positiveInteger } from "./number-options.js";
-import { agreement, heldOutPrompts, summary } from "./tiny/attribution.js";
-import { loadCoders } from "./tiny/coders.js";
+import { HookedTransformer } from "../../lib/index.js";
+import { positiveInteger } from "../number-options.js";
+import { agreement, heldOutPrompts, summary } from "./attribution.js";
+import { loadCoders } from "./coders.js";
 
-const folder = join(import.meta.dirname, "../assets/tiny-gemma2");
+const folder = join(import.meta.dirname, "../../assets/tiny-gemma2");
 
 async function main(count: number): Promise<void> {
   await using model = await HookedTransformer.fromPretrained(folder, { dtype: "float32" });

@@ -1,7 +1,7 @@
 """Reads the exported files back (transformers, safetensors, npz), measures every figure on the
 held-out text, prints a table and exits with 1 if one misses its threshold.
 
-    python scripts/train/evaluate.py assets/tiny-gemma2"""
+    python assets/recipe/evaluate.py assets/tiny-gemma2"""
 
 import argparse
 import json

@@ -1,18 +1,23 @@
 // Opens changed files through the public readers until one makes them misbehave.
 //
-//     npx tsx scripts/fuzz.ts --format npz --minutes 30 --seed 7 --out findings
-//     npx tsx scripts/fuzz.ts --format npz --inputs 10000
-//     npx tsx scripts/fuzz.ts --replay findings/npz-7-4711.json
+//     npx tsx tests/fuzz/main.ts --format npz --minutes 30 --seed 7 --out findings
+//     npx tsx tests/fuzz/main.ts --format npz --inputs 10000
+//     npx tsx tests/fuzz/main.ts --replay findings/npz-7-4711.json
 //
 // Minutes are processor minutes of the worker. Every input is made from its format, seed and index;
 // every finding is saved and replays. Exits with 1 where there is one.
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { fuzz, replay } from "./fuzz/drive.js";
-import { readFinding, saveFinding } from "./fuzz/finding.js";
-import { type Format, formats } from "./fuzz/samples.js";
-import { nonNegativeInteger, positiveInteger, positiveNumber, share } from "./number-options.js";
+import {
+  nonNegativeInteger,
+  positiveInteger,
+  positiveNumber,
+  share,
+} from "../../bench/number-options.js";
+import { fuzz, replay } from "./drive.js";
+import { readFinding, saveFinding } from "./finding.js";
+import { type Format, formats } from "./samples.js";
 
 interface Options {
   readonly format: Format;

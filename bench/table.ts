@@ -1,14 +1,14 @@
 // Renders the newest results of bench/results between the markers of bench/README.md, the rows that a
 // reader decides by between those of README.md, and a GPU's results between those of docs/gpu.md:
 //
-//     npx tsx scripts/bench-table.ts            prints them
-//     npx tsx scripts/bench-table.ts --write    writes them
+//     npx tsx bench/table.ts            prints them
+//     npx tsx bench/table.ts --write    writes them
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import type { Compared, Measured } from "../bench/measure.js";
-import { newestReport, type Report } from "../bench/report.js";
-import type { Device } from "../bench/row.js";
+import type { Compared, Measured } from "./measure.js";
+import { newestReport, type Report } from "./report.js";
+import type { Device } from "./row.js";
 
 /** The page that has every row of a device. */
 export const benchPages: Readonly<Record<Device, string>> = {

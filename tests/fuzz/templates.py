@@ -2,8 +2,8 @@
 
 Run by hand, with `pip install jinja2 transformers` (torch is not needed), then compare:
 
-    python scripts/fuzz/templates.py --count 200000 --seed 1 > cases.jsonl
-    npx tsx scripts/fuzz/templates.ts cases.jsonl
+    python tests/fuzz/templates.py --count 200000 --seed 1 > cases.jsonl
+    npx tsx tests/fuzz/templates.ts cases.jsonl
 """
 
 import argparse

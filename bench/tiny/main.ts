@@ -5,14 +5,14 @@
 //     npm run evaluate:tiny [-- FOLDER]
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { evaluateCoder, HookedTransformer } from "../lib/index.js";
-import { type Loaded, loadCoders, type Site } from "./tiny/coders.js";
-import { type Batch, batches, heldOut, rowsOf, sample } from "./tiny/corpus.js";
-import { ClassCounter, classTokens, type NamedFeature, promoting } from "./tiny/name-features.js";
-import { meanLoss, zeroHook } from "./tiny/splice.js";
-import { type Firing, gather } from "./tiny/statistics.js";
+import { evaluateCoder, HookedTransformer } from "../../lib/index.js";
+import { type Loaded, loadCoders, type Site } from "./coders.js";
+import { type Batch, batches, heldOut, rowsOf, sample } from "./corpus.js";
+import { ClassCounter, classTokens, type NamedFeature, promoting } from "./name-features.js";
+import { meanLoss, zeroHook } from "./splice.js";
+import { type Firing, gather } from "./statistics.js";
 
-const folder = process.argv[2] ?? join(import.meta.dirname, "../assets/tiny-gemma2");
+const folder = process.argv[2] ?? join(import.meta.dirname, "../../assets/tiny-gemma2");
 const limits: Record<Site, { fvu: number; l0: number; recovered: number }> = {
   res: { fvu: 0.12, l0: 16, recovered: 0.99 },
   mlp: { fvu: 0.08, l0: 24, recovered: 0.97 },

@@ -174,7 +174,7 @@ const loadCoder: Action = async ({ sae }) => {
 };
 
 const worker: Action = async (_, dice) => {
-  const started = new Worker(new URL("../../tests/native/fixtures/worker.mjs", import.meta.url), {
+  const started = new Worker(new URL("../native/fixtures/worker.mjs", import.meta.url), {
     execArgv: [],
     workerData: {
       module: new URL("worker.ts", import.meta.url).href,

@@ -1,9 +1,9 @@
 """Makes tests/fixtures with transformers, TransformerLens, SAELens and tokenizers.
 
-    pip install -r scripts/requirements-goldens.txt
-    python scripts/goldens.py                # everything, about a minute on one core
-    python scripts/goldens.py --only coders  # one part; --help lists them
-    python scripts/goldens.py --check        # makes everything elsewhere and compares
+    pip install -r tests/goldens/requirements.txt
+    python tests/goldens                # everything, about a minute on one core
+    python tests/goldens --only coders  # one part; --help lists them
+    python tests/goldens --check        # makes everything elsewhere and compares
 
 Nothing here runs gemlens: these are the numbers that gemlens is compared with. The two small
 checkpoints and the files listed as inputs in tests/fixtures/README.md are read, never written.
@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -39,7 +40,7 @@ from goldens import (  # noqa: E402
 )
 from goldens.common import distance, load, setup  # noqa: E402
 
-FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 PARTS = {
     "models": models,
     "checkpoints": checkpoints,

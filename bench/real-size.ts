@@ -1,17 +1,17 @@
 // Opens models of the published sizes, with random weights, and writes what that takes to
 // docs/limits.md; with --only those are printed. Needs 12 GB of disk; nothing is downloaded.
 //
-//     npx tsx scripts/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
+//     npx tsx bench/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { renameSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { randomSae } from "../bench/random-coder.js";
-import { gemma2b, type ModelShape, randomModel } from "../bench/random-model.js";
-import { exitOnSignals } from "../bench/temporary.js";
+import { randomSae } from "./random-coder.js";
+import { gemma2b, type ModelShape, randomModel } from "./random-model.js";
 import type { Sizes } from "./real-size-case.js";
+import { exitOnSignals } from "./temporary.js";
 
 interface Case {
   readonly name: string;
@@ -99,7 +99,7 @@ function render(measured: readonly (readonly [Case, Sizes])[]): string {
   return `# Limits
 
 What models of the published sizes take, measured with random weights by \`npx tsx
-scripts/real-size.ts\`: all layers, the whole vocabulary, everything run in bfloat16 on the CPU, and a
+bench/real-size.ts\`: all layers, the whole vocabulary, everything run in bfloat16 on the CPU, and a
 residual SAE of 16,384 features in float32. On ${cpus()[0]?.model}, ${cpus().length} cores,
 ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}; the files were in the page cache.
 

@@ -1,1 +1,0 @@
-"""The parts of scripts/goldens.py: one module per kind of fixture."""

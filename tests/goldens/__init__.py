@@ -1,0 +1,1 @@
+"""The parts of tests/goldens: one module per kind of fixture."""
