@@ -9,16 +9,17 @@ const workers = Number(chosen ?? (gpu ? 1 : Math.min(2, availableParallelism()))
 
 // What takes no device, and may want more of a checkout than a GPU machine has.
 const withoutDevice =
-  /^((01|02|13|14|15|17|18|19)-|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
+  /^((bench|checkpoint|docs|hostile|package|tokenizer)\/|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
 
 // They measure memory, processor time or the other processes of the machine: one at a time, unless
 // GEMLENS_TEST_WORKERS says that the machine has room for more.
-const alone = /^(leak\/|17-bench|native\/(kv-growth|terminate|threads))/;
+const alone =
+  /^(leak\/|bench\/(bench|contention|decode|peers)\.|native\/(kv-growth|terminate|threads)\.)/;
 
 // Each in its own process: they start others, change the environment, or read what a whole process
 // holds. The rest share one, as loading the library and libtorch takes longer than most of them.
 const apart =
-  /^((12|13|14|15|17|18|19|20)-|03-tensor-(loans|memory)|04-forward-(errors|head)|gpu\/|native\/)/;
+  /^((bench|cli|docs|gpu|hostile|native|package)\/|tensor\/(loans|memory)|model\/forward-(errors|head))/;
 
 const files = readdirSync(join(import.meta.dirname, "tests"), { recursive: true })
   .map(String)

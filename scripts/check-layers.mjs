@@ -1,21 +1,27 @@
 // The layer rule and its companions (docs/architecture.md), on both sides of the boundary: a folder
 // may use only folders to its left. Prints `file:line: what` and exits 1 where one is broken.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { circlesOf } from "./layers/circles.mjs";
 
 const root = process.argv[2] ?? dirname(dirname(fileURLToPath(import.meta.url)));
 const nativeOrder = words(
   "base kernels ops checkpoint hooks coder intervene model attribute run binding",
 );
 const libOrder = words(
-  "errors fetch native setup tensor hooks hub checkpoint tokenizer coder intervene model attribute graph report cli",
+  "errors fetch native setup tensor hooks hub checkpoint tokenizer coder intervene model corpus attribute evaluate graph report cli",
 );
-/** The files by which folders to its right enter a folder; one that is not named here is open. */
-const doors = { model: words("index model-client resolve-model") };
+/**
+ * The files by which folders to its right enter a folder, besides those whose names lib/index.ts
+ * offers; a folder that is not named here is open.
+ */
+const doors = { model: words("model-client resolve-model") };
 /** The folders of lib/ that a folder of tests may look into. */
 const insideFolders = { native: words("fetch native setup hub"), fuzz: words("tokenizer") };
+/** A tensor, its operations and what it remembers are one thing in several files. */
+const mayCircle = /^lib\/(tensor|tokenizer\/jinja)\//;
 const longestFile = 400;
 const wideTorchHeaders =
   /^(torch\/(torch|script|extension|all|types)\.h|ATen\/(ATen|Functions)\.h)$/;
@@ -23,6 +29,8 @@ const torchHeader = /^((ATen|c10|torch|caffe2)\/|base\/aten\.h$)/;
 const skipped = new Set(["node_modules", "fixtures", "dist", "build", "results", "__pycache__"]);
 
 const problems = [];
+/** Which files of lib/ each one imports, types included. */
+const imports = new Map();
 
 function words(text) {
   return text.split(" ");
@@ -132,6 +140,10 @@ function checkLib(file) {
   const parts = file.split("/");
   const layer = parts[1];
   if (parts.length > 2 && !libOrder.includes(layer)) report(file, 1, `lib/${layer}/ is no layer`);
+  if (parts.length > 2 && parts.at(-1) === "index.ts") {
+    report(file, 1, "only lib/ has an index.ts: import the file itself");
+  }
+  imports.set(file, new Set());
   forEachImport(source, (specifier, node) => {
     const line = lineOf(source, node);
     if (specifier === "node-gyp-build" && layer !== "native") {
@@ -139,6 +151,7 @@ function checkLib(file) {
     }
     if (!specifier.startsWith(".")) return;
     if (!/\.(js|json)$/.test(specifier)) report(file, line, `"${specifier}": end it in ".js"`);
+    imports.get(file).add(resolveImport(file, specifier));
     const used = relative("lib", resolveImport(file, specifier)).split("/");
     if (parts.length === 2) return;
     if (used[0] === ".." || used.length === 1) {
@@ -161,8 +174,23 @@ function checkLib(file) {
 function checkDoor(file, line, layer, [folder, ...rest], specifier) {
   const open = doors[folder];
   if (open === undefined || libOrder.indexOf(folder) >= libOrder.indexOf(layer)) return;
-  if (open.includes(rest.join("/").replace(/\.ts$/, ""))) return;
-  report(file, line, `import "${specifier}": enter lib/${folder} by ${open.join(", ")}`);
+  const name = rest.join("/").replace(/\.ts$/, "");
+  if (open.includes(name) || publicFiles().has(`lib/${folder}/${name}.ts`)) return;
+  const by = [...open, "what lib/index.ts offers"].join(", ");
+  report(file, line, `import "${specifier}": enter lib/${folder} by ${by}`);
+}
+
+let offered;
+
+/** The files that lib/index.ts re-exports from. */
+function publicFiles() {
+  const index = "lib/index.ts";
+  if (offered === undefined) {
+    offered = new Set();
+    if (!existsSync(join(root, index))) return offered;
+    forEachImport(parse(index), (specifier) => offered.add(resolveImport(index, specifier)));
+  }
+  return offered;
 }
 
 function checkIndex(file, source) {
@@ -179,6 +207,9 @@ function checkOutside(file) {
   forEachImport(source, (specifier, node) => {
     if (!specifier.startsWith(".")) return;
     const used = resolveImport(file, specifier);
+    if (used.startsWith("scripts/")) {
+      report(file, lineOf(source, node), `"${specifier}": scripts/ are run, not imported`);
+    }
     if (!used.startsWith("lib/") || used === "lib/index.ts") return;
     const mayUse = file.startsWith("tests/") ? insideFolders[file.split("/")[1]] : undefined;
     if (mayUse?.includes(used.split("/")[1])) return;
@@ -207,7 +238,11 @@ function checkLength(file) {
 
 for (const file of filesBelow("native", /\.(h|cc|cu|cuh|c)$/)) checkNative(file);
 for (const file of filesBelow("lib", /\.ts$/)) checkLib(file);
-for (const folder of ["tests", "bench"]) filesBelow(folder, /\.ts$/).forEach(checkOutside);
+for (const circle of circlesOf(imports)) {
+  if (circle.every((file) => mayCircle.test(file))) continue;
+  report(circle[0], 1, `imports in a circle: ${circle.join(", ")}`);
+}
+for (const folder of ["tests", "bench"]) filesBelow(folder, /\.(ts|mjs)$/).forEach(checkOutside);
 for (const folder of ["lib", "bench", "scripts"]) {
   filesBelow(folder, /\.(ts|mjs)$/).forEach(checkTopLevelAwait);
 }

@@ -1,7 +1,7 @@
 // The suite under AddressSanitizer and UndefinedBehaviorSanitizer, with libtorch's plain allocator, so
 // that every tensor is watched. Ends with one line, "N passed, N failed"; a report fails the run.
 //   node scripts/test-sanitizers.mjs                         everything: an hour or more
-//   node scripts/test-sanitizers.mjs tests/05-hooks.test.ts  anything after it goes to vitest
+//   node scripts/test-sanitizers.mjs tests/hooks/hooks.test.ts  anything after it goes to vitest
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -2,7 +2,7 @@
 // one line, "N passed, N failed".
 //   --gpu     the same suite on CUDA, and tests/gpu besides
 //   --leak    tests/leak only
-// Anything else goes to vitest: node scripts/test.mjs tests/05-coder.test.ts -t "encode"
+// Anything else goes to vitest: node scripts/test.mjs tests/coder/coder.test.ts -t "encode"
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";

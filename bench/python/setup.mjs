@@ -9,14 +9,13 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { libtorchModule } from "../../scripts/compiled-module.mjs";
 
 const torch = "torch==2.15.0";
 const cpuIndex = "https://download.pytorch.org/whl/cpu";
 const here = import.meta.dirname;
 
 async function folderOf(name) {
-  const { cacheDir } = await libtorchModule();
+  const { cacheDir } = await import("../../dist/native/libtorch.js");
   return join(cacheDir(), "bench-python", name);
 }
 

@@ -1,10 +1,10 @@
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
-import type { CacheKey } from "../hooks/index.js";
-import type { LoadedModelConfig } from "../model/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import type { CacheKey } from "../hooks/names.js";
+import type { LoadedModelConfig } from "../model/model-core.js";
 import { knownRows } from "../tensor/known-rows.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** The cache of a run, whatever names it was made for. */
 export interface AnyCache {
@@ -17,14 +17,14 @@ export interface AnyCache {
 }
 
 /** A cached activation by full name; NOT_FOUND says how to get it. */
-export function cached(what: string, cache: AnyCache, name: string): Tensor {
+export function cached(caller: string, cache: AnyCache, name: string): Tensor {
   if (typeof cache?.has !== "function") {
-    throw argument(what, "the cache of a run", "cache", typeof cache);
+    throw argument(caller, "the cache of a run", "cache", typeof cache);
   }
   if (cache.has(name)) return cache.get(name as never);
   throw new GemlensError(
     "NOT_FOUND",
-    `${what}: expected "${name}" in the cache, got ${cache.names.length} others; name it in the \`names\` of runWithCache`,
+    `${caller}: expected "${name}" in the cache, got ${cache.names.length} others; name it in the \`names\` of runWithCache`,
     { name, names: cache.names },
   );
 }
@@ -37,17 +37,19 @@ export function layoutOf(activation: Tensor): RowLayout {
 
 /** Layers counted from 0; `limit` is one past the last. */
 export function checkLayers(
-  what: string,
+  caller: string,
   layers: readonly number[] | undefined,
   { nLayers }: LoadedModelConfig,
 ): number[] {
   if (layers === undefined) return Array.from({ length: nLayers }, (_, layer) => layer);
   if (!Array.isArray(layers) || layers.length === 0) {
-    throw argument(what, "a list of at least one layer", "layers", String(layers));
+    throw argument(caller, "a list of at least one layer", "layers", String(layers));
   }
   return layers.map((layer: number) => {
     const index = layer < 0 ? layer + nLayers : layer;
     if (Number.isInteger(index) && index >= 0 && index < nLayers) return index;
-    throw argument(what, `an integer in [-${nLayers}, ${nLayers})`, "a layer", layer, { nLayers });
+    throw argument(caller, `an integer in [-${nLayers}, ${nLayers})`, "a layer", layer, {
+      nLayers,
+    });
   });
 }

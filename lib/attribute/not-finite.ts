@@ -1,10 +1,10 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 
 /** The error for numbers that were to be compared or put in order and cannot be. */
-export function notFinite(what: string, subject: string, cause?: unknown): GemlensError {
+export function notFinite(caller: string, subject: string, cause?: unknown): GemlensError {
   return new GemlensError(
     "ARGUMENT",
-    `${what}: expected finite numbers for the ${subject}, got some that are not finite (NaN or Infinity)`,
+    `${caller}: expected finite numbers for the ${subject}, got some that are not finite (NaN or Infinity)`,
     { subject },
     cause,
   );

@@ -4,9 +4,11 @@ import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { ResolvedAction } from "../intervene/resolve.js";
 import type { AnyIntervention, CoderSplice, Splice } from "../intervene/types.js";
-import type { HookedTransformer, Input, TokenInput } from "../model/index.js";
+import type { HookedTransformer } from "../model/hooked-transformer.js";
 import type { ModelClient } from "../model/model-client.js";
-import { type Tensor, tidy } from "../tensor/index.js";
+import type { Input, TokenInput } from "../model/model-input.js";
+import { tidy } from "../native/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** Edits that are in force during all runs of a method, beside its own. */
 export interface PromptOptions {
@@ -59,9 +61,9 @@ export class Prompt implements Disposable {
     input: TokenInput,
     options: PromptOptions & { readonly prependBos?: boolean | undefined },
   ) {
-    const { what, model } = client;
+    const { caller, model } = client;
     const { ids, shape, mask } = model.toTokens(input, { prependBos: options.prependBos });
-    if (shape[0] !== 1) throw argument(what, "one prompt", "input", `a batch of ${shape[0]}`);
+    if (shape[0] !== 1) throw argument(caller, "one prompt", "input", `a batch of ${shape[0]}`);
     this.ids = ids.filter((_, i) => mask[i] === 1);
     this.#model = model;
     this.#options = options;
@@ -98,11 +100,11 @@ export class Prompt implements Disposable {
   }
 
   /** A position counted from the front. ARGUMENT when the prompt has no such token. */
-  position(what: string, position: number): number {
+  position(caller: string, position: number): number {
     const { length } = this;
     const index = position < 0 ? position + length : position;
     if (Number.isInteger(index) && index >= 0 && index < length) return index;
-    throw argument(what, `one of [-${length}, ${length})`, "a position", position, { length });
+    throw argument(caller, `one of [-${length}, ${length})`, "a position", position, { length });
   }
 
   /**

@@ -1,15 +1,15 @@
 import type { Coder } from "../coder/coder.js";
 import { SingleSiteCoder } from "../coder/single-site-coder.js";
 import { siteNames } from "../coder/site.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 
 /** Refuses a coder of several sites where only one is computed. */
-export function checkSingle(what: string, coder: Coder, use: string): SingleSiteCoder {
+export function checkSingle(caller: string, coder: Coder, use: string): SingleSiteCoder {
   if (coder instanceof SingleSiteCoder) return coder;
   const { reads, writes } = coder.cfg;
   throw new GemlensError(
     "UNSUPPORTED",
-    `${what}: expected a coder of one site for ${use}, got one that reads ${siteNames(reads)} and writes ${siteNames(writes)}`,
+    `${caller}: expected a coder of one site for ${use}, got one that reads ${siteNames(reads)} and writes ${siteNames(writes)}`,
     { reads: reads.length, writes: writes.length },
   );
 }

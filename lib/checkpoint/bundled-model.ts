@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { packageRoot } from "../native/package-root.js";
 
 const names = new Set(["tiny", "gemlens/tiny-gemma2"]);
@@ -11,12 +11,12 @@ export function isBundled(name: string): boolean {
 }
 
 /** The folder of the bundled model, with its coders. NOT_FOUND if the package lacks it. */
-export function bundledFolder(what: string, name = "tiny"): string {
+export function bundledFolder(caller: string, name = "tiny"): string {
   const folder = join(packageRoot, "assets/tiny-gemma2");
   if (existsSync(folder)) return folder;
   throw new GemlensError(
     "NOT_FOUND",
-    `${what}: expected the bundled model in ${folder} for ${JSON.stringify(name)}, got none: the package is incomplete`,
+    `${caller}: expected the bundled model in ${folder} for ${JSON.stringify(name)}, got none: the package is incomplete`,
     { name },
   );
 }

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { type CoderGuess, guessFromPath } from "./coder-guess.js";
 import { firstNotFinite, readFloats } from "./finite.js";
 import { leafWidth, parseGemmaScope2Config } from "./gemma-scope-2-config.js";

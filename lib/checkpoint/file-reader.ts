@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { refuse, unreadable } from "./refuse.js";
 
 // readSync refuses more than 2^31 - 1 bytes in one call.

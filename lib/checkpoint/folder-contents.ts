@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { downloadFolders, snapshotsFolder } from "../hub/cache-layout.js";
 import { isPresent } from "./other-format.js";
 import { printable } from "./refuse.js";
@@ -88,9 +88,9 @@ export function refuseWeightless(dir: string): never {
       `${printable(single, 80)}: rename it to model.safetensors if it holds the whole model`,
     );
   }
-  for (const [pattern, what] of others) {
+  for (const [pattern, caller] of others) {
     const found = names.find((name) => pattern.test(name));
-    if (found !== undefined) fail("UNSUPPORTED", `${printable(found, 80)}: ${what}`);
+    if (found !== undefined) fail("UNSUPPORTED", `${printable(found, 80)}: ${caller}`);
   }
   return fail("NOT_FOUND", "neither");
 }

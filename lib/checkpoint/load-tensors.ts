@@ -1,10 +1,11 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { DtypeName } from "../native/addon.js";
 import { disown } from "../native/scope.js";
 import { dtypeNames } from "../tensor/dtype.js";
-import { empty, type Tensor } from "../tensor/index.js";
+import { empty } from "../tensor/factories.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { printable, refuse, unsupported } from "./refuse.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import type { FileSource } from "./tensor-source.js";
@@ -19,7 +20,7 @@ export interface LoadTensorsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const what = "loadTensors";
+const caller = "loadTensors";
 // In pieces, so that a signal is looked at now and then.
 const piece = 64 * 1024 * 1024;
 
@@ -36,8 +37,8 @@ export async function loadTensors(
   path: string,
   options: LoadTensorsOptions = {},
 ): Promise<Record<string, Tensor>> {
-  checkOptions(what, options, ["names", "device", "signal"]);
-  if (typeof path !== "string") throw argument(what, "a file's name", "path", typeof path);
+  checkOptions(caller, options, ["names", "device", "signal"]);
+  if (typeof path !== "string") throw argument(caller, "a file's name", "path", typeof path);
   const { names, device = "cpu", signal } = options;
   signal?.throwIfAborted();
   const sources = wanted(path, names);
@@ -86,7 +87,7 @@ async function fill(
 
 function wanted(path: string, names: readonly string[] | undefined): FileSource[] {
   if (names !== undefined && !Array.isArray(names)) {
-    throw argument(what, "a list of names", "names", typeof names);
+    throw argument(caller, "a list of names", "names", typeof names);
   }
   const { tensors } = readSafetensorsHeader(path);
   return [...new Set(names ?? tensors.keys())].map((name) => {
@@ -104,7 +105,7 @@ function notThere(path: string, name: string, known: readonly string[]): Gemlens
   const more = known.length > some.length ? `, and ${known.length - some.length} more` : "";
   return new GemlensError(
     "NOT_FOUND",
-    `${what}: expected one of ${some.join(", ")}${more} for a name, got ${printable(String(name))}`,
+    `${caller}: expected one of ${some.join(", ")}${more} for a name, got ${printable(String(name))}`,
     { file: path, name },
   );
 }

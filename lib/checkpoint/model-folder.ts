@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { cachedPlace } from "../hub/cache-layout.js";
 import { tokenIds } from "./config-schema.js";
 import { refuseAdapter, refuseConfigless } from "./folder-contents.js";

@@ -5,7 +5,7 @@ const toSafetensors = "convert it in Python with save_pretrained(folder), which 
 const zipMagic = "PK\x03\x04";
 
 /** Signatures of formats that are met in the place of weights, and the remedy for each. */
-const signatures: readonly (readonly [magic: string, offset: number, what: string])[] = [
+const signatures: readonly (readonly [magic: string, offset: number, caller: string])[] = [
   ["\x93NUMPY", 0, "a single NumPy array (.npy)"],
   ["GGUF", 0, "a GGUF file of llama.cpp: get the safetensors files of the same model"],
   ["\x1f\x8b", 0, "a gzip archive: unpack it first"],

@@ -1,5 +1,5 @@
 import type { ZodError } from "zod";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { danglingLink } from "./other-format.js";
 
 const longestValue = 120;

@@ -152,9 +152,9 @@ function checkCoverage(tensors: FileSource[], file: string, dataStart: number, s
   let at = dataStart;
   for (const { name, byteOffset, byteLength } of tensors) {
     if (byteOffset !== at) {
-      const what = byteOffset < at ? "an overlap" : "a hole";
+      const fault = byteOffset < at ? "an overlap" : "a hole";
       const want = `data that starts at ${at - dataStart}`;
-      refuse(file, `${name}.data_offsets`, want, `${byteOffset - dataStart} (${what})`);
+      refuse(file, `${name}.data_offsets`, want, `${byteOffset - dataStart} (${fault})`);
     }
     at += byteLength;
     if (at > size) {

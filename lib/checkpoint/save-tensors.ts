@@ -1,7 +1,7 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import { disown } from "../native/scope.js";
-import { type Tensor, tidy } from "../tensor/index.js";
+import { disown, tidy } from "../native/scope.js";
 import { handleOf, isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors-writer.js";
 
 /** Options for `saveTensors`. */
@@ -10,7 +10,7 @@ export interface SaveTensorsOptions {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-const what = "saveTensors";
+const caller = "saveTensors";
 
 /**
  * Writes tensors to a safetensors file, each in its own dtype; Python reads it with
@@ -37,24 +37,25 @@ export async function saveTensors(
   tensors: Readonly<Record<string, Tensor>> | Iterable<readonly [name: string, tensor: Tensor]>,
   options: SaveTensorsOptions = {},
 ): Promise<void> {
-  checkOptions(what, options, ["metadata"]);
+  checkOptions(caller, options, ["metadata"]);
   if (typeof path !== "string" || path === "") {
-    throw argument(what, "a file's name", "path", JSON.stringify(path));
+    throw argument(caller, "a file's name", "path", JSON.stringify(path));
   }
   if (typeof tensors !== "object" || tensors === null || isTensor(tensors)) {
     const got = isTensor(tensors) ? "one tensor" : String(tensors);
-    throw argument(what, "an object of tensors by name, or pairs", "tensors", got);
+    throw argument(caller, "an object of tensors by name, or pairs", "tensors", got);
   }
   const metadata = checkMetadata(options.metadata);
   const given = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
   const names = new Set<string>();
   for (const [name, tensor] of given) {
-    if (typeof name !== "string") throw argument(what, "a text", "a tensor's name", typeof name);
-    handleOf(tensor, what, name);
-    if (names.has(name)) throw argument(what, "each name once", "a tensor's name", `${name} twice`);
+    if (typeof name !== "string") throw argument(caller, "a text", "a tensor's name", typeof name);
+    handleOf(tensor, caller, name);
+    if (names.has(name))
+      throw argument(caller, "each name once", "a tensor's name", `${name} twice`);
     names.add(name);
     if (name === "__metadata__") {
-      throw argument(what, "another name (the format has its own use for it)", "a tensor", name);
+      throw argument(caller, "another name (the format has its own use for it)", "a tensor", name);
     }
   }
   // Handles of our own: the caller may dispose its tensors while the file is written.
@@ -69,10 +70,10 @@ export async function saveTensors(
 function checkMetadata(metadata: unknown): Readonly<Record<string, string>> | undefined {
   if (metadata === undefined) return undefined;
   const isObject = typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
-  if (!isObject) throw argument(what, "an object of texts", "metadata", typeof metadata);
+  if (!isObject) throw argument(caller, "an object of texts", "metadata", typeof metadata);
   for (const [key, value] of Object.entries(metadata)) {
     if (typeof value !== "string") {
-      throw argument(what, "text (use JSON.stringify)", `metadata.${key}`, typeof value);
+      throw argument(caller, "text (use JSON.stringify)", `metadata.${key}`, typeof value);
     }
   }
   return { ...metadata } as Readonly<Record<string, string>>;

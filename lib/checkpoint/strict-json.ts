@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { otherFormat, savedMessage } from "./other-format.js";
 import { refuse, show, unreadable } from "./refuse.js";
 

@@ -1,20 +1,20 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { packageVersion } from "../native/core-check.js";
-import { printableText } from "../report/index.js";
-import { register as registerAblate } from "./ablate.js";
-import { register as registerAttribute } from "./attribute.js";
-import { register as registerDemo } from "./demo.js";
-import { register as registerDoctor } from "./doctor.js";
-import { register as registerEvaluate } from "./evaluate.js";
-import { register as registerFeatures } from "./features.js";
-import { register as registerGenerate } from "./generate.js";
-import { register as registerLens } from "./lens.js";
-import { reportError } from "./report-error.js";
-import { register as registerSetup } from "./setup.js";
-import { guardStreams } from "./standard-streams.js";
-import { register as registerSteer } from "./steer.js";
-import { register as registerTokens } from "./tokens.js";
+import { printableText } from "../report/token-text.js";
+import { register as registerAblate } from "./commands/ablate.js";
+import { register as registerAttribute } from "./commands/attribute.js";
+import { register as registerDemo } from "./commands/demo.js";
+import { register as registerDoctor } from "./commands/doctor.js";
+import { register as registerEvaluate } from "./commands/evaluate.js";
+import { register as registerFeatures } from "./commands/features.js";
+import { register as registerGenerate } from "./commands/generate.js";
+import { register as registerLens } from "./commands/lens.js";
+import { register as registerSetup } from "./commands/setup.js";
+import { register as registerSteer } from "./commands/steer.js";
+import { register as registerTokens } from "./commands/tokens.js";
+import { reportError } from "./print/report-error.js";
+import { guardStreams } from "./print/standard-streams.js";
 
 // In the order of a first encounter; each command is one file.
 const commands = [

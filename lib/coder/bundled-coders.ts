@@ -3,7 +3,7 @@ import { join, relative, sep } from "node:path";
 import { z } from "zod";
 import { bundledFolder } from "../checkpoint/bundled-model.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { SAE } from "./sae.js";
 import { Transcoder } from "./transcoder.js";
 
@@ -89,14 +89,14 @@ const hooks: Readonly<Record<BundledSite, readonly [reads: string, rebuilds: str
 export function bundledCoders<Site extends BundledSite = BundledSite>(
   filter: BundledFilter<Site> = {},
 ): BundledCoder<LoadedAt<Site>>[] {
-  const what = "bundledCoders";
-  checkOptions(what, filter, ["site", "layer"]);
+  const caller = "bundledCoders";
+  checkOptions(caller, filter, ["site", "layer"]);
   const { site: wanted, layer } = filter;
   const sites = Object.keys(hooks) as BundledSite[];
   if (wanted !== undefined && !sites.includes(wanted)) {
-    throw argument(what, sites.map((site) => `"${site}"`).join(", "), "site", String(wanted));
+    throw argument(caller, sites.map((site) => `"${site}"`).join(", "), "site", String(wanted));
   }
-  const root = bundledFolder(what);
+  const root = bundledFolder(caller);
   const named = readNames(root);
   return sites
     .filter((site) => wanted === undefined || site === wanted)

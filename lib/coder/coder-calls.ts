@@ -1,10 +1,10 @@
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { CoderHandle, NativeFeatures, TensorHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { CoderConfig } from "./coder-config.js";
 import { checkOrigin, checkWidth, type InputRows, inputRows, rememberRows } from "./coder-input.js";
 import type {
@@ -20,7 +20,7 @@ import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from ".
 export interface CallTarget {
   readonly cfg: CoderConfig;
   /** The native coder; throws DISPOSED. */
-  readonly handle: (what: string) => CoderHandle;
+  readonly handle: (caller: string) => CoderHandle;
 }
 
 /** One tensor for each site of a coder. */
@@ -71,15 +71,15 @@ export async function decodeSites(
 
 /** decode(encode(xs)) in one native call. */
 export async function forwardSites(
-  what: string,
+  caller: string,
   coder: CallTarget,
   xs: Tensors,
   options: CoderCallOptions,
 ): Promise<Tensor[]> {
-  const rows = rowsOfInputs(what, coder, xs, options);
+  const rows = rowsOfInputs(caller, coder, xs, options);
   const out = await task(
-    what,
-    (addon, ctx) => addon.coderForward(coder.handle(what), handlesOf(xs, what), ctx),
+    caller,
+    (addon, ctx) => addon.coderForward(coder.handle(caller), handlesOf(xs, caller), ctx),
     options,
   );
   return adoptRebuilt(coder, out, rows);
@@ -151,7 +151,7 @@ export async function editSites(
 }
 
 function encodeNative(
-  what: string,
+  caller: string,
   coder: CallTarget,
   xs: Tensors,
   only: Int32Array | null,
@@ -159,29 +159,30 @@ function encodeNative(
   options: CoderCallOptions,
 ): Promise<NativeFeatures> {
   return task(
-    what,
-    (addon, ctx) => addon.coderEncode(coder.handle(what), handlesOf(xs, what), only, encoded, ctx),
+    caller,
+    (addon, ctx) =>
+      addon.coderEncode(coder.handle(caller), handlesOf(xs, caller), only, encoded, ctx),
     options,
   );
 }
 
 /** Checks the inputs, and says which of their rows are encoded. */
 function rowsOfInputs(
-  what: string,
+  caller: string,
   coder: CallTarget,
   xs: Tensors,
   options: CoderEditOptions,
 ): InputRows {
-  checkInputs(what, coder, xs, options.unchecked);
+  checkInputs(caller, coder, xs, options.unchecked);
   const { reads } = coder.cfg;
-  const rows = inputRows(what, xs[0] as Tensor, reads[0]?.width ?? 0, options);
+  const rows = inputRows(caller, xs[0] as Tensor, reads[0]?.width ?? 0, options);
   for (const [i, { hookName, width }] of reads.entries()) {
     const { shape } = xs[i] as Tensor;
     const got = shape.slice(0, shape.at(-1) === width ? -1 : -2);
     if (String(got) === String(rows.sizes)) continue;
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected [${[...rows.sizes, width].join(", ")}] for ${hookName}, as at ${reads[0]?.hookName}, got [${shape.join(", ")}]`,
+      `${caller}: expected [${[...rows.sizes, width].join(", ")}] for ${hookName}, as at ${reads[0]?.hookName}, got [${shape.join(", ")}]`,
       { expected: rows.sizes, got: shape, hook: hookName },
     );
   }
@@ -189,42 +190,42 @@ function rowsOfInputs(
 }
 
 function checkInputs(
-  what: string,
+  caller: string,
   coder: CallTarget,
   xs: Tensors,
   unchecked: boolean | undefined,
 ): void {
-  coder.handle(what);
+  coder.handle(caller);
   for (const [i, { hookName, width }] of coder.cfg.reads.entries()) {
     const x = xs[i] as Tensor;
-    handleOf(x, what);
-    if (unchecked !== true) checkOrigin(what, x, "input", hookName, coder.cfg);
-    checkWidth(what, x, "input", width, hookName);
+    handleOf(x, caller);
+    if (unchecked !== true) checkOrigin(caller, x, "input", hookName, coder.cfg);
+    checkWidth(caller, x, "input", width, hookName);
   }
 }
 
 function checkOutputs(
-  what: string,
+  caller: string,
   coder: CallTarget,
   ys: Tensors,
   unchecked: boolean | undefined,
 ): void {
   for (const [i, { hookName, width }] of coder.cfg.writes.entries()) {
     const y = ys[i] as Tensor;
-    handleOf(y, what);
-    if (unchecked !== true) checkOrigin(what, y, "output", hookName, coder.cfg);
-    checkWidth(what, y, "output", width, hookName);
+    handleOf(y, caller);
+    if (unchecked !== true) checkOrigin(caller, y, "output", hookName, coder.cfg);
+    checkWidth(caller, y, "output", width, hookName);
   }
 }
 
-function checkActs(what: string, { cfg }: CallTarget, acts: FeatureActs): void {
+function checkActs(caller: string, { cfg }: CallTarget, acts: FeatureActs): void {
   if (!(acts instanceof FeatureActs)) {
-    throw argument(what, "the FeatureActs of an encode", "acts", typeof acts);
+    throw argument(caller, "the FeatureActs of an encode", "acts", typeof acts);
   }
   if (acts.dSae === cfg.dSae) return;
   throw new GemlensError(
     "SHAPE",
-    `${what}: expected [.., ${cfg.dSae}] for acts, got [${acts.shape.join(", ")}]`,
+    `${caller}: expected [.., ${cfg.dSae}] for acts, got [${acts.shape.join(", ")}]`,
     { expected: cfg.dSae, got: acts.shape },
   );
 }
@@ -250,8 +251,8 @@ function adoptRebuilt(
   });
 }
 
-function handlesOf(tensors: Tensors, what: string): TensorHandle[] {
-  return tensors.map((tensor) => handleOf(tensor, what));
+function handlesOf(tensors: Tensors, caller: string): TensorHandle[] {
+  return tensors.map((tensor) => handleOf(tensor, caller));
 }
 
 /** The same tensor under a handle of our own: the caller may dispose its own before we are done. */

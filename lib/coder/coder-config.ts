@@ -1,6 +1,6 @@
 import { basename } from "node:path";
+import { type CoderFile, openCoderFile } from "../checkpoint/coder-file.js";
 import { publishedAs } from "../checkpoint/coder-guess.js";
-import { type CoderFile, openCoderFile } from "../checkpoint/index.js";
 import { argument } from "../errors/check-options.js";
 import type { DtypeName } from "../native/addon.js";
 import { canonicalHook } from "./hook-name.js";
@@ -82,19 +82,19 @@ type Kind = "SAE" | "Transcoder";
 
 /** Opens a coder's file, and settles which hooks it belongs to. */
 export function planCoder(kind: Kind, path: string, options: TranscoderFileOptions): CoderPlan {
-  const what = `${kind}.fromFile`;
+  const caller = `${kind}.fromFile`;
   const file = openCoderFile(path);
   const { guess, dIn, dOut, dSae } = file;
-  checkKind(what, kind, file, path, options);
-  const input = options.hookName ?? guess.hookName ?? needHook(what, "hookName", "reads", path);
-  const hookName = canonicalHook(what, input);
+  checkKind(caller, kind, file, path, options);
+  const input = options.hookName ?? guess.hookName ?? needHook(caller, "hookName", "reads", path);
+  const hookName = canonicalHook(caller, input);
   const output =
     kind === "SAE"
       ? hookName
       : (options.hookNameOut ??
         guess.hookNameOut ??
-        needHook(what, "hookNameOut", "rebuilds", path));
-  const hookNameOut = canonicalHook(what, output);
+        needHook(caller, "hookNameOut", "rebuilds", path));
+  const hookNameOut = canonicalHook(caller, output);
   const published = publishedAs(path);
   return {
     architecture: file.params.threshold === undefined ? "relu" : "jumprelu",
@@ -125,7 +125,7 @@ export function isTranscoder({ guess, dIn, dOut, params }: CoderFile): boolean {
 }
 
 function checkKind(
-  what: string,
+  caller: string,
   kind: Kind,
   file: CoderFile,
   path: string,
@@ -135,7 +135,7 @@ function checkKind(
   const transcodes = isTranscoder(file);
   if (kind === "SAE" && transcodes) {
     throw argument(
-      what,
+      caller,
       "an SAE",
       "path",
       `a transcoder (${basename(path)}): load it with Transcoder.fromFile`,
@@ -148,15 +148,15 @@ function checkKind(
   const certain = file.kind === "sae-lens";
   if (kind === "Transcoder" && !transcodes && (certain || (known && !overridden))) {
     const of = guess.hookName === undefined ? "" : ` of ${guess.hookName}`;
-    throw argument(what, "a transcoder", "path", `an SAE${of}: load it with SAE.fromFile`, {
+    throw argument(caller, "a transcoder", "path", `an SAE${of}: load it with SAE.fromFile`, {
       path,
     });
   }
 }
 
-function needHook(what: string, option: string, does: string, path: string): never {
+function needHook(caller: string, option: string, does: string, path: string): never {
   throw argument(
-    what,
+    caller,
     `the hook that the coder ${does} (such as "blocks.20.hook_resid_post")`,
     option,
     `none, and ${path} does not tell it`,

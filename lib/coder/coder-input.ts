@@ -1,9 +1,9 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { foreignHook } from "../hooks/spaces.js";
-import type { Tensor } from "../tensor/index.js";
 import { originOf, setOrigin } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
 import { type CellData, RowCells, sizeOf } from "../tensor/row-cells.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { CoderConfig } from "./coder-config.js";
 import { maskOf, type RowMask } from "./row-mask.js";
 import { checkExcluded, type ExcludedTokens, excludedCells, without } from "./special-tokens.js";
@@ -20,7 +20,7 @@ export interface InputRows {
 
 /** Which rows of `x` are real and which are encoded, by the options or by where x comes from. */
 export function inputRows(
-  what: string,
+  caller: string,
   x: Tensor,
   width: number,
   options: {
@@ -32,9 +32,9 @@ export function inputRows(
   const sizes = shape.slice(0, shape.at(-1) === width ? -1 : -2);
   const known = knownRows(x, sizes.length);
   const { mask: given } = options;
-  const mask = maskOf(what, given, known.mask, sizes);
+  const mask = maskOf(caller, given, known.mask, sizes);
   const data = { ...known, mask };
-  const excluded = excludedCells(what, checkExcluded(what, options.excludeSpecialTokens), data);
+  const excluded = excludedCells(caller, checkExcluded(caller, options.excludeSpecialTokens), data);
   const encoded = without(excluded, mask, sizeOf(sizes)) ?? null;
   return { sizes, data, encoded, excluded };
 }
@@ -51,7 +51,7 @@ export function rememberRows(
 
 /** Checks that `x` is [.., width], or for an attention hook [.., heads, d_head] of that many. */
 export function checkWidth(
-  what: string,
+  caller: string,
   x: Tensor,
   subject: string,
   width: number,
@@ -66,7 +66,7 @@ export function checkWidth(
   }
   throw new GemlensError(
     "SHAPE",
-    `${what}: expected [.., ${width}] for ${subject}, got [${shape.join(", ")}]`,
+    `${caller}: expected [.., ${width}] for ${subject}, got [${shape.join(", ")}]`,
     { expected: width, got: shape, hook: hookName },
   );
 }
@@ -80,7 +80,7 @@ function isHeads(hookName: string): boolean {
  * is left of the output, would be numbers without meaning.
  */
 export function checkOrigin(
-  what: string,
+  caller: string,
   x: Tensor,
   subject: "input" | "output",
   hook: string,
@@ -91,7 +91,7 @@ export function checkOrigin(
   if (got === undefined || sameTensor(got, hook)) return;
   throw new GemlensError(
     "HOOK",
-    `${what}: expected a tensor of ${hook} for ${subject}, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
+    `${caller}: expected a tensor of ${hook} for ${subject}, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
     {
       expected: hook,
       got,

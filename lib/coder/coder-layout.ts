@@ -70,7 +70,7 @@ export interface LoadedCoder<Config extends CoderConfig = CoderConfig> {
 
 /** Loads the parameters of a coder. */
 export async function loadLayout<Config extends CoderConfig>(
-  what: string,
+  caller: string,
   layout: CoderLayout<Config>,
   options: {
     readonly device: string;
@@ -97,11 +97,11 @@ export async function loadLayout<Config extends CoderConfig>(
     transposeSkip,
   };
   const handle = await task(
-    what,
+    caller,
     (addon, ctx) => addon.coderLoad(native, config, { device, dtype }, ctx),
     { signal },
   );
-  const loaded = { ...cfg, ...placeOf(what, handle) } as unknown as Config;
+  const loaded = { ...cfg, ...placeOf(caller, handle) } as unknown as Config;
   return { handle, cfg: loaded, features: featureSites(encoders), files };
 }
 
@@ -133,8 +133,8 @@ function featureSites(encoders: readonly EncoderLayout[]): FeatureSites[] {
   });
 }
 
-function placeOf(what: string, handle: CoderHandle): Pick<CoderConfig, "dtype" | "device"> {
-  return call(what, (addon) => {
+function placeOf(caller: string, handle: CoderHandle): Pick<CoderConfig, "dtype" | "device"> {
+  return call(caller, (addon) => {
     const weight = addon.coderParameter(handle, "W_enc", 0, 0);
     try {
       return { dtype: addon.tensorDtype(weight), device: addon.tensorDevice(weight) };

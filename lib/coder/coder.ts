@@ -1,12 +1,12 @@
 import { inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { DisposedError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
 import type { CoderHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { ownIdentity } from "../native/identity.js";
 import { disown } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, setOrigin } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import {
   type CallTarget,
   decodeSites,
@@ -87,7 +87,7 @@ export abstract class Coder implements Disposable {
   /** @internal */
   protected constructor({ handle, cfg, features, files }: LoadedCoder) {
     this.#handle = handle;
-    this.#internals = { target: { cfg, handle: (what) => this.#alive(what) }, features, files };
+    this.#internals = { target: { cfg, handle: (caller) => this.#alive(caller) }, features, files };
     this.cfg = cfg;
   }
 
@@ -271,24 +271,24 @@ export abstract class Coder implements Disposable {
     return tensor;
   }
 
-  #inputs(what: string, given: SiteTensors): readonly Tensor[] {
-    this.#alive(what);
-    return tensorsAt(what, given, this.cfg.reads, "inputs");
+  #inputs(caller: string, given: SiteTensors): readonly Tensor[] {
+    this.#alive(caller);
+    return tensorsAt(caller, given, this.cfg.reads, "inputs");
   }
 
-  #outputs(what: string, given: SiteTensors): readonly Tensor[] {
-    return tensorsAt(what, given, this.cfg.writes, "outputs");
+  #outputs(caller: string, given: SiteTensors): readonly Tensor[] {
+    return tensorsAt(caller, given, this.cfg.writes, "outputs");
   }
 
-  #alive(what: string): CoderHandle {
-    if (this.#disposed) throw new DisposedError(`${what}: the coder was disposed`);
+  #alive(caller: string): CoderHandle {
+    if (this.#disposed) throw new DisposedError(`${caller}: the coder was disposed`);
     return this.#handle;
   }
 }
 
 /** @internal The native coder; throws DisposedError. */
-export function coderHandle(coder: Coder, what: string): CoderHandle {
-  return internalsOf(coder).target.handle(what);
+export function coderHandle(coder: Coder, caller: string): CoderHandle {
+  return internalsOf(coder).target.handle(caller);
 }
 
 /** @internal The features of each read site and where they are written. */

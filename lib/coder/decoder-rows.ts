@@ -1,7 +1,8 @@
 import type { TensorHandle } from "../native/addon.js";
 import { task } from "../native/call.js";
-import { type Tensor, zeros } from "../tensor/index.js";
+import { zeros } from "../tensor/factories.js";
 import { adopt, handleOf } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { type Coder, coderHandle } from "./coder.js";
 import { adoptFeatures, type FeatureActs, useFeatures } from "./feature-acts.js";
 import type { SingleSiteCoder } from "./single-site-coder.js";
@@ -15,7 +16,7 @@ interface Stoppable {
  * of it are added. `xs` has one tensor [.., width] for each write site.
  */
 export async function alongDecoder(
-  what: string,
+  caller: string,
   coder: Coder,
   acts: FeatureActs,
   xs: readonly Tensor[],
@@ -23,11 +24,11 @@ export async function alongDecoder(
 ): Promise<FeatureActs> {
   const rows = xs.map((x, write) => x.reshape([-1, coder.cfg.writes[write]?.width ?? 0]));
   try {
-    const dots = await useFeatures(acts, what, (handle) => {
-      const handles = rows.map((x) => handleOf(x, what));
+    const dots = await useFeatures(acts, caller, (handle) => {
+      const handles = rows.map((x) => handleOf(x, caller));
       return task(
-        what,
-        (addon, ctx) => addon.coderDots(coderHandle(coder, what), handle, handles, ctx),
+        caller,
+        (addon, ctx) => addon.coderDots(coderHandle(coder, caller), handle, handles, ctx),
         options,
       );
     });
@@ -39,7 +40,7 @@ export async function alongDecoder(
 
 /** Σ f·W_dec, what the features add to the tensor that the coder rebuilds: in the shape and type of x. */
 export async function writtenBy(
-  what: string,
+  caller: string,
   coder: SingleSiteCoder,
   acts: FeatureActs,
   x: Tensor,
@@ -51,14 +52,14 @@ export async function writtenBy(
     device: x.device,
   });
   using none = await coder.encode(input, { features: [], unchecked: true, ...options });
-  const sum = await useFeatures(none, what, (before) =>
-    useFeatures(acts, what, (after) =>
+  const sum = await useFeatures(none, caller, (before) =>
+    useFeatures(acts, caller, (after) =>
       task(
-        what,
+        caller,
         (addon, ctx) =>
           addon.coderApplyEdit(
-            coderHandle(coder, what),
-            [handleOf(base, what)],
+            coderHandle(coder, caller),
+            [handleOf(base, caller)],
             before,
             after,
             ctx,

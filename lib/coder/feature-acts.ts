@@ -1,13 +1,14 @@
 import { type InspectOptions, inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { DisposedError, GemlensError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { FeaturesHandle, NativeFeatureEdit, NativeFeatures } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { ownIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, setOrigin } from "../tensor/internal.js";
 import { type CellData, RowCells, sizeOf } from "../tensor/row-cells.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type {
   ActiveFeature,
   EditOptions,
@@ -26,7 +27,7 @@ interface Phantom<Axes> {
   of(axes: Axes): void;
 }
 
-let acquire: (acts: FeatureActs, what: string) => Promise<FeaturesHandle> | FeaturesHandle;
+let acquire: (acts: FeatureActs, caller: string) => Promise<FeaturesHandle> | FeaturesHandle;
 let release: (acts: FeatureActs) => void;
 let rowsOfActs: (acts: FeatureActs) => { sizes: readonly number[]; data: CellData };
 let make: (native: NativeFeatures, options: FeatureActsOptions) => FeatureActs;
@@ -61,9 +62,9 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   readonly #excluded: ReadonlySet<number>;
   readonly #device: string;
   readonly #lent: boolean;
-  readonly #host = new HostCopy((what) =>
-    useFeatures(this, what, (handle) =>
-      task(what, (addon, ctx) => addon.featuresRead(handle, ctx)),
+  readonly #host = new HostCopy((caller) =>
+    useFeatures(this, caller, (handle) =>
+      task(caller, (addon, ctx) => addon.featuresRead(handle, ctx)),
     ),
   );
   #handle: FeaturesHandle;
@@ -75,7 +76,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   #edited = false;
 
   static {
-    acquire = (acts, what) => acts.#acquire(what);
+    acquire = (acts, caller) => acts.#acquire(caller);
     release = (acts) => acts.#release();
     rowsOfActs = (acts) => ({ sizes: acts.#shape, data: acts.#rows });
     make = (native, options) => new FeatureActs(native, options);
@@ -278,32 +279,32 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /** Cells of tokens that a question leaves out. */
-  #left(what: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
-    const excluded = checkExcluded(what, excludeSpecialTokens);
-    return new Set(excludedCells(what, excluded, this.#rows));
+  #left(caller: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
+    const excluded = checkExcluded(caller, excludeSpecialTokens);
+    return new Set(excludedCells(caller, excluded, this.#rows));
   }
 
-  #needPositions(what: string): void {
-    this.#check(what);
+  #needPositions(caller: string): void {
+    this.#check(caller);
     if (this.#shape.length <= 2) return;
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected activations of [batch, pos], got [${this.shape.join(", ")}]`,
+      `${caller}: expected activations of [batch, pos], got [${this.shape.join(", ")}]`,
       { got: this.shape },
     );
   }
 
-  #check(what: string): void {
-    if (this.#disposed) throw new DisposedError(`${what}: the activations were disposed`);
+  #check(caller: string): void {
+    if (this.#disposed) throw new DisposedError(`${caller}: the activations were disposed`);
   }
 
   // Without edits the handle is given out in the same turn, so that the caller's native call
   // retains it before anything can dispose it.
-  #acquire(what: string): Promise<FeaturesHandle> | FeaturesHandle {
-    this.#check(what);
+  #acquire(caller: string): Promise<FeaturesHandle> | FeaturesHandle {
+    this.#check(caller);
     this.#users++;
     if (this.#pending.length === 0 && this.#applying === undefined) return this.#handle;
-    if (this.#pending.length > 0) this.#apply(what);
+    if (this.#pending.length > 0) this.#apply(caller);
     const applied = this.#applying ?? Promise.resolve();
     return applied.then(
       () => this.#handle,
@@ -314,7 +315,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     );
   }
 
-  #apply(what: string): void {
+  #apply(caller: string): void {
     const edits = this.#pending;
     this.#pending = [];
     const before = this.#applying ?? Promise.resolve();
@@ -322,11 +323,11 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     const applying = before
       .then(() => {
         const from = this.#handle;
-        return task(what, (addon, ctx) => addon.featuresEdit(from, edits, ctx));
+        return task(caller, (addon, ctx) => addon.featuresEdit(from, edits, ctx));
       })
       .then(({ handle, nnz }) => {
         const old = this.#handle;
-        if (this.#edited || !this.#lent) call(what, (addon) => addon.dispose(old));
+        if (this.#edited || !this.#lent) call(caller, (addon) => addon.dispose(old));
         this.#handle = handle;
         this.#edited = true;
         this.#nnz = nnz;
@@ -368,7 +369,7 @@ export function rowsOf(acts: FeatureActs): { sizes: readonly number[]; data: Cel
  */
 export function useFeatures<T>(
   acts: FeatureActs,
-  what: string,
+  caller: string,
   use: (handle: FeaturesHandle) => Promise<T>,
 ): Promise<T> {
   const run = (handle: FeaturesHandle): Promise<T> => {
@@ -378,12 +379,12 @@ export function useFeatures<T>(
       release(acts);
     }
   };
-  const handle = acquire(acts, what);
+  const handle = acquire(acts, caller);
   return handle instanceof Promise ? handle.then(run) : run(handle);
 }
 
 /** A feature id is checked on the host: out of range on CUDA it would poison the process. */
-export function checkFeature(what: string, feature: number, dSae: number): void {
+export function checkFeature(caller: string, feature: number, dSae: number): void {
   if (Number.isInteger(feature) && feature >= 0 && feature < dSae) return;
-  throw argument(what, `an integer in [0, ${dSae})`, "feature", feature, { dSae });
+  throw argument(caller, `an integer in [0, ${dSae})`, "feature", feature, { dSae });
 }

@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { HookTable } from "../hooks/hook-table.js";
 import { lastResidualAlias } from "../hooks/points.js";
 
@@ -6,24 +6,24 @@ import { lastResidualAlias } from "../hooks/points.js";
  * The name that caches use for a hook, of whatever name for it is given. Layers are not checked: a
  * coder does not know its model's depth. NOT_FOUND with the closest names for what is no hook.
  */
-export function canonicalHook(what: string, name: string): string {
+export function canonicalHook(caller: string, name: string): string {
   if (name === lastResidualAlias) {
     throw new GemlensError(
       "NOT_FOUND",
-      `${what}: expected the last block's own name (blocks.L.hook_resid_post) for a coder's hook, got ${name}: a coder does not know its model's depth`,
+      `${caller}: expected the last block's own name (blocks.L.hook_resid_post) for a coder's hook, got ${name}: a coder does not know its model's depth`,
       { name },
     );
   }
   // The short form, "resid_post5", is read by a table that has the layer.
   const short = /^[a-z_]+?(\d{1,3})(?:ln\w+)?$/.exec(name)?.[1];
-  if (short !== undefined) return new HookTable(Number(short) + 1, true).resolve(name, what).name;
+  if (short !== undefined) return new HookTable(Number(short) + 1, true).resolve(name, caller).name;
   const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(name) ?? [];
   // One layer is enough to know all names; it stands for the layer that was asked for.
   const table = new HookTable(1, true);
-  if (layer === undefined) return table.resolve(name, what).name;
+  if (layer === undefined) return table.resolve(name, caller).name;
   const asked = (text: string) => text.replaceAll("blocks.0.", `blocks.${Number(layer)}.`);
   try {
-    return asked(table.resolve(`blocks.0.${point}`, what).name);
+    return asked(table.resolve(`blocks.0.${point}`, caller).name);
   } catch (error) {
     if (!GemlensError.is(error, "NOT_FOUND")) throw error;
     throw new GemlensError("NOT_FOUND", asked(error.message), { ...error.fields, name }, error);

@@ -4,17 +4,17 @@ type Rows = Omit<SparseFeatures, "shape">;
 
 /** The compressed rows on the host: copied once for all that only look, until `forget`. */
 export class HostCopy {
-  readonly #read: (what: string) => Promise<Rows>;
+  readonly #read: (caller: string) => Promise<Rows>;
   #rows: Promise<Rows> | undefined;
 
-  constructor(read: (what: string) => Promise<Rows>) {
+  constructor(read: (caller: string) => Promise<Rows>) {
     this.#read = read;
   }
 
   /** Rows to look at, shared by all calls. */
-  view(what: string): Promise<Rows> {
+  view(caller: string): Promise<Rows> {
     if (this.#rows !== undefined) return this.#rows;
-    const rows = this.#read(what);
+    const rows = this.#read(caller);
     this.#rows = rows;
     rows.catch(() => {
       if (this.#rows === rows) this.#rows = undefined;
@@ -23,8 +23,8 @@ export class HostCopy {
   }
 
   /** Rows that the caller may write to. */
-  async own(what: string): Promise<Rows> {
-    if (this.#rows === undefined) return this.#read(what);
+  async own(caller: string): Promise<Rows> {
+    if (this.#rows === undefined) return this.#read(caller);
     const { indptr, indices, values } = await this.#rows;
     return { indptr: indptr.slice(), indices: indices.slice(), values: values.slice() };
   }

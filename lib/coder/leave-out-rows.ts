@@ -6,14 +6,14 @@ import { call, task } from "../native/call.js";
  * are any. An edit does it: each feature is turned off where it is active among them.
  */
 export async function leaveOutRows(
-  what: string,
+  caller: string,
   features: NativeFeatures,
   excluded: Int32Array,
 ): Promise<NativeFeatures> {
   if (excluded.length === 0) return features;
   const { handle } = features;
   try {
-    const { indptr, indices } = await task(what, (addon, ctx) => addon.featuresRead(handle, ctx));
+    const { indptr, indices } = await task(caller, (addon, ctx) => addon.featuresRead(handle, ctx));
     const active = new Map<number, number[]>();
     for (const row of excluded) {
       for (const feature of indices.subarray(indptr[row], indptr[row + 1])) {
@@ -25,8 +25,8 @@ export async function leaveOutRows(
     const edits = Array.from(active, ([feature, rows]): NativeFeatureEdit => {
       return { op: "zero", feature, value: 0, rows: Int32Array.from(rows) };
     });
-    return await task(what, (addon, ctx) => addon.featuresEdit(handle, edits, ctx));
+    return await task(caller, (addon, ctx) => addon.featuresEdit(handle, edits, ctx));
   } finally {
-    call(what, (addon) => addon.dispose(handle));
+    call(caller, (addon) => addon.dispose(handle));
   }
 }

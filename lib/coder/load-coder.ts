@@ -1,4 +1,4 @@
-import type { CoderFile } from "../checkpoint/index.js";
+import type { CoderFile } from "../checkpoint/coder-file.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { planCoder, type SingleSiteConfig, type TranscoderFileOptions } from "./coder-config.js";
 import { type CoderLayout, type LoadedCoder, loadLayout } from "./coder-layout.js";
@@ -11,16 +11,17 @@ export async function loadCoder(
   path: string,
   options: TranscoderFileOptions,
 ): Promise<LoadedCoder<SingleSiteConfig>> {
-  const what = `${kind}.fromFile`;
+  const caller = `${kind}.fromFile`;
   const known = ["hookName", "device", "dtype", "signal"];
-  checkOptions(what, options, kind === "SAE" ? known : [...known, "hookNameOut"]);
-  if (typeof path !== "string") throw argument(what, "a string", "path", typeof path);
+  checkOptions(caller, options, kind === "SAE" ? known : [...known, "hookNameOut"]);
+  if (typeof path !== "string") throw argument(caller, "a string", "path", typeof path);
   const { device = "cpu", dtype = "auto", signal } = options;
-  if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
+  if (!dtypes.includes(dtype))
+    throw argument(caller, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
   const { file, ...cfg } = planCoder(kind, path, options);
   const wanted = dtype === "auto" ? (file.wantedDtype ?? "auto") : dtype;
-  return loadLayout(what, layoutOf(file, cfg), { device, dtype: wanted, signal });
+  return loadLayout(caller, layoutOf(file, cfg), { device, dtype: wanted, signal });
 }
 
 function layoutOf(

@@ -42,33 +42,33 @@ export class RowLayout {
   }
 
   /** Checks a row index; negative ones are refused, as a batch has no end to count from. */
-  row(what: string, row: number): number {
+  row(caller: string, row: number): number {
     if (!Number.isInteger(row) || row < 0 || row >= this.batch) {
-      throw argument(what, `an integer in [0, ${this.batch})`, "batch", row);
+      throw argument(caller, `an integer in [0, ${this.batch})`, "batch", row);
     }
     return row;
   }
 
   /** The column of a position in a row; ARGUMENT when the row has no such token. */
-  column(what: string, row: number, position: number): number {
+  column(caller: string, row: number, position: number): number {
     const length = this.length(row);
     const index = position < 0 ? position + length : position;
     if (!Number.isInteger(position) || index < 0 || index >= length) {
       const range = length === 0 ? "none (the row is empty)" : `one of [-${length}, ${length})`;
-      throw argument(what, range, `a position in row ${row}`, position, { batch: row, length });
+      throw argument(caller, range, `a position in row ${row}`, position, { batch: row, length });
     }
     return this.#gapped.get(row)?.[index] ?? (this.#starts[row] ?? 0) + index;
   }
 
   /** The columns of positions in every row, row after row. */
-  columns(what: string, positions: readonly number[]): Int32Array {
+  columns(caller: string, positions: readonly number[]): Int32Array {
     if (!Array.isArray(positions) || positions.length === 0) {
-      throw argument(what, "a list of at least one position", "positions", String(positions));
+      throw argument(caller, "a list of at least one position", "positions", String(positions));
     }
     const columns = new Int32Array(this.batch * positions.length);
     for (let row = 0; row < this.batch; row++) {
       for (const [i, position] of positions.entries()) {
-        columns[row * positions.length + i] = this.column(what, row, position);
+        columns[row * positions.length + i] = this.column(caller, row, position);
       }
     }
     return columns;
@@ -83,21 +83,21 @@ export class RowLayout {
 
   /** Flattened cells (row · pos + column) of the given positions in the given rows, ascending. */
   cells(
-    what: string,
+    caller: string,
     positions: number | readonly number[] | undefined,
     batch: number | readonly number[] | undefined,
   ): Int32Array {
     const rows =
       batch === undefined
         ? Array.from({ length: this.batch }, (_, row) => row)
-        : [batch].flat().map((row) => this.row(what, row));
+        : [batch].flat().map((row) => this.row(caller, row));
     const cells = new Set<number>();
     for (const row of rows) {
       const wanted =
         positions === undefined
           ? Array.from({ length: this.length(row) }, (_, i) => i)
           : [positions].flat();
-      for (const position of wanted) cells.add(row * this.pos + this.column(what, row, position));
+      for (const position of wanted) cells.add(row * this.pos + this.column(caller, row, position));
     }
     return Int32Array.from(cells).sort();
   }

@@ -1,9 +1,9 @@
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { shortly } from "../tensor/arguments.js";
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import { sameSizes, sizeOf } from "../tensor/row-cells.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /**
  * Which tokens are real: 1 or true, 0 or false for padding. In the shape of what it is for, such as
@@ -20,40 +20,41 @@ export type RowMask =
  *
  * @throws SHAPE for another size; ARGUMENT for what is no mask
  */
-function readMask(what: string, mask: unknown, sizes: readonly number[]): Uint8Array | undefined {
-  const { shape, values } = valuesOf(what, mask);
+function readMask(caller: string, mask: unknown, sizes: readonly number[]): Uint8Array | undefined {
+  const { shape, values } = valuesOf(caller, mask);
   const count = sizeOf(sizes);
   if (!sameSizes(shape, sizes) && !(shape.length === 1 && shape[0] === count)) {
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected [${sizes.join(", ")}] for mask, got [${shape.join(", ")}]`,
+      `${caller}: expected [${sizes.join(", ")}] for mask, got [${shape.join(", ")}]`,
       { expected: sizes, got: shape },
     );
   }
   const wrong = values.find((value) => value !== 0 && value !== 1 && typeof value !== "boolean");
-  if (wrong !== undefined) throw argument(what, "1 (real) and 0 (padding)", "mask", shortly(wrong));
+  if (wrong !== undefined)
+    throw argument(caller, "1 (real) and 0 (padding)", "mask", shortly(wrong));
   const bytes = Uint8Array.from(values, Number);
   return bytes.includes(0) ? bytes : undefined;
 }
 
 /** The mask that is given, else the one that a tensor remembers of its run. */
 export function maskOf(
-  what: string,
+  caller: string,
   given: RowMask | false | undefined,
   known: Uint8Array | undefined,
   sizes: readonly number[],
 ): Uint8Array | undefined {
   if (given === undefined) return known;
-  return given === false ? undefined : readMask(what, given, sizes);
+  return given === false ? undefined : readMask(caller, given, sizes);
 }
 
-function valuesOf(what: string, mask: unknown): { shape: readonly number[]; values: unknown[] } {
+function valuesOf(caller: string, mask: unknown): { shape: readonly number[]; values: unknown[] } {
   // Read at once, so that the caller may go on with it.
   if (isTensor(mask)) return { shape: mask.shape, values: [...mask.readSync("float64")] };
   if (mask instanceof Uint8Array) return { shape: [mask.length], values: [...mask] };
   if (!Array.isArray(mask)) {
     const expected = "a Uint8Array, an array, an array of rows or a Tensor";
-    throw argument(what, expected, "mask", shortly(mask));
+    throw argument(caller, expected, "mask", shortly(mask));
   }
   if (!mask.some(Array.isArray)) return { shape: [mask.length], values: mask };
   const rows = mask as readonly unknown[];
@@ -61,7 +62,7 @@ function valuesOf(what: string, mask: unknown): { shape: readonly number[]; valu
   const ragged = rows.findIndex((row) => !Array.isArray(row) || row.length !== width);
   if (ragged >= 0) {
     throw argument(
-      what,
+      caller,
       `rows of ${width ?? "one length"}`,
       `row ${ragged} of mask`,
       shortly(rows[ragged]),

@@ -3,8 +3,8 @@ import { Zip, ZipPassThrough } from "fflate";
 import { appendBytes, writeAtomically } from "../checkpoint/atomic-file.js";
 import { type SafetensorsEntry, writeSafetensors } from "../checkpoint/safetensors-writer.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { SingleSiteConfig } from "./coder-config.js";
 
 type Parameter = "W_enc" | "W_dec" | "b_enc" | "b_dec" | "threshold" | "skip";

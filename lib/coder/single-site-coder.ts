@@ -1,5 +1,5 @@
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { Coder } from "./coder.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { SingleSiteConfig } from "./coder-config.js";

@@ -1,8 +1,8 @@
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { ActivationCache } from "../hooks/activation-cache.js";
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { Site } from "./site.js";
 
 /**
@@ -22,15 +22,20 @@ export type SiteTensors =
 
 /** One tensor for each site. NOT_FOUND for one that is missing. */
 export function tensorsAt(
-  what: string,
+  caller: string,
   given: SiteTensors | Tensor,
   sites: readonly Site[],
   subject: string,
 ): readonly Tensor[] {
-  if (isTensor(given)) return checkCount(what, [given], sites, subject);
-  if (Array.isArray(given)) return checkCount(what, given, sites, subject);
+  if (isTensor(given)) return checkNumber(caller, [given], sites, subject);
+  if (Array.isArray(given)) return checkNumber(caller, given, sites, subject);
   if (typeof given !== "object" || given === null) {
-    throw argument(what, "a run, a cache, a record or an array of tensors", subject, typeof given);
+    throw argument(
+      caller,
+      "a run, a cache, a record or an array of tensors",
+      subject,
+      typeof given,
+    );
   }
   const cache = cacheOf(given);
   if (cache !== undefined) return sites.map(({ hookName }) => cache.get(hookName as never));
@@ -40,7 +45,7 @@ export function tensorsAt(
     const names = Object.keys(given);
     throw new GemlensError(
       "NOT_FOUND",
-      `${what}: expected the tensor of ${hookName} in ${subject}, got ${names.join(", ") || "none"}`,
+      `${caller}: expected the tensor of ${hookName} in ${subject}, got ${names.join(", ") || "none"}`,
       { name: hookName, names },
     );
   });
@@ -52,13 +57,13 @@ function cacheOf(given: object): ActivationCache | undefined {
   return cache instanceof ActivationCache ? cache : undefined;
 }
 
-function checkCount(
-  what: string,
+function checkNumber(
+  caller: string,
   tensors: readonly Tensor[],
   sites: readonly Site[],
   subject: string,
 ): readonly Tensor[] {
   if (tensors.length === sites.length) return tensors;
   const expected = `one tensor for each of ${sites.length} hooks`;
-  throw argument(what, expected, subject, `${tensors.length} of them`);
+  throw argument(caller, expected, subject, `${tensors.length} of them`);
 }

@@ -10,7 +10,7 @@ export type ExcludedTokens = boolean | readonly number[];
 
 /** Checks the option `excludeSpecialTokens`; false where nothing is left out. */
 export function checkExcluded(
-  what: string,
+  caller: string,
   value: unknown,
   subject = "excludeSpecialTokens",
   dVocab = Number.POSITIVE_INFINITY,
@@ -19,19 +19,19 @@ export function checkExcluded(
   const isId = (id: unknown) => Number.isSafeInteger(id) && Number(id) >= 0 && Number(id) < dVocab;
   if (Array.isArray(value) && value.every(isId)) return Object.freeze([...(value as number[])]);
   const ids = Number.isFinite(dVocab) ? `token ids in [0, ${dVocab})` : "token ids";
-  throw argument(what, `true, false or ${ids}`, subject, shortly(value));
+  throw argument(caller, `true, false or ${ids}`, subject, shortly(value));
 }
 
 /** The cells of tokens that are left out, ascending. ARGUMENT where the tokens are not known. */
 export function excludedCells(
-  what: string,
+  caller: string,
   excluded: ExcludedTokens,
   { mask, ids, special }: CellData,
 ): Int32Array {
   if (excluded === false || (excluded !== true && excluded.length === 0)) return new Int32Array(0);
   if (ids === undefined) {
     const expected = "none (its tokens are not known: give {mask} without those that are left out)";
-    throw argument(what, expected, "excludeSpecialTokens", shortly(excluded));
+    throw argument(caller, expected, "excludeSpecialTokens", shortly(excluded));
   }
   const wanted = excluded === true ? (special?.() ?? new Set()) : new Set(excluded);
   return cellsOfTokens(ids, wanted).filter((cell) => mask?.[cell] !== 0);

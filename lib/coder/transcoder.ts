@@ -1,5 +1,5 @@
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
 import type { TranscoderFileOptions } from "./coder-config.js";
 import type { CoderCallOptions, CoderEditOptions, EditFunction } from "./coder-options.js";

@@ -1,14 +1,14 @@
 import { GemlensError } from "./gemlens-error.js";
 
 /**
- * Refuses an options object with a key that `what` does not know: a misspelt option that is
+ * Refuses an options object with a key that `caller` does not know: a misspelt option that is
  * silently ignored costs an afternoon. `undefined` is no options at all.
  */
-export function checkOptions(what: string, options: unknown, known: readonly string[]): void {
+export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) return;
   const kind = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options;
   if (kind !== "object") {
-    throw new GemlensError("ARGUMENT", `${what}: expected an object for options, got ${kind}`, {
+    throw new GemlensError("ARGUMENT", `${caller}: expected an object for options, got ${kind}`, {
       known,
     });
   }
@@ -16,7 +16,7 @@ export function checkOptions(what: string, options: unknown, known: readonly str
     if (known.includes(key)) continue;
     throw new GemlensError(
       "ARGUMENT",
-      `${what}: expected one of ${known.join(", ")} for an option's name, got ${key}`,
+      `${caller}: expected one of ${known.join(", ")} for an option's name, got ${key}`,
       { option: key, known },
     );
   }
@@ -24,7 +24,7 @@ export function checkOptions(what: string, options: unknown, known: readonly str
 
 /** The ARGUMENT error in the project's one sentence form. */
 export function argument(
-  what: string,
+  caller: string,
   expected: string,
   subject: string,
   got: unknown,
@@ -32,7 +32,13 @@ export function argument(
 ): GemlensError {
   return new GemlensError(
     "ARGUMENT",
-    `${what}: expected ${expected} for ${subject}, got ${String(got)}`,
+    `${caller}: expected ${expected} for ${subject}, got ${String(got)}`,
     { ...fields, expected, got },
   );
+}
+
+/** Refuses an option that is not a positive integer. */
+export function checkCount(caller: string, option: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 1) return;
+  throw argument(caller, "a positive integer", option, String(value), { option });
 }

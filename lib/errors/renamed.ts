@@ -8,7 +8,7 @@ const warned = new Set<string>();
  * @throws ARGUMENT if both are given
  */
 export function renamed<T>(
-  what: string,
+  caller: string,
   [former, before]: readonly [name: string, value: unknown],
   [name, value]: readonly [name: string, value: T | undefined],
 ): T | undefined {
@@ -16,13 +16,13 @@ export function renamed<T>(
   if (value !== undefined) {
     throw new GemlensError(
       "ARGUMENT",
-      `${what}: expected one of ${name} and ${former} (its former name), got both`,
+      `${caller}: expected one of ${name} and ${former} (its former name), got both`,
       { option: former },
     );
   }
-  if (!warned.has(`${what}.${former}`)) {
-    warned.add(`${what}.${former}`);
-    process.emitWarning(`${what}: \`${former}\` is now \`${name}\``, {
+  if (!warned.has(`${caller}.${former}`)) {
+    warned.add(`${caller}.${former}`);
+    process.emitWarning(`${caller}: \`${former}\` is now \`${name}\``, {
       type: "DeprecationWarning",
       code: `GEMLENS_${former.toUpperCase()}`,
     });

@@ -1,6 +1,6 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { Caller } from "./caller.js";
 
 /** @throws GemlensError `DOWNLOAD` where the disk of `folder` has fewer than `bytes` left. */
@@ -33,7 +33,7 @@ export function writeProblem(
   }
   return new GemlensError(
     "DOWNLOAD",
-    `${caller.what}: expected to write to ${folder}, got ${error.message}`,
+    `${caller.name}: expected to write to ${folder}, got ${error.message}`,
     { folder },
     error,
   );
@@ -46,13 +46,13 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 function diskFull(
-  { what, moreRoom }: Caller,
+  { name, moreRoom }: Caller,
   folder: string,
   expected: string,
   got: string,
   cause: unknown,
 ): GemlensError {
-  const message = `${what}: expected ${expected} in ${folder}, got ${got}: make room, or ${moreRoom}; running it again continues`;
+  const message = `${name}: expected ${expected} in ${folder}, got ${got}: make room, or ${moreRoom}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { folder }, cause);
 }
 

@@ -10,7 +10,7 @@ import {
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 
 const free = "free";
 const pollMs = 100;
@@ -38,17 +38,17 @@ export interface LockOptions {
  * made, so no turn can be taken twice. A turn is over when its holder says so or is dead; never
  * because of its age.
  *
- * @param what opens its error: what the lock is held for, such as "setup"
+ * @param caller opens its error: what the lock is held for, such as "setup"
  * @throws GemlensError `DOWNLOAD` where an unseen holder outlasts the patience.
  */
 export async function withLock<T>(
-  what: string,
+  caller: string,
   folder: string,
   body: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
   mkdirSync(folder, { recursive: true });
-  const turn = await acquire(what, folder, options);
+  const turn = await acquire(caller, folder, options);
   const release = () => endTurn(folder, turn);
   process.once("exit", release);
   try {
@@ -59,7 +59,7 @@ export async function withLock<T>(
   }
 }
 
-async function acquire(what: string, folder: string, options: LockOptions): Promise<number> {
+async function acquire(caller: string, folder: string, options: LockOptions): Promise<number> {
   const since = Date.now();
   let told = false;
   for (;;) {
@@ -73,7 +73,7 @@ async function acquire(what: string, folder: string, options: LockOptions): Prom
       if (!holder.visible && Date.now() - since > (options.patienceMs ?? 1_800_000)) {
         throw new GemlensError(
           "DOWNLOAD",
-          `${what}: ${folder} is held by ${holder.text}, which cannot be looked at from here: remove that folder if it is no more`,
+          `${caller}: ${folder} is held by ${holder.text}, which cannot be looked at from here: remove that folder if it is no more`,
           { folder, holder: holder.text },
         );
       }

@@ -11,7 +11,7 @@ import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { Caller } from "./caller.js";
 import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
 
@@ -139,13 +139,13 @@ function sizeOf(path: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
 
-function refused({ what }: Caller, url: string, status: number): GemlensError {
-  return new GemlensError("DOWNLOAD", `${what}: ${url} answered ${status}`, { url, status });
+function refused({ name }: Caller, url: string, status: number): GemlensError {
+  return new GemlensError("DOWNLOAD", `${name}: ${url} answered ${status}`, { url, status });
 }
 
 function unreachable(caller: Caller, url: string, error: unknown): GemlensError {
   const reason = errorCode(error) ?? (error instanceof Error ? error.message : String(error));
-  const message = `${caller.what}: ${url} cannot be fetched (${reason}): ${networkHint(caller, url)}; running it again continues`;
+  const message = `${caller.name}: ${url} cannot be fetched (${reason}): ${networkHint(caller, url)}; running it again continues`;
   return new GemlensError("DOWNLOAD", message, { url }, error);
 }
 

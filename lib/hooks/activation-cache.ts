@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
-import { DisposedError, GemlensError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { ownIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -121,10 +122,10 @@ export class ActivationCache<Names extends string = string> {
   toString(): string {
     if (this.#disposed) return `ActivationCache of ${this.size} (disposed)`;
     const lines = [...this.#entries].slice(0, SHOWN).map(([name, tensor]) => {
-      const what = tensor.isDisposed
+      const shown = tensor.isDisposed
         ? "(disposed)"
         : `[${tensor.shape.join(", ")}] ${tensor.dtype} ${tensor.device}`;
-      return `  ${name} ${what}`;
+      return `  ${name} ${shown}`;
     });
     if (this.size > SHOWN) lines.push(`  … ${this.size - SHOWN} more`);
     return [`ActivationCache of ${this.size}`, ...lines].join("\n");

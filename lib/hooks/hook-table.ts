@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { native } from "../native/call.js";
 import { closest } from "./closest.js";
 import type { HookKey } from "./names.js";
@@ -69,15 +69,15 @@ export class HookTable {
    *
    * @throws GemlensError `NOT_FOUND` with the closest names, or with the layers that there are.
    */
-  resolve(key: HookKey, what = "hook"): ResolvedPoint {
-    const name = typeof key === "string" ? key : this.#expand(key, what);
-    const found = this.#points.get(name) ?? this.#find(name, what);
+  resolve(key: HookKey, caller = "hook"): ResolvedPoint {
+    const name = typeof key === "string" ? key : this.#expand(key, caller);
+    const found = this.#points.get(name) ?? this.#find(name, caller);
     if (found !== undefined) return found;
     const near = closest(name, this.#candidates(name));
     const hint = near.length > 0 ? `; did you mean ${near.map((n) => `"${n}"`).join(", ")}?` : "";
     throw new GemlensError(
       "NOT_FOUND",
-      `${what}: expected the name of a hook point, got ${JSON.stringify(name.slice(0, 100))}${hint}`,
+      `${caller}: expected the name of a hook point, got ${JSON.stringify(name.slice(0, 100))}${hint}`,
       { name, suggestions: near },
     );
   }
@@ -86,19 +86,19 @@ export class HookTable {
     this.#points.set(point.name, Object.freeze(point));
   }
 
-  #find(name: string, what: string): ResolvedPoint | undefined {
+  #find(name: string, caller: string): ResolvedPoint | undefined {
     if (Object.hasOwn(globalAliases, name)) {
       return this.#points.get(globalAliases[name as keyof typeof globalAliases]);
     }
     if (name === lastResidualAlias)
-      return this.#inBlock(this.nLayers - 1, "hook_resid_post", name, what);
+      return this.#inBlock(this.nLayers - 1, "hook_resid_post", name, caller);
     const full = /^blocks\.(\d+)\.(.+)$/.exec(name);
     if (full !== null) {
       const [, layer = "", suffix = ""] = full;
       if (!Object.hasOwn(blockPoints, suffix) && !Object.hasOwn(blockAliases, suffix)) {
         return undefined;
       }
-      return this.#inBlock(Number(layer), suffix, name, what);
+      return this.#inBlock(Number(layer), suffix, name, caller);
     }
     if (Object.hasOwn(globalShortNames, name)) {
       return this.#points.get(globalShortNames[name as keyof typeof globalShortNames]);
@@ -107,17 +107,17 @@ export class HookTable {
     if (compact !== null) {
       const [, short = "", layer = "", norm] = compact;
       const suffix = suffixOf(short, norm);
-      if (suffix !== undefined) return this.#inBlock(Number(layer), suffix, name, what);
+      if (suffix !== undefined) return this.#inBlock(Number(layer), suffix, name, caller);
     }
     return undefined;
   }
 
-  #inBlock(layer: number, suffix: string, name: string, what: string): ResolvedPoint | undefined {
-    if (layer >= this.nLayers) throw this.#layerError(layer, name, what);
+  #inBlock(layer: number, suffix: string, name: string, caller: string): ResolvedPoint | undefined {
+    if (layer >= this.nLayers) throw this.#layerError(layer, name, caller);
     if (!this.#qkNorm && (qkNormPoints.has(suffix) || qkNormAliases.has(suffix))) {
       throw new GemlensError(
         "NOT_FOUND",
-        `${what}: "${name}" exists in Gemma 3 only: this model does not normalise queries and keys`,
+        `${caller}: "${name}" exists in Gemma 3 only: this model does not normalise queries and keys`,
         { name },
       );
     }
@@ -127,7 +127,7 @@ export class HookTable {
     return this.#points.get(`blocks.${layer}.${point}`);
   }
 
-  #expand(key: Exclude<HookKey, string>, what: string): string {
+  #expand(key: Exclude<HookKey, string>, caller: string): string {
     const [short, layer, norm] = Array.isArray(key) ? (key as readonly unknown[]) : [];
     const shown = JSON.stringify(key) ?? String(key);
     if (typeof short === "string" && layer === undefined) return short;
@@ -138,21 +138,21 @@ export class HookTable {
       const hint = near.length > 0 ? `; did you mean "${near[0]}"?` : "";
       throw new GemlensError(
         "NOT_FOUND",
-        `${what}: expected [short name, layer] or ["scale" | "normalized", layer, ` +
+        `${caller}: expected [short name, layer] or ["scale" | "normalized", layer, ` +
           `${blockNorms.map((n) => `"${n}"`).join(" | ")}] for a key, got ${shown}${hint}`,
         { key, suggestions: near },
       );
     }
-    if (!Number.isInteger(layer)) throw this.#layerError(layer, shown, what);
+    if (!Number.isInteger(layer)) throw this.#layerError(layer, shown, caller);
     const index = (layer as number) < 0 ? this.nLayers + (layer as number) : (layer as number);
-    if (index < 0 || index >= this.nLayers) throw this.#layerError(layer, shown, what);
+    if (index < 0 || index >= this.nLayers) throw this.#layerError(layer, shown, caller);
     return `blocks.${index}.${suffix}`;
   }
 
-  #layerError(layer: unknown, name: string, what: string): GemlensError {
+  #layerError(layer: unknown, name: string, caller: string): GemlensError {
     return new GemlensError(
       "NOT_FOUND",
-      `${what}: expected a layer of 0 to ${this.nLayers - 1} for ${name}, got ${String(layer)}`,
+      `${caller}: expected a layer of 0 to ${this.nLayers - 1} for ${name}, got ${String(layer)}`,
       { name, layer, nLayers: this.nLayers },
     );
   }
@@ -186,13 +186,13 @@ function axesIn(points: Readonly<Record<string, readonly string[]>>, name: strin
   return points[name] ?? [];
 }
 
-function checkSame(what: string, theirs: readonly string[], ours: readonly string[]): void {
+function checkSame(caller: string, theirs: readonly string[], ours: readonly string[]): void {
   const missing = ours.filter((name) => !theirs.includes(name));
   const extra = theirs.filter((name) => !ours.includes(name));
   if (missing.length === 0 && extra.length === 0) return;
   throw new GemlensError(
     "INTERNAL",
-    `hook: the native core does not fit this version: of the ${what} points it lacks [${missing}], adds [${extra}]`,
+    `hook: the native core does not fit this version: of the ${caller} points it lacks [${missing}], adds [${extra}]`,
     { missing, extra },
   );
 }

@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import { inspect } from "node:util";
-import { HookError } from "../errors/index.js";
+import { HookError } from "../errors/hook-error.js";
 import type { HookAnswer, NativeRunRequest, TensorHandle } from "../native/addon.js";
 import { call, native } from "../native/call.js";
 import {

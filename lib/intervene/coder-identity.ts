@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type Coder, coderFiles } from "../coder/coder.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { CoderJson } from "./json-form.js";
 
 /** How to name a coder elsewhere: its release and id if published, else its hook and file. */
-export async function identityOf(what: string, coder: Coder): Promise<CoderJson> {
+export async function identityOf(caller: string, coder: Coder): Promise<CoderJson> {
   const { release, saeId } = coder.cfg;
   if (release !== undefined && saeId !== undefined) return { release, id: saeId };
-  return { hook: hookOf(coder), sha256: await digestOf(what, coder) };
+  return { hook: hookOf(coder), sha256: await digestOf(caller, coder) };
 }
 
 /** The coder among `coders` that `wanted` names; undefined where none is. */
 export async function findCoder(
-  what: string,
+  caller: string,
   wanted: CoderJson,
   coders: readonly Coder[],
 ): Promise<Coder | undefined> {
@@ -22,7 +22,7 @@ export async function findCoder(
   }
   for (const coder of coders) {
     if (hookOf(coder) !== wanted.hook) continue;
-    if ((await digestOf(what, coder)) === wanted.sha256) return coder;
+    if ((await digestOf(caller, coder)) === wanted.sha256) return coder;
   }
   return undefined;
 }
@@ -35,23 +35,23 @@ function hookOf({ cfg }: Coder): string {
 }
 
 /** SHA-256 of a coder's parameter files, one after the other, read once for each coder. */
-function digestOf(what: string, coder: Coder): Promise<string> {
+function digestOf(caller: string, coder: Coder): Promise<string> {
   const known = digests.get(coder);
   if (known !== undefined) return known;
-  const digest = readDigest(what, coderFiles(coder));
+  const digest = readDigest(caller, coderFiles(coder));
   digests.set(coder, digest);
   digest.catch(() => digests.delete(coder));
   return digest;
 }
 
-async function readDigest(what: string, files: readonly string[]): Promise<string> {
+async function readDigest(caller: string, files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of files) {
     try {
       for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
     } catch (error) {
       const got = (error as Error).message;
-      const message = `${what}: expected the coder's file at ${file}, got ${got}`;
+      const message = `${caller}: expected the coder's file at ${file}, got ${got}`;
       throw new GemlensError("NOT_FOUND", message, { file }, error);
     }
   }

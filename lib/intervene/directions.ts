@@ -1,6 +1,6 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type { AnyHookName, CheckedName } from "../hooks/index.js";
+import type { AnyHookName, CheckedName } from "../hooks/names.js";
 import { shortly } from "../tensor/arguments.js";
 import {
   checkFinite,
@@ -48,21 +48,21 @@ export function steer<const Name extends AnyHookName = string>(
   coefficient: number,
   options: SteerOptions = {},
 ): Steering {
-  const what = "steer";
-  checkOptions(what, options, ["cap", ...where]);
+  const caller = "steer";
+  checkOptions(caller, options, ["cap", ...where]);
   const { cap } = options;
-  checkCoefficient(what, coefficient, cap);
-  const to = checkTarget(what, target, options.unchecked === true);
+  checkCoefficient(caller, coefficient, cap);
+  const to = checkTarget(caller, target, options.unchecked === true);
   if (cap !== undefined) {
-    checkFinite(what, "cap", cap);
-    if ("vector" in to) checkLength(what, to.vector);
+    checkFinite(caller, "cap", cap);
+    if ("vector" in to) checkLength(caller, to.vector);
   }
   return Object.freeze({
     type: "steer",
     target: to,
     coefficient,
     ...(cap !== undefined && { cap }),
-    ...checkWhere(what, options),
+    ...checkWhere(caller, options),
   });
 }
 
@@ -96,25 +96,25 @@ export function project<const Name extends AnyHookName>(
   });
 }
 
-export function checkCoefficient(what: string, value: unknown, cap: number | undefined): void {
+export function checkCoefficient(caller: string, value: unknown, cap: number | undefined): void {
   if (typeof value === "number" && !Number.isNaN(value)) {
     const huge = Number.isFinite(value) && !Number.isFinite(Math.fround(value));
     if (!huge && (Number.isFinite(value) || cap !== undefined)) return;
     const expected = "a finite number (an infinite one needs a cap to stop at)";
-    throw argument(what, expected, "coefficient", value);
+    throw argument(caller, expected, "coefficient", value);
   }
-  throw argument(what, "a number", "coefficient", shortly(value));
+  throw argument(caller, "a number", "coefficient", shortly(value));
 }
 
-function checkTarget(what: string, target: unknown, unchecked: boolean): FeatureRef | Direction {
+function checkTarget(caller: string, target: unknown, unchecked: boolean): FeatureRef | Direction {
   if (!isObject(target) || !("vector" in target)) {
-    if (isObject(target) && "coder" in target) return checkRef(what, target);
+    if (isObject(target) && "coder" in target) return checkRef(caller, target);
     const expected = "a coder's feature, such as sae.feature(7), or {hook, vector}";
-    throw argument(what, expected, "target", shortly(target));
+    throw argument(caller, expected, "target", shortly(target));
   }
-  checkOptions(what, target, ["hook", "vector"]);
+  checkOptions(caller, target, ["hook", "vector"]);
   const { hook, vector } = target as { hook?: unknown; vector: Vector };
-  const name = checkHook(what, hook);
-  if (!unchecked) checkSpace(what, "vector", vector, name);
-  return Object.freeze({ hook: name, vector: copyVector(what, vector) });
+  const name = checkHook(caller, hook);
+  if (!unchecked) checkSpace(caller, "vector", vector, name);
+  return Object.freeze({ hook: name, vector: copyVector(caller, vector) });
 }

@@ -1,8 +1,9 @@
-import type { ModelConfig } from "../checkpoint/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
 import { Coder, encoderOf, type FeatureRef, featureSitesOf } from "../coder/coder.js";
 import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
-import { DisposedError, GemlensError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { HookTable, ResolvedPoint } from "../hooks/hook-table.js";
 import { shortly } from "../tensor/arguments.js";
 import { orderOf, widthAt } from "./point-shape.js";
@@ -10,7 +11,7 @@ import { orderOf, widthAt } from "./point-shape.js";
 /** What checking edits needs to know of a model and of the part of it that runs. */
 export interface EditPlace {
   /** Who asks, for messages. */
-  readonly what: string;
+  readonly caller: string;
   readonly table: HookTable;
   readonly cfg: ModelConfig & { readonly device: string };
   /** Refuses a point that the run does not reach. */
@@ -20,22 +21,23 @@ export interface EditPlace {
 }
 
 /** Checks that a coder can be used with the model. */
-export function checkCoder({ what, cfg }: EditPlace, use: string, coder: unknown): Coder {
+export function checkCoder({ caller, cfg }: EditPlace, use: string, coder: unknown): Coder {
   if (!(coder instanceof Coder)) {
-    throw argument(what, "a coder (SAE or Transcoder)", use, shortly(coder));
+    throw argument(caller, "a coder (SAE or Transcoder)", use, shortly(coder));
   }
-  if (coder.isDisposed) throw new DisposedError(`${what}: the coder given for ${use} was disposed`);
+  if (coder.isDisposed)
+    throw new DisposedError(`${caller}: the coder given for ${use} was disposed`);
   const { device, modelName } = coder.cfg;
   if (device !== cfg.device) {
     throw new GemlensError(
       "DEVICE",
-      `${what}: expected a coder on ${cfg.device} for ${use}, got one on ${device}`,
+      `${caller}: expected a coder on ${cfg.device} for ${use}, got one on ${device}`,
       { expected: cfg.device, got: device },
     );
   }
   const [ours, theirs] = [published(cfg.modelName), published(modelName)];
   if (ours !== undefined && theirs !== undefined && ours !== theirs) {
-    throw argument(what, `a coder of ${ours}`, use, `one of ${modelName}`);
+    throw argument(caller, `a coder of ${ours}`, use, `one of ${modelName}`);
   }
   return coder;
 }
@@ -67,7 +69,7 @@ export function pointsOf(place: EditPlace, use: string, coder: Coder): CoderPoin
       .find((pointOut) => orderOf(pointOut) < orderOf(point));
     if (before === undefined) continue;
     const got = `one that reads ${point.name} and rebuilds ${before.name}`;
-    throw argument(place.what, "a coder that reads before it writes", use, got);
+    throw argument(place.caller, "a coder that reads before it writes", use, got);
   }
   return { reads, writes };
 }
@@ -93,14 +95,14 @@ export function readOf(place: EditPlace, use: string, { coder, feature }: Featur
 }
 
 function pointOf(place: EditPlace, use: string, { hookName: hook, width }: Site): ResolvedPoint {
-  const { what, table, cfg } = place;
-  const point = table.resolve(hook, what);
+  const { caller, table, cfg } = place;
+  const point = table.resolve(hook, caller);
   place.reach(use, point);
   const expected = widthAt(point, cfg);
   if (expected === width) return point;
   throw new GemlensError(
     "SHAPE",
-    `${what}: expected a coder of width ${expected ?? "none"} at ${point.name} for ${use}, got ${width}`,
+    `${caller}: expected a coder of width ${expected ?? "none"} at ${point.name} for ${use}, got ${width}`,
     { expected, got: width, hook: point.name },
   );
 }

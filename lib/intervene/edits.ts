@@ -63,8 +63,8 @@ export class Edits implements Disposable {
 
   /** Checks positions and rows against those of a run; of a generation, all steps at once. */
   check(rows: RunRows, hasTokens: boolean): void {
-    const { what } = this.#place;
-    for (const action of this.#actions) checkAction(what, action, rows);
+    const { caller } = this.#place;
+    for (const action of this.#actions) checkAction(caller, action, rows);
     if (hasTokens) return;
     const uses = [
       ...this.#splices.map(({ excluded }, i) => ({ use: `coders[${i}]`, excluded })),
@@ -73,15 +73,15 @@ export class Edits implements Disposable {
     const excluding = uses.find(({ excluded }) => excluded !== undefined);
     if (excluding === undefined) return;
     const subject = `${excluding.use}.excludeSpecialTokens`;
-    throw argument(what, "false (the residual stream's tokens are not known)", subject, true);
+    throw argument(caller, "false (the residual stream's tokens are not known)", subject, true);
   }
 
   /** What one native run does: `tokens` are its own, those of one step in a generation. */
   at(rows: RunRows, tokens: Int32Array | undefined): NativeEdits {
-    const { what } = this.#place;
+    const { caller } = this.#place;
     this.#reach ??= this.#actions.map((action) => ({
       action,
-      among: batchOf(what, action.use, action.where.batch, rows.layout),
+      among: batchOf(caller, action.use, action.where.batch, rows.layout),
     }));
     const places = this.#reach.map((reach) =>
       reach.settled === undefined ? placeIn(reach, rows, tokens) : reach.settled,
@@ -99,7 +99,7 @@ export class Edits implements Disposable {
   dispose(): void {
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle !== undefined) call(this.#place.what, (addon) => addon.dispose(handle));
+    if (handle !== undefined) call(this.#place.caller, (addon) => addon.dispose(handle));
   }
 
   [Symbol.dispose](): void {
@@ -107,18 +107,18 @@ export class Edits implements Disposable {
   }
 
   #create(): EditsHandle {
-    const { what } = this.#place;
+    const { caller } = this.#place;
     const vectors: TensorHandle[] = [];
     const keep = (vector: TensorHandle) => {
       vectors.push(vector);
       return vector;
     };
     try {
-      const coders = this.#splices.map((splice) => nativeSplice(what, splice));
+      const coders = this.#splices.map((splice) => nativeSplice(caller, splice));
       const interventions = this.#actions.map((action) => action.native(keep));
-      return call(what, (addon) => addon.editsCreate({ coders, interventions }));
+      return call(caller, (addon) => addon.editsCreate({ coders, interventions }));
     } finally {
-      for (const vector of vectors) call(what, (addon) => addon.dispose(vector));
+      for (const vector of vectors) call(caller, (addon) => addon.dispose(vector));
     }
   }
 }

@@ -6,8 +6,8 @@ export type ExcludedFrom = ((tokens: Int32Array) => Int32Array) | undefined;
 
 /** Reads an edit's `excludeSpecialTokens`. */
 export function excludedFrom(place: EditPlace, value: unknown, subject: string): ExcludedFrom {
-  const { what, cfg, specialTokens } = place;
-  const excluded = checkExcluded(what, value, subject, cfg.dVocab);
+  const { caller, cfg, specialTokens } = place;
+  const excluded = checkExcluded(caller, value, subject, cfg.dVocab);
   if (excluded === false) return undefined;
   if (excluded === true) return (tokens) => cellsOfTokens(tokens, specialTokens());
   const ids = new Set(excluded);

@@ -1,7 +1,7 @@
 import { Coder, type FeatureRef } from "../coder/coder.js";
 import { siteNames } from "../coder/site.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { shortly } from "../tensor/arguments.js";
 import { findCoder } from "./coder-identity.js";
 import { project, steer } from "./directions.js";
@@ -15,7 +15,7 @@ import {
 } from "./json-form.js";
 import type { AnyIntervention, InterventionOptions } from "./types.js";
 
-const what = "Intervention.fromJSON";
+const caller = "Intervention.fromJSON";
 
 /**
  * Interventions from what `toJSON` made of them.
@@ -29,12 +29,12 @@ export async function fromJSON(
   json: unknown,
   options: { readonly coders?: readonly Coder[] | undefined } = {},
 ): Promise<AnyIntervention[]> {
-  checkOptions(what, options, ["coders"]);
+  checkOptions(caller, options, ["coders"]);
   const { coders = [] } = options;
   if (!Array.isArray(coders) || !coders.every((coder) => coder instanceof Coder)) {
-    throw argument(what, "an array of coders", "coders", shortly(coders));
+    throw argument(caller, "an array of coders", "coders", shortly(coders));
   }
-  const { interventions } = parseInterventions(what, json);
+  const { interventions } = parseInterventions(caller, json);
   const list: AnyIntervention[] = [];
   for (const [i, entry] of interventions.entries()) {
     const path = ["interventions", i];
@@ -85,12 +85,12 @@ async function refOf(
   path: readonly PropertyKey[],
   coders: readonly Coder[],
 ): Promise<FeatureRef> {
-  const coder = await findCoder(what, wanted, coders);
+  const coder = await findCoder(caller, wanted, coders);
   if (coder !== undefined) return { coder, feature };
   const got = coders.map(({ cfg }) => cfg.saeId ?? siteNames(cfg.reads)).join(", ") || "none";
   throw new GemlensError(
     "NOT_FOUND",
-    `${what}: expected the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders, got ${got}`,
+    `${caller}: expected the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders, got ${got}`,
     { path: pathOf(path), coder: wanted },
   );
 }
@@ -99,7 +99,7 @@ function vectorOf({ length, base64 }: VectorJson, path: readonly PropertyKey[]):
   const bytes = Buffer.from(base64, "base64");
   if (bytes.length !== length * 4) {
     const got = `${bytes.length} of them`;
-    throw argument(what, `${length * 4} bytes`, `${pathOf(path)}.base64`, got, {
+    throw argument(caller, `${length * 4} bytes`, `${pathOf(path)}.base64`, got, {
       path: pathOf(path),
     });
   }
@@ -108,8 +108,8 @@ function vectorOf({ length, base64 }: VectorJson, path: readonly PropertyKey[]):
 
 /** An error of the intervention itself, with the place that it came from. */
 function placed(path: readonly PropertyKey[], error: unknown): unknown {
-  if (!GemlensError.is(error) || error.message.startsWith(what)) return error;
+  if (!GemlensError.is(error) || error.message.startsWith(caller)) return error;
   const place = pathOf(path);
-  const message = `${what}: ${place}: ${error.message}`;
+  const message = `${caller}: ${place}: ${error.message}`;
   return new GemlensError(error.code, message, { ...error.fields, path: place }, error);
 }

@@ -77,7 +77,7 @@ export type InterventionJson = z.infer<typeof intervention>;
 export type InterventionsJson = z.infer<typeof form>;
 
 /** Checks data from outside. ARGUMENT names the place of what is wrong. */
-export function parseInterventions(what: string, json: unknown): InterventionsJson {
+export function parseInterventions(caller: string, json: unknown): InterventionsJson {
   const parsed = form.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues[0] as z.core.$ZodIssue);
@@ -86,7 +86,7 @@ export function parseInterventions(what: string, json: unknown): InterventionsJs
     issue.code === "unrecognized_keys"
       ? ["no other key", issue.keys.join(", ")]
       : [expectedIn(issue.message), shortly(valueAt(json, issue.path))];
-  throw argument(what, expected, place, got, { path: place });
+  throw argument(caller, expected, place, got, { path: place });
 }
 
 /** Of a union that fits in no way, the complaint of the alternative that came furthest. */

@@ -1,10 +1,10 @@
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { Tensor } from "../tensor/index.js";
 import { handleOf, isTensor } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { EditPlace } from "./edit-place.js";
 import { sizesAt } from "./point-shape.js";
 import { cellOf, chosen, type RunRows, stretchOf } from "./run-rows.js";
@@ -24,10 +24,10 @@ export function resolveSource(
   patch: Patching,
   point: ResolvedPoint,
 ): PatchSource {
-  const { what, cfg } = place;
+  const { caller, cfg } = place;
   const { source, heads } = patch;
-  if (!isTensor(source)) throw argument(what, "a Tensor", `${use}.source`, typeof source);
-  handleOf(source, what, `${use}.source`);
+  if (!isTensor(source)) throw argument(caller, "a Tensor", `${use}.source`, typeof source);
+  handleOf(source, caller, `${use}.source`);
   const isPattern = point.axes.includes("key_pos");
   const sizes = sizesAt(point, cfg);
   const { shape, device } = source;
@@ -37,14 +37,14 @@ export function resolveSource(
     const wanted = sizes.map((size, i) => size ?? point.axes[i]).join(", ");
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected [${wanted}] for the source of ${use} (${point.name}), got [${shape.join(", ")}]`,
+      `${caller}: expected [${wanted}] for the source of ${use} (${point.name}), got [${shape.join(", ")}]`,
       { expected: wanted, got: shape, hook: point.name },
     );
   }
   if (device !== cfg.device) {
     throw new GemlensError(
       "DEVICE",
-      `${what}: expected a source on ${cfg.device} for ${use}, got one on ${device}`,
+      `${caller}: expected a source on ${cfg.device} for ${use}, got one on ${device}`,
       { expected: cfg.device, got: device },
     );
   }
@@ -53,7 +53,7 @@ export function resolveSource(
   const wrong = heads?.find((head) => head >= most);
   if (wrong !== undefined) {
     const expected = axis < 0 ? `none (${point.name} has no heads)` : `heads in [0, ${most})`;
-    throw argument(what, expected, `${use}.heads`, wrong);
+    throw argument(caller, expected, `${use}.heads`, wrong);
   }
   const [batch = 0, pos = 0] = [shape[0], shape[isPattern ? 2 : 1]];
   return { layout: new RowLayout(batch, pos, maskOf(source, isPattern)), isPattern };
@@ -70,7 +70,7 @@ function maskOf(source: Tensor, isPattern: boolean): Uint8Array | undefined {
 
 /** Refuses rows and positions that the source does not have, before anything runs. */
 export function checkSource(
-  what: string,
+  caller: string,
   use: string,
   { layout, isPattern }: PatchSource,
   positions: Positions | undefined,
@@ -81,7 +81,7 @@ export function checkSource(
   if (layout.batch !== 1 && layout.batch !== batch) {
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected a source of ${batch === 1 ? "1 row" : `1 or ${batch} rows`} for ${use}, got ${layout.batch}`,
+      `${caller}: expected a source of ${batch === 1 ? "1 row" : `1 or ${batch} rows`} for ${use}, got ${layout.batch}`,
       { expected: batch, got: layout.batch },
     );
   }
@@ -93,20 +93,20 @@ export function checkSource(
     if (lacks !== undefined) {
       const places = rows.step === undefined ? prompt : `${prompt} and ${rows.more} generated`;
       throw argument(
-        what,
+        caller,
         `positions that the source has (${length} of row ${row})`,
         `${use}.positions`,
         `position ${lacks} of ${places}: say which with {positions}`,
         { batch: row, length: prompt, sourceLength: length },
       );
     }
-    if (isPattern) checkPattern(what, use, layout, row, wanted, rows);
+    if (isPattern) checkPattern(caller, use, layout, row, wanted, rows);
   }
 }
 
 /** Keys are columns: they must mean the same tokens in both runs. */
 function checkPattern(
-  what: string,
+  caller: string,
   use: string,
   layout: RowLayout,
   row: number,
@@ -119,12 +119,12 @@ function checkPattern(
     layout.pos === prompt.pos &&
     layout.length(from) === prompt.length(row) &&
     !layout.hasGaps(from) &&
-    layout.column(what, from, 0) === prompt.column(what, row, 0);
+    layout.column(caller, from, 0) === prompt.column(caller, row, 0);
   if (!same) {
     const describe = (rows: RowLayout, r: number) =>
-      `${rows.length(r)} of ${rows.pos} columns from ${rows.column(what, r, 0)}`;
+      `${rows.length(r)} of ${rows.pos} columns from ${rows.column(caller, r, 0)}`;
     throw argument(
-      what,
+      caller,
       `the run's own padding (${describe(prompt, row)}) for attention patterns`,
       `the source of ${use}`,
       describe(layout, from),
@@ -132,7 +132,7 @@ function checkPattern(
   }
   const behind = wanted.find((position) => position >= prompt.length(row));
   if (behind === undefined) return;
-  throw argument(what, "positions of the prompt", `${use}.positions`, behind);
+  throw argument(caller, "positions of the prompt", `${use}.positions`, behind);
 }
 
 /** The native rows that are patched, and those of the source that go there. */

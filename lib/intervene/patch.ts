@@ -1,16 +1,10 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import {
-  ActivationCache,
-  type AnyHookName,
-  type AxesOf,
-  type CheckedKey,
-  type CheckedKeys,
-  type CheckedName,
-} from "../hooks/index.js";
+import { ActivationCache } from "../hooks/activation-cache.js";
+import type { AnyHookName, AxesOf, CheckedKey, CheckedKeys, CheckedName } from "../hooks/names.js";
 import { keepBeyond } from "../native/scope.js";
 import { shortly } from "../tensor/arguments.js";
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { checkHook, checkWhere, whereKeys } from "./checks.js";
 import type { InterventionOptions, Patching, VectorOptions } from "./types.js";
 import { checkSpace } from "./vector-space.js";

@@ -1,4 +1,4 @@
-import type { ModelConfig } from "../checkpoint/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 
 /** Sizes of the axes at a point that do not depend on the run; undefined for the others. */

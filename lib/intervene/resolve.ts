@@ -7,7 +7,7 @@ import {
 } from "../coder/coder.js";
 import type { FeatureSites } from "../coder/coder-layout.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { NativeIntervention, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
@@ -61,15 +61,15 @@ export function resolveActions(
   place: EditPlace,
   interventions: readonly AnyIntervention[] | undefined,
 ): ResolvedAction[] {
-  const { what } = place;
+  const { caller } = place;
   if (interventions === undefined) return [];
   if (!Array.isArray(interventions)) {
-    throw argument(what, "an array of interventions", "interventions", shortly(interventions));
+    throw argument(caller, "an array of interventions", "interventions", shortly(interventions));
   }
   return interventions.flatMap((entry: AnyIntervention, index) => {
     const use = `interventions[${index}]`;
-    checkKeys(what, use, entry);
-    const where = checkWhere(`${what}: ${use}`, isObject(entry) ? entry : {});
+    checkKeys(caller, use, entry);
+    const where = checkWhere(`${caller}: ${use}`, isObject(entry) ? entry : {});
     const subject = `${use}.excludeSpecialTokens`;
     const excluded = excludedFrom(place, where.excludeSpecialTokens, subject);
     return partsOf(place, use, entry).map((parts) => ({ use, index, where, excluded, ...parts }));
@@ -86,22 +86,22 @@ const ownKeys: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Refuses a key that is misspelt: it would be passed over without a word. */
-function checkKeys(what: string, use: string, entry: AnyIntervention): void {
+function checkKeys(caller: string, use: string, entry: AnyIntervention): void {
   if (Array.isArray(entry)) {
-    throw argument(what, "an intervention", use, "an array of some: spread it with ...");
+    throw argument(caller, "an intervention", use, "an array of some: spread it with ...");
   }
   const own = isObject(entry) ? ownKeys[entry.type] : undefined;
   if (own !== undefined) {
-    checkOptions(`${what}: ${use}`, entry, ["type", ...whereKeys, ...own]);
+    checkOptions(`${caller}: ${use}`, entry, ["type", ...whereKeys, ...own]);
   }
 }
 
 /** Checks an intervention's rows and positions against those of a run. */
-export function checkAction(what: string, action: ResolvedAction, rows: RunRows): void {
+export function checkAction(caller: string, action: ResolvedAction, rows: RunRows): void {
   const { use, where, source } = action;
-  const among = batchOf(what, use, where.batch, rows.layout);
-  checkListed(what, use, where.positions, among, rows);
-  if (source !== undefined) checkSource(what, use, source, where.positions, among, rows);
+  const among = batchOf(caller, use, where.batch, rows.layout);
+  checkListed(caller, use, where.positions, among, rows);
+  if (source !== undefined) checkSource(caller, use, source, where.positions, among, rows);
 }
 
 // Interventions may also be written by hand, or spread from others: all is checked again.
@@ -128,7 +128,7 @@ function partsOf(place: EditPlace, use: string, entry: AnyIntervention): Parts[]
     default: {
       const types = "one with the type ablate, clamp, scale, steer, project or patch";
       const type = isObject(entry) ? (entry as { type?: unknown }).type : entry;
-      throw argument(place.what, types, use, shortly(type));
+      throw argument(place.caller, types, use, shortly(type));
     }
   }
 }
@@ -140,15 +140,15 @@ function featureEdit(
   op: "set" | "scale",
   amount: Readonly<Record<string, number>>,
 ): Parts {
-  const what = `${place.what}: ${use}`;
-  const { coder, feature } = checkRef(what, target);
+  const caller = `${place.caller}: ${use}`;
+  const { coder, feature } = checkRef(caller, target);
   const [[name, given] = ["value", undefined]] = Object.entries(amount);
-  const value = checkFinite(what, name, given);
+  const value = checkFinite(caller, name, given);
   const ref = { coder: checkCoder(place, use, coder), feature };
   const { read, writes } = featurePoints(place, use, ref);
   const native = () => ({
     kind: "feature" as const,
-    coder: coderHandle(coder, place.what),
+    coder: coderHandle(coder, place.caller),
     op,
     feature,
     value,
@@ -157,15 +157,15 @@ function featureEdit(
 }
 
 function steering(place: EditPlace, use: string, entry: Steering): Parts[] {
-  const what = `${place.what}: ${use}`;
+  const caller = `${place.caller}: ${use}`;
   const { target, coefficient, cap } = entry;
-  if (cap !== undefined) checkFinite(what, "cap", cap);
-  checkCoefficient(what, coefficient, cap);
+  if (cap !== undefined) checkFinite(caller, "cap", cap);
+  checkCoefficient(caller, coefficient, cap);
   const isDirection = isObject(target) && "vector" in target;
   const places = isDirection ? [directionAt(place, use, target)] : decoderRows(place, use, target);
   if (cap !== undefined) {
-    if (isDirection) checkLength(what, target.vector);
-    else checkWrites(what, places as DecoderRow[]);
+    if (isDirection) checkLength(caller, target.vector);
+    else checkWrites(caller, places as DecoderRow[]);
   }
   return places.map(({ point, vector }) => ({
     reads: [point],
@@ -181,17 +181,17 @@ function steering(place: EditPlace, use: string, entry: Steering): Parts[] {
 }
 
 /** A cap is a projection on the decoder row, which must have a length. */
-function checkWrites(what: string, places: readonly DecoderRow[]): void {
+function checkWrites(caller: string, places: readonly DecoderRow[]): void {
   for (const { coder, feature, write } of places) {
     const length = tidy(() => coder.direction(feature, "decoder", write).norm().item());
     if (length !== 0) continue;
-    throw argument(what, "a feature that writes something", "target", `${feature} (zeros)`);
+    throw argument(caller, "a feature that writes something", "target", `${feature} (zeros)`);
   }
 }
 
 function projection(place: EditPlace, use: string, entry: Projection): Parts {
   const { point, vector } = directionAt(place, use, entry);
-  checkLength(`${place.what}: ${use}`, entry.vector);
+  checkLength(`${place.caller}: ${use}`, entry.vector);
   const native = (keep: Keep) => ({
     kind: "project" as const,
     point: point.id,
@@ -201,14 +201,14 @@ function projection(place: EditPlace, use: string, entry: Projection): Parts {
 }
 
 function patching(place: EditPlace, use: string, entry: Patching): Parts {
-  const point = place.table.resolve(entry.hook, `${place.what}: ${use}`);
+  const point = place.table.resolve(entry.hook, `${place.caller}: ${use}`);
   place.reach(use, point);
   const source = resolveSource(place, use, entry, point);
   const { heads } = entry;
   const native = () => ({
     kind: "patch" as const,
     point: point.id,
-    source: handleOf(entry.source, place.what, `the source of ${use}`),
+    source: handleOf(entry.source, place.caller, `the source of ${use}`),
     ...(heads !== undefined && { heads: Int32Array.from(heads) }),
   });
   return { reads: [point], writes: [point], native, source };
@@ -221,26 +221,26 @@ interface VectorAt {
 }
 
 function directionAt(place: EditPlace, use: string, { hook, vector }: Direction): VectorAt {
-  const { what, table, cfg } = place;
-  const point = table.resolve(hook, `${what}: ${use}`);
+  const { caller, table, cfg } = place;
+  const point = table.resolve(hook, `${caller}: ${use}`);
   place.reach(use, point);
   const width = widthAt(point, cfg);
   if (!(vector instanceof Float32Array)) {
-    throw argument(what, "a Float32Array", `${use}.vector`, shortly(vector));
+    throw argument(caller, "a Float32Array", `${use}.vector`, shortly(vector));
   }
   if (width === undefined) {
-    throw argument(what, "a point with a vector at each position", use, point.name);
+    throw argument(caller, "a point with a vector at each position", use, point.name);
   }
   if (vector.length !== width) {
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected ${width} numbers for the vector of ${use} (${point.name}), got ${vector.length}`,
+      `${caller}: expected ${width} numbers for the vector of ${use} (${point.name}), got ${vector.length}`,
       { expected: width, got: vector.length, hook: point.name },
     );
   }
   return {
     point,
-    vector: () => call(what, (addon) => addon.tensorFrom(vector, [width], "float32", cfg.device)),
+    vector: () => call(caller, (addon) => addon.tensorFrom(vector, [width], "float32", cfg.device)),
   };
 }
 
@@ -252,8 +252,8 @@ interface DecoderRow extends VectorAt {
 }
 
 function decoderRows(place: EditPlace, use: string, target: FeatureRef): DecoderRow[] {
-  const { what } = place;
-  const { coder, feature } = checkRef(`${what}: ${use}`, target);
+  const { caller } = place;
+  const { coder, feature } = checkRef(`${caller}: ${use}`, target);
   const points = writesOf(place, use, checkCoder(place, use, coder));
   const { edits } = featureSitesOf(coder)[encoderOf(coder, feature)] as FeatureSites;
   return edits.map((write) => ({
@@ -264,7 +264,7 @@ function decoderRows(place: EditPlace, use: string, target: FeatureRef): Decoder
     vector: () => {
       const row = coder.direction(feature, "decoder", write);
       disown(row);
-      return handleOf(row, what);
+      return handleOf(row, caller);
     },
   }));
 }

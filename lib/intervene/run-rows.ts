@@ -38,7 +38,7 @@ export function cellOf(rows: RunRows, row: number, position: number): number {
 
 /** The rows of the batch that are chosen, ascending. ARGUMENT for one that is not there. */
 export function batchOf(
-  what: string,
+  caller: string,
   use: string,
   batch: InterventionOptions["batch"],
   layout: RowLayout,
@@ -47,7 +47,7 @@ export function batchOf(
   const rows = typeof batch === "number" ? [batch] : [...new Set(batch)].sort((a, b) => a - b);
   for (const row of rows) {
     if (row < layout.batch) continue;
-    throw argument(what, `rows in [0, ${layout.batch})`, `${use}.batch`, row);
+    throw argument(caller, `rows in [0, ${layout.batch})`, `${use}.batch`, row);
   }
   return rows;
 }
@@ -72,7 +72,7 @@ export function chosen(
 
 /** Refuses listed positions that a row does not have; a generation's rows have no end. */
 export function checkListed(
-  what: string,
+  caller: string,
   use: string,
   positions: Positions | undefined,
   rows: readonly number[],
@@ -86,7 +86,7 @@ export function checkListed(
       .find((position) => position < -length || (step === undefined && position >= length));
     if (wrong === undefined) continue;
     const range = step === undefined ? `[-${length}, ${length})` : `[-${length}, …)`;
-    throw argument(what, `positions in ${range} (row ${row})`, `${use}.positions`, wrong, {
+    throw argument(caller, `positions in ${range} (row ${row})`, `${use}.positions`, wrong, {
       batch: row,
       length,
     });

@@ -31,22 +31,23 @@ export function resolveSplices(
   place: EditPlace,
   coders: readonly CoderSplice[] | undefined,
 ): ResolvedSplice[] {
-  const { what } = place;
+  const { caller } = place;
   if (coders === undefined) return [];
-  if (!Array.isArray(coders)) throw argument(what, "an array of coders", "coders", shortly(coders));
+  if (!Array.isArray(coders))
+    throw argument(caller, "an array of coders", "coders", shortly(coders));
   const splices = coders.map((entry, i) => resolveSplice(place, `coders[${i}]`, entry));
   for (const [i, { coder }] of splices.entries()) {
     if (splices.findIndex((other) => other.coder === coder) === i) continue;
-    throw argument(what, "each coder once", `coders[${i}]`, "one that is there already");
+    throw argument(caller, "each coder once", `coders[${i}]`, "one that is there already");
   }
   return splices;
 }
 
 function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedSplice {
-  const { what } = place;
+  const { caller } = place;
   const bare = entry instanceof Coder;
   if (!bare && isObject(entry) && "coder" in entry) {
-    checkOptions(`${what}: ${use}`, entry, ["coder", "errorTerm", "excludeSpecialTokens"]);
+    checkOptions(`${caller}: ${use}`, entry, ["coder", "errorTerm", "excludeSpecialTokens"]);
   }
   const splice: Record<string | symbol, unknown> =
     bare || !isObject(entry) ? { coder: entry } : (entry as Record<string | symbol, unknown>);
@@ -54,7 +55,7 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
   const flag = (name: string, fallback: boolean): boolean => {
     const value = splice[name] ?? fallback;
     if (typeof value === "boolean") return value;
-    throw argument(what, "true or false", `${use}.${name}`, shortly(value));
+    throw argument(caller, "true or false", `${use}.${name}`, shortly(value));
   };
   return {
     coder,
@@ -65,9 +66,9 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
   };
 }
 
-export function nativeSplice(what: string, splice: ResolvedSplice): NativeSplice {
+export function nativeSplice(caller: string, splice: ResolvedSplice): NativeSplice {
   return {
-    coder: coderHandle(splice.coder, what),
+    coder: coderHandle(splice.coder, caller),
     errorTerm: splice.errorTerm,
     ...(splice.inOrder && { inOrder: true }),
   };

@@ -1,6 +1,6 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { shortly } from "../tensor/arguments.js";
 import { isObject } from "./checks.js";
 import { identityOf } from "./coder-identity.js";
@@ -16,7 +16,7 @@ import type {
   Steering,
 } from "./types.js";
 
-const what = "Intervention.toJSON";
+const caller = "Intervention.toJSON";
 
 type WhereJson = Pick<InterventionJson, "positions" | "batch" | "excludeSpecialTokens">;
 
@@ -30,7 +30,7 @@ type WhereJson = Pick<InterventionJson, "positions" | "batch" | "excludeSpecialT
  */
 export async function toJSON(list: readonly AnyIntervention[]): Promise<InterventionsJson> {
   if (!Array.isArray(list)) {
-    throw argument(what, "an array of interventions", "interventions", shortly(list));
+    throw argument(caller, "an array of interventions", "interventions", shortly(list));
   }
   const interventions: InterventionJson[] = [];
   for (const [i, entry] of (list as readonly AnyIntervention[]).entries()) {
@@ -64,11 +64,11 @@ async function entryToJSON(use: string, entry: AnyIntervention): Promise<Interve
     case "patch":
       throw new GemlensError(
         "UNSUPPORTED",
-        `${what}: ${use} is a patch: the tensor of another run is not written`,
+        `${caller}: ${use} is a patch: the tensor of another run is not written`,
         { use },
       );
     default:
-      throw argument(what, "an intervention", use, shortly(entry));
+      throw argument(caller, "an intervention", use, shortly(entry));
   }
 }
 
@@ -100,7 +100,7 @@ function whereToJSON(options: InterventionOptions): WhereJson {
 }
 
 async function featureToJSON({ coder, feature }: FeatureRef): Promise<FeatureJson> {
-  return { coder: await identityOf(what, coder), feature };
+  return { coder: await identityOf(caller, coder), feature };
 }
 
 function directionToJSON({ hook, vector }: Direction): { hook: string; vector: VectorJson } {

@@ -1,6 +1,6 @@
 import type { Coder, FeatureRef } from "../coder/coder.js";
 import type { ExcludedTokens } from "../coder/special-tokens.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /**
  * Which positions of a row something acts on; left out: every real token. Positions count a row's

@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { foreignHook } from "../hooks/spaces.js";
 
 /**
@@ -8,20 +8,20 @@ import { foreignHook } from "../hooks/spaces.js";
  * @throws HOOK
  */
 export function checkSpace(
-  what: string,
+  caller: string,
   subject: string,
   vector: unknown,
   hook: string,
   ...others: readonly string[]
 ): void {
   const foreign = foreignHook(vector, hook, ...others);
-  if (foreign !== undefined) throw wrongSpace(what, subject, hook, foreign);
+  if (foreign !== undefined) throw wrongSpace(caller, subject, hook, foreign);
 }
 
-function wrongSpace(what: string, subject: string, expected: string, got: string) {
+function wrongSpace(caller: string, subject: string, expected: string, got: string) {
   return new GemlensError(
     "HOOK",
-    `${what}: expected a vector of ${expected} for ${subject}, got one of ${got}: they are not of one space ({unchecked: true} takes it all the same)`,
+    `${caller}: expected a vector of ${expected} for ${subject}, got one of ${got}: they are not of one space ({unchecked: true} takes it all the same)`,
     { expected, got },
   );
 }

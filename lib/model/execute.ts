@@ -50,7 +50,7 @@ export async function differentiate(
   if (target.metric === undefined) {
     return submit(plan, js, (addon, ctx) => addon.modelGradients(model, request, asked, ctx));
   }
-  const metric = new MetricCall(plan.what, target.metric);
+  const metric = new MetricCall(plan.caller, target.metric);
   const asking = { ...request, onMetric: metric.visit };
   try {
     const result = await submit(plan, js, (addon, ctx) =>
@@ -74,8 +74,8 @@ interface Request {
 
 /** The native form of a plan, with the hooks that the model has now. */
 function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
-  const { what, start, range, rows } = plan;
-  const model = core.handle(what);
+  const { caller, start, range, rows } = plan;
+  const model = core.handle(caller);
   const edits = plan.edits?.at(rows, start.ids);
   const entries = [...core.hooks].filter(({ point }) => fires(point, range));
   entries.push(...plan.hooks);
@@ -87,7 +87,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
     batch: start.batch,
     pos: start.pos,
     ...(start.tokens !== undefined && { tokens: start.tokens }),
-    ...(start.resid !== undefined && { resid: handleOf(start.resid, what) }),
+    ...(start.resid !== undefined && { resid: handleOf(start.resid, caller) }),
     ...(start.padding !== undefined && { mask: start.padding }),
     startLayer: range.start,
     stopLayer: range.stop,
@@ -95,7 +95,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
     ...(plan.columns !== undefined && { columns: plan.columns }),
     cache: Int32Array.from(plan.points, ({ id }) => id),
     ...(edits !== undefined && { edits }),
-    features: plan.reads.map(({ coder }) => ({ coder: coderHandle(coder, what) })),
+    features: plan.reads.map(({ coder }) => ({ coder: coderHandle(coder, caller) })),
     hooks: js?.hooks ?? new Int32Array(0),
     ...(js !== undefined && { onHook: js.onHook }),
     ...(rows.step !== undefined && { step: rows.step }),
@@ -106,12 +106,12 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
 
 /** Rejects with the hook's own error if one failed. */
 async function submit<T>(
-  { what, signal }: RunPlan,
+  { caller, signal }: RunPlan,
   js: JsHooks | undefined,
   run: (addon: Addon, ctx: TaskContext) => Promise<T>,
 ): Promise<T> {
   try {
-    return await task(what, run, { signal });
+    return await task(caller, run, { signal });
   } catch (error) {
     throw signal?.aborted ? error : (js?.error(error) ?? error);
   } finally {

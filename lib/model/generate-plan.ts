@@ -30,7 +30,7 @@ export interface GeneratePlan extends RowEnds {
   readonly sampling: Omit<NativeSampling, "history" | "historyPtr" | "ended">;
 }
 
-const what = "generate";
+const caller = "generate";
 
 /** Checks a generation's input and options. */
 export function planGeneration(
@@ -38,16 +38,16 @@ export function planGeneration(
   input: TokenInput,
   options: GenerateOptions,
 ): GeneratePlan {
-  core.handle(what);
-  checkOptions(what, options, optionKeys.generate);
+  core.handle(caller);
+  checkOptions(caller, options, optionKeys.generate);
   const { maxNewTokens = 20, stopAtEos = true, stop = [], record } = options;
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
-    throw argument(what, "an integer ≥ 0", "maxNewTokens", maxNewTokens);
+    throw argument(caller, "an integer ≥ 0", "maxNewTokens", maxNewTokens);
   }
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== "string" || text === "")) {
-    throw argument(what, "a list of strings that are not empty", "stop", JSON.stringify(stop));
+    throw argument(caller, "a list of strings that are not empty", "stop", JSON.stringify(stop));
   }
-  const sampling = checkSampling(what, options);
+  const sampling = checkSampling(caller, options);
   const read = readPrompts(core, input, options, maxNewTokens);
   const prompt = alignRight(read, core.cfg);
   const { rows } = prompt;
@@ -57,7 +57,7 @@ export function planGeneration(
   const start = { start: tokenStart(prompt), rows: stepOf(rows, 0, steps) };
   return {
     prompt,
-    run: planFrom(core, what, start, { ...options, ...recorded(record) }),
+    run: planFrom(core, caller, start, { ...options, ...recorded(record) }),
     records: record !== undefined,
     steps,
     sampling,
@@ -74,15 +74,15 @@ export function nextStep(
 ): RunPlan {
   const start = nextStart(tokens);
   const rows = stepOf(prompt.rows, (before.rows.step ?? 0) + 1, steps);
-  return Object.freeze({ ...before, start, rows, columns: start.rows.columns(what, [-1]) });
+  return Object.freeze({ ...before, start, rows, columns: start.rows.columns(caller, [-1]) });
 }
 
 /** `record` as a plan has it. */
 function recorded(record: GenerateOptions["record"]) {
-  checkOptions(`${what}: record`, record, ["names", "features", "logits"]);
+  checkOptions(`${caller}: record`, record, ["names", "features", "logits"]);
   const { names, features, logits = false } = record ?? {};
   if (typeof logits !== "boolean") {
-    throw argument(what, "true or false", "record.logits", typeof logits);
+    throw argument(caller, "true or false", "record.logits", typeof logits);
   }
   return { names, features, logits: logits ? ("last" as const) : (false as const) };
 }
@@ -95,12 +95,13 @@ function readPrompts(
   maxNewTokens: number,
 ): CheckedTokens {
   const options = { prependBos, truncate, paddingSide: "left" } as const;
-  if (truncatedSide(what, truncate) === undefined) return readTokens(what, input, core, options);
+  if (truncatedSide(caller, truncate) === undefined)
+    return readTokens(caller, input, core, options);
   // The last token drawn is never read; at least the BOS and one token of the prompt stay.
   const nCtx = core.cfg.nCtx - Math.max(maxNewTokens - 1, 0);
   if (nCtx < 2) {
     const expected = `at most ${core.cfg.nCtx - 1} with truncate (the context's length)`;
-    throw argument(what, expected, "maxNewTokens", maxNewTokens);
+    throw argument(caller, expected, "maxNewTokens", maxNewTokens);
   }
   const context: InputContext = {
     cfg: { ...core.cfg, nCtx },
@@ -108,5 +109,5 @@ function readPrompts(
       return core.tokenizer; // read from its file only if there is text
     },
   };
-  return readTokens(what, input, context, options);
+  return readTokens(caller, input, context, options);
 }

@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { GeneratedToken } from "./generate-options.js";
 import type { ModelCore } from "./model-core.js";
 import type { DrawnToken, TextOrError } from "./recorded-token.js";

@@ -12,7 +12,7 @@ import { StepRecord } from "./recording.js";
 import { needed } from "./run-outcome.js";
 import type { RunPlan } from "./run-plan.js";
 
-const what = "generate";
+const caller = "generate";
 
 /**
  * New tokens as they are drawn: iterate it, or await `text()`. Can be consumed once; leaving the
@@ -50,7 +50,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
    */
   async text(): Promise<string> {
     const { batch } = this.#ready().prompt.rows;
-    if (batch !== 1) throw argument(what, "one prompt (use texts())", "text()", `${batch}`);
+    if (batch !== 1) throw argument(caller, "one prompt (use texts())", "text()", `${batch}`);
     return (await this.texts())[0] ?? "";
   }
 
@@ -93,7 +93,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   async *#generate(): AsyncGenerator<GeneratedToken, void, undefined> {
     const plan = this.#ready();
     if (this.#consumed) {
-      throw argument(what, "a generation that was not consumed", "iteration", "a second one");
+      throw argument(caller, "a generation that was not consumed", "iteration", "a second one");
     }
     this.#consumed = true;
     if (plan.steps === 0) return;
@@ -101,7 +101,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     const { prompt } = plan;
     const { batch } = prompt.rows;
     const capacity = prompt.rows.pos + plan.steps;
-    const kv = call(what, (addon) => addon.kvCacheCreate(core.handle(what), batch, capacity));
+    const kv = call(caller, (addon) => addon.kvCacheCreate(core.handle(caller), batch, capacity));
     try {
       const rows = tokenRows(prompt).map((ids) => new GeneratedRow(core, ids, plan));
       let run = plan.run;
@@ -111,8 +111,8 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
           ? new StepRecord(core, run, result, prompt.rows, step)
           : undefined;
         try {
-          const tokens = needed(what, result.tokens);
-          const logprobs = needed(what, result.logprobs);
+          const tokens = needed(caller, result.tokens);
+          const logprobs = needed(caller, result.logprobs);
           const last = step + 1 === plan.steps;
           for (const [row, state] of rows.entries()) {
             if (state.ended) continue;
@@ -129,7 +129,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
       }
     } finally {
       plan.run[Symbol.dispose]();
-      call(what, (addon) => addon.dispose(kv));
+      call(caller, (addon) => addon.dispose(kv));
     }
   }
 }

@@ -4,7 +4,7 @@ import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { checkCoder, readOf } from "../intervene/edit-place.js";
 import type { NativeRunRequest, NativeTarget } from "../native/addon.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { RunStart } from "./run-start.js";
@@ -83,7 +83,7 @@ export type TargetKind = (typeof targetKinds)[number];
 
 /** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
 export function kindOf(
-  what: string,
+  caller: string,
   target: unknown,
   allowed: readonly TargetKind[] = targetKinds,
   subject = "target",
@@ -91,81 +91,81 @@ export function kindOf(
 ): TargetKind {
   const expected = `one of ${allowed.map((kind) => `{${kind}}`).join(", ")}`;
   if (typeof target !== "object" || target === null) {
-    throw argument(what, expected, subject, target === null ? "null" : typeof target);
+    throw argument(caller, expected, subject, target === null ? "null" : typeof target);
   }
   const [kind, ...more] = allowed.filter((key) => key in target);
   if (kind === undefined || more.length > 0) {
-    throw argument(what, expected, subject, `{${Object.keys(target).join(", ")}}`);
+    throw argument(caller, expected, subject, `{${Object.keys(target).join(", ")}}`);
   }
   const placed = kind !== "loss" && kind !== "metric";
   const known: string[] = [kind, ...(beside[kind] ?? (placed ? ["position", "batch"] : []))];
   const unknown = Object.keys(target).find((key) => !known.includes(key));
   if (unknown !== undefined) {
-    throw argument(what, `one of ${known.join(", ")}`, `a key of ${subject}`, unknown);
+    throw argument(caller, `one of ${known.join(", ")}`, `a key of ${subject}`, unknown);
   }
   return kind;
 }
 
 /** The id of a token given as id or text, checked on the host. */
-export function tokenOf(what: string, core: ModelCore, token: TokenRef): number {
+export function tokenOf(caller: string, core: ModelCore, token: TokenRef): number {
   const { dVocab } = core.cfg;
   const id = typeof token === "string" ? core.tokenizer.toSingleToken(token) : token;
   if (Number.isInteger(id) && id >= 0 && id < dVocab) return id;
-  throw argument(what, `a token's text, or an id in [0, ${dVocab})`, "a token", String(token), {
+  throw argument(caller, `a token's text, or an id in [0, ${dVocab})`, "a token", String(token), {
     dVocab,
   });
 }
 
 /** The tokens of a logit or a logit difference, with their signs. */
 export function signedTokens(
-  what: string,
+  caller: string,
   core: ModelCore,
   target: LogitTarget | LogitDiffTarget,
 ): { readonly token: number; readonly sign: number }[] {
-  if ("logit" in target) return [{ token: tokenOf(what, core, target.logit), sign: 1 }];
+  if ("logit" in target) return [{ token: tokenOf(caller, core, target.logit), sign: 1 }];
   const pair = target.logitDiff as readonly TokenRef[];
   const [more, less] = pair;
   if (!Array.isArray(pair) || pair.length !== 2 || more === undefined || less === undefined) {
-    throw argument(what, "two tokens [more, less]", "logitDiff", JSON.stringify(pair));
+    throw argument(caller, "two tokens [more, less]", "logitDiff", JSON.stringify(pair));
   }
   return [
-    { token: tokenOf(what, core, more), sign: 1 },
-    { token: tokenOf(what, core, less), sign: -1 },
+    { token: tokenOf(caller, core, more), sign: 1 },
+    { token: tokenOf(caller, core, less), sign: -1 },
   ];
 }
 
 /** Checks a target against a run and puts it in native form. */
 export function compileTarget(
-  what: string,
+  caller: string,
   core: ModelCore,
   target: GradientTarget,
   start: RunStart,
   range: LayerRange,
   positions: readonly number[] | undefined,
 ): CompiledTarget {
-  const kind = kindOf(what, target);
+  const kind = kindOf(caller, target);
   if (positions !== undefined && kind !== "metric") {
-    throw argument(what, `none with {${kind}} (they are the metric's)`, "positions", "some");
+    throw argument(caller, `none with {${kind}} (they are the metric's)`, "positions", "some");
   }
-  if ("loss" in target) return lossTarget(what, target, start);
+  if ("loss" in target) return lossTarget(caller, target, start);
   if ("metric" in target) {
     const { metric } = target;
     if (typeof metric !== "function") {
-      throw argument(what, "a function of the logits", "metric", typeof metric);
+      throw argument(caller, "a function of the logits", "metric", typeof metric);
     }
-    const columns = positions === undefined ? undefined : start.rows.columns(what, positions);
+    const columns = positions === undefined ? undefined : start.rows.columns(caller, positions);
     return { native: { kind: "metric" }, output: "logits", columns, metric };
   }
-  const rows = wantedRows(what, start, target.batch);
+  const rows = wantedRows(caller, start, target.batch);
   const position = target.position ?? -1;
-  const column = (row: number) => start.rows.column(what, row, position);
+  const column = (row: number) => start.rows.column(caller, row, position);
   if ("feature" in target) {
-    const place = core.editPlace(what, range);
+    const place = core.editPlace(caller, range);
     const { coder, feature } = target.feature ?? {};
     checkCoder(place, "target.feature", coder);
-    checkFeature(what, feature, coder.cfg.dSae);
+    checkFeature(caller, feature, coder.cfg.dSae);
     const point = readOf(place, "target.feature", { coder, feature });
-    const handle = coderHandle(coder, what);
+    const handle = coderHandle(coder, caller);
     const cells = Int32Array.from(rows, (row) => row * start.pos + column(row));
     return {
       native: { kind: "feature", coder: handle, feature, rows: cells },
@@ -173,10 +173,10 @@ export function compileTarget(
       point,
     };
   }
-  const tokens = signedTokens(what, core, target);
+  const tokens = signedTokens(caller, core, target);
   // One column of each row; of rows that do not count, any.
   const columns = Int32Array.from({ length: start.batch }, (_, row) =>
-    rows.includes(row) ? column(row) : start.rows.column(what, row, -1),
+    rows.includes(row) ? column(row) : start.rows.column(caller, row, -1),
   );
   const terms = rows.flatMap((row) => tokens.map((term) => ({ row, ...term })));
   return {
@@ -191,27 +191,27 @@ export function compileTarget(
   };
 }
 
-function lossTarget(what: string, target: LossTarget, start: RunStart): CompiledTarget {
-  if (target.loss !== true) throw argument(what, "true", "loss", String(target.loss));
+function lossTarget(caller: string, target: LossTarget, start: RunStart): CompiledTarget {
+  if (target.loss !== true) throw argument(caller, "true", "loss", String(target.loss));
   if (start.tokens === undefined) {
-    throw argument(what, "tokens (a loss needs to know them)", "input", "a residual stream");
+    throw argument(caller, "tokens (a loss needs to know them)", "input", "a residual stream");
   }
   const longest = Math.max(
     ...Array.from({ length: start.batch }, (_, row) => start.rows.length(row)),
   );
   if (longest < 2) {
-    throw argument(what, "at least two tokens in a row", "input", "none to predict");
+    throw argument(caller, "at least two tokens in a row", "input", "none to predict");
   }
   return { native: { kind: "loss" }, output: "loss" };
 }
 
 function wantedRows(
-  what: string,
+  caller: string,
   start: RunStart,
   batch: number | readonly number[] | undefined,
 ): number[] {
   if (batch === undefined) return Array.from({ length: start.batch }, (_, row) => row);
   const rows = [batch].flat();
-  if (rows.length === 0) throw argument(what, "at least one row", "batch", "none");
-  return [...new Set(rows.map((row) => start.rows.row(what, row)))];
+  if (rows.length === 0) throw argument(caller, "at least one row", "batch", "none");
+  return [...new Set(rows.map((row) => start.rows.row(caller, row)))];
 }

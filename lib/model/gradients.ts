@@ -2,16 +2,11 @@ import { inspect } from "node:util";
 import { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import { siteNames } from "../coder/site.js";
-import { GemlensError } from "../errors/index.js";
-import type {
-  ActivationCache,
-  AxesOf,
-  CheckedKey,
-  LooseCacheKey,
-  NameOfKey,
-} from "../hooks/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import type { ActivationCache } from "../hooks/activation-cache.js";
+import type { AxesOf, CheckedKey, LooseCacheKey, NameOfKey } from "../hooks/names.js";
 import { disown } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { jsonNumber } from "../tensor/tensor-json.js";
 import { Run } from "./run.js";
 

@@ -1,17 +1,12 @@
 import { inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
-import type {
-  AxesOf,
-  CheckedName,
-  HookFunction,
-  HookKey,
-  HookKeys,
-  NameOfKey,
-  NamesOf,
-} from "../hooks/index.js";
+import type { HookFunction } from "../hooks/hook.js";
+import type { AxesOf, CheckedName, HookKey, HookKeys, NameOfKey, NamesOf } from "../hooks/names.js";
 import { ownIdentity } from "../native/identity.js";
-import type { Tensor } from "../tensor/index.js";
-import type { ChatMessage, ChatTemplateOptions, TokenIds, Tokenizer } from "../tokenizer/index.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ChatTemplateOptions } from "../tokenizer/chat-options.js";
+import type { ChatMessage } from "../tokenizer/chat-template.js";
+import type { TokenIds, Tokenizer } from "../tokenizer/tokenizer.js";
 import { describeModel } from "./describe-model.js";
 import type {
   GenerateOptions,
@@ -42,7 +37,7 @@ import { forward, loss, runWithCache, runWithGradients } from "./run-verbs.js";
 import type { RunWithLogits } from "./run-with-logits.js";
 import { weight } from "./weights.js";
 
-let coreOfModel: (model: HookedTransformer, what: string) => ModelCore;
+let coreOfModel: (model: HookedTransformer, caller: string) => ModelCore;
 
 /**
  * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
@@ -53,9 +48,9 @@ export class HookedTransformer implements AsyncDisposable {
   readonly #core: ModelCore;
 
   static {
-    coreOfModel = (model, what) => {
+    coreOfModel = (model, caller) => {
       if (typeof model === "object" && model !== null && #core in model) return model.#core;
-      throw argument(what, "a HookedTransformer", "model", typeof model);
+      throw argument(caller, "a HookedTransformer", "model", typeof model);
     };
   }
 
@@ -373,6 +368,6 @@ export class HookedTransformer implements AsyncDisposable {
 }
 
 /** @internal What the parts of a model share. ARGUMENT for what is no model. */
-export function coreOf(model: HookedTransformer, what: string): ModelCore {
-  return coreOfModel(model, what);
+export function coreOf(model: HookedTransformer, caller: string): ModelCore {
+  return coreOfModel(model, caller);
 }

@@ -1,6 +1,5 @@
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { RunStart } from "./run-start.js";
 
 /** Which part of the model runs. */
 export interface LayerRange {
@@ -15,29 +14,29 @@ export interface LayerRange {
 
 /** What a run reaches from its start on; `stopAtLayer` is exclusive, negative from the end. */
 export function reachOf(
-  what: string,
+  caller: string,
   nLayers: number,
-  start: Pick<RunStart, "layer" | "tokens">,
+  start: { readonly layer: number; readonly tokens: Int32Array | undefined },
   stopAtLayer: number | undefined,
 ): LayerRange {
   const stop =
-    stopAtLayer === undefined ? nLayers : layerOf(what, "stopAtLayer", stopAtLayer, nLayers);
+    stopAtLayer === undefined ? nLayers : layerOf(caller, "stopAtLayer", stopAtLayer, nLayers);
   if (stop < start.layer) {
-    throw argument(what, `at least startAtLayer (${start.layer})`, "stopAtLayer", stop);
+    throw argument(caller, `at least startAtLayer (${start.layer})`, "stopAtLayer", stop);
   }
   const embeds = start.tokens !== undefined;
   return { start: start.layer, stop, embeds, completes: stopAtLayer === undefined };
 }
 
 /** `startAtLayer`: the block that the given residual stream enters, negative from the end. */
-export function startLayer(what: string, value: number, nLayers: number): number {
-  return layerOf(what, "startAtLayer", value, nLayers);
+export function startLayer(caller: string, value: number, nLayers: number): number {
+  return layerOf(caller, "startAtLayer", value, nLayers);
 }
 
-function layerOf(what: string, option: string, value: number, nLayers: number): number {
+function layerOf(caller: string, option: string, value: number, nLayers: number): number {
   const layer = value < 0 ? value + nLayers : value;
   if (Number.isInteger(layer) && layer >= 0 && layer <= nLayers) return layer;
-  throw argument(what, `an integer in [-${nLayers}, ${nLayers}]`, option, value, { nLayers });
+  throw argument(caller, `an integer in [-${nLayers}, ${nLayers}]`, option, value, { nLayers });
 }
 
 /** Whether a point fires in a run over this range. */
@@ -59,7 +58,7 @@ export function rangeFor(points: Iterable<ResolvedPoint>, range: LayerRange): La
 
 /** Refuses a point that the run does not reach: it would silently see nothing. */
 export function checkFires(
-  what: string,
+  caller: string,
   use: string,
   point: ResolvedPoint,
   range: LayerRange,
@@ -67,7 +66,7 @@ export function checkFires(
   if (fires(point, range)) return;
   const blocks =
     range.start < range.stop ? `blocks ${range.start} to ${range.stop - 1}` : "no block";
-  throw argument(what, `a point that the run reaches (${blocks})`, use, point.name, {
+  throw argument(caller, `a point that the run reaches (${blocks})`, use, point.name, {
     point: point.name,
     start: range.start,
     stop: range.stop,

@@ -1,10 +1,12 @@
-import { type ModelConfig, openModelFolder, type TensorSource } from "../checkpoint/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { openModelFolder } from "../checkpoint/model-folder.js";
+import type { TensorSource } from "../checkpoint/tensor-source.js";
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { HookTable } from "../hooks/hook-table.js";
 import type { NativeModelConfig, NativeTensorSource } from "../native/addon.js";
 import { call, task } from "../native/call.js";
-import { Tokenizer } from "../tokenizer/index.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { ModelCore } from "./model-core.js";
 import { type HubOptions, resolveModel } from "./resolve-model.js";
 
@@ -38,7 +40,7 @@ export interface LoadOptions extends HubOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const what = "fromPretrained";
+const caller = "fromPretrained";
 /** Options that later versions take, and what holds until then. */
 const reserved = {
   quantize: "weights keep the form of the file, or the one that dtype names",
@@ -49,7 +51,7 @@ const dtypes = ["auto", "float32", "bfloat16", "float16", "float64"] as const;
 
 /** Finds, checks and loads a model. */
 export async function loadModel(nameOrPath: string, options: LoadOptions): Promise<ModelCore> {
-  checkOptions(what, options, [
+  checkOptions(caller, options, [
     "device",
     "dtype",
     "quantize",
@@ -64,15 +66,16 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
     if (options[option as keyof typeof reserved] === undefined) continue;
     throw new GemlensError(
       "UNSUPPORTED",
-      `${what}: the option ${option} is not supported yet: ${why}; leave it out`,
+      `${caller}: the option ${option} is not supported yet: ${why}; leave it out`,
       { option },
     );
   }
   if (typeof nameOrPath !== "string" || nameOrPath === "") {
-    throw argument(what, "a model's name or folder", "nameOrPath", JSON.stringify(nameOrPath));
+    throw argument(caller, "a model's name or folder", "nameOrPath", JSON.stringify(nameOrPath));
   }
   const { device = "cpu", dtype = "auto", onProgress, signal } = options;
-  if (!dtypes.includes(dtype)) throw argument(what, `one of ${dtypes.join(", ")}`, "dtype", dtype);
+  if (!dtypes.includes(dtype))
+    throw argument(caller, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
   onProgress?.({ stage: "checkpoint", bytes: 0 });
   const folder = resolveModel(nameOrPath, options);
@@ -81,11 +84,11 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
   onProgress?.({ stage: "weights", bytes });
   const sources = [...tensors].map(([name, source]) => ({ ...source, name }) as NativeTensorSource);
   const handle = await task(
-    what,
+    caller,
     (addon, ctx) => addon.modelLoad(nativeConfig(config), sources, { device, dtype }, ctx),
     { signal },
   );
-  const info = call(what, (addon) => addon.modelInfo(handle));
+  const info = call(caller, (addon) => addon.modelInfo(handle));
   if (config.tieWordEmbeddings && !info.tied) warnOfOwnHead(folder);
   const cfg = Object.freeze({
     ...config,

@@ -1,11 +1,12 @@
 import { AsyncResource } from "node:async_hooks";
 import { argument } from "../errors/check-options.js";
-import { GemlensError, HookError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import { HookError } from "../errors/hook-error.js";
 import type { TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { closeScope, currentScope, isThenable, openScope, runInScope } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, isTensor } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { Metric } from "./gradient-target.js";
 
 /**
@@ -17,15 +18,15 @@ export class MetricCall {
   value = Number.NaN;
   /** What went wrong in it: what the run must reject with. */
   failure: unknown;
-  readonly #what: string;
+  readonly #caller: string;
   readonly #metric: Metric;
   // Called from native code: restore whose scope and whose request this run belongs to.
   readonly #parent = currentScope();
   readonly #context = new AsyncResource("gemlens.metric");
   #gradient: TensorHandle | undefined;
 
-  constructor(what: string, metric: Metric) {
-    this.#what = what;
+  constructor(caller: string, metric: Metric) {
+    this.#caller = caller;
     this.#metric = metric;
   }
 
@@ -42,7 +43,7 @@ export class MetricCall {
       return false;
     } finally {
       closeScope(scope, undefined);
-      call(this.#what, (addon) => addon.dispose(logits, true));
+      call(this.#caller, (addon) => addon.dispose(logits, true));
     }
   };
 
@@ -50,28 +51,28 @@ export class MetricCall {
   dispose(): void {
     const gradient = this.#gradient;
     this.#gradient = undefined;
-    if (gradient !== undefined) call(this.#what, (addon) => addon.dispose(gradient));
+    if (gradient !== undefined) call(this.#caller, (addon) => addon.dispose(gradient));
   }
 
   #differentiate(logits: TensorHandle): TensorHandle {
-    const what = this.#what;
-    const before = call(what, (addon) => addon.gradMode(true));
-    const tracked = call(what, (addon) => addon.gradTrack(logits));
+    const caller = this.#caller;
+    const before = call(caller, (addon) => addon.gradMode(true));
+    const tracked = call(caller, (addon) => addon.gradTrack(logits));
     try {
       // A handle of its own: the metric may dispose it.
       const given = adopt<["batch", "pos", "d_vocab"]>(
-        call(what, (addon) => {
+        call(caller, (addon) => {
           const shape = addon.tensorShape(tracked);
           return addon.ops["reshape"]?.(tracked, shape) as TensorHandle;
         }),
       );
-      const result = callMetric(what, this.#metric, given);
+      const result = callMetric(caller, this.#metric, given);
       this.value = Number(result.item());
-      const scalar = handleOf(result, what);
-      return call(what, (addon) => addon.gradOf(scalar, tracked));
+      const scalar = handleOf(result, caller);
+      return call(caller, (addon) => addon.gradOf(scalar, tracked));
     } finally {
-      call(what, (addon) => addon.gradMode(before));
-      call(what, (addon) => addon.dispose(tracked));
+      call(caller, (addon) => addon.gradMode(before));
+      call(caller, (addon) => addon.dispose(tracked));
     }
   }
 }
@@ -83,43 +84,43 @@ const told = new WeakSet<object>();
  * A metric's value as a tensor of one element. HOOK with the cause when it throws, ARGUMENT when it
  * returns something else.
  */
-export function callMetric(what: string, metric: Metric, logits: Parameters<Metric>[0]): Tensor {
+export function callMetric(caller: string, metric: Metric, logits: Parameters<Metric>[0]): Tensor {
   try {
-    return checkResult(what, run(what, metric, logits));
+    return checkResult(caller, run(caller, metric, logits));
   } catch (error) {
     told.add(error as GemlensError);
     throw error;
   }
 }
 
-function run(what: string, metric: Metric, logits: Parameters<Metric>[0]): unknown {
+function run(caller: string, metric: Metric, logits: Parameters<Metric>[0]): unknown {
   try {
     return metric(logits);
   } catch (error) {
     if (typeof error === "object" && error !== null && told.has(error)) throw error;
     const text = error instanceof Error ? error.message : String(error);
-    throw new HookError(`${what}: the metric threw: ${text}`, { hook: "metric" }, error);
+    throw new HookError(`${caller}: the metric threw: ${text}`, { hook: "metric" }, error);
   }
 }
 
-function checkResult(what: string, result: unknown): Tensor {
+function checkResult(caller: string, result: unknown): Tensor {
   const expected = "a tensor of one element (the tensor itself, not its item())";
   if (isTensor(result)) {
     if (result.isDisposed) {
       throw new GemlensError(
         "ARGUMENT",
-        `${what}: expected a tensor of one element for the metric's result, got a disposed one; declare it with const instead of using`,
+        `${caller}: expected a tensor of one element for the metric's result, got a disposed one; declare it with const instead of using`,
       );
     }
     if (result.size === 1) return result;
-    throw argument(what, expected, "the metric's result", `one of [${result.shape.join(", ")}]`);
+    throw argument(caller, expected, "the metric's result", `one of [${result.shape.join(", ")}]`);
   }
   if (isThenable(result)) {
     // What it rejects with later has nobody to hear it.
     Promise.resolve(result).catch(() => {});
     const got = "a promise (gradients are recorded on this thread, at once)";
-    throw argument(what, expected, "the metric's result", got);
+    throw argument(caller, expected, "the metric's result", got);
   }
   const got = result === null ? "null" : typeof result;
-  throw argument(what, expected, "the metric's result", got);
+  throw argument(caller, expected, "the metric's result", got);
 }

@@ -1,13 +1,13 @@
 import type { Coder, FeatureRef } from "../coder/coder.js";
 import { checkFeature } from "../coder/feature-acts.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { HookKey } from "../hooks/index.js";
+import type { HookKey } from "../hooks/names.js";
 import { checkCoder, pointsOf, readsOf, writesOf } from "../intervene/edit-place.js";
 import type { NativeReadout } from "../native/addon.js";
 import { task } from "../native/call.js";
-import type { Tensor } from "../tensor/index.js";
 import { handleOf } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import {
   kindOf,
   type LogitDiffTarget,
@@ -39,17 +39,17 @@ export interface ReadoutRequest extends Stoppable {
 
 /**
  * A model as the layers above use it, besides its public methods: checks, plans and readouts, but not
- * the model's handle and no state of a run. Its errors name `what`, the function that asks.
+ * the model's handle and no state of a run. Its errors name `caller`, the function that asks.
  */
 export class ModelClient {
-  readonly what: string;
+  readonly caller: string;
   readonly model: HookedTransformer;
   readonly #core: ModelCore;
 
   /** @throws ARGUMENT if `model` is not a model */
-  constructor(what: string, model: HookedTransformer) {
-    this.#core = coreOf(model, what);
-    this.what = what;
+  constructor(caller: string, model: HookedTransformer) {
+    this.#core = coreOf(model, caller);
+    this.caller = caller;
     this.model = model;
   }
 
@@ -64,34 +64,34 @@ export class ModelClient {
 
   /** @throws DISPOSED if the model was disposed */
   checkAlive(): void {
-    this.#core.handle(this.what);
+    this.#core.handle(this.caller);
   }
 
   /** The hook point that `key` names. NOT_FOUND with the closest names. */
   point(key: HookKey): ResolvedPoint {
-    return this.#core.table.resolve(key, this.what);
+    return this.#core.table.resolve(key, this.caller);
   }
 
   /** What a run under these options does: checked, and not sent. */
   plan(input: Input, options: ForwardOptions): RunPlan {
-    return planRun(this.#core, "forward", input, options, this.what);
+    return planRun(this.#core, "forward", input, options, this.caller);
   }
 
   /** Checks that a coder fits the model. ARGUMENT, SHAPE, DEVICE, DISPOSED, NOT_FOUND name `use`. */
   checkCoder(use: string, coder: Coder): void {
-    const place = this.#core.editPlace(this.what);
+    const place = this.#core.editPlace(this.caller);
     pointsOf(place, use, checkCoder(place, use, coder));
   }
 
   /** The points that a coder reads; checks that side alone. */
   readBy(use: string, coder: Coder): ResolvedPoint[] {
-    const place = this.#core.editPlace(this.what);
+    const place = this.#core.editPlace(this.caller);
     return readsOf(place, use, checkCoder(place, use, coder));
   }
 
   /** The points that a coder writes; checks that side alone. */
   writtenBy(use: string, coder: Coder): ResolvedPoint[] {
-    const place = this.#core.editPlace(this.what);
+    const place = this.#core.editPlace(this.caller);
     return writesOf(place, use, checkCoder(place, use, coder));
   }
 
@@ -99,7 +99,7 @@ export class ModelClient {
   checkFeature(use: string, ref: FeatureRef): void {
     const { coder, feature } = ref ?? {};
     this.readBy(use, coder);
-    checkFeature(this.what, feature, coder.cfg.dSae);
+    checkFeature(this.caller, feature, coder.cfg.dSae);
   }
 
   /** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
@@ -109,19 +109,19 @@ export class ModelClient {
     subject?: string,
     beside?: Partial<Record<TargetKind, readonly string[]>>,
   ): TargetKind {
-    return kindOf(this.what, target, allowed, subject, beside);
+    return kindOf(this.caller, target, allowed, subject, beside);
   }
 
   /** The id of a token given as id or text. */
   token(ref: TokenRef): number {
-    return tokenOf(this.what, this.#core, ref);
+    return tokenOf(this.caller, this.#core, ref);
   }
 
   /** The tokens of a logit or a logit difference, with their signs. */
   signedTokens(
     target: Pick<LogitTarget, "logit"> | Pick<LogitDiffTarget, "logitDiff">,
   ): { readonly token: number; readonly sign: number }[] {
-    return signedTokens(this.what, this.#core, target);
+    return signedTokens(this.caller, this.#core, target);
   }
 
   /** A token's text; of a model without a tokenizer its id in brackets. */
@@ -136,16 +136,20 @@ export class ModelClient {
 
   /** A metric's value. HOOK if it throws, ARGUMENT unless it is a tensor of one element. */
   valueOf(metric: Metric, logits: Parameters<Metric>[0]): Tensor {
-    return callMetric(this.what, metric, logits);
+    return callMetric(this.caller, metric, logits);
   }
 
   /** What each row of x [rows, d_model], in the model's type, says about the vocabulary. */
   readout(x: Tensor, { signal, ...options }: ReadoutRequest): Promise<NativeReadout> {
-    const { what } = this;
-    const model = this.#core.handle(what);
-    return task(what, (addon, ctx) => addon.modelReadout(model, handleOf(x, what), options, ctx), {
-      signal,
-    });
+    const { caller } = this;
+    const model = this.#core.handle(caller);
+    return task(
+      caller,
+      (addon, ctx) => addon.modelReadout(model, handleOf(x, caller), options, ctx),
+      {
+        signal,
+      },
+    );
   }
 
   /**
@@ -157,12 +161,12 @@ export class ModelClient {
     next: Int32Array,
     { signal }: Stoppable,
   ): Promise<{ readonly loss: Float32Array; readonly kl: Float32Array }> {
-    const { what } = this;
-    const model = this.#core.handle(what);
+    const { caller } = this;
+    const model = this.#core.handle(caller);
     return task(
-      what,
+      caller,
       (addon, ctx) => {
-        const handles = normed.map((run) => handleOf(run, what));
+        const handles = normed.map((run) => handleOf(run, caller));
         return addon.modelCompare(model, handles, next, ctx);
       },
       { signal },

@@ -1,12 +1,13 @@
-import type { ModelConfig } from "../checkpoint/index.js";
-import { DisposedError, GemlensError } from "../errors/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { HookTable } from "../hooks/hook-table.js";
 import type { ResolvedHook } from "../hooks/js-hooks.js";
 import type { EditPlace } from "../intervene/edit-place.js";
 import type { DtypeName, ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { currentCall } from "../native/scope.js";
-import type { Tokenizer } from "../tokenizer/index.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { checkFires, type LayerRange } from "./layer-range.js";
 
 /** A model's configuration with where and how its weights lie. */
@@ -40,8 +41,8 @@ export class ModelCore {
   }
 
   /** The native model; throws DisposedError. */
-  handle(what: string): ModelHandle {
-    if (this.#disposed) throw new DisposedError(`${what}: the model was disposed`);
+  handle(caller: string): ModelHandle {
+    if (this.#disposed) throw new DisposedError(`${caller}: the model was disposed`);
     return this.#handle;
   }
 
@@ -60,12 +61,12 @@ export class ModelCore {
   };
 
   /** What checking coders and interventions needs; without a range only the model counts. */
-  editPlace(what: string, range?: LayerRange): EditPlace {
+  editPlace(caller: string, range?: LayerRange): EditPlace {
     const { table, cfg, specialTokens } = this;
     const reach: EditPlace["reach"] = (use, point) => {
-      if (range !== undefined) checkFires(what, use, point, range);
+      if (range !== undefined) checkFires(caller, use, point, range);
     };
-    return { what, table, cfg, reach, specialTokens };
+    return { caller, table, cfg, reach, specialTokens };
   }
 
   /**

@@ -1,9 +1,9 @@
-import type { ModelConfig } from "../checkpoint/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { plainJson, withJson } from "../tensor/tensor-json.js";
-import type { Tokenizer } from "../tokenizer/index.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { type Truncate, truncatedSide, truncateRow } from "./truncate.js";
 
 /** A batch of token ids, padded to the longest row. */
@@ -65,31 +65,31 @@ export interface CheckedTokens extends Tokens {
  * process. ARGUMENT names what is wrong and where.
  */
 export function readTokens(
-  what: string,
+  caller: string,
   input: TokenInput,
   context: InputContext,
   options: TokenOptions = {},
 ): CheckedTokens {
   const { prependBos, paddingSide = "right" } = options;
   if (paddingSide !== "left" && paddingSide !== "right") {
-    throw argument(what, '"left" or "right"', "paddingSide", JSON.stringify(paddingSide));
+    throw argument(caller, '"left" or "right"', "paddingSide", JSON.stringify(paddingSide));
   }
   if (prependBos !== undefined && typeof prependBos !== "boolean") {
-    throw argument(what, "true or false", "prependBos", JSON.stringify(prependBos));
+    throw argument(caller, "true or false", "prependBos", JSON.stringify(prependBos));
   }
   const { cfg } = context;
-  const side = truncatedSide(what, options.truncate);
+  const side = truncatedSide(caller, options.truncate);
   if (isTokens(input)) {
-    const tokens = checkShape(what, input);
-    if (side === undefined) return checkTokens(what, tokens, cfg);
-    const all = checkTokens(what, tokens, { ...cfg, nCtx: Number.POSITIVE_INFINITY });
+    const tokens = checkShape(caller, input);
+    if (side === undefined) return checkTokens(caller, tokens, cfg);
+    const all = checkTokens(caller, tokens, { ...cfg, nCtx: Number.POSITIVE_INFINITY });
     if (!isTooLong(all.rows, cfg.nCtx)) return all;
     const cut = tokenRows(all).map((row) => truncateRow(row, side, cfg.nCtx, cfg.bosTokenId));
-    return checkTokens(what, padRows(cut, paddingSide), cfg);
+    return checkTokens(caller, padRows(cut, paddingSide), cfg);
   }
-  const rows = rowsOf(what, input, context, prependBos ?? true);
+  const rows = rowsOf(caller, input, context, prependBos ?? true);
   const fitting = side ? rows.map((row) => truncateRow(row, side, cfg.nCtx, cfg.bosTokenId)) : rows;
-  return checkTokens(what, padRows(fitting, paddingSide), cfg);
+  return checkTokens(caller, padRows(fitting, paddingSide), cfg);
 }
 
 function isTooLong(rows: RowLayout, nCtx: number): boolean {
@@ -97,7 +97,7 @@ function isTooLong(rows: RowLayout, nCtx: number): boolean {
 }
 
 function rowsOf(
-  what: string,
+  caller: string,
   input: Exclude<TokenInput, Tokens>,
   context: InputContext,
   prependBos: boolean,
@@ -105,26 +105,26 @@ function rowsOf(
   const encode = (text: string): Int32Array => {
     const ids = context.tokenizer.encode(text, { prependBos });
     if (ids.length > 0) return ids;
-    throw argument(what, "at least one token", "input", "an empty text without a BOS");
+    throw argument(caller, "at least one token", "input", "an empty text without a BOS");
   };
   if (typeof input === "string") return [encode(input)];
-  if (input instanceof Int32Array) return [needTokens(what, input, 0)];
+  if (input instanceof Int32Array) return [needTokens(caller, input, 0)];
   if (!Array.isArray(input)) {
     const expected = "text, token ids, Tokens or a Tensor (with startAtLayer)";
-    throw argument(what, expected, "input", input === null ? "null" : typeof input);
+    throw argument(caller, expected, "input", input === null ? "null" : typeof input);
   }
-  if (input.length === 0) throw argument(what, "at least one token", "input", "an empty array");
+  if (input.length === 0) throw argument(caller, "at least one token", "input", "an empty array");
   if (input.every((item) => typeof item === "string")) return (input as string[]).map(encode);
   if (input.every((item) => typeof item === "number")) return [input as number[]];
   if (input.every((item) => Array.isArray(item) || item instanceof Int32Array)) {
-    return (input as number[][]).map((row, i) => needTokens(what, row, i));
+    return (input as number[][]).map((row, i) => needTokens(caller, row, i));
   }
-  throw argument(what, "texts, ids, or rows of ids", "input", "an array of several kinds");
+  throw argument(caller, "texts, ids, or rows of ids", "input", "an array of several kinds");
 }
 
-function needTokens<T extends ArrayLike<number>>(what: string, row: T, index: number): T {
+function needTokens<T extends ArrayLike<number>>(caller: string, row: T, index: number): T {
   if (row.length > 0) return row;
-  throw argument(what, "at least one token", `row ${index} of input`, "none");
+  throw argument(caller, "at least one token", `row ${index} of input`, "none");
 }
 
 /** Rows side by side. */
@@ -165,23 +165,23 @@ function isTokens(input: unknown): input is Tokens {
   return typeof input === "object" && input !== null && "ids" in input && "shape" in input;
 }
 
-function checkShape(what: string, tokens: Tokens): Tokens {
+function checkShape(caller: string, tokens: Tokens): Tokens {
   const { ids, shape, mask } = tokens;
   const [batch, pos] = shape;
   const cells = batch * pos;
   if (!(ids instanceof Int32Array) || shape.length !== 2 || ids.length !== cells || cells === 0) {
     const got = `[${shape.join(", ")}] with ${ids?.length} ids`;
-    throw argument(what, "[batch, pos] ids in an Int32Array", "input", got);
+    throw argument(caller, "[batch, pos] ids in an Int32Array", "input", got);
   }
   if (!(mask instanceof Uint8Array) || mask.length !== cells) {
-    throw argument(what, `a Uint8Array of ${cells}`, "input.mask", `one of ${mask?.length}`);
+    throw argument(caller, `a Uint8Array of ${cells}`, "input.mask", `one of ${mask?.length}`);
   }
   return tokens;
 }
 
 /** A mask in one piece per row, with at least one real token in each. */
 export function checkMask(
-  what: string,
+  caller: string,
   mask: Uint8Array,
   batch: number,
   pos: number,
@@ -189,13 +189,13 @@ export function checkMask(
   const rows = new RowLayout(batch, pos, mask);
   for (let row = 0; row < batch; row++) {
     if (rows.length(row) === 0) {
-      throw argument(what, "at least one real token", `row ${row} of input`, "only padding", {
+      throw argument(caller, "at least one real token", `row ${row} of input`, "only padding", {
         batch: row,
       });
     }
     if (rows.hasGaps(row)) {
       throw argument(
-        what,
+        caller,
         "padding only before or behind the tokens",
         `row ${row} of input`,
         "a gap",
@@ -205,24 +205,24 @@ export function checkMask(
   return { rows, padding: mask.includes(0) ? mask : undefined };
 }
 
-function checkTokens(what: string, tokens: Unchecked, cfg: InputContext["cfg"]): CheckedTokens {
+function checkTokens(caller: string, tokens: Unchecked, cfg: InputContext["cfg"]): CheckedTokens {
   const [batch, pos] = tokens.shape;
-  const { rows, padding } = checkMask(what, tokens.mask, batch, pos);
+  const { rows, padding } = checkMask(caller, tokens.mask, batch, pos);
   for (let row = 0; row < batch; row++) {
     const length = rows.length(row);
     if (length > cfg.nCtx) {
       const remedy = `${length} ({truncate: true} keeps the first ${cfg.nCtx})`;
-      throw argument(what, `at most ${cfg.nCtx} tokens`, `row ${row} of input`, remedy, {
+      throw argument(caller, `at most ${cfg.nCtx} tokens`, `row ${row} of input`, remedy, {
         nCtx: cfg.nCtx,
         length,
       });
     }
-    const start = row * pos + rows.column(what, row, 0);
+    const start = row * pos + rows.column(caller, row, 0);
     for (let i = 0; i < length; i++) {
       const id = tokens.ids[start + i] as number;
       if (Number.isInteger(id) && id >= 0 && id < cfg.dVocab) continue;
       throw argument(
-        what,
+        caller,
         `an id in [0, ${cfg.dVocab})`,
         `token ${i} of row ${row} of input`,
         String(id),

@@ -2,8 +2,8 @@ import { checkOptions } from "../errors/check-options.js";
 import { lastResidualAlias } from "../hooks/points.js";
 import { checkSpace } from "../intervene/vector-space.js";
 import { task } from "../native/call.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
 import { readTokens, type TokenInput, type TokenOptions } from "./model-input.js";
 import { checkWidth } from "./residual-input.js";
@@ -52,24 +52,24 @@ const parts = {
 
 /** The final norm, or the logits of a normed x. */
 export async function headPart(
-  what: keyof typeof parts,
+  caller: keyof typeof parts,
   core: ModelCore,
   x: Tensor,
   options: OuterPartOptions,
 ): Promise<Tensor> {
-  checkOptions(what, options, ["signal", "unchecked"]);
-  const model = core.handle(what);
-  checkWidth(what, x, core.cfg);
-  const { reads, writes } = parts[what];
+  checkOptions(caller, options, ["signal", "unchecked"]);
+  const model = core.handle(caller);
+  checkWidth(caller, x, core.cfg);
+  const { reads, writes } = parts[caller];
   const [first, ...others] = reads;
-  if (options.unchecked !== true) checkSpace(what, "input", x, first, ...others);
+  if (options.unchecked !== true) checkSpace(caller, "input", x, first, ...others);
   const rows = originOf(x)?.rows;
   const out = await task(
-    what,
+    caller,
     (addon, ctx) =>
-      what === "unembed"
-        ? addon.modelUnembed(model, handleOf(x, what), ctx)
-        : addon.modelFinalNorm(model, handleOf(x, what), ctx),
+      caller === "unembed"
+        ? addon.modelUnembed(model, handleOf(x, caller), ctx)
+        : addon.modelFinalNorm(model, handleOf(x, caller), ctx),
     options,
   );
   const result = adopt(out);

@@ -24,31 +24,36 @@ export interface ReadCoder {
 
 /** The coders of `features`, each once, checked against the model. */
 export function readCoders(
-  what: string,
+  caller: string,
   core: ModelCore,
   features: readonly (Coder | CoderRead)[],
   range: LayerRange,
   hasTokens: boolean,
 ): ReadCoder[] {
   if (!Array.isArray(features)) {
-    throw argument(what, "an array of coders", "features", typeof features);
+    throw argument(caller, "an array of coders", "features", typeof features);
   }
-  const place = core.editPlace(what, range);
+  const place = core.editPlace(caller, range);
   const found = new Map<Coder, ReadCoder>();
   for (const [i, entry] of features.entries()) {
     const use = `features[${i}]`;
     const bare = entry instanceof Coder || !isObject(entry) || !("coder" in entry);
-    if (!bare) checkOptions(`${what}: ${use}`, entry, ["coder", "excludeSpecialTokens"]);
+    if (!bare) checkOptions(`${caller}: ${use}`, entry, ["coder", "excludeSpecialTokens"]);
     const read = (bare ? { coder: entry } : entry) as Partial<CoderRead>;
     const coder = checkCoder(place, use, read.coder);
     const subject = `${use}.excludeSpecialTokens`;
-    const excluded = checkExcluded(what, read.excludeSpecialTokens, subject, core.cfg.dVocab);
+    const excluded = checkExcluded(caller, read.excludeSpecialTokens, subject, core.cfg.dVocab);
     if (excluded !== false && !hasTokens) {
-      throw argument(what, "false (the residual stream's tokens are not known)", subject, excluded);
+      throw argument(
+        caller,
+        "false (the residual stream's tokens are not known)",
+        subject,
+        excluded,
+      );
     }
     const before = found.get(coder)?.excluded;
     if (before !== undefined && String(before) !== String(excluded)) {
-      throw argument(what, `${before}, as for the same coder before`, subject, excluded);
+      throw argument(caller, `${before}, as for the same coder before`, subject, excluded);
     }
     found.set(coder, { coder, points: readsOf(place, use, coder), excluded });
   }

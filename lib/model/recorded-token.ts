@@ -1,8 +1,8 @@
 import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
-import type { ActivationCache } from "../hooks/index.js";
+import type { ActivationCache } from "../hooks/activation-cache.js";
 import { disown } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { GeneratedToken } from "./generate-options.js";
 import { Run } from "./run.js";
 

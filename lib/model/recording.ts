@@ -1,13 +1,13 @@
 import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import type { RowLayout } from "../coder/row-layout.js";
+import { ActivationCache } from "../hooks/activation-cache.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { ActivationCache } from "../hooks/index.js";
 import type { NativeFeatures, NativeRunResult } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
 import type { ReadCoder } from "./read-coders.js";
 import { type DrawnToken, RecordedToken, type TextOrError } from "./recorded-token.js";
@@ -46,7 +46,7 @@ export class StepRecord implements Disposable {
     this.#whole = prompt.batch === 1 && prompt.length(0) === prompt.pos;
     this.#tensors = result.cache.map((handle) => unowned(adopt(handle)));
     this.#features = [...result.features];
-    if (run.output === "logits") this.#logits = unowned(adopt(needed(run.what, result.output)));
+    if (run.output === "logits") this.#logits = unowned(adopt(needed(run.caller, result.output)));
   }
 
   /** One row's token with the row's part, which is the token's from now on. */
@@ -80,7 +80,8 @@ export class StepRecord implements Disposable {
   /** Frees what was not handed out. */
   dispose(): void {
     for (const tensor of this.#tensors) tensor.dispose();
-    for (const { handle } of this.#features) call(this.#run.what, (addon) => addon.dispose(handle));
+    for (const { handle } of this.#features)
+      call(this.#run.caller, (addon) => addon.dispose(handle));
     this.#logits?.dispose();
     this.#forget();
   }
@@ -131,10 +132,10 @@ export class StepRecord implements Disposable {
     const begin = this.#firstCell(row);
     const part = this.#whole
       ? features
-      : await task(this.#run.what, (addon, ctx) =>
+      : await task(this.#run.caller, (addon, ctx) =>
           addon.featuresSlice(features.handle, begin, begin + own.pos, [1, own.pos], ctx),
         );
-    return adoptRead(this.#run.what, part, read, rows);
+    return adoptRead(this.#run.caller, part, read, rows);
   }
 
   /** The row's real tokens, as a run of its own. */

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { bundledFolder, isBundled } from "../checkpoint/bundled-model.js";
 import { isPresent, whatItIs } from "../checkpoint/other-format.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { hubCache, repositoryFolder, snapshotOf } from "../hub/cache-layout.js";
 
 export interface HubOptions {

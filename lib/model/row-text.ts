@@ -1,4 +1,5 @@
-import type { Tokenizer, TokenStream } from "../tokenizer/index.js";
+import type { TokenStream } from "../tokenizer/token-stream.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
 /** A stretch of what was generated; a special token's is matched and not shown. */
 interface Piece {

@@ -1,6 +1,7 @@
 import type { Coder } from "../coder/coder.js";
-import type { CanonicalHookName, CheckedHooks, CheckedNames, HookKeys } from "../hooks/index.js";
-import type { RunEditOptions } from "../intervene/index.js";
+import type { CheckedHooks } from "../hooks/hook.js";
+import type { CanonicalHookName, CheckedNames, HookKeys } from "../hooks/names.js";
+import type { RunEditOptions } from "../intervene/types.js";
 import type { GradientTarget } from "./gradient-target.js";
 import type { CoderRead } from "./read-coders.js";
 import type { StartOptions } from "./run-start.js";

@@ -2,14 +2,14 @@ import type { Coder } from "../coder/coder.js";
 import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
 import { leaveOutRows } from "../coder/leave-out-rows.js";
 import { excludedCells } from "../coder/special-tokens.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import { ActivationCache } from "../hooks/activation-cache.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { ActivationCache } from "../hooks/index.js";
 import { rowsAtPoint } from "../hooks/point-rows.js";
 import type { NativeFeatures, NativeRunResult, TensorHandle } from "../native/addon.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, setOrigin } from "../tensor/internal.js";
 import { type CellData, RowCells } from "../tensor/row-cells.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
 import type { ReadCoder } from "./read-coders.js";
 import type { RunPlan } from "./run-plan.js";
@@ -18,7 +18,7 @@ import type { RunStart } from "./run-start.js";
 /** A run's logits or residual stream, which remember what they know of it; of a loss nothing. */
 export function takeOutput(core: ModelCore, plan: RunPlan, { output }: NativeRunResult): Tensor {
   const { start, range } = plan;
-  const tensor = adopt(needed(plan.what, output));
+  const tensor = adopt(needed(plan.caller, output));
   if (plan.output === "residual") {
     const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
     const leaving = `blocks.${range.stop - 1}.hook_resid_post`;
@@ -33,13 +33,13 @@ export function takeOutput(core: ModelCore, plan: RunPlan, { output }: NativeRun
 /** The values at a plan's points, or the gradients there. */
 export function takeCache(
   core: ModelCore,
-  { what, points, start }: RunPlan,
+  { caller, points, start }: RunPlan,
   handles: readonly TensorHandle[],
 ): ActivationCache {
   return new ActivationCache(
     core.table,
     points.map((point, i) => {
-      const tensor = adopt(needed(what, handles[i]));
+      const tensor = adopt(needed(caller, handles[i]));
       remember(tensor, point, core, start);
       return [point.name, tensor] as const;
     }),
@@ -49,26 +49,26 @@ export function takeCache(
 /** The features of the coders that a plan reads. */
 export async function takeFeatures(
   core: ModelCore,
-  { what, reads, start }: RunPlan,
+  { caller, reads, start }: RunPlan,
   { features }: NativeRunResult,
 ): Promise<Map<Coder, FeatureActs>> {
   const rows = cellsOfRun(core, start);
   const taken = new Map<Coder, FeatureActs>();
   for (const [i, read] of reads.entries()) {
-    taken.set(read.coder, await adoptRead(what, needed(what, features[i]), read, rows));
+    taken.set(read.coder, await adoptRead(caller, needed(caller, features[i]), read, rows));
   }
   return taken;
 }
 
 /** The features read of one coder, without excluded tokens; takes ownership of them. */
 export async function adoptRead(
-  what: string,
+  caller: string,
   features: NativeFeatures,
   { excluded }: Pick<ReadCoder, "excluded">,
   rows: CellData,
 ): Promise<FeatureActs> {
-  const cells = excludedCells(what, excluded, rows);
-  return adoptFeatures(await leaveOutRows(what, features, cells), { rows, excluded: cells });
+  const cells = excludedCells(caller, excluded, rows);
+  return adoptFeatures(await leaveOutRows(caller, features, cells), { rows, excluded: cells });
 }
 
 type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;
@@ -100,7 +100,7 @@ export function cellsOfRun(core: ModelCore, { padding, ids }: RowsOfStart): Cell
 }
 
 /** What the native core must have returned. */
-export function needed<T>(what: string, value: T | undefined): T {
+export function needed<T>(caller: string, value: T | undefined): T {
   if (value !== undefined) return value;
-  throw new GemlensError("INTERNAL", `${what}: the native core returned less than was asked for`);
+  throw new GemlensError("INTERNAL", `${caller}: the native core returned less than was asked for`);
 }

@@ -1,8 +1,9 @@
 import { argument, checkOptions } from "../errors/check-options.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import type { Hook } from "../hooks/hook.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { CanonicalHookName, Hook, HookKey } from "../hooks/index.js";
 import type { ResolvedHook } from "../hooks/js-hooks.js";
+import type { CanonicalHookName, HookKey } from "../hooks/names.js";
 import { Edits } from "../intervene/edits.js";
 import { type RunRows, wholeRun } from "../intervene/run-rows.js";
 import type { NativeRunRequest } from "../native/addon.js";
@@ -20,7 +21,7 @@ import { predictedTokens, type RunStart, readStart } from "./run-start.js";
  */
 export interface RunPlan extends Disposable {
   /** Who asks, for messages. */
-  readonly what: string;
+  readonly caller: string;
   readonly start: RunStart;
   /** Which positions are computed: all of them, or those of one step of a generation. */
   readonly rows: RunRows;
@@ -57,20 +58,20 @@ export function planRun(
   verb: RunVerb,
   input: Input,
   options: PlanOptions,
-  what: string = verb,
+  caller: string = verb,
 ): RunPlan {
-  core.handle(what);
+  core.handle(caller);
   const needs = required[verb];
   if (needs !== undefined && options === undefined) {
-    throw argument(what, `options with ${needs}`, "options", "none");
+    throw argument(caller, `options with ${needs}`, "options", "none");
   }
-  checkOptions(what, options, optionKeys[verb]);
+  checkOptions(caller, options, optionKeys[verb]);
   const { logits = "all" } = options;
   if (logits !== "all" && logits !== "last" && logits !== false) {
-    throw argument(what, '"all", "last" or false', "logits", JSON.stringify(logits));
+    throw argument(caller, '"all", "last" or false', "logits", JSON.stringify(logits));
   }
-  const start = readStart(what, core, input, options);
-  return planFrom(core, verb, { start, rows: wholeRun(start.rows) }, options, what);
+  const start = readStart(caller, core, input, options);
+  return planFrom(core, verb, { start, rows: wholeRun(start.rows) }, options, caller);
 }
 
 /** The plan of a run whose beginning was read and checked before. */
@@ -79,20 +80,29 @@ export function planFrom(
   verb: RunVerb,
   { start, rows }: Pick<RunPlan, "start" | "rows">,
   options: PlanOptions,
-  what: string = verb,
+  caller: string = verb,
 ): RunPlan {
-  const reach = reachOf(what, core.cfg.nLayers, start, options.stopAtLayer);
+  const reach = reachOf(caller, core.cfg.nLayers, start, options.stopAtLayer);
   const target =
     verb === "runWithGradients"
-      ? compileTarget(what, core, options.target as GradientTarget, start, reach, options.positions)
+      ? compileTarget(
+          caller,
+          core,
+          options.target as GradientTarget,
+          start,
+          reach,
+          options.positions,
+        )
       : undefined;
-  const { output, columns } = target ?? outputOf(what, verb, start, reach, options);
-  const points = pointsOf(what, verb, core, options, reach);
+  const { output, columns } = target ?? outputOf(caller, verb, start, reach, options);
+  const points = pointsOf(caller, verb, core, options, reach);
   const { features, hooks: given } = options;
   const reads =
-    features === undefined ? [] : readCoders(what, core, features, reach, start.ids !== undefined);
-  const hooks = given === undefined ? [] : resolveHooks(what, core, given, reach);
-  const edits = Edits.resolve(core.editPlace(what, reach), options);
+    features === undefined
+      ? []
+      : readCoders(caller, core, features, reach, start.ids !== undefined);
+  const hooks = given === undefined ? [] : resolveHooks(caller, core, given, reach);
+  const edits = Edits.resolve(core.editPlace(caller, reach), options);
   edits?.check(rows, start.ids !== undefined);
   const range = (): LayerRange => {
     const heard = [...hooks, ...core.hooks].map(({ point }) => point);
@@ -102,7 +112,7 @@ export function planFrom(
   };
   const ends = target === undefined ? options.logits === false : target.point !== undefined;
   return Object.freeze({
-    what,
+    caller,
     start,
     rows,
     range: ends && verb !== "generate" ? range() : reach,
@@ -120,20 +130,20 @@ export function planFrom(
 
 /** The points of `names`, which only `runWithCache` must have. */
 function pointsOf(
-  what: string,
+  caller: string,
   verb: RunVerb,
   core: ModelCore,
   { names }: PlanOptions,
   reach: LayerRange,
 ): readonly ResolvedPoint[] {
   if (verb !== "runWithCache" && (names === undefined || names === null)) return [];
-  const points = namedPoints(what, core, names, reach);
-  return verb === "runWithGradients" ? differentiable(what, core, names, points) : points;
+  const points = namedPoints(caller, core, names, reach);
+  return verb === "runWithGradients" ? differentiable(caller, core, names, points) : points;
 }
 
 /** What a verb without a target makes of the last layer. */
 function outputOf(
-  what: string,
+  caller: string,
   verb: RunVerb,
   start: RunStart,
   { completes }: LayerRange,
@@ -142,35 +152,35 @@ function outputOf(
   switch (verb) {
     case "loss":
       if (predictedTokens(start) === 0) {
-        throw argument(what, "at least two tokens in a row", "input", "none to predict");
+        throw argument(caller, "at least two tokens in a row", "input", "none to predict");
       }
       return { output: "loss", columns: undefined };
     case "runWithCache":
       return {
         output: logits !== false && completes ? "logits" : "none",
-        columns: logits === "last" ? start.rows.columns(what, [-1]) : undefined,
+        columns: logits === "last" ? start.rows.columns(caller, [-1]) : undefined,
       };
     case "generate":
       // The draw reads the last column, whether it is kept or not.
       return {
         output: logits === "last" ? "logits" : "none",
-        columns: start.rows.columns(what, [-1]),
+        columns: start.rows.columns(caller, [-1]),
       };
     default:
       if (!completes && positions !== undefined) {
         const expected = "none (stopAtLayer gives the whole residual stream)";
-        throw argument(what, expected, "positions", "some");
+        throw argument(caller, expected, "positions", "some");
       }
       return {
         output: completes ? "logits" : "residual",
-        columns: positions === undefined ? undefined : start.rows.columns(what, positions),
+        columns: positions === undefined ? undefined : start.rows.columns(caller, positions),
       };
   }
 }
 
 /** The points of `names`; two names of one place are one entry. */
 function namedPoints(
-  what: string,
+  caller: string,
   core: ModelCore,
   names: PlanOptions["names"],
   range: LayerRange,
@@ -178,17 +188,17 @@ function namedPoints(
   if (typeof names === "function") {
     return core.table.allNames
       .filter((name) => names(name as CanonicalHookName))
-      .map((name) => core.table.resolve(name, what))
+      .map((name) => core.table.resolve(name, caller))
       .filter((point) => fires(point, range));
   }
   if (!Array.isArray(names)) {
     const expected = "the hook names to keep (an array, [] for none, or a predicate)";
-    throw argument(what, expected, "names", names === undefined ? "nothing" : typeof names);
+    throw argument(caller, expected, "names", names === undefined ? "nothing" : typeof names);
   }
   const points = new Map<number, ResolvedPoint>();
   for (const [i, name] of names.entries()) {
-    const point = core.table.resolve(name, what);
-    checkFires(what, `names[${i}]`, point, range);
+    const point = core.table.resolve(name, caller);
+    checkFires(caller, `names[${i}]`, point, range);
     points.set(point.id, point);
   }
   return [...points.values()];
@@ -199,7 +209,7 @@ function namedPoints(
  * reads: there is no gradient at it. Asked for by name it is refused, a predicate goes without.
  */
 function differentiable(
-  what: string,
+  caller: string,
   { cfg }: ModelCore,
   names: PlanOptions["names"],
   points: readonly ResolvedPoint[],
@@ -211,32 +221,32 @@ function differentiable(
   if (typeof names === "function") return points.filter((point) => !undefinedAt(point));
   throw new GemlensError(
     "UNSUPPORTED",
-    `${what}: ${wrong.name} has no gradient with ${cfg.nKeyValueHeads} key heads for ${cfg.nHeads} heads; use hook_q_input, hook_k_input, hook_v_input`,
+    `${caller}: ${wrong.name} has no gradient with ${cfg.nKeyValueHeads} key heads for ${cfg.nHeads} heads; use hook_q_input, hook_k_input, hook_v_input`,
     { hook: wrong.name },
   );
 }
 
 /** Finds the points of hooks. NOT_FOUND for an unknown name, ARGUMENT for what is no hook. */
 function resolveHooks(
-  what: string,
+  caller: string,
   core: ModelCore,
   hooks: readonly Hook[],
   range: LayerRange,
 ): ResolvedHook[] {
   if (!Array.isArray(hooks))
-    throw argument(what, "an array of [name, function]", "hooks", typeof hooks);
+    throw argument(caller, "an array of [name, function]", "hooks", typeof hooks);
   return hooks.map((entry: unknown, i) => {
     const [name, fn] = Array.isArray(entry) ? (entry as unknown as Hook) : [];
     if (!(typeof name === "string" || Array.isArray(name)) || typeof fn !== "function") {
       throw argument(
-        what,
+        caller,
         "a hook as [name, function] or hook(name, function)",
         `hooks[${i}]`,
         typeof entry,
       );
     }
-    const point = core.table.resolve(name as HookKey, what);
-    checkFires(what, `hooks[${i}]`, point, range);
+    const point = core.table.resolve(name as HookKey, caller);
+    checkFires(caller, `hooks[${i}]`, point, range);
     return { point, fn };
   });
 }

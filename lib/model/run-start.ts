@@ -3,9 +3,9 @@ import { maskOf, type RowMask } from "../coder/row-mask.js";
 import { argument } from "../errors/check-options.js";
 import { lastResidualAlias } from "../hooks/points.js";
 import { checkSpace } from "../intervene/vector-space.js";
-import type { Tensor } from "../tensor/index.js";
 import { isTensor } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { startLayer } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import {
@@ -46,20 +46,20 @@ export interface StartOptions extends TokenOptions {
 
 /** Reads and checks what a run begins with. */
 export function readStart(
-  what: string,
+  caller: string,
   core: ModelCore,
   input: Input,
   options: StartOptions,
 ): RunStart {
-  if (isTensor(input)) return fromResidual(what, core, input, options);
+  if (isTensor(input)) return fromResidual(caller, core, input, options);
   if (options.startAtLayer !== undefined) {
     const got = typeof input === "string" ? "text" : "tokens";
-    throw argument(what, "a Tensor [batch, pos, d_model] (startAtLayer is given)", "input", got);
+    throw argument(caller, "a Tensor [batch, pos, d_model] (startAtLayer is given)", "input", got);
   }
   if (options.mask !== undefined) {
-    throw argument(what, "no mask (Tokens have their own)", "mask", "one beside tokens");
+    throw argument(caller, "no mask (Tokens have their own)", "mask", "one beside tokens");
   }
-  return tokenStart(readTokens(what, input as TokenInput, core, options));
+  return tokenStart(readTokens(caller, input as TokenInput, core, options));
 }
 
 /** The beginning of a run over tokens. */
@@ -69,29 +69,29 @@ export function tokenStart({ ids, padding, rows }: CheckedTokens): RunStart {
 }
 
 function fromResidual(
-  what: string,
+  caller: string,
   core: ModelCore,
   resid: Tensor,
   options: StartOptions,
 ): RunStart {
   if (options.startAtLayer === undefined) {
-    throw argument(what, "the block that the Tensor enters", "startAtLayer", "none");
+    throw argument(caller, "the block that the Tensor enters", "startAtLayer", "none");
   }
-  const layer = startLayer(what, options.startAtLayer, core.cfg.nLayers);
-  const { batch, pos } = checkResidual(what, resid, core.cfg);
+  const layer = startLayer(caller, options.startAtLayer, core.cfg.nLayers);
+  const { batch, pos } = checkResidual(caller, resid, core.cfg);
   if (options.unchecked !== true) {
     const last = layer === core.cfg.nLayers;
-    checkSpace(what, "input", resid, last ? lastResidualAlias : `blocks.${layer}.hook_resid_pre`);
+    checkSpace(caller, "input", resid, last ? lastResidualAlias : `blocks.${layer}.hook_resid_pre`);
   }
   if (pos > core.cfg.nCtx) {
-    throw argument(what, `at most ${core.cfg.nCtx} positions`, "input", pos);
+    throw argument(caller, `at most ${core.cfg.nCtx} positions`, "input", pos);
   }
   const { mask: known, ids } = knownRows(resid, 2);
-  const mask = maskOf(what, options.mask, known, [batch, pos]);
+  const mask = maskOf(caller, options.mask, known, [batch, pos]);
   const { rows, padding } =
     mask === undefined
       ? { rows: new RowLayout(batch, pos), padding: undefined }
-      : checkMask(what, mask, batch, pos);
+      : checkMask(caller, mask, batch, pos);
   return { batch, pos, tokens: undefined, ids, resid, padding, rows, layer };
 }
 

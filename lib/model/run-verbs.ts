@@ -3,7 +3,7 @@ import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
 import type { CoderSplice } from "../intervene/types.js";
 import type { NativeGradientResult } from "../native/addon.js";
 import { call } from "../native/call.js";
-import type { Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { differentiate, execute } from "./execute.js";
 import type { CompiledTarget } from "./gradient-target.js";
 import { Gradients } from "./gradients.js";
@@ -68,7 +68,7 @@ export async function runWithGradients(
   const result = await differentiate(core, plan, plan.target as CompiledTarget);
   // The logits or losses that the target was made of.
   const { output } = result;
-  if (output !== undefined) call(plan.what, (addon) => addon.dispose(output));
+  if (output !== undefined) call(plan.caller, (addon) => addon.dispose(output));
   const spliced = takeSpliced(core, plan, (options.coders ?? []).map(coderOf), result);
   const read = await takeFeatures(core, plan, result);
   for (const { coder, excluded } of plan.reads) {
@@ -93,7 +93,7 @@ export async function runWithGradients(
 /** The features of the coders that were put in, and the gradients at them. */
 function takeSpliced(
   core: ModelCore,
-  { what, start }: RunPlan,
+  { caller, start }: RunPlan,
   coders: readonly Coder[],
   result: NativeGradientResult,
 ) {
@@ -101,7 +101,7 @@ function takeSpliced(
   const features = new Map<Coder, FeatureActs>();
   const grads = new Map<Coder, FeatureActs>();
   for (const [i, coder] of coders.entries()) {
-    const spliced = needed(what, result.spliced[i]);
+    const spliced = needed(caller, result.spliced[i]);
     features.set(coder, adoptFeatures(spliced.features, { rows }));
     grads.set(coder, adoptFeatures(spliced.grads, { rows }));
   }

@@ -2,8 +2,8 @@ import { inspect } from "node:util";
 import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import { siteNames } from "../coder/site.js";
-import { GemlensError } from "../errors/index.js";
-import type { ActivationCache } from "../hooks/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
+import type { ActivationCache } from "../hooks/activation-cache.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 
 /**

@@ -21,32 +21,38 @@ export interface SamplingOptions {
 
 /** Checks the options; what is left out is off. */
 export function checkSampling(
-  what: string,
+  caller: string,
   options: SamplingOptions,
 ): Omit<NativeSampling, "history" | "historyPtr" | "ended"> {
   const { temperature = 1, topK, topP, repetitionPenalty = 1 } = options;
   const seed = options.seed ?? randomInt(2 ** 32);
   check(
-    what,
+    caller,
     "temperature",
     temperature,
     "a number ≥ 0",
     Number.isFinite(temperature) && temperature >= 0,
   );
   check(
-    what,
+    caller,
     "topK",
     topK,
     "a positive integer",
     topK === undefined || (Number.isSafeInteger(topK) && topK > 0),
   );
-  check(what, "topP", topP, "a number in (0, 1]", topP === undefined || (topP > 0 && topP <= 1));
+  check(caller, "topP", topP, "a number in (0, 1]", topP === undefined || (topP > 0 && topP <= 1));
   const penalty = Number.isFinite(repetitionPenalty) && repetitionPenalty > 0;
-  check(what, "repetitionPenalty", repetitionPenalty, "a number > 0", penalty);
-  check(what, "seed", seed, "an integer in [0, 2^53)", Number.isSafeInteger(seed) && seed >= 0);
+  check(caller, "repetitionPenalty", repetitionPenalty, "a number > 0", penalty);
+  check(caller, "seed", seed, "an integer in [0, 2^53)", Number.isSafeInteger(seed) && seed >= 0);
   return { temperature, topK: topK ?? 0, topP: topP ?? 1, repetitionPenalty, seed };
 }
 
-function check(what: string, name: string, value: unknown, expected: string, valid: boolean): void {
-  if (!valid) throw argument(what, expected, name, String(value), { option: name });
+function check(
+  caller: string,
+  name: string,
+  value: unknown,
+  expected: string,
+  valid: boolean,
+): void {
+  if (!valid) throw argument(caller, expected, name, String(value), { option: name });
 }

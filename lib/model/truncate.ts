@@ -5,13 +5,13 @@ export type Truncate = boolean | "left" | "right";
 
 /** The end that is cut off; undefined: none. */
 export function truncatedSide(
-  what: string,
+  caller: string,
   truncate: Truncate | undefined,
 ): "left" | "right" | undefined {
   if (truncate === undefined || truncate === false) return undefined;
   if (truncate === true) return "right";
   if (truncate === "left" || truncate === "right") return truncate;
-  throw argument(what, 'true, false, "left" or "right"', "truncate", JSON.stringify(truncate));
+  throw argument(caller, 'true, false, "left" or "right"', "truncate", JSON.stringify(truncate));
 }
 
 /**

@@ -1,10 +1,10 @@
-import type { ModelConfig } from "../checkpoint/index.js";
-import { GemlensError } from "../errors/index.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { tidy } from "../native/scope.js";
-import type { Tensor } from "../tensor/index.js";
 import { adopt, handleOf } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** A weight: the checkpoint's tensor, and how TransformerLens shapes it. */
 interface Weight {

@@ -1,4 +1,6 @@
-import { DisposedError, type ErrorCode, GemlensError, HookError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { type ErrorCode, GemlensError } from "../errors/gemlens-error.js";
+import { HookError } from "../errors/hook-error.js";
 import type { Addon, TaskContext } from "./addon.js";
 import { loadAddon } from "./load.js";
 import { currentCall } from "./scope.js";
@@ -16,12 +18,12 @@ export function native(): Addon {
  * Calls the native core on this thread. What it throws comes out as the typed error, with the native
  * one as `cause` and the JavaScript stack of the caller.
  */
-export function call<T>(what: string, fn: (addon: Addon) => T): T {
+export function call<T>(caller: string, fn: (addon: Addon) => T): T {
   const core = native();
   try {
     return fn(core);
   } catch (error) {
-    const typed = toTyped(what, error);
+    const typed = toTyped(caller, error);
     if (typed !== error) Error.captureStackTrace(typed, call);
     throw typed;
   }
@@ -32,7 +34,7 @@ export function call<T>(what: string, fn: (addon: Addon) => T): T {
  * inputs at the call. A `signal` stops the work between layers and rejects with `signal.reason`.
  */
 export function task<T>(
-  what: string,
+  caller: string,
   fn: (addon: Addon, ctx: TaskContext) => Promise<T>,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<T> {
@@ -43,7 +45,7 @@ export function task<T>(
   Error.captureStackTrace(site, task);
   const fail = (error: unknown): never => {
     if (signal?.aborted && codeOf(error) === "ABORTED") throw signal.reason;
-    const typed = toTyped(what, error);
+    const typed = toTyped(caller, error);
     if (typed !== error) restack(typed, site);
     throw typed;
   };
@@ -87,15 +89,15 @@ function codeOf(error: unknown): ErrorCode | undefined {
   return typeof code === "string" && codes.has(code) ? (code as ErrorCode) : undefined;
 }
 
-function toTyped(what: string, error: unknown): GemlensError {
+function toTyped(caller: string, error: unknown): GemlensError {
   if (GemlensError.is(error)) return error;
   const text = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
-  if (code === undefined) return new GemlensError("INTERNAL", `${what}: ${text}`, {}, error);
+  if (code === undefined) return new GemlensError("INTERNAL", `${caller}: ${text}`, {}, error);
   const { fields } = error as { fields?: unknown };
   const details = typeof fields === "object" && fields !== null ? { ...fields } : {};
   // Native messages name their function ("encode: expected …"); those that do not get ours.
-  const message = /^[\w.]+: /.test(text) ? text : `${what}: ${text}`;
+  const message = /^[\w.]+: /.test(text) ? text : `${caller}: ${text}`;
   if (code === "DISPOSED") return new DisposedError(message, details, error);
   if (code === "HOOK") return new HookError(message, details, error);
   return new GemlensError(code, message, details, error);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { Addon } from "./addon.js";
 import { coreProblem } from "./core-check.js";
 import { fileProblem } from "./elf.js";

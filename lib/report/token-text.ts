@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 
 /** A token as it is shown: its text, or the byte that it is. */
 export interface ShownToken {

@@ -2,7 +2,7 @@ import type { Caller } from "../fetch/caller.js";
 
 /** How errors name `gemlens setup` while it fetches libtorch. */
 export const caller: Caller = {
-  what: "setup",
+  name: "setup",
   moreRoom: "set GEMLENS_CACHE to a larger disk",
   insteadOfFetch: "install pip",
 };

@@ -9,12 +9,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { fileSum, findChange, writeSums } from "../fetch/checksum.js";
 import { checkSpace, isSystemError, writeProblem } from "../fetch/disk-space.js";
 import { withLock } from "../fetch/folder-lock.js";
 import { cachedLibtorch, defaultTorchVersion, libtorchCandidates } from "../native/libtorch.js";
 import { caller } from "./caller.js";
+import type { FetchProgress } from "./fetch-progress.js";
 import { findPip, pipDownload } from "./pip-download.js";
 import { torchArchive } from "./torch-archive.js";
 import { loadProblem } from "./try-loading.js";
@@ -25,13 +26,6 @@ const cudaRuntime = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85
 
 // A wheel of the default package index; its size is not known before pip has begun.
 const wheelBytes = 6e8;
-
-/** How a fetch is going: what is being done, and bytes where there are any. */
-export interface FetchProgress {
-  readonly step: string;
-  readonly done?: number;
-  readonly total?: number | undefined;
-}
 
 export interface FetchOptions {
   /** Default `defaultTorchVersion`. */
@@ -70,7 +64,7 @@ export async function fetchLibtorch(options: FetchOptions = {}): Promise<string>
       }
       return torch;
     };
-    return await withLock(caller.what, `${target}.locks`, body, { onWait });
+    return await withLock(caller.name, `${target}.locks`, body, { onWait });
   } catch (error) {
     throw writeProblem(caller, dirname(target), error) ?? error;
   }

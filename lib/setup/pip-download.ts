@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { OnBytes } from "../fetch/http-download.js";
 
 // pip takes each tag literally: a wheel for an older glibc has to be named too.
@@ -126,14 +126,14 @@ const causes: readonly [RegExp, string][] = [
 ];
 
 function explain(output: string, requirements: readonly string[], folder: string): GemlensError {
-  const what = requirements.join(" ");
+  const wheels = requirements.join(" ");
   const lines = output.trim().split("\n");
   // Unreachable comes before "no matching distribution", which pip adds to it.
   const unreachable = causes.at(-1)?.[0].test(output) ? causes.at(-1) : undefined;
   const specific = causes.slice(0, 3).find(([pattern]) => pattern.test(output));
   const known = specific ?? unreachable ?? causes.find(([pattern]) => pattern.test(output));
   const reason = known?.[1] ?? lines.at(-1) ?? "pip failed";
-  return new GemlensError("DOWNLOAD", `setup: expected ${what} in ${folder}: ${reason}`, {
+  return new GemlensError("DOWNLOAD", `setup: expected ${wheels} in ${folder}: ${reason}`, {
     requirements,
     started: output.includes("Downloading "),
     unreachable: specific === undefined && unreachable !== undefined,

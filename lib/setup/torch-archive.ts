@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { fileSum } from "../fetch/checksum.js";
 import { httpDownload, type OnBytes } from "../fetch/http-download.js";
 import { caller } from "./caller.js";
-import type { FetchProgress } from "./fetch-libtorch.js";
+import type { FetchProgress } from "./fetch-progress.js";
 import { findPip, pipDownload } from "./pip-download.js";
 
 const cpuIndex = "https://download.pytorch.org/whl/cpu";

@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import yauzl from "yauzl";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { isSystemError } from "../fetch/disk-space.js";
 
 /** The files in a zip file and their unpacked sizes, from its directory. */

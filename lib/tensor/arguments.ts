@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { TensorHandle } from "../native/addon.js";
 import { dtypeNames } from "./dtype.js";
 import type { Tensor } from "./tensor.js";
@@ -8,7 +8,7 @@ import type { ArgumentKind, Default } from "./vocabulary.js";
 export interface HandleSource {
   isTensor(value: unknown): value is Tensor;
   /** DISPOSED when it was disposed, ARGUMENT when `value` is not a tensor. */
-  handleOf(value: unknown, what: string, argument: string): TensorHandle;
+  handleOf(value: unknown, caller: string, argument: string): TensorHandle;
 }
 
 /** Checks one argument and gives its native form; a list of indices becomes an Int32Array. */
@@ -63,27 +63,27 @@ export function lower(
 }
 
 /** A list of safe integers, copied. */
-export function integers(what: string, argument: string, value: unknown): number[] {
+export function integers(caller: string, argument: string, value: unknown): number[] {
   if (Array.isArray(value) && value.every((item) => Number.isSafeInteger(item))) return [...value];
-  throw wrong(what, "a list of integers", argument, value);
+  throw wrong(caller, "a list of integers", argument, value);
 }
 
 /** "cpu", "cuda" or "cuda:N". */
-export function checkDevice(what: string, value: unknown): string {
+export function checkDevice(caller: string, value: unknown): string {
   if (typeof value === "string" && /^(cpu|cuda(:\d+)?)$/.test(value)) return value;
-  throw wrong(what, `"cpu", "cuda" or "cuda:N"`, "device", value);
+  throw wrong(caller, `"cpu", "cuda" or "cuda:N"`, "device", value);
 }
 
 /** `sum: expected true or false for keepdim, got 1`. */
 export function wrong(
-  what: string,
+  caller: string,
   expected: string,
   argument: string,
   got: unknown,
 ): GemlensError {
   return new GemlensError(
     "ARGUMENT",
-    `${what}: expected ${expected} for ${argument}, got ${shortly(got)}`,
+    `${caller}: expected ${expected} for ${argument}, got ${shortly(got)}`,
     { argument, expected },
   );
 }

@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { checkDevice, integers, wrong } from "./arguments.js";
@@ -143,42 +143,42 @@ function fromNested(values: NestedInput, wanted: DtypeName | undefined): Source 
 }
 
 function filled(
-  what: string,
+  caller: string,
   shape: readonly number[],
   value: number,
   options: TensorOptions,
   dtype: DtypeName,
 ): Tensor {
-  const handle = emptyHandle(what, shape, options, dtype);
+  const handle = emptyHandle(caller, shape, options, dtype);
   try {
-    call(what, (addon) => nativeOperations(addon)["fill_"]?.(handle, value));
+    call(caller, (addon) => nativeOperations(addon)["fill_"]?.(handle, value));
   } catch (error) {
-    call(what, (addon) => addon.dispose(handle));
+    call(caller, (addon) => addon.dispose(handle));
     throw error;
   }
   return adopt(handle);
 }
 
 function emptyHandle(
-  what: string,
+  caller: string,
   shape: readonly number[],
   options: TensorOptions,
   fallback: DtypeName,
 ): TensorHandle {
-  const { dtype = fallback, device } = checkOptions(what, options, []);
-  const sizes = checkShape(what, shape);
-  return call(what, (addon) => {
+  const { dtype = fallback, device } = checkOptions(caller, options, []);
+  const sizes = checkShape(caller, shape);
+  return call(caller, (addon) => {
     nativeOperations(addon);
     return addon.tensorEmpty(sizes, dtype, device);
   });
 }
 
-function checkShape(what: string, shape: unknown): number[] {
-  const sizes = integers(what, "shape", shape);
+function checkShape(caller: string, shape: unknown): number[] {
+  const sizes = integers(caller, "shape", shape);
   if (sizes.some((n) => n < 0)) {
     throw new GemlensError(
       "SHAPE",
-      `${what}: expected sizes ≥ 0 for shape, got [${sizes.join(", ")}]`,
+      `${caller}: expected sizes ≥ 0 for shape, got [${sizes.join(", ")}]`,
       { shape: sizes },
     );
   }
@@ -186,20 +186,20 @@ function checkShape(what: string, shape: unknown): number[] {
 }
 
 function checkOptions(
-  what: string,
+  caller: string,
   options: unknown,
   extra: readonly string[],
 ): { dtype: DtypeName | undefined; device: string } {
   if (typeof options !== "object" || options === null) {
-    throw wrong(what, "an options object", "options", options);
+    throw wrong(caller, "an options object", "options", options);
   }
   const known = ["dtype", "device", ...extra];
   for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw wrong(what, `one of ${known.join(", ")}`, "option", key);
+    if (!known.includes(key)) throw wrong(caller, `one of ${known.join(", ")}`, "option", key);
   }
   const { dtype, device = "cpu" } = options as TensorOptions;
   if (dtype !== undefined && !dtypeNames.has(dtype)) {
-    throw wrong(what, `one of ${[...dtypeNames].join(", ")}`, "dtype", dtype);
+    throw wrong(caller, `one of ${[...dtypeNames].join(", ")}`, "dtype", dtype);
   }
-  return { dtype, device: checkDevice(what, device) };
+  return { dtype, device: checkDevice(caller, device) };
 }

@@ -12,13 +12,13 @@ export function adopt<Axes extends readonly string[] = readonly string[]>(
 }
 
 /**
- * The handle of `tensor` for a native call by `what`.
+ * The handle of `tensor` for a native call by `caller`.
  *
  * @throws DisposedError when it was disposed or its loan ended; GemlensError `ARGUMENT` when it is not
  * a tensor.
  */
-export function handleOf(tensor: Tensor, what: string, argument = "input"): TensorHandle {
-  return access.handleOf(tensor, what, argument);
+export function handleOf(tensor: Tensor, caller: string, argument = "input"): TensorHandle {
+  return access.handleOf(tensor, caller, argument);
 }
 
 /** Whether `value` is a tensor of this copy of gemlens. */

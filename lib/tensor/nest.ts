@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { DtypeName, NativeTypedArray } from "../native/addon.js";
 import type { Scalar } from "./methods.js";
 

@@ -1,4 +1,4 @@
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { Addon, TensorHandle } from "../native/addon.js";
 import { call, native } from "../native/call.js";
 import { type HandleSource, lower, wrong } from "./arguments.js";
@@ -173,7 +173,7 @@ function elementOf(handle: TensorHandle, value: unknown): unknown {
 
 /** On a GPU an index out of range is a device assert, after which nothing works: check before. */
 function checkIndices(
-  what: string,
+  caller: string,
   indices: Int32Array,
   shape: readonly number[],
   dim: number,
@@ -181,7 +181,7 @@ function checkIndices(
   const size = shape.at(dim) ?? 0;
   const bad = indices.find((index) => index < 0 || index >= size);
   if (bad !== undefined) {
-    throw wrong(what, `indices of 0 to ${size - 1} along dimension ${dim}`, "indices", bad);
+    throw wrong(caller, `indices of 0 to ${size - 1} along dimension ${dim}`, "indices", bad);
   }
 }
 

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
-import { DisposedError, GemlensError } from "../errors/index.js";
+import { DisposedError } from "../errors/disposed-error.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
 import { call, native, task } from "../native/call.js";
 import { compareTensors, nextIdentity } from "../native/identity.js";
@@ -238,8 +239,8 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     return this.toString();
   }
 
-  #converted<T>(what: string, dtype: DtypeName | undefined, fn: (handle: TensorHandle) => T): T {
-    const handle = access.handleOf(this, what, "this");
+  #converted<T>(caller: string, dtype: DtypeName | undefined, fn: (handle: TensorHandle) => T): T {
+    const handle = access.handleOf(this, caller, "this");
     if (dtype === undefined || dtype === this.dtype) return fn(handle);
     const converted = nativeOperations()["to"]?.(handle, dtype, null) as TensorHandle;
     try {
@@ -255,11 +256,11 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
       isTensor: (value: unknown): value is Tensor =>
         typeof value === "object" && value !== null && #handle in value,
 
-      handleOf(value: unknown, what: string, argument: string): TensorHandle {
+      handleOf(value: unknown, caller: string, argument: string): TensorHandle {
         if (typeof value !== "object" || value === null || !(#handle in value)) {
           throw new GemlensError(
             "ARGUMENT",
-            `${what}: expected a tensor for ${argument}, got ${shortly(value)}`,
+            `${caller}: expected a tensor for ${argument}, got ${shortly(value)}`,
             { argument },
           );
         }
@@ -268,12 +269,12 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
         if (value.#loan === "ended") {
           const hook = value.#origin?.hook;
           throw new DisposedError(
-            `${what}: ${subject} was lent to ${hook ? `the hook at ${hook}` : "a hook"}, which has ` +
+            `${caller}: ${subject} was lent to ${hook ? `the hook at ${hook}` : "a hook"}, which has ` +
               "ended; call keep() inside the hook to use it afterwards",
             { argument, hook },
           );
         }
-        throw new DisposedError(`${what}: ${subject} was disposed`, { argument });
+        throw new DisposedError(`${caller}: ${subject} was disposed`, { argument });
       },
 
       adopt(handle: TensorHandle): Tensor {

@@ -1,5 +1,5 @@
 import { printable } from "../checkpoint/refuse.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 import { fail } from "./fail.js";
 import { Budget } from "./jinja/budget.js";
 import { fromJavaScript } from "./jinja/from-javascript.js";

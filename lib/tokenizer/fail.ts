@@ -1,5 +1,5 @@
 import { sentence } from "../checkpoint/refuse.js";
-import { GemlensError } from "../errors/index.js";
+import { GemlensError } from "../errors/gemlens-error.js";
 
 /** Refuses a tokenizer's file with TOKENIZER, naming file and field. */
 export function fail(

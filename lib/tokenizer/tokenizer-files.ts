@@ -73,8 +73,8 @@ function readBytes(file: string, most: number): Buffer {
 }
 
 function readJson(file: string, limits: JsonLimits): unknown {
-  return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...what) =>
-    fail(file, ...what),
+  return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...caller) =>
+    fail(file, ...caller),
   );
 }
 

@@ -1,7 +1,7 @@
 // esbuild, as tsx uses it here (devDependencies). esbuild lowers `using` to a `var _hasError`
 // that a loop never resets: after one turn has failed, every later turn throws that turn's error again.
 // Resetting it where it is read, once a turn, is the whole correction. Delete this folder when esbuild
-// lowers it right: tests/19-using.test.ts tells.
+// lowers it right: tests/docs/using.test.ts tells.
 const { decode, encode } = require("@jridgewell/sourcemap-codec");
 const esbuild = require("esbuild-upstream");
 

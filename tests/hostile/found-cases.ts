@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseModelConfig } from "../../lib/index.js";
-import { f4, npy as npyOf } from "../01-checkpoint-zip.js";
+import { f4, npy as npyOf } from "../checkpoint/zip.js";
 import { archive, npy } from "../fuzz/tiny-files.js";
 import {
   type HostileCase,

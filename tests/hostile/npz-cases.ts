@@ -1,15 +1,7 @@
 import { join } from "node:path";
 import zlib from "node:zlib";
 import { openNpz } from "../../lib/index.js";
-import {
-  type End,
-  f4,
-  type Member,
-  npy as npyOf,
-  vector,
-  wide,
-  zip,
-} from "../01-checkpoint-zip.js";
+import { type End, f4, type Member, npy as npyOf, vector, wide, zip } from "../checkpoint/zip.js";
 import { archive, npy, type Member as Sound } from "../fuzz/tiny-files.js";
 import { coderShapes, type HostileCase, openArchive, openCoder, params, put } from "./case.js";
 

@@ -195,7 +195,7 @@ test("nobody there: the address, the reason, and what to do about a proxy", asyn
 });
 
 test("another caller is named, with its own ways out and none of setup's", async () => {
-  const other = { what: "download", moreRoom: "set HF_HOME to a larger disk" };
+  const other = { name: "download", moreRoom: "set HF_HOME to a larger disk" };
   const { url } = await serve(
     (_request, response) => response.writeHead(404).end(),
     (_request, response) => response.writeHead(200, { "content-length": 1e16 }).flushHeaders(),

@@ -73,8 +73,8 @@ function range({ positional, named }: Given): Value {
   return { type: "range", start: BigInt(start), stop: BigInt(stop), step: BigInt(step), length };
 }
 
-function dictFrom(what: string, { positional, named }: Given, budget: Budget): PyDict {
-  if (positional.length > 1) throw new TemplateError(`${what} expected at most 1 argument`);
+function dictFrom(caller: string, { positional, named }: Given, budget: Budget): PyDict {
+  if (positional.length > 1) throw new TemplateError(`${caller} expected at most 1 argument`);
   const [from] = positional;
   const pairs: (readonly [Value, Value])[] = [];
   if (typeof from === "object" && from?.type === "dict") pairs.push(...from.entries.values());
@@ -82,7 +82,7 @@ function dictFrom(what: string, { positional, named }: Given, budget: Budget): P
     for (const item of itemsOf(from, budget)) {
       const [key, value, ...rest] = itemsOf(item, budget);
       if (key === undefined || value === undefined || rest.length > 0) {
-        throw new TemplateError(`${what}: expected pairs, got ${typeName(item)}`);
+        throw new TemplateError(`${caller}: expected pairs, got ${typeName(item)}`);
       }
       pairs.push([key, value]);
     }

@@ -181,28 +181,28 @@ function windowOf(
   return [from > points.length ? "" : points.slice(from, Math.max(from, to)).join(""), from];
 }
 
-function find(what: string, text: string, given: Given, last: boolean): number {
-  const { part, start, end } = bind(what, "part start? end? /", given);
+function find(caller: string, text: string, given: Given, last: boolean): number {
+  const { part, start, end } = bind(caller, "part start? end? /", given);
   const [window, offset] = windowOf(text, start, end);
-  const wanted = textArgument(what, part);
+  const wanted = textArgument(caller, part);
   if (offset > lengthOf(text)) return -1;
   const unit = last ? window.lastIndexOf(wanted) : window.indexOf(wanted);
   return unit < 0 ? -1 : codePointIndex(window, unit) + offset;
 }
 
-function found(what: string, text: string, given: Given, last: boolean): bigint {
-  const index = find(what, text, given, last);
+function found(caller: string, text: string, given: Given, last: boolean): bigint {
+  const index = find(caller, text, given, last);
   if (index < 0) throw new TemplateError("substring not found");
   return BigInt(index);
 }
 
-function affix(what: "startsWith" | "endsWith", text: string, given: Given): boolean {
-  const { part, start, end } = bind(what.toLowerCase(), "part start? end? /", given);
+function affix(caller: "startsWith" | "endsWith", text: string, given: Given): boolean {
+  const { part, start, end } = bind(caller.toLowerCase(), "part start? end? /", given);
   const [window, offset] = windowOf(text, start, end);
   if (offset > lengthOf(text)) return false;
   const isTuple = typeof part === "object" && part?.type === "tuple";
   const parts = isTuple ? part.items : [part];
-  return parts.some((one) => window[what](textArgument(what.toLowerCase(), one)));
+  return parts.some((one) => window[caller](textArgument(caller.toLowerCase(), one)));
 }
 
 function partition(text: string, given: Given, last: boolean): Value {

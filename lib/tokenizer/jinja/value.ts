@@ -36,7 +36,7 @@ export interface Namespace {
 /** A name, an attribute or an item that is not there. */
 export interface Undefined {
   readonly type: "undefined";
-  readonly what: string;
+  readonly caller: string;
 }
 
 /** Values that can be taken once, as some filters give them. */
@@ -66,7 +66,7 @@ export interface LoopState {
 
 export const list = (items: readonly Value[]): Value => ({ type: "list", items });
 export const tuple = (items: readonly Value[]): Value => ({ type: "tuple", items });
-export const undefinedOf = (what: string): Undefined => ({ type: "undefined", what });
+export const undefinedOf = (caller: string): Undefined => ({ type: "undefined", caller });
 
 export function generator(name: string, items: Iterable<Value>): Generator {
   return { type: "generator", name, iterator: items[Symbol.iterator]() };
@@ -118,8 +118,8 @@ export function isUndefined(value: Value | undefined): value is Undefined {
 }
 
 /** Throws jinja2's error for a use of what is undefined. */
-export function failUndefined({ what }: Undefined): never {
-  throw new TemplateError(`${what} is undefined`);
+export function failUndefined({ caller }: Undefined): never {
+  throw new TemplateError(`${caller} is undefined`);
 }
 
 export function isNumber(value: Value): value is boolean | bigint | number {
@@ -149,12 +149,12 @@ export function isTrue(value: Value): boolean {
 }
 
 /** A whole number out of an int or a bool, as indices and widths are. */
-export function indexOf(value: Value, what: string): number {
+export function indexOf(value: Value, caller: string): number {
   if (isUndefined(value)) failUndefined(value);
   const whole = typeof value === "boolean" ? BigInt(value) : value;
   if (typeof whole !== "bigint") {
     throw new TemplateError(
-      `${what}: '${typeName(value)}' object cannot be interpreted as an integer`,
+      `${caller}: '${typeName(value)}' object cannot be interpreted as an integer`,
     );
   }
   const most = BigInt(Number.MAX_SAFE_INTEGER);

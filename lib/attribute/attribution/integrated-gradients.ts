@@ -1,0 +1,52 @@
+import { blockOf } from "../prompt.js";
+import { checkSingle } from "../single-site.js";
+import type { Attribution, Completeness } from "./attributions.js";
+import { featurePath } from "./feature-path.js";
+import type { AttributionJob, Effects } from "./job.js";
+import { inOwnStep, readRun } from "./located.js";
+import { tensorPath } from "./tensor-path.js";
+
+const fewestSteps = 32;
+const mostSteps = 256;
+const enough = 0.01;
+const use = '"integrated-gradients"';
+
+/** The gradient's mean along each coder's path, at its features. */
+export async function integratedEffects(job: AttributionJob): Promise<Effects> {
+  const { prompt, target, onProgress } = job;
+  const through = job.through.map((coder) => checkSingle(job.caller, coder, use));
+  const inStep = through.map((coder) => inOwnStep(job, coder));
+  const starts = through.map(({ cfg }, i) =>
+    prompt.startFor(blockOf(inStep[i] ? cfg.hookName : cfg.hookNameOut)),
+  );
+  await prompt.prepare(starts);
+  const outputs = through.filter((_, i) => !inStep[i]).map(({ cfg }) => cfg.hookNameOut);
+  using run = await readRun(job, outputs);
+  using whole = prompt.rows(undefined, 1);
+  const [value = Number.NaN] = await target.of(whole);
+  const effects: Attribution[] = [];
+  const completeness: Completeness[] = [];
+  let done = 0;
+  const advance = (rows: number) => {
+    done += rows;
+    onProgress?.({ done, total: Math.max(done, through.length * fewestSteps) });
+  };
+  for (const [i, coder] of through.entries()) {
+    const acts = run.features(coder);
+    using path = inStep[i]
+      ? await featurePath(job, coder, acts, starts[i])
+      : await tensorPath(job, coder, acts, run.cache.get(coder.cfg.hookNameOut), starts[i]);
+    const [nothing, all] = await path.values([0, 1]);
+    const change = (all as number) - (nothing as number);
+    for (let steps = fewestSteps; ; steps *= 2) {
+      const found = await path.effects(steps, advance);
+      const sum = found.reduce((total, { effect }) => total + effect, 0);
+      const gap = sum === change ? 0 : Math.abs(sum - change) / Math.abs(change);
+      if (gap > enough && steps < mostSteps) continue;
+      effects.push(...found);
+      completeness.push({ coder, steps, change, gap });
+      break;
+    }
+  }
+  return { effects, value, completeness };
+}

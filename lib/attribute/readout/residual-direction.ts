@@ -1,0 +1,143 @@
+import type { FeatureRef } from "../../coder/coder.js";
+import { argument } from "../../errors/check-options.js";
+import { GemlensError } from "../../errors/gemlens-error.js";
+import type { ResolvedPoint } from "../../hooks/hook-table.js";
+import { spaceOf } from "../../hooks/spaces.js";
+import { widthAt } from "../../intervene/point-shape.js";
+import { checkSpace } from "../../intervene/vector-space.js";
+import type { ModelClient } from "../../model/model-client.js";
+import { tidy } from "../../native/scope.js";
+import { isTensor, originOf } from "../../tensor/internal.js";
+import { hooksIn } from "../../tensor/origin.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { checkSingle } from "../single-site.js";
+import { workType } from "./decompose.js";
+
+/** A direction, and the hook point that it is said to belong to. */
+export interface DirectionSource {
+  readonly vector: Tensor | FeatureRef;
+  readonly hook: string | undefined;
+  readonly unchecked: boolean;
+}
+
+/** A direction as the residual stream has it. */
+export interface ResidualDirection {
+  /** [1, d_model] float32 (of a float64 model float64); the caller disposes it. */
+  readonly row: Tensor;
+  /** Whether the final norm's gain is in it already. */
+  readonly gained: boolean;
+}
+
+/**
+ * What a direction writes into the residual stream, but for the scales of the norms on the way.
+ *
+ * - the residual stream itself, embeddings, sublayer outputs after their post-norm: d
+ * - `attn.hook_z`: W_O·d, `attn.hook_result`: the sum over heads, both times the post-norm's gain
+ * - `mlp.hook_post`: W_out·d times the post-norm's gain
+ * - outputs before the post-norm, and that norm's `hook_normalized`: d times its gain
+ *
+ * @throws HOOK for a point that does not write, or a vector of another space
+ * @throws SHAPE for another width
+ */
+export function residualDirection(client: ModelClient, source: DirectionSource): ResidualDirection {
+  if (isTensor(source.vector)) return written(client, source.vector, hookOf(client, source));
+  if (typeof source.vector?.coder?.direction !== "function") {
+    throw argument(
+      client.caller,
+      "a Tensor [d_model] or a feature",
+      "vector",
+      typeof source.vector,
+    );
+  }
+  const { coder, feature } = source.vector;
+  const [point] = client.writtenBy("vector", coder);
+  checkSingle(client.caller, coder, "vector");
+  const direction = coder.direction(feature);
+  try {
+    const hook =
+      source.hook === undefined ? point : hookOf(client, { ...source, vector: direction });
+    return written(client, direction, hook);
+  } finally {
+    direction.dispose();
+  }
+}
+
+/** The point of a vector: as given, else as it is known; undefined: of the residual stream. */
+function hookOf(
+  client: ModelClient,
+  { vector, hook, unchecked }: DirectionSource,
+): ResolvedPoint | undefined {
+  const [known] = unchecked ? [] : hooksIn(originOf(vector as Tensor) ?? { hook: undefined });
+  const name = hook ?? known;
+  if (name === undefined) return undefined;
+  const point = client.point(name);
+  if (!unchecked) checkSpace(client.caller, "vector", vector, point.name);
+  return point;
+}
+
+/** How the other writing points of a block reach the residual stream: a product, then a gain. */
+const writers: Readonly<Record<string, { readonly product?: string; readonly norm: string }>> = {
+  "attn.hook_z": { product: "attn.W_O", norm: "ln1_post" },
+  "attn.hook_result": { norm: "ln1_post" },
+  "attn.hook_out": { norm: "ln1_post" },
+  "ln1_post.hook_normalized": { norm: "ln1_post" },
+  "mlp.hook_post": { product: "mlp.W_out", norm: "ln2_post" },
+  "mlp.hook_out": { norm: "ln2_post" },
+  "ln2_post.hook_normalized": { norm: "ln2_post" },
+};
+
+function written(
+  { caller, model, cfg }: ModelClient,
+  vector: Tensor,
+  point: ResolvedPoint | undefined,
+): ResidualDirection {
+  const { dModel } = cfg;
+  const dtype = workType(model);
+  const hook = point?.name ?? "blocks.0.hook_resid_post";
+  const own = spaceOf(hook) === "residual" || finalPoints.has(hook);
+  const [, block = "", short = ""] = /^(blocks\.\d+)\.(.+)$/.exec(hook) ?? [];
+  const way = own ? undefined : writers[short];
+  if (!own && way === undefined) {
+    throw new GemlensError(
+      "HOOK",
+      `${caller}: expected a direction that is written to the residual stream for vector, got one of ${hook}, which is not; {unchecked: true} without a hook reads ${dModel} numbers as residual`,
+      { got: hook },
+    );
+  }
+  const width = own || point === undefined ? dModel : widthAt(point, cfg);
+  // Of attn.hook_result one head's row will do; [heads, d_head] is never residual.
+  const one = short === "attn.hook_result" && vector.size === dModel;
+  if ((vector.size !== width && !one) || (own && vector.shape.at(-1) !== dModel)) {
+    throw wrongWidth(caller, vector, width, point);
+  }
+  const row = tidy(() => {
+    if (way === undefined) return vector.reshape([1, dModel]).to(dtype).clone();
+    const gain = model.weight(`${block}.${way.norm}.w`).to(dtype);
+    const flat = vector.reshape([1, vector.size]).to(dtype);
+    if (way.product === undefined)
+      return flat.reshape([-1, dModel]).sum({ dim: 0, keepdim: true }).mul(gain);
+    const product = model.weight(`${block}.${way.product}`).to(dtype);
+    return flat.matmul(product.reshape([vector.size, dModel])).mul(gain);
+  });
+  return { row, gained: hook === "unembed.hook_in" };
+}
+
+/** After the last block: the final norm's scale is left out, and its gain is in the second. */
+const finalPoints = new Set(["ln_final.hook_normalized", "unembed.hook_in"]);
+
+function wrongWidth(
+  caller: string,
+  vector: Tensor,
+  width: number | undefined,
+  point: ResolvedPoint | undefined,
+): GemlensError {
+  const remedy =
+    point === undefined
+      ? ": say with {hook} which hook point it belongs to, or give a feature"
+      : "";
+  return new GemlensError(
+    "SHAPE",
+    `${caller}: expected [${width}] for vector (${point?.name ?? "the residual stream"}), got [${vector.shape.join(", ")}]${remedy}`,
+    { expected: width, got: vector.shape },
+  );
+}

@@ -1,0 +1,157 @@
+import { type Command, Option } from "commander";
+import type { ActiveFeature, SparseFeatures } from "../../coder/active-features.js";
+import type { Coder } from "../../coder/coder.js";
+import { hooksOf } from "../../coder/site.js";
+import type { HookedTransformer } from "../../model/hooked-transformer.js";
+import { textTable } from "../../report/text-table.js";
+import { quoteToken } from "../../report/token-text.js";
+import { integer, readText, several } from "../options/arguments.js";
+import { type ChatFlag, promptOf, withChat } from "../options/chat-prompt.js";
+import { type CoderOptions, CoderSet, checkCoders, withCoders } from "../options/coder-set.js";
+import {
+  coderPlace,
+  type FeatureSpec,
+  featureSpecs,
+  type Site,
+  sites,
+} from "../options/feature-spec.js";
+import { loadModel, type ModelOptions, withModel } from "../options/model-options.js";
+import {
+  excludes,
+  type SpecialTokensFlag,
+  specialHelp,
+  specialIds,
+  withSpecialTokens,
+} from "../options/special-tokens.js";
+import { activeAt } from "../print/active.js";
+import { showFeatureValues } from "../print/feature-values.js";
+import { say, sayJson } from "../print/output.js";
+import { shownPath } from "../print/shown-path.js";
+import { type ListedToken, listedTokens } from "../print/shown-tokens.js";
+import { lineWidth, note } from "../print/terminal.js";
+
+interface FeaturesOptions extends SpecialTokensFlag, ModelOptions, CoderOptions, ChatFlag {
+  readonly layer?: readonly number[];
+  readonly site: Site;
+  readonly feature?: readonly FeatureSpec[];
+  readonly top: number;
+  readonly json?: boolean;
+}
+
+/** `gemlens features`: which learned features fire on which token of a text. */
+export function register(program: Command): void {
+  const command = program
+    .command("features")
+    .description("show the strongest features of each token of a text")
+    .argument("[text...]", "the text; standard input where it is left out")
+    .option(
+      "--layer <n>",
+      "of the bundled model (default: the middle); may be given again",
+      several(integer(0)),
+    )
+    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"))
+    .option(
+      "--feature <feature>",
+      "show this feature at every token instead, [site/]layer:feature; may be given again",
+      featureSpecs("none"),
+    )
+    .option("--top <n>", "features shown for each token", integer(1), 5);
+  withModel(withSpecialTokens(withChat(withCoders(command))))
+    .option(
+      "--json",
+      "print {model, coder, tokens: [{position, id, text, features}]}, one line a coder; with " +
+        "--feature {model, features, tokens: [{position, id, text, values}]}",
+    )
+    .action(features)
+    .addHelpText("after", specialHelp);
+}
+
+async function features(
+  words: string[],
+  options: FeaturesOptions,
+  command: Command,
+): Promise<void> {
+  checkCoders(command, options);
+  checkFeature(command, options);
+  const given = await readText(words, command);
+  await using model = await loadModel(options);
+  const text = promptOf(model, given, options);
+  using set = new CoderSet("features", options);
+  if (options.feature !== undefined) {
+    await showFeatureValues(model, text, options.feature, set, options);
+    return;
+  }
+  const layers = options.layer ?? [Math.floor(model.cfg.nLayers / 2)];
+  const coders = await set.all(layers, options.site);
+  using run = await model.runWithCache(text, {
+    names: [],
+    features: coders.map((coder) => ({ coder, ...excludes(options) })),
+    logits: false,
+  });
+  for (const [i, coder] of coders.entries()) {
+    const acts = await run.features(coder).read();
+    const tokens = readTokens(model, text, acts, coder, set, options);
+    if (options.json) tell(options.model, coder, tokens);
+    else {
+      if (coders.length > 1) say(`${i > 0 ? "\n" : ""}${coderPlace(coder.cfg)}`);
+      print(coder, tokens);
+    }
+  }
+}
+
+/** --feature says which coder, and shows no other feature. */
+function checkFeature(command: Command, { feature }: FeaturesOptions): void {
+  if (feature === undefined) return;
+  for (const other of ["layer", "site", "top"]) {
+    if (command.getOptionValueSource(other) !== "cli") continue;
+    command.error(`error: --${other} cannot go with --feature, as in --feature mlp/2:7`);
+  }
+}
+
+function tell(model: string, { cfg }: Coder, tokens: readonly TokenFeatures[]): void {
+  const { path, dSae, l0 } = cfg;
+  const hooks = hooksOf(cfg);
+  const coder = { path, ...hooks, dSae, ...(l0 !== undefined && { l0 }) };
+  sayJson({ model, coder, tokens });
+}
+
+function print({ cfg }: Coder, tokens: readonly TokenFeatures[]): void {
+  note(`${hooksOf(cfg).hookName}, ${cfg.dSae} features of ${shownPath(cfg.path)}`);
+  const rows = tokens.map(({ features, ...token }) => [
+    `${token.position}`,
+    quoteToken(token),
+    features === null ? "-" : features.map(describe).join("  "),
+  ]);
+  for (const line of textTable(rows, ["right"], lineWidth())) say(line);
+}
+
+interface TokenFeatures extends ListedToken {
+  readonly position: number;
+  /** The strongest first; null for a special token that is left out. */
+  readonly features: readonly (ActiveFeature & { readonly name?: string })[] | null;
+}
+
+function readTokens(
+  model: HookedTransformer,
+  text: string,
+  acts: SparseFeatures,
+  coder: Coder,
+  set: CoderSet,
+  options: FeaturesOptions,
+): TokenFeatures[] {
+  const { ids } = model.toTokens(text);
+  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
+  return listedTokens(model.tokenizer, ids).map((token) => {
+    const active = activeAt(acts, token.position).slice(0, options.top);
+    const features = active.map((entry) => {
+      const name = set.name({ coder, feature: entry.feature });
+      return { ...entry, ...(name !== undefined && { name }) };
+    });
+    return { ...token, features: left.has(token.id) ? null : features };
+  });
+}
+
+function describe({ feature, value, name }: ActiveFeature & { name?: string }): string {
+  const label = name === undefined ? `${feature}` : `${feature} (${name})`;
+  return `${label} ${value.toFixed(1)}`;
+}

@@ -1,0 +1,88 @@
+import { createReadStream, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { bundledFolder } from "../../checkpoint/bundled-model.js";
+import { GemlensError } from "../../errors/gemlens-error.js";
+
+const document = z.union([z.string(), z.object({ text: z.string() })]);
+
+/** The bundled model's held-out text. */
+export function heldOutFile(): string {
+  return join(bundledFolder("evaluate"), "heldout.jsonl");
+}
+
+/**
+ * The documents of a file, one a line: as they are, or in a .jsonl strings or objects with `text`.
+ * Read as it goes. NOT_FOUND; ARGUMENT naming the line that is wrong, or the file if it is empty.
+ */
+export async function* corpusOf(path: string): AsyncGenerator<string, void, undefined> {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new GemlensError("NOT_FOUND", `evaluate: expected a text file, ${path} is not there`);
+  }
+  if (stats.isDirectory()) {
+    throw new GemlensError("ARGUMENT", `evaluate: expected a text file, ${path} is a folder`);
+  }
+  const isJson = /\.jsonl$/i.test(path);
+  let number = 0;
+  let documents = 0;
+  for await (let line of linesOf(path)) {
+    if (++number === 1) line = line.replace(/^\ufeff/, "");
+    if (line.trim() === "") continue;
+    documents++;
+    yield isJson ? textOf(line, path, number) : line;
+  }
+  if (documents === 0) {
+    throw new GemlensError("ARGUMENT", `evaluate: ${path} is empty: expected a document a line`);
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<string, void, undefined> {
+  let rest = "";
+  for await (const text of decoded(path)) {
+    rest += text;
+    if (!text.includes("\n")) continue;
+    const lines = rest.split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  yield rest;
+}
+
+async function* decoded(path: string): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const decode = (bytes?: Buffer): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      const message = `evaluate: expected UTF-8 text in ${path}, got other bytes: convert it first`;
+      throw new GemlensError("ARGUMENT", message, { path });
+    }
+  };
+  for await (const bytes of createReadStream(path)) yield decode(bytes as Buffer);
+  yield decode();
+}
+
+function textOf(line: string, path: string, number: number): string {
+  const refuse = (expected: string, got: string): never => {
+    throw new GemlensError(
+      "ARGUMENT",
+      `evaluate: expected ${expected} in line ${number} of ${path}, got ${got}`,
+      { path, line: number },
+    );
+  };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch (error) {
+    return refuse("JSON", `${brief(line)} (${(error as Error).message})`);
+  }
+  const read = document.safeParse(parsed);
+  if (!read.success) return refuse("a string or an object with text", brief(line));
+  return typeof read.data === "string" ? read.data : read.data.text;
+}
+
+/** As much of a line as a message can hold. */
+function brief(line: string): string {
+  return line.length > 60 ? `${line.slice(0, 60)}…` : line;
+}

@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import type { HookedTransformer } from "../../model/hooked-transformer.js";
+import { ModelClient } from "../../model/model-client.js";
+
+export interface SpecialTokensFlag {
+  readonly includeSpecialTokens?: boolean | undefined;
+}
+
+/** Adds --include-special-tokens. */
+export function withSpecialTokens(command: Command): Command {
+  return command.option(
+    "--include-special-tokens",
+    "do not leave out special tokens (begin of text, turns and so on)",
+  );
+}
+
+/** Told in the help of commands that leave them out. */
+export const specialHelp = `
+Special tokens (begin of text, turns and so on) are left out, as coders are not trained on them, unless
+--include-special-tokens is given.`;
+
+/** The option of the library. */
+export function excludes({ includeSpecialTokens }: SpecialTokensFlag) {
+  return { excludeSpecialTokens: includeSpecialTokens !== true };
+}
+
+/** The ids of a model's special tokens. */
+export function specialIds(model: HookedTransformer): ReadonlySet<number> {
+  return new ModelClient("special tokens", model).specialTokens;
+}

@@ -1,0 +1,86 @@
+import type { SparseFeatures } from "../coder/active-features.js";
+import { task } from "../native/call.js";
+import { handleOf } from "../tensor/internal.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Sums over tokens from which a coder's statistics are computed, in float64. */
+export class CoderStatistics {
+  tokens = 0;
+  /** How often each feature fired. */
+  readonly fired: Float64Array;
+  #active = 0;
+  #error = 0;
+  #square = 0;
+  #cosine = 0;
+  #ratio = 0;
+  #sum: Float64Array;
+
+  constructor(dSae: number, dOut: number) {
+    this.fired = new Float64Array(dSae);
+    this.#sum = new Float64Array(dOut);
+  }
+
+  /** Mean number of active features. */
+  get l0(): number {
+    return this.#active / this.tokens;
+  }
+
+  /** Mean over tokens of Σ_d (x − x̂)². */
+  get mse(): number {
+    return this.#error / this.tokens;
+  }
+
+  /** Σ|x − x̂|² / Σ|x − mean x|². */
+  get fvu(): number {
+    let mean = 0;
+    for (const sum of this.#sum) mean += sum * sum;
+    return this.#error / (this.#square - mean / this.tokens);
+  }
+
+  /** Mean over tokens of x·x̂ / (|x|·|x̂|). */
+  get cosine(): number {
+    return this.#cosine / this.tokens;
+  }
+
+  /** Mean over tokens of |x̂| / |x|. */
+  get l2Ratio(): number {
+    return this.#ratio / this.tokens;
+  }
+
+  /** The share of tokens that each feature fires on. */
+  get density(): Float32Array {
+    return Float32Array.from(this.fired, (count) => count / this.tokens);
+  }
+
+  /** The features of the counted rows of a run. */
+  addFeatures({ indptr, indices }: SparseFeatures, counted: Int32Array): void {
+    for (const row of counted) {
+      const active = indices.subarray(indptr[row], indptr[row + 1]);
+      this.#active += active.length;
+      for (const feature of active) {
+        this.fired[feature] = (this.fired[feature] as number) + 1;
+      }
+    }
+  }
+
+  /** Adds tokens: the true output `x` and its reconstruction `rebuilt`, both [tokens, dOut]. */
+  async addRebuilt(x: Tensor, rebuilt: Tensor, signal?: AbortSignal): Promise<void> {
+    const caller = "statistics";
+    const { error, square, made, dot, sums } = await task(
+      caller,
+      (addon, ctx) => addon.rebuiltStatistics(handleOf(x, caller), handleOf(rebuilt, caller), ctx),
+      { signal },
+    );
+    for (const [d, sum] of sums.entries()) this.#sum[d] = (this.#sum[d] as number) + sum;
+    for (const [row, own] of square.entries()) {
+      const length = Math.sqrt(own);
+      const lengthMade = Math.sqrt(made[row] as number);
+      this.#error += error[row] as number;
+      this.#square += own;
+      this.#ratio += lengthMade / length;
+      // A reconstruction of 0 points nowhere.
+      this.#cosine += lengthMade === 0 ? 0 : (dot[row] as number) / (length * lengthMade);
+    }
+    this.tokens += x.shape[0] ?? 0;
+  }
+}

@@ -1,0 +1,128 @@
+import { blockOf } from "../attribute/prompt.js";
+import type { SparseFeatures } from "../coder/active-features.js";
+import type { SingleSiteCoder } from "../coder/single-site-coder.js";
+import type { CorpusBatch } from "../corpus/corpus.js";
+import { patch } from "../intervene/patch.js";
+import type { HookedTransformer } from "../model/hooked-transformer.js";
+import { tidy } from "../native/scope.js";
+import { zeros } from "../tensor/factories.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** What the unembedding reads: smaller than logits, and all that losses need. */
+const last = "unembed.hook_in";
+
+/** One batch, as it is and with a coder's output replaced. */
+export interface ReplacedBatch {
+  /** The coder's features. */
+  readonly acts: SparseFeatures;
+  /**
+   * `unembed.hook_in` of the model, and with reconstruction, zeros and mean; none where nothing was
+   * replaced. Yours to dispose.
+   */
+  readonly normed: readonly Tensor[];
+}
+
+/**
+ * Runs a batch as it is, then three times from the coder's own block on with its output tensor
+ * replaced where tokens count.
+ */
+export class Replaced implements Disposable {
+  readonly #model: HookedTransformer;
+  readonly #coder: SingleSiteCoder;
+  readonly #mean: Tensor;
+  readonly #signal: AbortSignal | undefined;
+
+  /** `mean` [dOut]. */
+  constructor(
+    model: HookedTransformer,
+    coder: SingleSiteCoder,
+    mean: Tensor,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#model = model;
+    this.#coder = coder;
+    this.#mean = mean.to(model.cfg.dtype);
+    this.#signal = signal;
+  }
+
+  /**
+   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing
+   * after the coder is run.
+   */
+  async of(
+    batch: CorpusBatch,
+    replaces: boolean,
+    see: (x: Tensor, rebuilt: Tensor) => Promise<void>,
+  ): Promise<ReplacedBatch> {
+    const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
+    const { tokens, counted } = batch;
+    const block = blockOf(hookNameOut) ?? 0;
+    const entering = block === 0 ? undefined : `blocks.${block}.hook_resid_pre`;
+    const behind = replaces ? [...(entering ? [entering] : []), last] : [];
+    using run = await this.#model.runWithCache(tokens, {
+      names: [hookNameOut, ...(skip ? [hookName] : []), ...behind],
+      features: [this.#coder],
+      logits: false,
+      signal: this.#signal,
+    });
+    const normed: Tensor[] = replaces ? [run.cache.get(last).clone().keep()] : [];
+    try {
+      const x: Tensor = run.cache.get(hookNameOut);
+      const features = run.features(this.#coder);
+      const input = skip ? run.cache.get(hookName) : undefined;
+      using rebuilt = await this.#coder.decode(features, input, { signal: this.#signal });
+      const rows = (t: Tensor) => tidy(() => t.reshape([-1, dOut]).index(0, [...counted]));
+      using own = rows(x);
+      using made = rows(rebuilt);
+      await see(own, made);
+      const acts = await features.read();
+      if (!replaces) return { acts, normed };
+      using nothing = zeros(x.shape, { dtype: x.dtype, device: x.device });
+      using everywhere = tidy(() => nothing.reshape([-1, dOut]).add(this.#mean).reshape(x.shape));
+      using shaped = tidy(() => rebuilt.to(x.dtype).reshape(x.shape));
+      const from = entering === undefined ? undefined : (run.cache.get(entering) as Tensor);
+      for (const value of [shaped, nothing, everywhere]) {
+        normed.push(await this.#replace(batch, value, from, block));
+      }
+      return { acts, normed };
+    } catch (error) {
+      for (const tensor of normed) tensor.dispose();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#mean.dispose();
+  }
+
+  /** `unembed.hook_in` with the coder's output replaced at the counted tokens. */
+  async #replace(
+    { tokens, counted }: CorpusBatch,
+    value: Tensor,
+    from: Tensor | undefined,
+    block: number,
+  ): Promise<Tensor> {
+    const [rows, pos] = tokens.shape;
+    const patches = Array.from({ length: rows }, (_, row) => {
+      const cells = counted.filter((cell) => Math.floor(cell / pos) === row);
+      return { row, positions: [...cells.map((cell) => cell - row * pos)] };
+    })
+      .filter(({ positions }) => positions.length > 0)
+      .map(({ row, positions }) =>
+        patch(this.#coder.cfg.hookNameOut, value, { batch: row, positions }),
+      );
+    try {
+      const input = from === undefined ? tokens : (from as Tensor<["batch", "pos", "d_model"]>);
+      using run = await this.#model.runWithCache(input, {
+        ...(from !== undefined && { startAtLayer: block, mask: tokens.mask }),
+        names: [last],
+        interventions: patches,
+        logits: false,
+        signal: this.#signal,
+      });
+      return run.cache.get(last).clone().keep();
+    } finally {
+      for (const { source } of patches) source.dispose();
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { PeerEnded, PeerProcess } from "../../bench/peer-process.js";
+import { Peers } from "../../bench/peers.js";
+import type { Group, Opened, Row } from "../../bench/row.js";
+import { runGroups } from "../../bench/run-groups.js";
+import { temporaryFolder } from "../../bench/temporary.js";
+
+// Answers as bench/python/peer.py does, but is killed, as by a system without memory, when it is asked
+// to do what the variable says.
+const peer = `#!${process.execPath}
+require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const request = JSON.parse(line);
+  if (request.do === process.env.GEMLENS_TEST_DIES) return process.kill(process.pid, "SIGKILL");
+  console.log(JSON.stringify(request.do === "bad" ? { error: "no such thing" } : { ms: 20 }));
+});
+console.log(JSON.stringify({ torch: "0.0" }));
+`;
+
+const { folder } = temporaryFolder();
+const python = join(folder, "python");
+writeFileSync(python, peer);
+chmodSync(python, 0o755);
+
+let told: string[] = [];
+beforeEach(() => {
+  told = [];
+  vi.spyOn(console, "error").mockImplementation((text: string) => void told.push(text));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+describe("a peer", () => {
+  it("that was killed says by what, and closes", async () => {
+    vi.stubEnv("GEMLENS_TEST_DIES", "run");
+    const process = await PeerProcess.start(python);
+    await expect(process.request({ do: "bad" })).rejects.toThrow("no such thing");
+    const killed = process.request({ do: "run" });
+    await expect(killed).rejects.toThrow(PeerEnded);
+    await expect(killed).rejects.toThrow("the peer ended (SIGKILL)");
+    await process.close();
+  });
+
+  it("that lives ends when it is closed", async () => {
+    const process = await PeerProcess.start(python);
+    expect(await process.request({ do: "run" })).toEqual({ ms: 20 });
+    await process.close();
+    await expect(process.request({ do: "run" })).rejects.toThrow("the peer ended (exit code 0)");
+  });
+});
+
+describe("what was measured", () => {
+  const row = (id: string, open: (peers: Peers) => Promise<Opened>): Row => ({
+    id,
+    what: "work",
+    work: { count: 1, of: "runs" },
+    open,
+  });
+  const ours = { name: "gemlens", run: async () => 10 };
+  const alone = (id: string) => row(id, async () => ({ sides: [ours], close: () => undefined }));
+  const withPeer = row("P", async (peers) => {
+    const loaded = await peers.load("saelens", {});
+    const sides = loaded === undefined ? [ours] : [ours, loaded.side("work", {})];
+    return { sides, close: async () => loaded?.unload() };
+  });
+  const run = async (groups: readonly Group[]) => {
+    const peers = new Peers({ a: python }, 1);
+    const printed: string[] = [];
+    const { measured, failed } = await runGroups(groups, peers, {
+      wants: () => true,
+      roundsOf: () => ({ rounds: 2, warmUp: 0 }),
+      print: ({ id }) => void printed.push(id),
+    });
+    await peers.close();
+    expect(measured.map(({ id }) => id)).toEqual(printed);
+    return { measured, failed };
+  };
+
+  it("outlives a peer that is killed while it unloads, and the failure is told", async () => {
+    vi.stubEnv("GEMLENS_TEST_DIES", "unload");
+    const { measured, failed } = await run([{ rows: [withPeer] }, { rows: [alone("B")] }]);
+    expect(measured.map(({ id, sides }) => [id, sides.length])).toEqual([
+      ["P", 2],
+      ["B", 1],
+    ]);
+    expect(failed).toBe(1);
+    expect(told.join("\n")).toContain("does not unload: the peer ended (SIGKILL)");
+  });
+
+  it("outlives one that is killed while it loads, which is no peer that is not there", async () => {
+    vi.stubEnv("GEMLENS_TEST_DIES", "load");
+    const { measured, failed } = await run([{ rows: [withPeer] }]);
+    expect(measured).toMatchObject([{ id: "P", sides: [{ name: "gemlens" }] }]);
+    expect(failed).toBe(1);
+    expect(told.join("\n")).toContain("does not load: the peer ended (SIGKILL)");
+  });
+
+  it("outlives one that is killed at work, with the row of that work", async () => {
+    vi.stubEnv("GEMLENS_TEST_DIES", "run");
+    const { measured, failed } = await run([{ rows: [alone("A"), withPeer, alone("B")] }]);
+    expect(measured.map(({ id }) => id)).toEqual(["A", "B"]);
+    expect(failed).toBeGreaterThan(0);
+  });
+
+  it("outlives a group that does not open, or not close", async () => {
+    const fails = async () => {
+      throw new Error("no disk left");
+    };
+    const { measured, failed } = await run([
+      { rows: [alone("A")], open: fails },
+      { rows: [alone("B")], open: async () => fails },
+      { rows: [alone("C")] },
+    ]);
+    expect(measured.map(({ id }) => id)).toEqual(["B", "C"]);
+    expect(failed).toBe(2);
+    expect(told[0]).toContain("opening A failed: Error: no disk left");
+    expect(told[1]).toContain("closing B failed: Error: no disk left");
+  });
+});

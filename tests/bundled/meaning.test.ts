@@ -1,0 +1,306 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  ablate,
+  clamp,
+  HookedTransformer,
+  type Intervention,
+  project,
+  readout,
+  SAE,
+  scale,
+  steer,
+  type Tensor,
+} from "../../lib/index.js";
+import { bundled, heldOut } from "../support/bundled.js";
+import { device } from "../support/compare.js";
+import { randomNumbers } from "../support/random.js";
+
+// Do features of the bundled model do what they stand for? Features are drawn by seed from all that
+// fire in held-out text, 20 of each layer's residual SAE; a feature's own tokens are the five that
+// its decoder row speaks for most (logit lens). The shares that pass are printed, layer by layer.
+const seed = 4;
+const perLayer = 20;
+const ownTokens = 5;
+const leastFirings = 5;
+const required = 0.8;
+/** In units of the feature's largest activation. */
+const strengths = [0, 0.25, 0.5, 1, 2];
+const randomDirections = 8;
+const prompts = { count: 6, length: 12 };
+const placesOfAblation = 6;
+
+interface Drawn {
+  readonly sae: SAE;
+  readonly layer: number;
+  readonly feature: number;
+  readonly own: readonly number[];
+  readonly largest: number;
+  /** Where it fires most: the tokens up to there. */
+  readonly contexts: readonly number[][];
+  readonly values: readonly number[];
+}
+
+let model: HookedTransformer;
+let drawn: Drawn[];
+let starts: number[][];
+beforeAll(async () => {
+  model = await HookedTransformer.fromPretrained("tiny", { device, dtype: "float32" });
+  drawn = [];
+  for (const layer of [0, 1, 2, 3]) drawn.push(...(await drawFeatures(layer)));
+  const random = numbersBetween0And1(seed);
+  const texts = heldOut(100, 200).map((text) => [...model.toTokens(text).ids]);
+  starts = drawOf(
+    texts.filter(({ length }) => length > prompts.length),
+    prompts.count,
+    random,
+  ).map((ids) => ids.slice(0, prompts.length));
+});
+afterAll(async () => {
+  for (const sae of new Set(drawn?.map(({ sae }) => sae))) sae.dispose();
+  await model?.dispose();
+});
+
+async function drawFeatures(layer: number): Promise<Drawn[]> {
+  const sae = await SAE.fromFile(bundled(layer), { device });
+  const tokens = model.toTokens(heldOut(0, 100));
+  using run = await model.runWithCache(tokens, { names: [], features: [sae], logits: false });
+  const { indptr, indices, values } = await run.features(sae).read();
+  const fired = new Map<number, { cell: number; value: number }[]>();
+  for (const [cell, real] of tokens.mask.entries()) {
+    if (real === 0 || cell % tokens.shape[1] === 0) continue; // padding, begin of text
+    for (let i = indptr[cell] as number; i < (indptr[cell + 1] as number); i++) {
+      const feature = indices[i] as number;
+      const places = fired.get(feature) ?? [];
+      places.push({ cell, value: values[i] as number });
+      fired.set(feature, places);
+    }
+  }
+  const alive = [...fired].filter(([, places]) => places.length >= leastFirings);
+  alive.sort(([a], [b]) => a - b);
+  const chosen: Drawn[] = [];
+  for (const [feature, places] of drawOf(
+    alive,
+    perLayer,
+    numbersBetween0And1(100 * seed + layer),
+  )) {
+    const { top } = await readout(model, sae.feature(feature), { topK: ownTokens });
+    const strongest = places.sort((a, b) => b.value - a.value).slice(0, placesOfAblation);
+    chosen.push({
+      sae,
+      layer,
+      feature,
+      own: top.map(({ token }) => token),
+      largest: strongest[0]?.value as number,
+      contexts: strongest.map(({ cell }) => {
+        return [...tokens.ids.subarray(cell - (cell % tokens.shape[1]), cell + 1)];
+      }),
+      values: strongest.map(({ value }) => value),
+    });
+  }
+  return chosen;
+}
+
+/** Row by row, the sum over a feature's own tokens. */
+async function sums(rows: Tensor, own: readonly number[]): Promise<number[]> {
+  const values = await rows.read("float32");
+  const width = rows.shape.at(-1) as number;
+  return Array.from({ length: values.length / width }, (_, row) =>
+    own.reduce((sum, token) => sum + (values[row * width + token] as number), 0),
+  );
+}
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** Prints and gives the share of features that pass. */
+function share(what: string, passed: readonly boolean[]): number {
+  const of = (layer: number | undefined) => {
+    const own = passed.filter((_, i) => layer === undefined || drawn[i]?.layer === layer);
+    return `${own.filter(Boolean).length}/${own.length}`;
+  };
+  console.log(`${what}: ${of(undefined)} (by layer ${[0, 1, 2, 3].map(of).join(", ")})`);
+  return passed.filter(Boolean).length / passed.length;
+}
+
+describe("steering", () => {
+  /** The probability of each feature's own tokens at each strength, then for random directions. */
+  const steered: number[][] = [];
+
+  beforeAll(async () => {
+    const random = numbersBetween0And1(10 * seed);
+    for (const { sae, feature, own, largest } of drawn) {
+      const direction = sae.direction(feature);
+      const others = Array.from({ length: randomDirections }, () =>
+        randomDirection(sae.cfg.dOut, direction.norm().item() as number, random),
+      );
+      const all = [
+        ...strengths.map((times) => ({ target: sae.feature(feature), times })),
+        ...others.map((vector) => ({
+          target: { hook: sae.cfg.hookNameOut, vector },
+          times: strengths.at(-1) as number,
+        })),
+      ];
+      // Every strength and direction on every prompt: one batch.
+      const interventions = all.map(({ target, times }, i) =>
+        steer(target, times * largest, {
+          positions: { from: 1 },
+          batch: starts.map((_, prompt) => i * starts.length + prompt),
+        }),
+      );
+      const rows = all.flatMap(() => starts);
+      using logits = await model.forward(rows, { interventions, positions: [-1] });
+      using probabilities = logits.softmax(-1);
+      const p = await sums(probabilities, own);
+      steered.push(all.map((_, i) => mean(p.slice(i * starts.length, (i + 1) * starts.length))));
+    }
+  });
+
+  it("raises the probability of a feature's own tokens with every step of strength", () => {
+    const rises = steered.map((p) => {
+      return strengths.every((_, i) => i === 0 || (p[i] as number) > (p[i - 1] as number));
+    });
+    expect(share("steering raises its tokens monotonically", rises)).toBeGreaterThanOrEqual(
+      required,
+    );
+  });
+
+  it("does more for them than random directions of the same norm", () => {
+    const last = strengths.length - 1;
+    const others = steered.map((p) => p.slice(strengths.length));
+    const passed = (of: (values: number[]) => number) =>
+      steered.map((p, i) => (p[last] as number) > of(others[i] as number[]));
+    share(
+      `it does more than each of ${randomDirections} random directions`,
+      passed((p) => Math.max(...p)),
+    );
+    const average = share("it does more than random directions on average", passed(mean));
+    expect(average).toBeGreaterThanOrEqual(required);
+  });
+});
+
+describe("ablating a feature where it fires", () => {
+  it("lowers its own tokens, and more than taking out as much of a random direction", async () => {
+    const random = numbersBetween0And1(20 * seed);
+    const logitFell: boolean[] = [];
+    const probabilityFell: boolean[] = [];
+    const fellMore: boolean[] = [];
+    for (const { sae, feature, own, contexts, values } of drawn) {
+      const norm = sae.direction(feature).norm().item() as number;
+      const vector = randomDirection(sae.cfg.dOut, norm, random);
+      const n = contexts.length;
+      // As they are, without the feature, and less a random direction of the same length.
+      const interventions: Intervention[] = [
+        ablate(sae.feature(feature), { positions: -1, batch: contexts.map((_, i) => n + i) }),
+        ...values.map((value, i) =>
+          steer({ hook: sae.cfg.hookNameOut, vector }, -value, { positions: -1, batch: 2 * n + i }),
+        ),
+      ];
+      const rows = [...contexts, ...contexts, ...contexts];
+      using logits = await model.forward(rows, { interventions, positions: [-1] });
+      using probabilities = logits.softmax(-1);
+      const thirds = (all: number[]) => [0, 1, 2].map((i) => mean(all.slice(i * n, (i + 1) * n)));
+      const [plain = 0, without = 0, less = 0] = thirds(await sums(logits, own));
+      const [p = 0, pWithout = 0] = thirds(await sums(probabilities, own));
+      logitFell.push(without < plain);
+      probabilityFell.push(pWithout < p);
+      fellMore.push(plain - without > plain - less);
+    }
+    const shares = [
+      share("ablation lowers the logits of its tokens", logitFell),
+      share("ablation lowers their probability", probabilityFell),
+      share("ablation lowers their logits more than a random direction taken out", fellMore),
+    ];
+    for (const one of shares) expect(one).toBeGreaterThanOrEqual(required);
+  });
+});
+
+describe("generation with interventions", () => {
+  const maxNewTokens = 16;
+
+  /** Greedy, without a cache: the whole text again for every token. */
+  async function uncached(
+    prompt: readonly number[],
+    interventionsUpTo: (length: number) => readonly Intervention[],
+  ) {
+    const ids = [...prompt];
+    const logprobs: number[] = [];
+    while (ids.length < prompt.length + maxNewTokens) {
+      const interventions = interventionsUpTo(ids.length);
+      using logits = await model.forward(ids, { interventions, positions: [-1] });
+      using all = logits.logSoftmax(-1);
+      const best = Number(logits.argmax().item());
+      logprobs.push((await all.read("float32"))[best] as number);
+      ids.push(best);
+    }
+    return { tokens: ids.slice(prompt.length), logprobs };
+  }
+
+  it("equals a loop without cache, token by token, for features drawn by seed", async () => {
+    const random = numbersBetween0And1(30 * seed);
+    let changed = 0;
+    for (const prompt of starts) {
+      const [a, b, c, d] = drawOf(drawn, 4, random) as [Drawn, Drawn, Drawn, Drawn];
+      const active = await strongestIn(prompt, a.sae);
+      const from = Math.floor(random() * prompt.length);
+      // In the prompt, across its end, and in the generated tokens alone. A run by itself knows
+      // no position behind its last, which a list in a generation may name.
+      const list = [2, prompt.length + 3, prompt.length + 4];
+      const upTo = (length: number) => [
+        ablate(a.sae.feature(active), { positions: { from: 1 } }),
+        clamp(b.sae.feature(b.feature), 0.5 * b.largest, { positions: { from } }),
+        scale(c.sae.feature(c.feature), 2),
+        steer(d.sae.feature(d.feature), 0.5 * d.largest, { positions: { from: prompt.length } }),
+        steer(b.sae.feature(b.feature), d.largest, {
+          positions: list.filter((position) => position < length),
+          cap: 9,
+        }),
+        project("blocks.1.hook_mlp_out", c.sae.direction(c.feature)),
+      ];
+      const want = await uncached(prompt, upTo);
+      const interventions = upTo(Number.POSITIVE_INFINITY);
+      const options = { temperature: 0, maxNewTokens, stopAtEos: false };
+      const tokens: number[] = [];
+      for await (const token of model.generate(prompt, { ...options, interventions })) {
+        tokens.push(token.token);
+        expect(token.logprob).toBeCloseTo(want.logprobs[token.step] as number, 3);
+      }
+      expect(tokens).toEqual(want.tokens);
+      const plain: number[] = [];
+      for await (const { token } of model.generate(prompt, options)) plain.push(token);
+      if (plain.join() !== tokens.join()) changed++;
+    }
+    // Interventions that change nothing would show nothing.
+    expect(changed).toBeGreaterThan(starts.length / 2);
+  });
+
+  async function strongestIn(prompt: readonly number[], sae: SAE): Promise<number> {
+    using run = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
+    const found = await run.features(sae).topK(100);
+    return found.find(({ position }) => position > 0)?.feature as number;
+  }
+});
+
+/** mulberry32: numbers in [0, 1) that a seed fixes. */
+function numbersBetween0And1(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** `count` different entries, drawn in turn. */
+function drawOf<T>(entries: readonly T[], count: number, random: () => number): T[] {
+  const left = [...entries];
+  return Array.from({ length: count }, () => {
+    return left.splice(Math.floor(random() * left.length), 1)[0] as T;
+  });
+}
+
+/** Normal in each dimension, made as long as `norm`. */
+function randomDirection(size: number, norm: number, random: () => number): number[] {
+  const vector = randomNumbers(size, Math.floor(random() * 2 ** 32));
+  const length = Math.hypot(...vector);
+  return Array.from(vector, (value) => (value / length) * norm);
+}

@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GemlensError, openNpz, type TensorSource } from "../../lib/index.js";
+import { type End, f4, type Member, npy, vector, wide, zip as writeZip } from "./zip.js";
+
+const variants = fileURLToPath(new URL("../fixtures/tiny-gemma2/gs1/variants/", import.meta.url));
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "gemlens-npz-"));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const zip = (members: Member[], end?: End, tail?: Buffer): string =>
+  writeZip(join(dir, "hostile.npz"), members, end, tail);
+
+/** The array's elements, wherever the source says they lie. */
+function floats(source: TensorSource | undefined): number[] {
+  if (!source) throw new Error("no such array");
+  const bytes =
+    "bytes" in source
+      ? source.bytes
+      : readFileSync(source.file).subarray(
+          source.byteOffset,
+          source.byteOffset + source.byteLength,
+        );
+  return [...new Float32Array(Uint8Array.from(bytes).buffer)];
+}
+
+describe("NumPy's own archives", () => {
+  // The same five arrays, written by numpy.savez in every way that it has.
+  const plain = openNpz(join(variants, "plain.npz"));
+
+  it.each(["zip64", "reordered", "streamed", "deflated"])("%s equals plain", (name) => {
+    const arrays = openNpz(join(variants, `${name}.npz`));
+    expect([...arrays.keys()].sort()).toEqual([...plain.keys()].sort());
+    for (const [key, source] of plain) {
+      const other = arrays.get(key);
+      expect(other?.shape).toEqual(source.shape);
+      expect(floats(other)).toEqual(floats(source));
+      expect(other && "bytes" in other).toBe(name === "deflated");
+    }
+  });
+
+  it("refuses Fortran order, naming the array and the remedy", () => {
+    const error = refusal(() => openNpz(join(variants, "fortran.npz")));
+    expect(error.message).toMatch(
+      /fortran\.npz: expected C order \(numpy\.ascontiguousarray\) for /,
+    );
+  });
+});
+
+describe("sound archives", () => {
+  it("a zip64 member, whose 32-bit fields are all ones, behind a comment", () => {
+    const ones = 0xffffffff;
+    const size = BigInt(vector.length);
+    const file = zip(
+      [
+        {
+          name: "a.npy",
+          content: vector,
+          local: { size: ones, packed: ones, extra: wide(size, size) },
+          central: { size: ones, packed: ones, offset: ones, extra: wide(size, size, 0n) },
+        },
+      ],
+      { zip64: {}, comment: "made by hand" },
+    );
+    expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
+  });
+
+  it.each([1, 2, 3])("format version %i, element types, 0-d and empty arrays", (version) => {
+    const member = (name: string, descr: string, shape: string, bytes: number): Member => ({
+      name: `${name}.npy`,
+      content: npy(
+        `{"shape": ${shape}, "fortran_order": False, 'descr': '${descr}'}`,
+        Buffer.alloc(bytes),
+        version,
+      ),
+    });
+    const file = zip([
+      member("half", "<f2", "(2, 3)", 12),
+      member("double", "<f8", "()", 8),
+      member("long", "<i8", "(0, 7)", 0),
+      member("bool", "|b1", "(3,)", 3),
+      member("byte", "|u1", "(1,1,1)", 1),
+      member("int", "<i4", "(2,)", 8),
+    ]);
+    const arrays = [...openNpz(file).values()];
+    expect(arrays.map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+      ["half", "float16", [2, 3]],
+      ["double", "float64", []],
+      ["long", "int64", [0, 7]],
+      ["bool", "bool", [3]],
+      ["byte", "uint8", [1, 1, 1]],
+      ["int", "int32", [2]],
+    ]);
+  });
+
+  it("Fortran order where it makes no difference", () => {
+    const file = zip([{ name: "a.npy", content: npy(f4("(1, 4)", "True"), vector.subarray(-16)) }]);
+    expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
+  });
+
+  it("a bare .npy", () => {
+    const file = join(dir, "bare.npy");
+    writeFileSync(file, vector);
+    expect(floats(openNpz(file).get("bare"))).toEqual([1, 2, 3, 4]);
+    writeFileSync(file, vector.subarray(0, -1));
+    expect(refusal(() => openNpz(file)).message).toContain(`${file}: expected a file of `);
+  });
+});
+
+function refusal(run: () => unknown): GemlensError {
+  try {
+    run();
+  } catch (error) {
+    if (GemlensError.is(error)) return error;
+    throw error;
+  }
+  throw new Error("expected a GemlensError, got a result");
+}

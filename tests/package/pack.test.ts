@@ -1,0 +1,58 @@
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { root } from "../support/cli.js";
+
+// `npm pack` runs scripts/prepare.mjs: here on a project of two modules.
+let folder: string;
+const at = (...names: string[]) => join(folder, ...names);
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-pack-"));
+  cpSync(join(root, "scripts"), at("scripts"), { recursive: true });
+  for (const name of ["package.json", "tsconfig.json", "tsconfig.build.json"]) {
+    cpSync(join(root, name), at(name));
+  }
+  symlinkSync(join(root, "node_modules"), at("node_modules"));
+  mkdirSync(at("lib/part"), { recursive: true });
+  writeFileSync(at("lib/index.ts"), 'export * from "./part/one.js";\n');
+  writeFileSync(at("lib/part/one.ts"), "export const one = 1;\n");
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function pack(): { stderr: string; compiled: number } {
+  const run = spawnSync(process.execPath, [at("scripts/prepare.mjs")], {
+    encoding: "utf8",
+    env: { ...process.env, npm_command: "pack" },
+  });
+  expect([run.status, run.stdout]).toEqual([0, ""]);
+  return { stderr: run.stderr, compiled: statSync(at("dist/part/one.js")).mtimeMs };
+}
+
+it("npm pack compiles TypeScript if it has changed, and never the core", () => {
+  const first = pack();
+  expect(first.stderr).toContain("no prebuilds");
+  expect(pack().compiled).toBe(first.compiled);
+  const later = new Date(Date.now() + 10_000);
+  utimesSync(at("lib/part/one.ts"), later, later);
+  const changed = pack().compiled;
+  expect(changed).toBeGreaterThan(first.compiled);
+  utimesSync(at("lib/part/one.ts"), new Date(0), new Date(0));
+  // What tsc left of a module that is gone does not stay in the package.
+  writeFileSync(at("dist/part/gone.js"), "");
+  pack();
+  expect(existsSync(at("dist/part/gone.js"))).toBe(false);
+  for (const built of ["build", ".cmake-build"]) expect(existsSync(at(built))).toBe(false);
+});

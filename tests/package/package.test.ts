@@ -1,0 +1,101 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as gemlens from "../../lib/index.js";
+import { root } from "../support/cli.js";
+
+// What an application sees of the package, short of installing it (npm run test:package does).
+const require = createRequire(import.meta.url);
+const read = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8"));
+
+let folder: string;
+const at = (...names: string[]) => join(folder, ...names);
+
+function tsc(...args: string[]): string {
+  const bin = require.resolve("typescript/bin/tsc");
+  return spawnSync(process.execPath, [bin, ...args], { cwd: folder, encoding: "utf8" }).stdout;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "gemlens-types-"));
+  mkdirSync(at("app/node_modules/gemlens"), { recursive: true });
+  // Beside it, what the declarations import: zod and @types/node.
+  symlinkSync(join(root, "node_modules"), at("node_modules"));
+  symlinkSync(join(root, "package.json"), at("app/node_modules/gemlens/package.json"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the published declarations", () => {
+  it("compile in an application that checks libraries too", () => {
+    const dist = at("app/node_modules/gemlens/dist");
+    // Types themselves are checked by npm run lint.
+    const build = ["-p", join(root, "tsconfig.build.json"), "--emitDeclarationOnly", "--noCheck"];
+    expect(tsc(...build, "--outDir", dist)).toBe("");
+
+    const names = Object.keys(gemlens).join(", ");
+    const code = `import { ${names} } from "gemlens";
+import type { InterventionsJson } from "gemlens";
+export const all = [${names}];
+type Steer = Extract<InterventionsJson["interventions"][number], { type: "steer" }>;
+const minus: Steer["coefficient"] = "-Infinity";
+// @ts-expect-error: no number in words but these
+const other: typeof minus = "NaN";
+`;
+    writeFileSync(at("app/main.mts"), code);
+    const how = ["--module", "nodenext", "--target", "es2022", "--types", "node"];
+    expect(tsc("--noEmit", "--strict", "--skipLibCheck", "false", ...how, at("app/main.mts"))).toBe(
+      "",
+    );
+  });
+});
+
+describe("package.json", () => {
+  it("asks for a Node that has zlib.crc32 and that every dependency takes", () => {
+    const { subset } = require("semver") as { subset(inner: string, outer: string): boolean };
+    const { node } = read("package.json").engines as { node: string };
+    expect(subset(node, "^20.15.0 || >=22.2.0")).toBe(true);
+    const all = Object.entries<{ dev?: boolean; engines?: { node?: string } }>(
+      read("package-lock.json").packages,
+    ).filter(([, { dev, engines }]) => dev !== true && engines?.node !== undefined);
+    expect(all.length).toBeGreaterThan(10);
+    const narrower = all.filter(([, { engines }]) => !subset(node, engines?.node ?? ""));
+    expect(narrower).toEqual([]);
+  });
+});
+
+it("has no script that npm runs before or after another without being asked", () => {
+  const names = Object.keys(read("package.json").scripts);
+  const hooks = names.filter((name) => names.includes(name.replace(/^(pre|post)/, "")));
+  expect(hooks.filter((name) => /^(pre|post)/.test(name))).toEqual([]);
+});
+
+describe("the packed files", () => {
+  let paths: string[];
+  beforeAll(() => {
+    const pack = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+    const run = spawnSync("npm", pack, { cwd: root, encoding: "utf8" });
+    const [{ files }] = JSON.parse(run.stdout) as [{ files: { path: string }[] }];
+    paths = files.map(({ path }) => path);
+  });
+
+  it("hold every file that a packed page links", () => {
+    const pages = paths.filter((path) => path.endsWith(".md"));
+    expect(pages).toContain("docs/hooks.md");
+    const broken = pages.flatMap((page) =>
+      [...readFileSync(join(root, page), "utf8").matchAll(/\]\(([^)#]+)\)/g)]
+        .map(([, target = ""]) => target)
+        .filter((target) => !/^https?:/.test(target))
+        .map((target) => join(dirname(page), target))
+        .filter((target) => !paths.includes(target))
+        .map((target) => `${page}: ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it("hold no configuration that extends one which is not packed", () => {
+    expect(paths.filter((path) => /tsconfig/.test(path))).toEqual([]);
+  });
+});
