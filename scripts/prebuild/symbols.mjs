@@ -1,6 +1,7 @@
 // Which versions of the system's libraries an artefact needs, and whether the oldest system that the
-// package promises has them.
+// package promises has them. Run by itself, it reads the text of `objdump -p -T` on standard input.
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 // glibc 2.28 and what came with it: gcc 8's libstdc++ and libgcc (Debian 10, RHEL 8).
 export const floors = {
@@ -51,4 +52,8 @@ export function checkFile(file) {
   const run = spawnSync("objdump", ["-p", "-T", file], { encoding: "utf8", maxBuffer: 1e9 });
   if (run.status !== 0) throw new Error(`prebuild: objdump cannot read ${file}`);
   return checkSymbols(run.stdout);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  console.log(JSON.stringify(checkSymbols(readFileSync(0, "utf8"))));
 }

@@ -10,7 +10,7 @@ import {
 } from "../../lib/index.js";
 import { device } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
-import { randomNumbers } from "../support/random.js";
+import { Random } from "../support/random.js";
 
 // Every operation's backward against central differences, all in float64: at every hook point, along
 // a random direction. The prompt is longer than the window of 8.
@@ -31,16 +31,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
 
   /** A fixed random number for each element, on the model's device. */
   const random = (shape: readonly number[], seed: number) =>
-    tensor(
-      randomNumbers(
-        shape.reduce((product, n) => product * n, 1),
-        seed,
-      ),
-      {
-        shape,
-        device,
-      },
-    );
+    tensor(new Random(seed).normals(shape.reduce((product, n) => product * n, 1)), {
+      shape,
+      device,
+    });
 
   /** Σ weight · logit over the real tokens: no gradient of it vanishes by symmetry. */
   function weighted(tokens: Tokens): { weights: Tensor; target: GradientTarget } {

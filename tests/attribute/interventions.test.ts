@@ -20,7 +20,7 @@ import {
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { Oracle } from "../support/oracle.js";
-import { randomNumbers } from "../support/random.js";
+import { Random } from "../support/random.js";
 
 // Effects while other interventions are in force, against plain runs that do the same.
 const target = { logit: 9, position: 8 } as const;
@@ -52,7 +52,7 @@ describe.each(models)("%s", (folder, all) => {
     await exact.dispose();
   });
 
-  const vector = (seed: number) => Float32Array.from(randomNumbers(model.cfg.dModel, seed));
+  const vector = (seed: number) => Float32Array.from(new Random(seed).normals(model.cfg.dModel));
 
   /** Feature `i` of those that are active at a position of the plain run. */
   async function active(coder: SingleSiteCoder, position: number, i: number) {

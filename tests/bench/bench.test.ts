@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { distance } from "../../bench/distance.js";
 import { measure } from "../../bench/measure.js";
 import { Peers } from "../../bench/peers.js";
@@ -15,7 +15,7 @@ import {
 import { runChild } from "../native/fixtures/run-child.js";
 
 describe("figures", () => {
-  it.each(["cpu", "cuda"] as const)(
+  test.each(["cpu", "cuda"] as const)(
     "of %s are the newest report's, or there are none",
     (device) => {
       const report = newestReport(device);
@@ -25,7 +25,7 @@ describe("figures", () => {
   );
 });
 
-it("the README has the rows that a reader decides by, and no other", () => {
+test("the README has the rows that a reader decides by, and no other", () => {
   const report = newestReport() as Report;
   const shown = benchBlock(readFileSync(summaryPage, "utf8"));
   expect(shown).toBe(benchSummary(report));
@@ -37,13 +37,13 @@ it("the README has the rows that a reader decides by, and no other", () => {
 describe("the line under the figures", () => {
   const report = newestReport() as Report;
 
-  it("tells what other processes took of the machine", () => {
+  test("tells what other processes took of the machine", () => {
     expect(benchTable({ ...report, othersCpuShare: 0.0314 })).toContain(
       "rounds in turns, other processes took 3.1 % of the cores' time, 20",
     );
   });
 
-  it("leaves that out where the report does not know", () => {
+  test("leaves that out where the report does not know", () => {
     const { othersCpuShare, ...older } = report;
     expect(benchTable(older)).toMatch(/rounds in turns, \d{4}-/);
   });
@@ -74,7 +74,7 @@ describe("a row", () => {
     }),
   };
 
-  it("times the peers whose output is ours and says why it refuses the others", async () => {
+  test("times the peers whose output is ours and says why it refuses the others", async () => {
     const measured = await measure(row, peers, { rounds: 3, warmUp: 0 });
     expect(measured.sides.map(({ name }) => name)).toEqual(["gemlens", "equal"]);
     expect(measured.sides[0]).toMatchObject({ medianMs: 10, spread: 0, perSecond: 400 });
@@ -86,21 +86,21 @@ describe("a row", () => {
 });
 
 describe("the distance that decides whether a peer is comparable", () => {
-  it("is relative to the largest number", () => {
+  test("is relative to the largest number", () => {
     expect(distance(Float32Array.of(1, 2.5), Float32Array.of(1, 2))).toBe(0.25);
   });
 
-  it("shows what is not a number, whatever comes after", () => {
+  test("shows what is not a number, whatever comes after", () => {
     expect(distance(Float32Array.of(Number.NaN, 1), Float32Array.of(1, 1))).toBeNaN();
   });
 
-  it("refuses other sizes", () => {
+  test("refuses other sizes", () => {
     expect(() => distance(new Float32Array(2), new Float32Array(3))).toThrow("2 numbers, ours 3");
   });
 });
 
 describe("a temporary folder", () => {
-  it.each([
+  test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
@@ -113,7 +113,7 @@ describe("a temporary folder", () => {
 });
 
 describe("bench/real-size.ts", () => {
-  it("refuses a name that it does not know, and leaves its page alone", async () => {
+  test("refuses a name that it does not know, and leaves its page alone", async () => {
     const page = new URL("../../docs/limits.md", import.meta.url);
     const before = readFileSync(page, "utf8");
     const end = await runChild("../../../bench/real-size.ts", ["--only", "1b-bfloat16,2b"]);

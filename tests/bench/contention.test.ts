@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CpuTimes, cpuTimes, othersCpuShare } from "../../bench/contention.js";
 
 // Works until it has used 0.3 s of processor time itself, however long that takes.
@@ -10,13 +10,13 @@ const worked = 30;
 const times = () => cpuTimes() as CpuTimes;
 
 describe("processor time", () => {
-  it("of a child that has ended is our own", () => {
+  test("of a child that has ended is our own", () => {
     const before = times();
     spawnSync(process.execPath, ["-e", work]);
     expect(times().own - before.own).toBeGreaterThanOrEqual(worked);
   });
 
-  it("of one that lives, and of its own child, is our own", async () => {
+  test("of one that lives, and of its own child, is our own", async () => {
     const before = times();
     const nested = `${work} require("node:child_process").spawn(process.execPath,
       ["-e", ${JSON.stringify(`${work} console.log("done"); setInterval(() => 0, 1000);`)}],
@@ -31,7 +31,7 @@ describe("processor time", () => {
     await once(child, "close");
   });
 
-  it("of others is what was busy and not our own", () => {
+  test("of others is what was busy and not our own", () => {
     const from = { all: 1000, busy: 500, own: 100 };
     expect(othersCpuShare(from, { all: 1400, busy: 800, own: 300 })).toBe(0.25);
     expect(othersCpuShare(from, { all: 1400, busy: 700, own: 300 })).toBe(0);

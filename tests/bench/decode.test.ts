@@ -1,10 +1,10 @@
-import { expect, it } from "vitest";
+import { expect, test } from "vitest";
 import { measure } from "../../bench/measure.js";
 import { type LoadedPeer, Peers } from "../../bench/peers.js";
 import { openDecode, promptTokens } from "../../bench/rows/forward.js";
 import { HookedTransformer } from "../../lib/index.js";
 
-it("a float32 decode is compared with peers that draw the very same tokens", async () => {
+test("a float32 decode is compared with peers that draw the very same tokens", async () => {
   await using model = await HookedTransformer.fromPretrained("tiny");
   const tokens: number[] = [];
   const options = { maxNewTokens: 4, temperature: 0, stopAtEos: false };

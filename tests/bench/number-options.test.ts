@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   nonNegativeInteger,
   positiveInteger,
@@ -8,14 +8,14 @@ import {
 import { runChild } from "../native/fixtures/run-child.js";
 
 describe("a number among a script's options", () => {
-  it("is taken where it is one", () => {
+  test("is taken where it is one", () => {
     expect(positiveNumber("0.5")).toBe(0.5);
     expect(positiveInteger("10000")).toBe(10_000);
     expect(nonNegativeInteger("0")).toBe(0);
     expect([share("0"), share("0.05"), share("1")]).toEqual([0, 0.05, 1]);
   });
 
-  it.each([
+  test.each([
     [positiveNumber, "a positive number", ["abc", "", " ", "0", "-1", "NaN", "Infinity", "3x"]],
     [positiveInteger, "a positive integer", ["abc", "", "0", "-1", "1.5", "1e400"]],
     [nonNegativeInteger, "an integer from 0", ["abc", "", "-1", "0.5"]],
@@ -26,7 +26,7 @@ describe("a number among a script's options", () => {
     }
   });
 
-  it.each([
+  test.each([
     ["fuzz", "--inputs", "abc"],
     ["fuzz", "--minutes", "abc"],
     ["fuzz", "--native", "2"],

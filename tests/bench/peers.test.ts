@@ -1,6 +1,6 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { PeerEnded, PeerProcess } from "../../bench/peer-process.js";
 import { Peers } from "../../bench/peers.js";
 import type { Group, Opened, Row } from "../../bench/row.js";
@@ -34,7 +34,7 @@ afterEach(() => {
 });
 
 describe("a peer", () => {
-  it("that was killed says by what, and closes", async () => {
+  test("that was killed says by what, and closes", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "run");
     const process = await PeerProcess.start(python);
     await expect(process.request({ do: "bad" })).rejects.toThrow("no such thing");
@@ -44,7 +44,7 @@ describe("a peer", () => {
     await process.close();
   });
 
-  it("that lives ends when it is closed", async () => {
+  test("that lives ends when it is closed", async () => {
     const process = await PeerProcess.start(python);
     expect(await process.request({ do: "run" })).toEqual({ ms: 20 });
     await process.close();
@@ -79,7 +79,7 @@ describe("what was measured", () => {
     return { measured, failed };
   };
 
-  it("outlives a peer that is killed while it unloads, and the failure is told", async () => {
+  test("outlives a peer that is killed while it unloads, and the failure is told", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "unload");
     const { measured, failed } = await run([{ rows: [withPeer] }, { rows: [alone("B")] }]);
     expect(measured.map(({ id, sides }) => [id, sides.length])).toEqual([
@@ -90,7 +90,7 @@ describe("what was measured", () => {
     expect(told.join("\n")).toContain("does not unload: the peer ended (SIGKILL)");
   });
 
-  it("outlives one that is killed while it loads, which is no peer that is not there", async () => {
+  test("outlives one that is killed while it loads, which is no peer that is not there", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "load");
     const { measured, failed } = await run([{ rows: [withPeer] }]);
     expect(measured).toMatchObject([{ id: "P", sides: [{ name: "gemlens" }] }]);
@@ -98,14 +98,14 @@ describe("what was measured", () => {
     expect(told.join("\n")).toContain("does not load: the peer ended (SIGKILL)");
   });
 
-  it("outlives one that is killed at work, with the row of that work", async () => {
+  test("outlives one that is killed at work, with the row of that work", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "run");
     const { measured, failed } = await run([{ rows: [alone("A"), withPeer, alone("B")] }]);
     expect(measured.map(({ id }) => id)).toEqual(["A", "B"]);
     expect(failed).toBeGreaterThan(0);
   });
 
-  it("outlives a group that does not open, or not close", async () => {
+  test("outlives a group that does not open, or not close", async () => {
     const fails = async () => {
       throw new Error("no disk left");
     };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   clamp,
@@ -13,7 +13,7 @@ import {
 } from "../../lib/index.js";
 import { bundled, heldOut } from "../support/bundled.js";
 import { device } from "../support/compare.js";
-import { randomNumbers } from "../support/random.js";
+import { Random } from "../support/random.js";
 
 // Do features of the bundled model do what they stand for? Features are drawn by seed from all that
 // fire in held-out text, 20 of each layer's residual SAE; a feature's own tokens are the five that
@@ -47,13 +47,14 @@ beforeAll(async () => {
   model = await HookedTransformer.fromPretrained("tiny", { device, dtype: "float32" });
   drawn = [];
   for (const layer of [0, 1, 2, 3]) drawn.push(...(await drawFeatures(layer)));
-  const random = numbersBetween0And1(seed);
+  const random = new Random(seed);
   const texts = heldOut(100, 200).map((text) => [...model.toTokens(text).ids]);
-  starts = drawOf(
-    texts.filter(({ length }) => length > prompts.length),
-    prompts.count,
-    random,
-  ).map((ids) => ids.slice(0, prompts.length));
+  starts = random
+    .draw(
+      texts.filter(({ length }) => length > prompts.length),
+      prompts.count,
+    )
+    .map((ids) => ids.slice(0, prompts.length));
 });
 afterAll(async () => {
   for (const sae of new Set(drawn?.map(({ sae }) => sae))) sae.dispose();
@@ -78,11 +79,7 @@ async function drawFeatures(layer: number): Promise<Drawn[]> {
   const alive = [...fired].filter(([, places]) => places.length >= leastFirings);
   alive.sort(([a], [b]) => a - b);
   const chosen: Drawn[] = [];
-  for (const [feature, places] of drawOf(
-    alive,
-    perLayer,
-    numbersBetween0And1(100 * seed + layer),
-  )) {
+  for (const [feature, places] of new Random(100 * seed + layer).draw(alive, perLayer)) {
     const { top } = await readout(model, sae.feature(feature), { topK: ownTokens });
     const strongest = places.sort((a, b) => b.value - a.value).slice(0, placesOfAblation);
     chosen.push({
@@ -126,7 +123,7 @@ describe("steering", () => {
   const steered: number[][] = [];
 
   beforeAll(async () => {
-    const random = numbersBetween0And1(10 * seed);
+    const random = new Random(10 * seed);
     for (const { sae, feature, own, largest } of drawn) {
       const direction = sae.direction(feature);
       const others = Array.from({ length: randomDirections }, () =>
@@ -154,7 +151,7 @@ describe("steering", () => {
     }
   });
 
-  it("raises the probability of a feature's own tokens with every step of strength", () => {
+  test("raises the probability of a feature's own tokens with every step of strength", () => {
     const rises = steered.map((p) => {
       return strengths.every((_, i) => i === 0 || (p[i] as number) > (p[i - 1] as number));
     });
@@ -163,7 +160,7 @@ describe("steering", () => {
     );
   });
 
-  it("does more for them than random directions of the same norm", () => {
+  test("does more for them than random directions of the same norm", () => {
     const last = strengths.length - 1;
     const others = steered.map((p) => p.slice(strengths.length));
     const passed = (of: (values: number[]) => number) =>
@@ -178,8 +175,8 @@ describe("steering", () => {
 });
 
 describe("ablating a feature where it fires", () => {
-  it("lowers its own tokens, and more than taking out as much of a random direction", async () => {
-    const random = numbersBetween0And1(20 * seed);
+  test("lowers its own tokens, and more than taking out as much of a random direction", async () => {
+    const random = new Random(20 * seed);
     const logitFell: boolean[] = [];
     const probabilityFell: boolean[] = [];
     const fellMore: boolean[] = [];
@@ -234,13 +231,13 @@ describe("generation with interventions", () => {
     return { tokens: ids.slice(prompt.length), logprobs };
   }
 
-  it("equals a loop without cache, token by token, for features drawn by seed", async () => {
-    const random = numbersBetween0And1(30 * seed);
+  test("equals a loop without cache, token by token, for features drawn by seed", async () => {
+    const random = new Random(30 * seed);
     let changed = 0;
     for (const prompt of starts) {
-      const [a, b, c, d] = drawOf(drawn, 4, random) as [Drawn, Drawn, Drawn, Drawn];
+      const [a, b, c, d] = random.draw(drawn, 4) as [Drawn, Drawn, Drawn, Drawn];
       const active = await strongestIn(prompt, a.sae);
-      const from = Math.floor(random() * prompt.length);
+      const from = random.below(prompt.length);
       // In the prompt, across its end, and in the generated tokens alone. A run by itself knows
       // no position behind its last, which a list in a generation may name.
       const list = [2, prompt.length + 3, prompt.length + 4];
@@ -279,28 +276,9 @@ describe("generation with interventions", () => {
   }
 });
 
-/** mulberry32: numbers in [0, 1) that a seed fixes. */
-function numbersBetween0And1(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** `count` different entries, drawn in turn. */
-function drawOf<T>(entries: readonly T[], count: number, random: () => number): T[] {
-  const left = [...entries];
-  return Array.from({ length: count }, () => {
-    return left.splice(Math.floor(random() * left.length), 1)[0] as T;
-  });
-}
-
 /** Normal in each dimension, made as long as `norm`. */
-function randomDirection(size: number, norm: number, random: () => number): number[] {
-  const vector = randomNumbers(size, Math.floor(random() * 2 ** 32));
+function randomDirection(size: number, norm: number, random: Random): number[] {
+  const vector = new Random(random.bits()).normals(size);
   const length = Math.hypot(...vector);
   return Array.from(vector, (value) => (value / length) * norm);
 }

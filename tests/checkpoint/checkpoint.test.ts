@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type ErrorCode,
   GemlensError,
@@ -68,7 +68,7 @@ const rename =
     );
 
 describe("published layouts", () => {
-  it.each([
+  test.each([
     ["tiny-gemma2", "gemma2", "float32", 4 * 11 + 2],
     ["tiny-gemma3", "gemma3", "float32", 7 * 13 + 2],
     ["checkpoints/gemma2-sharded-bf16", "gemma2", "bfloat16", 4 * 11 + 2],
@@ -95,7 +95,7 @@ describe("published layouts", () => {
     );
   });
 
-  it("keeps the spans of the headers", () => {
+  test("keeps the spans of the headers", () => {
     const header = readSafetensorsHeader(join(single, "model.safetensors")).tensors;
     const { tensors } = openModelFolder(single);
     expect(tensors.get("layers.3.mlp.down_proj")).toEqual(
@@ -104,7 +104,7 @@ describe("published layouts", () => {
     expect(tensors.get("norm")).toEqual(header.get("model.norm.weight"));
   });
 
-  it("through the symlinks of the Hugging Face cache, named after the repository", () => {
+  test("through the symlinks of the Hugging Face cache, named after the repository", () => {
     const snapshot = join(dir, "models--google--gemma-2-tiny/snapshots/0123abcd");
     const blobs = join(dir, "models--google--gemma-2-tiny/blobs");
     mkdirSync(snapshot, { recursive: true });
@@ -117,13 +117,13 @@ describe("published layouts", () => {
     expect(openModelFolder(single).config.modelName).toBe("tiny-gemma2");
   });
 
-  it("takes generation_config.json's end-of-turn tokens as well", () => {
+  test("takes generation_config.json's end-of-turn tokens as well", () => {
     const folder = copyOf(single);
     writeFileSync(join(folder, "generation_config.json"), '{"eos_token_id":[1,107]}');
     expect(openModelFolder(folder).config.eosTokenIds).toEqual([1, 107]);
   });
 
-  it("hands a saved lm_head on: its values decide whether it is tied", () => {
+  test("hands a saved lm_head on: its values decide whether it is tied", () => {
     const folder = copyOf(single);
     const file = join(folder, "model.safetensors");
     const bytes = readFileSync(file);
@@ -330,7 +330,7 @@ describe("refused before any weight is read, naming file and tensor", () => {
     ["index: the same shard twice", doubled, "CHECKPOINT", "expected a tensor in one shard"],
   ];
 
-  it.each(cases)("%s", (_, make, code, part) => {
+  test.each(cases)("%s", (_, make, code, part) => {
     const folder = make();
     let error: unknown;
     try {

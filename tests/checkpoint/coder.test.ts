@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, GemlensError, guessFromPath, openCoderFile } from "../../lib/index.js";
 import { f4, type Member, npy, zip } from "./zip.js";
 
@@ -17,7 +17,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true }));
 
 describe("Gemma Scope 1", () => {
-  it.each([
+  test.each([
     ["res/params.npz", 48, "resid_post"],
     ["mlp/params.npz", 48, "mlp_out"],
     ["att/params.npz", 64, "attn_z"],
@@ -33,7 +33,7 @@ describe("Gemma Scope 1", () => {
     expect(coder.guess.site).toBe(site);
   });
 
-  it("takes keys in lower case, and members in any order", () => {
+  test("takes keys in lower case, and members in any order", () => {
     const lower = openCoderFile(join(gs1, "variants/lowercase.npz"));
     const plain = openCoderFile(join(gs1, "variants/plain.npz"));
     expect(lower.dSae).toBe(plain.dSae);
@@ -48,7 +48,7 @@ describe("what a path tells", () => {
   const at20 = { layer: 20, width: "16k", l0: 71 };
   const base = { suite: "gemma-scope", modelName: "gemma-2-2b", ...at20 };
   const snapshot = "snapshots/fd571b47c1c64851e9b1989792367b9babb4af63";
-  it.each([
+  test.each([
     [
       `/data/google--gemma-scope-2b-pt-res/${leaf}`,
       { ...base, site: "resid_post", hookName: "blocks.20.hook_resid_post" },
@@ -129,7 +129,7 @@ describe("Gemma Scope 2", () => {
     Expected
   >;
 
-  it.each(Object.entries(expected))("%s", (path, want) => {
+  test.each(Object.entries(expected))("%s", (path, want) => {
     const { kind, guess, params, dIn, dOut, dSae } = openCoderFile(join(gs2, path));
     expect(kind).toBe("gemma-scope-2");
     expect({ dIn, dOut, dSae }).toEqual({ dIn: want.dIn, dOut: want.dOut, dSae: want.dSae });
@@ -324,7 +324,7 @@ describe("refused, naming file and field", () => {
     ],
   ];
 
-  it.each(cases)("%s", (_, make, code, part) => {
+  test.each(cases)("%s", (_, make, code, part) => {
     const path = make();
     let error: unknown;
     try {

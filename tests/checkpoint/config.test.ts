@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { GemlensError, parseModelConfig } from "../../lib/index.js";
 
 const folder = fileURLToPath(new URL("../fixtures/configs/", import.meta.url));
@@ -44,7 +44,7 @@ describe.each(Object.keys(published))("%s", (name) => {
   const resolved = read(`${name}.resolved.json`) as unknown as Resolved;
   const gemma3 = name.startsWith("gemma-3");
 
-  it.each([`${name}.json`, `${name}.transformers5.json`])("%s", (file) => {
+  test.each([`${name}.json`, `${name}.transformers5.json`])("%s", (file) => {
     const config = parseModelConfig(read(file), file, name);
     const { dModel, nLayers, nHeads, nKeyValueHeads, dHead, dMlp, dVocab } = config;
     expect([dModel, nLayers, nHeads, nKeyValueHeads, dHead, dMlp, dVocab]).toEqual(
@@ -95,7 +95,7 @@ describe.each(Object.keys(published))("%s", (name) => {
 });
 
 describe("keys left out take the family's defaults", () => {
-  it("gemma2", () => {
+  test("gemma2", () => {
     const config = parseModelConfig({ model_type: "gemma2" }, "config.json", "x");
     expect(config).toMatchObject({
       dModel: 2304,
@@ -111,7 +111,7 @@ describe("keys left out take the family's defaults", () => {
     expect(config.layers[1]?.window).toBeNull();
   });
 
-  it("gemma3_text, and a cap that is null means none", () => {
+  test("gemma3_text, and a cap that is null means none", () => {
     const config = parseModelConfig(
       { model_type: "gemma3_text", torch_dtype: "bfloat16" },
       "config.json",
@@ -123,7 +123,7 @@ describe("keys left out take the family's defaults", () => {
     expect(parseModelConfig(capless, "config.json", "x").attnSoftcap).toBeNull();
   });
 
-  it("reads an older window pattern and rope_scaling by either name", () => {
+  test("reads an older window pattern and rope_scaling by either name", () => {
     const config = parseModelConfig(
       {
         model_type: "gemma3_text",
@@ -142,7 +142,7 @@ describe("keys left out take the family's defaults", () => {
     expect(config.layers).toEqual([local, global, local, global]);
   });
 
-  it("takes the outer ids of a multimodal config", () => {
+  test("takes the outer ids of a multimodal config", () => {
     const config = parseModelConfig(
       { model_type: "gemma3", eos_token_id: [1, 106], text_config: { eos_token_id: 1 } },
       "config.json",
@@ -155,7 +155,7 @@ describe("keys left out take the family's defaults", () => {
 describe("refused", () => {
   const g2 = { model_type: "gemma2" };
   const g3 = { model_type: "gemma3_text" };
-  it.each([
+  test.each([
     ["no object", [], "CHECKPOINT", "config"],
     ["another architecture", { model_type: "llama" }, "UNSUPPORTED", "model_type"],
     ["no architecture", {}, "UNSUPPORTED", "model_type"],

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { GemlensError, openModelFolder, parseModelConfig } from "../../lib/index.js";
 import { failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
@@ -98,7 +98,7 @@ const structural = ["text_config", "model_type"];
 
 describe("every key of a config.json is used, refused or inert", () => {
   const families = { 2: gemma2, 3: gemma3 } as const;
-  it.each(used)("%s = %j is used by Gemma %s", (key, value, which, part) => {
+  test.each(used)("%s = %j is used by Gemma %s", (key, value, which, part) => {
     for (const family of which) {
       const base = families[family as "2"];
       const [plain, changed] = [parse(base), parse({ ...base, [key]: value })];
@@ -106,7 +106,7 @@ describe("every key of a config.json is used, refused or inert", () => {
     }
   });
 
-  it.each(refused)("%s = %j is refused", async (key, value) => {
+  test.each(refused)("%s = %j is refused", async (key, value) => {
     for (const base of [gemma2, gemma3]) {
       const error = await failure(() => parse({ ...base, [key]: value }));
       expect(["UNSUPPORTED", "CHECKPOINT"]).toContain(error.code);
@@ -118,13 +118,13 @@ describe("every key of a config.json is used, refused or inert", () => {
     }
   });
 
-  it.each(Object.entries(inert))("%s = %j is inert", (key, value) => {
+  test.each(Object.entries(inert))("%s = %j is inert", (key, value) => {
     for (const base of [gemma2, gemma3]) {
       expect(parse({ ...base, [key]: value })).toEqual(parse(base));
     }
   });
 
-  it("there is no other key in what is published", () => {
+  test("there is no other key in what is published", () => {
     const known = new Set([
       ...used.map(([key]) => key),
       ...refused.map(([key]) => key),
@@ -139,7 +139,7 @@ describe("every key of a config.json is used, refused or inert", () => {
     }
   });
 
-  it("tie_word_embeddings: the outer config of a multimodal model decides", () => {
+  test("tie_word_embeddings: the outer config of a multimodal model decides", () => {
     const text = (tie?: boolean) => ({ ...gemma3, tie_word_embeddings: tie });
     const outer = (tie: boolean | undefined, inner?: boolean) =>
       parse({ model_type: "gemma3", tie_word_embeddings: tie, text_config: text(inner) })
@@ -159,7 +159,7 @@ describe("every tensor is used, refused or inert", () => {
   const withTensor = (name: string, raw = one()): string =>
     modelCopy({ tensors: (all) => void all.set(name, raw) });
 
-  it.each([
+  test.each([
     "model.rotary_emb.inv_freq",
     "model.layers.0.self_attn.rotary_emb.inv_freq",
     "model.rotary_emb_local.inv_freq",
@@ -174,7 +174,7 @@ describe("every tensor is used, refused or inert", () => {
     ]);
   });
 
-  it.each([
+  test.each([
     ["model.layers.0.self_attn.q_proj.bias", "CHECKPOINT"],
     ["model.layers.0.mlp.down_proj.bias", "CHECKPOINT"],
     ["lm_head.bias", "CHECKPOINT"],
@@ -197,7 +197,7 @@ describe("every tensor is used, refused or inert", () => {
     expect([error.code, error.message]).toEqual([code, expect.stringContaining(name)]);
   });
 
-  it.each(["F8_E4M3", "F8_E5M2", "U32"])("the type %s is refused as quantised", async (dtype) => {
+  test.each(["F8_E4M3", "F8_E5M2", "U32"])("the type %s is refused as quantised", async (dtype) => {
     const bytes = new Uint8Array(dtype === "U32" ? 8 : 2);
     const dir = withTensor("model.x", { dtype, shape: [2], bytes });
     const error = await failure(() => openModelFolder(dir));
@@ -205,7 +205,7 @@ describe("every tensor is used, refused or inert", () => {
     expect(error.message).toContain("quantised");
   });
 
-  it("generation_config.json: the end tokens are used, sampling defaults are not", () => {
+  test("generation_config.json: the end tokens are used, sampling defaults are not", () => {
     const dir = modelCopy();
     const plain = openModelFolder(dir).config;
     const file = join(dir, "generation_config.json");

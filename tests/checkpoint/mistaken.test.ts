@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import zlib from "node:zlib";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { HookedTransformer, openCoderFile, openModelFolder, Tokenizer } from "../../lib/index.js";
 import { failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
@@ -89,7 +89,7 @@ const places: readonly Place[] = [
 ];
 
 describe.each(places)("in place of %s", (_, make, file, open) => {
-  it.each(contents)("%s", async (what, content, words) => {
+  test.each(contents)("%s", async (what, content, words) => {
     const dir = make();
     const name = file(dir);
     writeFileSync(join(dir, name), content);
@@ -101,7 +101,7 @@ describe.each(places)("in place of %s", (_, make, file, open) => {
     if (!isJson) expect(error.message).toMatch(words);
   });
 
-  it("a link whose target is gone, also of a file that may be missing", async () => {
+  test("a link whose target is gone, also of a file that may be missing", async () => {
     const dir = make();
     const name = file(dir);
     rmSync(join(dir, name));
@@ -111,7 +111,7 @@ describe.each(places)("in place of %s", (_, make, file, open) => {
     expect(error.message).toContain(name);
   });
 
-  it("a folder", async () => {
+  test("a folder", async () => {
     const dir = make();
     const name = file(dir);
     rmSync(join(dir, name));
@@ -123,12 +123,12 @@ describe.each(places)("in place of %s", (_, make, file, open) => {
 });
 
 describe("a link without target in place of an optional file is not left out in silence", () => {
-  it.each(["generation_config.json"])("%s", async (name) => {
+  test.each(["generation_config.json"])("%s", async (name) => {
     const dir = modelCopy();
     symlinkSync("../../blobs/0123", join(dir, name));
     expect((await failure(() => openModelFolder(dir))).message).toContain("link whose target");
   });
-  it.each(["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])(
+  test.each(["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])(
     "%s",
     async (name) => {
       const dir = tokenizerFolder();
@@ -141,7 +141,7 @@ describe("a link without target in place of an optional file is not left out in 
       ]);
     },
   );
-  it("a chat template that is an LFS pointer or a page", async () => {
+  test("a chat template that is an LFS pointer or a page", async () => {
     for (const text of [pointer, page]) {
       const dir = tokenizerFolder();
       writeFileSync(join(dir, "chat_template.jinja"), text);
@@ -162,7 +162,7 @@ describe("a folder without weights says what it holds", () => {
     }
     return dir;
   };
-  it.each<[string[], string, RegExp]>([
+  test.each<[string[], string, RegExp]>([
     [["pytorch_model.bin"], "UNSUPPORTED", /pytorch_model\.bin.*save_pretrained/],
     [["pytorch_model.bin.index.json"], "UNSUPPORTED", /pytorch_model.*save_pretrained/],
     [["gemma-2-2b-Q4_K_M.gguf"], "UNSUPPORTED", /gguf.*llama\.cpp.*safetensors/],
@@ -181,7 +181,7 @@ describe("a folder without weights says what it holds", () => {
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(words)]);
   });
 
-  it("an adapter, alone or beside weights", async () => {
+  test("an adapter, alone or beside weights", async () => {
     const config = JSON.stringify({
       peft_type: "LORA",
       base_model_name_or_path: "google/gemma-2-2b",
@@ -202,14 +202,14 @@ describe("a folder without weights says what it holds", () => {
     expect((await failure(() => openModelFolder(alone))).message).toContain("google/gemma-2-2b");
   });
 
-  it("shards that the index names and the folder lacks", async () => {
+  test("shards that the index names and the folder lacks", async () => {
     const dir = indexed();
     rmSync(join(dir, shardOf(dir)));
     const error = await failure(() => openModelFolder(dir));
     expect(error.message).toMatch(/00002.*missing \(1 of 3.*hf download/);
   });
 
-  it("no config.json: another folder that is meant", async () => {
+  test("no config.json: another folder that is meant", async () => {
     const dir = newFolder();
     cpSync(modelCopy(), join(dir, "checkpoint-500"), { recursive: true });
     const error = await failure(() => openModelFolder(dir));
@@ -219,7 +219,7 @@ describe("a folder without weights says what it holds", () => {
     ]);
   });
 
-  it("tokenizer.model alone", async () => {
+  test("tokenizer.model alone", async () => {
     const dir = newFolder();
     writeFileSync(join(dir, "tokenizer.model"), "x");
     const error = await failure(() => Tokenizer.fromFolder(dir).vocabSize);
@@ -231,7 +231,7 @@ describe("a folder without weights says what it holds", () => {
 });
 
 describe("a path of the wrong kind", () => {
-  it.each<[string, Buffer | string, RegExp]>([
+  test.each<[string, Buffer | string, RegExp]>([
     ["gemma.zip", Buffer.from("PK\x03\x04xxxx"), /zip archive.*unpack/],
     ["gemma.tar", tar, /tar archive.*unpack/],
     ["gemma.gguf", "GGUF", /GGUF/],
@@ -246,14 +246,14 @@ describe("a path of the wrong kind", () => {
     expect((await failure(() => openCoderFile(path))).message).toMatch(words);
   });
 
-  it("a zip of other files named .npz", async () => {
+  test("a zip of other files named .npz", async () => {
     const file = zip(join(newFolder(), "params.npz"), [
       { name: "a/params.npz", content: Buffer.from("x") },
     ]);
     expect((await failure(() => openCoderFile(file))).message).toMatch(/unpack/);
   });
 
-  it("a safetensors file named .npz, and a bare array", async () => {
+  test("a safetensors file named .npz, and a bare array", async () => {
     const dir = newFolder();
     const raw = readRaw(join(coderFolder(), "params.safetensors"));
     const file = writeRaw(join(dir, "params.npz"), raw);
@@ -262,7 +262,7 @@ describe("a path of the wrong kind", () => {
 });
 
 describe("compressed archives", () => {
-  it.each([2, 5, 20])("%i to 1 loads: every member is as large as its header says", (ratio) => {
+  test.each([2, 5, 20])("%i to 1 loads: every member is as large as its header says", (ratio) => {
     const [d, f] = [64, 256];
     // Random numbers in one element of `ratio`, zeros between.
     const array = (count: number): Buffer => {

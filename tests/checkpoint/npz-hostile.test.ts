@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import zlib from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, openNpz } from "../../lib/index.js";
 import { type End, f4, type Member, npy, vector, wide, zip as writeZip } from "./zip.js";
 
@@ -309,7 +309,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     return readFileSync(zip([{ name: "b.npy", content: vector }])).subarray(0, 35 + vector.length);
   }
 
-  it.each(cases)("%s", (_, make, field) => {
+  test.each(cases)("%s", (_, make, field) => {
     const file = make();
     const error = refusal(() => openNpz(file));
     expect(error.code, error.message).toBe("CHECKPOINT");
@@ -318,7 +318,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     expect(error.message.length).toBeLessThan(500);
   });
 
-  it("a file cut short anywhere", () => {
+  test("a file cut short anywhere", () => {
     const whole = readFileSync(join(variants, "plain.npz"));
     const file = join(dir, "cut.npz");
     for (let length = 0; length < whole.length; length += 997) {

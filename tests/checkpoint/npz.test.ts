@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, openNpz, type TensorSource } from "../../lib/index.js";
 import { type End, f4, type Member, npy, vector, wide, zip as writeZip } from "./zip.js";
 
@@ -34,7 +34,7 @@ describe("NumPy's own archives", () => {
   // The same five arrays, written by numpy.savez in every way that it has.
   const plain = openNpz(join(variants, "plain.npz"));
 
-  it.each(["zip64", "reordered", "streamed", "deflated"])("%s equals plain", (name) => {
+  test.each(["zip64", "reordered", "streamed", "deflated"])("%s equals plain", (name) => {
     const arrays = openNpz(join(variants, `${name}.npz`));
     expect([...arrays.keys()].sort()).toEqual([...plain.keys()].sort());
     for (const [key, source] of plain) {
@@ -45,7 +45,7 @@ describe("NumPy's own archives", () => {
     }
   });
 
-  it("refuses Fortran order, naming the array and the remedy", () => {
+  test("refuses Fortran order, naming the array and the remedy", () => {
     const error = refusal(() => openNpz(join(variants, "fortran.npz")));
     expect(error.message).toMatch(
       /fortran\.npz: expected C order \(numpy\.ascontiguousarray\) for /,
@@ -54,7 +54,7 @@ describe("NumPy's own archives", () => {
 });
 
 describe("sound archives", () => {
-  it("a zip64 member, whose 32-bit fields are all ones, behind a comment", () => {
+  test("a zip64 member, whose 32-bit fields are all ones, behind a comment", () => {
     const ones = 0xffffffff;
     const size = BigInt(vector.length);
     const file = zip(
@@ -71,7 +71,7 @@ describe("sound archives", () => {
     expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
   });
 
-  it.each([1, 2, 3])("format version %i, element types, 0-d and empty arrays", (version) => {
+  test.each([1, 2, 3])("format version %i, element types, 0-d and empty arrays", (version) => {
     const member = (name: string, descr: string, shape: string, bytes: number): Member => ({
       name: `${name}.npy`,
       content: npy(
@@ -99,12 +99,12 @@ describe("sound archives", () => {
     ]);
   });
 
-  it("Fortran order where it makes no difference", () => {
+  test("Fortran order where it makes no difference", () => {
     const file = zip([{ name: "a.npy", content: npy(f4("(1, 4)", "True"), vector.subarray(-16)) }]);
     expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
   });
 
-  it("a bare .npy", () => {
+  test("a bare .npy", () => {
     const file = join(dir, "bare.npy");
     writeFileSync(file, vector);
     expect(floats(openNpz(file).get("bare"))).toEqual([1, 2, 3, 4]);

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, readSafetensorsHeader } from "../../lib/index.js";
 
 let dir: string;
@@ -39,7 +39,7 @@ function refusal(run: () => unknown): GemlensError {
 }
 
 describe("a sound header", () => {
-  it("gives each tensor's span, in the header's order, and the metadata", () => {
+  test("gives each tensor's span, in the header's order, and the metadata", () => {
     const file = write(
       JSON.stringify({
         __metadata__: { format: "pt" },
@@ -65,7 +65,7 @@ describe("a sound header", () => {
     expect([...metadata]).toEqual([["format", "pt"]]);
   });
 
-  it("takes names that mean something to JavaScript", () => {
+  test("takes names that mean something to JavaScript", () => {
     const header = '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}';
     expect(readSafetensorsHeader(write(header, 1)).tensors.get("__proto__")?.dtype).toBe("uint8");
   });
@@ -155,7 +155,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     return file;
   }
 
-  it.each(cases)("%s", (_, make, field) => {
+  test.each(cases)("%s", (_, make, field) => {
     const file = make();
     const error = refusal(() => readSafetensorsHeader(file));
     expect(error.code, error.message).toBe("CHECKPOINT");
@@ -164,7 +164,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     expect(error.message.length).toBeLessThan(500);
   });
 
-  it("a folder, and a file that is not there", () => {
+  test("a folder, and a file that is not there", () => {
     const folder = join(dir, "folder.safetensors");
     mkdirSync(folder);
     expect(refusal(() => readSafetensorsHeader(folder)).code).toBe("CHECKPOINT");

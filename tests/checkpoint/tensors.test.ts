@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   empty,
   HookedTransformer,
@@ -49,7 +49,7 @@ const dispose = (tensors: Record<string, Tensor>) => {
   for (const one of Object.values(tensors)) one.dispose();
 };
 
-it("writes every dtype bit for bit, as an independent reader finds", async () => {
+test("writes every dtype bit for bit, as an independent reader finds", async () => {
   const path = join(folder, "every.safetensors");
   const tensors = everyDtype();
   await saveTensors(path, tensors, { metadata: { model: "tiny", prompt: "été \u{1f600}" } });
@@ -84,7 +84,7 @@ it("writes every dtype bit for bit, as an independent reader finds", async () =>
   dispose(tensors);
 });
 
-it("reads back what it wrote, or some of it", async () => {
+test("reads back what it wrote, or some of it", async () => {
   const path = join(folder, "back.safetensors");
   const tensors = everyDtype();
   await saveTensors(path, tensors);
@@ -103,7 +103,7 @@ it("reads back what it wrote, or some of it", async () => {
   for (const set of [tensors, back, some]) dispose(set);
 });
 
-it("writes views and names as they are, and keeps what is disposed right after the call", async () => {
+test("writes views and names as they are, and keeps what is disposed right after the call", async () => {
   const path = join(folder, "views.safetensors");
   const matrix = tensor(
     [
@@ -133,7 +133,7 @@ it("writes views and names as they are, and keeps what is disposed right after t
   dispose(back);
 });
 
-it("writes through a link, refuses a folder or a pipe, takes a run's cache", async () => {
+test("writes through a link, refuses a folder or a pipe, takes a run's cache", async () => {
   const x = tensor([1, 2], on);
   const [target, link] = [join(folder, "target.safetensors"), join(folder, "link.safetensors")];
   writeFileSync(target, "old");
@@ -168,7 +168,7 @@ it("writes through a link, refuses a folder or a pipe, takes a run's cache", asy
   dispose(cache);
 });
 
-it("leaves the old file, and nothing else, if writing fails; frees what it read if reading does", async () => {
+test("leaves the old file, and nothing else, if writing fails; frees what it read if reading does", async () => {
   const path = join(folder, "kept", "x.safetensors");
   const x = tensor([1, 2], on);
   await saveTensors(path, { x });

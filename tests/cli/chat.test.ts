@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { Tokenizer } from "../../lib/index.js";
 import { gemlens, root } from "../support/cli.js";
 
@@ -22,13 +22,13 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 }
 
 describe("--chat", () => {
-  it("reads features on the template's tokens, with one BOS", async () => {
+  test("reads features on the template's tokens, with one BOS", async () => {
     const { tokens } = await json("features", "--layer", "1");
     expect((tokens as { id: number }[]).map(({ id }) => id)).toEqual(ids);
     expect(ids.filter((id) => id === 2)).toHaveLength(1);
   });
 
-  it("generates and steers from the model's turn", async () => {
+  test("generates and steers from the model's turn", async () => {
     const generated = await json("generate", "--temperature", "0", "--max-new-tokens", "3");
     const plain = await gemlens([
       "generate",
@@ -44,7 +44,7 @@ describe("--chat", () => {
     expect(await json("steer", "2:966:4", "--max-new-tokens", "1")).toMatchObject({ prompt });
   });
 
-  it("ablates and attributes on it", async () => {
+  test("ablates and attributes on it", async () => {
     const { tokens } = await json("ablate", "2:966");
     expect((tokens as { text: string }[]).map((one) => one.text).join("")).toBe(prompt);
     const { features } = await json("attribute", "--layer", "1", "--top", "200");
@@ -53,7 +53,7 @@ describe("--chat", () => {
     expect(Math.min(...positions)).toBeGreaterThan(0);
   });
 
-  it("names a model without a template, and the remedy", async () => {
+  test("names a model without a template, and the remedy", async () => {
     cpSync(assets, folder, { recursive: true, filter: (path) => !path.includes("gemma-scope") });
     const config = join(folder, "tokenizer_config.json");
     const { chat_template: _, ...rest } = JSON.parse(readFileSync(config, "utf8")) as object & {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, SAE } from "../../lib/index.js";
 import { assets, bundled } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
@@ -27,7 +27,7 @@ describe("tokens", () => {
   };
   const folder = ["--model", fixture("tokenizer")];
 
-  it("gives Hugging Face's ids for text on standard input, its last line end left out", async () => {
+  test("gives Hugging Face's ids for text on standard input, its last line end left out", async () => {
     const cases = expected.cases.filter(({ text }) => text.length < 60 && !text.endsWith("\r"));
     for (const one of [cases[2], cases.at(-1)]) {
       const { text, idsWithBos, strTokens } = one as (typeof cases)[number];
@@ -40,14 +40,14 @@ describe("tokens", () => {
     }
   });
 
-  it("takes words as one text, and leaves the BOS out when asked", async () => {
+  test("takes words as one text, and leaves the BOS out when asked", async () => {
     const run = await gemlens(["tokens", "--no-bos", "--json", "The", "red  car"]);
     const { tokens } = JSON.parse(run.stdout) as { tokens: Listed[] };
     const { ids } = model.toTokens("The red  car", { prependBos: false });
     expect(tokens.map(({ id }) => id)).toEqual([...ids]);
   });
 
-  it("prints a line per token that survives spaces and line ends", async () => {
+  test("prints a line per token that survives spaces and line ends", async () => {
     const { stdout } = await gemlens(["tokens", "a\nb"]);
     const lines = stdout.trimEnd().split("\n");
     expect(lines[0]).toMatch(/^position +id +token$/);
@@ -64,7 +64,7 @@ describe("features", () => {
     })[];
   }
 
-  it("lists the strongest of each token, as the dense encoding has them", async () => {
+  test("lists the strongest of each token, as the dense encoding has them", async () => {
     const path = bundled(1);
     using sae = await SAE.fromFile(path, { device });
     using run = await model.runWithCache(text, { names: ["blocks.1.hook_resid_post"] });
@@ -92,7 +92,7 @@ describe("features", () => {
     }
   });
 
-  it("names features by the bundled table, and only there", async () => {
+  test("names features by the bundled table, and only there", async () => {
     const table = JSON.parse(readFileSync(join(assets, "features.json"), "utf8")) as {
       class: string;
       relation: string;
@@ -118,7 +118,7 @@ describe("features", () => {
     for (const { feature, name } of all) expect(name !== undefined).toBe(named.has(feature));
   });
 
-  it("reads another coder with --sae, a transcoder too", async () => {
+  test("reads another coder with --sae, a transcoder too", async () => {
     const out = await gemlens(["features", "--sae", bundled(0, "transcoders"), text]);
     expect(out.code).toBe(0);
     expect(out.stderr).toContain("blocks.0.ln2.hook_normalized");
@@ -129,7 +129,7 @@ describe("features", () => {
 describe("generate", () => {
   const prompt = "One sunny day, Lily";
 
-  it("continues greedily as forward passes over the growing text do", async () => {
+  test("continues greedily as forward passes over the growing text do", async () => {
     const ids = [...model.toTokens(prompt).ids];
     for (let i = 0; i < 8; i++) {
       using logits = await model.forward(ids, { positions: [-1] });
@@ -156,7 +156,7 @@ describe("generate", () => {
     expect(lines.at(-1)).toMatchObject({ prompt, text: want, tokens: 8 });
   });
 
-  it("repeats a draw by its seed, and ends before a stop text", async () => {
+  test("repeats a draw by its seed, and ends before a stop text", async () => {
     const draw = (...more: string[]) =>
       gemlens(["generate", "--max-new-tokens", "60", ...more, prompt]);
     const first = await draw("--seed", "7");
@@ -170,7 +170,7 @@ describe("generate", () => {
 });
 
 describe("the command line", () => {
-  it.each([
+  test.each([
     [["tokens", "--frob", "x"], 2, "unknown option '--frob'"],
     [["generate", "--top-p", "2", "x"], 2, "Expected a number above 0, at most 1."],
     [["generate", "--max-new-tokens", "1.5", "x"], 2, "Expected a whole number of at least 0."],
@@ -191,7 +191,7 @@ describe("the command line", () => {
     expect(run.stderr).not.toMatch(/^ +at /m);
   });
 
-  it("adds the stack under GEMLENS_DEBUG", async () => {
+  test("adds the stack under GEMLENS_DEBUG", async () => {
     const run = await gemlens(["tokens", "--model", "elsewhere", "x"], {
       env: { GEMLENS_DEBUG: "1" },
     });
@@ -200,7 +200,7 @@ describe("the command line", () => {
     expect(run.stderr).toContain("NOT_FOUND");
   });
 
-  it("ends quietly when its reader has gone", async () => {
+  test("ends quietly when its reader has gone", async () => {
     const args = ["tokens", "--model", fixture("tokenizer")];
     const input = "One sunny day Lily saw a red bird. ".repeat(3000);
     const whole = await gemlens(args, { input });
@@ -211,7 +211,7 @@ describe("the command line", () => {
 });
 
 describe("demo", () => {
-  it("shows text, tokens, named features, a steered continuation, timings and what is next", async () => {
+  test("shows text, tokens, named features, a steered continuation, timings and what is next", async () => {
     const { code, stdout, stderr } = await gemlens(["demo", "--device", device]);
     expect([code, stderr]).toEqual([0, ""]);
     const headings = stdout.match(/^(\d\. .*|Next)$/gm)?.map((line) => line.slice(0, 2));
@@ -220,7 +220,7 @@ describe("demo", () => {
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
   });
 
-  it("steers its text towards the class that it names", async () => {
+  test("steers its text towards the class that it names", async () => {
     const { stdout, stderr } = await gemlens(["demo", "--json", "--device", device]);
     expect(stderr).toBe("");
     const out = JSON.parse(stdout) as {
@@ -247,6 +247,6 @@ describe("demo", () => {
   });
 });
 
-it("has the bundled model beside it", () => {
+test("has the bundled model beside it", () => {
   expect(existsSync(join(assets, "config.json"))).toBe(true);
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   attribute,
@@ -60,7 +60,7 @@ describe("generate", () => {
   const options = { maxNewTokens: 12, temperature: 0.7, seed: 5 };
   const flags = "--max-new-tokens 12 --temperature 0.7 --seed 5".split(" ");
 
-  it("ablates, clamps and steers the bundled coders' features, everywhere but on the BOS", async () => {
+  test("ablates, clamps and steers the bundled coders' features, everywhere but on the BOS", async () => {
     const feature = await strongestAt(sae, -1);
     const want = await model
       .generate(prompt, {
@@ -87,7 +87,7 @@ describe("generate", () => {
     ]);
   });
 
-  it("finds coders of --sae by layer and site", async () => {
+  test("finds coders of --sae by layer and site", async () => {
     const paths = ["--sae", bundled(2), "--sae", bundled(2, "mlp")];
     const want = await model
       .generate(prompt, { ...options, interventions: [steer(mlp.feature(9), 9, from)] })
@@ -105,7 +105,7 @@ describe("generate", () => {
 });
 
 describe("steer", () => {
-  it("gives the same draw at each strength, and what becomes of its tokens", async () => {
+  test("gives the same draw at each strength, and what becomes of its tokens", async () => {
     interface Output {
       readonly seed: number;
       readonly tokens: { id: number }[];
@@ -143,7 +143,7 @@ describe("steer", () => {
     }
   });
 
-  it("prints the continuations side by side within a line", async () => {
+  test("prints the continuations side by side within a line", async () => {
     const { code, stdout } = await run("steer", "2:966:20", "--seed", "1", prompt);
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");
@@ -166,7 +166,7 @@ describe("steer", () => {
 });
 
 describe("ablate", () => {
-  it("tells what rose, what fell, and the loss, before and after", async () => {
+  test("tells what rose, what fell, and the loss, before and after", async () => {
     interface Change {
       readonly id: number;
       readonly before: number;
@@ -209,7 +209,7 @@ describe("ablate", () => {
     expect(told?.fires.map(({ position }) => position)).toContain(6);
   });
 
-  it("prints tables, and says where nothing fires", async () => {
+  test("prints tables, and says where nothing fires", async () => {
     using cache = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
     const { indices } = await cache.features(sae).read();
     const silent = [...Array(1024).keys()].find((feature) => !indices.includes(feature));
@@ -238,7 +238,7 @@ describe("attribute", () => {
     readonly completeness: { gap: number }[];
   }
 
-  it.each([
+  test.each([
     ["gradient", {}],
     ["ablation", { minus: " German" }],
     ["integrated-gradients", {}],
@@ -271,14 +271,14 @@ describe("attribute", () => {
     },
   );
 
-  it("takes --to and --minus for one version", async () => {
+  test("takes --to and --minus for one version", async () => {
     const of = (...args: string[]) => json<Output>("attribute", "--layer", "2", ...args, prompt);
     expect(await of("--to", " Japanese", "--minus", " German")).toEqual(
       await of("--target", " Japanese", "--target", " German"),
     );
   });
 
-  it("asks for the most probable next token by itself, through every layer", async () => {
+  test("asks for the most probable next token by itself, through every layer", async () => {
     using logits = await model.forward(prompt, { positions: [-1] });
     const best = Number(logits.argmax().item());
     const { code, stdout } = await run("attribute", "--top", "12", prompt);
@@ -291,7 +291,7 @@ describe("attribute", () => {
   });
 });
 
-it("prints what docs/cli.md shows", async () => {
+test("prints what docs/cli.md shows", async () => {
   const page = readFileSync(join(root, "docs/cli.md"), "utf8");
   const [, block = ""] = /^```text\n(.*?)^```/ms.exec(page) ?? [];
   const shown = [...block.matchAll(/^\$ npx gemlens (.*)\n((?:(?!\$ ).*\n)*)/gm)];
@@ -306,7 +306,7 @@ it("prints what docs/cli.md shows", async () => {
   }
 });
 
-it.concurrent.each([
+test.concurrent.each([
   [["generate", "--steer", "2:7", "x"], 2, "layer:feature:value[:from]: the value is missing"],
   [["generate", "--clamp", "seven", "x"], 2, 'no ":" after the layer, in "seven"'],
   [["generate", "--ablate", "embed/2:7", "x"], 2, "site is one of res, mlp, att, transcoder"],

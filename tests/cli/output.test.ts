@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, SAE } from "../../lib/index.js";
 import { assets, bundled } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
@@ -43,7 +43,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("tokens", () => {
-  it("are quoted in their own width, and steer no terminal", async () => {
+  test("are quoted in their own width, and steer no terminal", async () => {
     const text = odd.map(([token]) => token).join("");
     const { stdout } = await gemlens(["tokens", "--no-bos", "--model", folder, text]);
     const lines = stdout.trimEnd().split("\n").slice(1);
@@ -57,7 +57,7 @@ describe("tokens", () => {
     expect(tokens.map(({ text }) => text)).toEqual(odd.map(([token]) => token));
   });
 
-  it("that are one byte of a character have its number, in JSON too", async () => {
+  test("that are one byte of a character have its number, in JSON too", async () => {
     const bytes = [...Buffer.from("快")];
     const { stdout } = await gemlens(["tokens", "--no-bos", "a 快"]);
     const names = bytes.map((byte) => `<0x${byte.toString(16).toUpperCase()}>`);
@@ -73,7 +73,7 @@ describe("tokens", () => {
 describe("tables", () => {
   const text = "One sunny day, Lily saw a red bird.";
 
-  it.each([36, 60])("fit a terminal of %i columns, and keep their columns", async (columns) => {
+  test.each([36, 60])("fit a terminal of %i columns, and keep their columns", async (columns) => {
     const env = { COLUMNS: `${columns}` };
     const { stdout } = await gemlens(["features", "--device", device, text], { env });
     const lines = stdout.trimEnd().split("\n");
@@ -92,7 +92,7 @@ describe("tables", () => {
     expect(words(stdout)).toEqual(words(wide.stdout));
   });
 
-  it("have 100 columns without a terminal, and split into several if they must", async () => {
+  test("have 100 columns without a terminal, and split into several if they must", async () => {
     const env = { COLUMNS: "" };
     const saes = [0, 1, 2, 3].flatMap((layer) => ["--sae", bundled(layer)]);
     const args = ["evaluate", "--device", device, "--max-tokens", "200", ...saes];
@@ -109,7 +109,7 @@ describe("tables", () => {
 describe("features", () => {
   const text = "One sunny day, Lily saw a red bird.";
 
-  it("shows chosen features token by token, across coders", async () => {
+  test("shows chosen features token by token, across coders", async () => {
     await using model = await HookedTransformer.fromPretrained("tiny", {
       device,
       dtype: "float32",
@@ -152,7 +152,7 @@ describe("features", () => {
     }
   });
 
-  it("reads bundled coders by site, and several files, one line of JSON each", async () => {
+  test("reads bundled coders by site, and several files, one line of JSON each", async () => {
     const args = ["features", "--device", device, "--json", text];
     const site = await gemlens([...args, "--site", "att", "--layer", "1", "--layer", "3"]);
     const files = [bundled(1, "att"), bundled(3, "att")];
@@ -170,7 +170,7 @@ describe("an output that cannot be written", () => {
   const full = "/dev/full";
   const message = "gemlens: can't write to standard output: no space left on device (ENOSPC)\n";
 
-  it.concurrent.each([
+  test.concurrent.each([
     [["tokens", "x"]],
     [["features", "--json", "x"]],
     [["generate", "--max-new-tokens", "20", "x"]],
@@ -181,13 +181,13 @@ describe("an output that cannot be written", () => {
     expect([code, stderr]).toEqual([1, message]);
   });
 
-  it("of remarks drops them: the data and the exit code stay", async () => {
+  test("of remarks drops them: the data and the exit code stay", async () => {
     const args = ["features", "x"];
     const { code, stdout } = await gemlens(args, { stderr: full });
     expect([code, stdout]).toEqual([0, (await gemlens(args)).stdout]);
   });
 
-  it("ends quietly in the middle of a generation when its reader has gone", async () => {
+  test("ends quietly in the middle of a generation when its reader has gone", async () => {
     const args = ["generate", "--max-new-tokens", "900", "x"];
     const cut = await gemlens(args, { closeAfter: 5 });
     expect([cut.code, cut.stderr]).toEqual([0, ""]);

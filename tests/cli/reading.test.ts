@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluateCoder, HookedTransformer, SAE } from "../../lib/index.js";
 import { bundled, heldOut } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
@@ -31,7 +31,7 @@ async function json<T>(command: string, ...args: string[]): Promise<T> {
 }
 
 describe("lens", () => {
-  it("ends in the model's own prediction, layer by layer and token by token", async () => {
+  test("ends in the model's own prediction, layer by layer and token by token", async () => {
     interface Output {
       readonly tokens: { id: number }[];
       readonly layers: {
@@ -72,7 +72,7 @@ describe("lens --target", () => {
     readonly layers: { positions: { target: Score & { minus?: Score } }[] }[];
   }
 
-  it("tells one token's rank, or the difference of two logits", async () => {
+  test("tells one token's rank, or the difference of two logits", async () => {
     const out = await json<Output>("lens", "--target", " Japanese", "--target", " German", prompt);
     const last = out.layers.at(-1)?.positions.at(-1)?.target;
     using logits = await model.forward(prompt, { positions: [-1] });
@@ -101,7 +101,7 @@ describe("evaluate", () => {
     }[];
   }
 
-  it("measures coders on a corpus as the library does", async () => {
+  test("measures coders on a corpus as the library does", async () => {
     const texts = heldOut(0, 12);
     const corpus = join(folder, "corpus.jsonl");
     const lines = texts.map((text, i) => JSON.stringify(i % 2 === 0 ? text : { text }));
@@ -122,7 +122,7 @@ describe("evaluate", () => {
     expect(got?.density.length).toBe(1024);
   });
 
-  it("prints a table on the held-out text, with another coder too", async () => {
+  test("prints a table on the held-out text, with another coder too", async () => {
     const { code, stdout } = await run(
       ...["evaluate", "--sae", bundled(1, "transcoders"), "--max-tokens", "800"],
     );
@@ -134,7 +134,7 @@ describe("evaluate", () => {
     expect(Number(/^tokens +(\d+)$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(800);
   });
 
-  it("names the line of a corpus that is no document", async () => {
+  test("names the line of a corpus that is no document", async () => {
     const corpus = join(folder, "bad.jsonl");
     writeFileSync(corpus, '"fine"\n{"txt": "no text"}\n');
     const { code, stdout, stderr } = await run("evaluate", corpus);
@@ -142,7 +142,7 @@ describe("evaluate", () => {
     expect(stderr).toContain(`expected a string or an object with text in line 2 of ${corpus}`);
   });
 
-  it("refuses a corpus that is not UTF-8, and takes a last line without an end", async () => {
+  test("refuses a corpus that is not UTF-8, and takes a last line without an end", async () => {
     const corpus = join(folder, "latin1.txt");
     writeFileSync(corpus, Buffer.from("One sunny day\ncaf\xe9\n", "latin1"));
     const { code, stdout, stderr } = await run("evaluate", corpus);

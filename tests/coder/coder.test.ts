@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   HookedTransformer,
   SAE,
@@ -18,7 +18,7 @@ const res = { hookName: "blocks.2.hook_resid_post", device };
 describe("Gemma Scope 1 SAEs against SAELens", () => {
   const hooks = hookGoldens("tiny-gemma2");
   const expected = goldensOf(folder, "expected_saelens");
-  it.each([
+  test.each([
     ["res", "blocks.2.hook_resid_post"],
     ["mlp", "blocks.2.hook_mlp_out"],
     ["att", "blocks.2.attn.hook_z"],
@@ -42,7 +42,7 @@ describe("Gemma Scope 1 SAEs against SAELens", () => {
     expect(error.shape).toEqual(x.shape);
   });
 
-  it("reads the same inside a run", async () => {
+  test("reads the same inside a run", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using run = await model.runWithCache(ids(hooks, "tokens"), {
@@ -56,7 +56,7 @@ describe("Gemma Scope 1 SAEs against SAELens", () => {
     expect([...inside.values]).toEqual([...outside.values]);
   });
 
-  it("in bfloat16 stays near float32", async () => {
+  test("in bfloat16 stays near float32", async () => {
     using exact = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using half = await SAE.fromFile(fixture(`${folder}/res/params.npz`), {
       ...res,
@@ -72,7 +72,7 @@ describe("Gemma Scope 1 SAEs against SAELens", () => {
   });
 });
 
-it("applies the embedding SAE to scaled embeddings", async () => {
+test("applies the embedding SAE to scaled embeddings", async () => {
   const expected = goldensOf(folder, "expected_embedding_s24");
   const path = fixture(`${folder}/embedding/width_4k/average_l0_6/params.npz`);
   using sae = await SAE.fromFile(path, { device });
@@ -87,7 +87,7 @@ it("applies the embedding SAE to scaled embeddings", async () => {
 
 describe("Gemma Scope 1 transcoders", () => {
   const expected = goldensOf(folder, "expected_transcoders_s24");
-  it.each([0, 1, 2, 3])("layer %i, plain", async (layer) => {
+  test.each([0, 1, 2, 3])("layer %i, plain", async (layer) => {
     using coder = await Transcoder.fromFile(
       fixture(`${folder}/transcoder/plain_layer_${layer}.npz`),
       {
@@ -111,7 +111,7 @@ describe("Gemma Scope 2 coders", () => {
     { hookName: string; hookNameOut: string | null; dIn: number; dOut: number; dSae: number }
   >;
   const expected = goldensOf("gs2", "expected_s24");
-  it.each(Object.entries(index))("%s", async (name, want) => {
+  test.each(Object.entries(index))("%s", async (name, want) => {
     const load = want.hookNameOut === null ? SAE : Transcoder;
     using coder: SingleSiteCoder = await load.fromFile(fixture(`gs2/${name}`), { device });
     const { hookName, hookNameOut, dIn, dOut, dSae } = coder.cfg;
@@ -138,7 +138,7 @@ describe("Gemma Scope 2 coders", () => {
     }
   });
 
-  it("keeps what a transcoder does not explain", async () => {
+  test("keeps what a transcoder does not explain", async () => {
     const name = "transcoder/layer_2_width_16k_l0_small_affine";
     using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
     const hooks = hookGoldens("tiny-gemma3");
@@ -158,7 +158,7 @@ describe("Gemma Scope 2 coders", () => {
   });
 });
 
-it("fires strictly above the threshold, and never below zero", async () => {
+test("fires strictly above the threshold, and never below zero", async () => {
   const path = "coder-boundary/layer_0/width_16k/average_l0_2";
   const expected = goldensOf(path, "expected");
   using sae = await SAE.fromFile(fixture(`${path}/params.npz`), {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   GemlensError,
   HookedTransformer,
@@ -28,7 +28,7 @@ describe("what a coder refuses", () => {
     await model.dispose();
   });
 
-  it("another width, naming both shapes", async () => {
+  test("another width, naming both shapes", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/att/params.npz`), {
       hookName: "blocks.2.attn.hook_z",
       device,
@@ -43,7 +43,7 @@ describe("what a coder refuses", () => {
     expect((await failure(() => residual.encode(heads))).code).toBe("SHAPE");
   });
 
-  it("a tensor known to come from another hook, unless it is told not to look", async () => {
+  test("a tensor known to come from another hook, unless it is told not to look", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     const wrong = run.cache.get("blocks.1.hook_resid_post");
     for (const call of [
@@ -75,7 +75,7 @@ describe("what a coder refuses", () => {
     expect((await failure(() => sae.encode(stopped))).code).toBe("HOOK");
   });
 
-  it("the gained input of a transcoder that wants it without, with the reason", async () => {
+  test("the gained input of a transcoder that wants it without, with the reason", async () => {
     using coder = await Transcoder.fromFile(fixture(`${folder}/transcoder/plain_layer_1.npz`), {
       hookName: "blocks.1.ln2.hook_normalized",
       hookNameOut: "blocks.1.hook_mlp_out",
@@ -86,7 +86,7 @@ describe("what a coder refuses", () => {
     expect(error.message).toContain("gain");
   });
 
-  it("NaN, naming where it is", async () => {
+  test("NaN, naming where it is", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using x = zeros([1, 3, 48], { device: device as "cpu" });
     x.select(0, 0).select(0, 2).fill_(Number.NaN);
@@ -95,7 +95,7 @@ describe("what a coder refuses", () => {
     expect(error.message).toContain("NaN (not finite) for dimension 0 in row 0, position 2");
   });
 
-  it("activations of another coder", async () => {
+  test("activations of another coder", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     const small = fixture(`${folder}/variants/plain.npz`);
     using other = await SAE.fromFile(small, res);
@@ -103,7 +103,7 @@ describe("what a coder refuses", () => {
     expect((await failure(() => sae.decode(acts))).code).toBe("SHAPE");
   });
 
-  it("disposed inputs, and every call after its own dispose", async () => {
+  test("disposed inputs, and every call after its own dispose", async () => {
     const sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     const gone = zeros([1, 3, 48], { device: device as "cpu" });
     gone.dispose();
@@ -139,7 +139,7 @@ describe("what a coder refuses", () => {
     acts.dispose();
   });
 
-  it("files of the other kind, and hooks that nothing tells", async () => {
+  test("files of the other kind, and hooks that nothing tells", async () => {
     const affine = fixture("gs2/transcoder/layer_2_width_16k_l0_small_affine");
     const transcoder = await failure(() => SAE.fromFile(affine));
     expect(transcoder.code).toBe("ARGUMENT");

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SAE, Transcoder } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
@@ -33,7 +33,7 @@ const last = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1) - 1;
 describe("a parameter that is not finite is refused at load, by name and feature", () => {
   const column = ([, width = 0]: readonly number[]) => 3 * width + 7;
   const row = ([, width = 0]: readonly number[]) => 7 * width + 2;
-  it.each<[string, (shape: readonly number[]) => number, number, string, string | undefined]>([
+  test.each<[string, (shape: readonly number[]) => number, number, string, string | undefined]>([
     ["w_enc", column, Number.NaN, "W_enc", "feature 7"],
     ["w_enc", last, Number.POSITIVE_INFINITY, "W_enc", undefined],
     ["w_dec", row, Number.NEGATIVE_INFINITY, "W_dec", "feature 7"],
@@ -52,7 +52,7 @@ describe("a parameter that is not finite is refused at load, by name and feature
     }
   });
 
-  it("and one that becomes infinite in the type asked for", async () => {
+  test("and one that becomes infinite in the type asked for", async () => {
     const dir = changed("w_dec", () => 2, 3.4e38);
     using coder = await Transcoder.fromFile(dir, { device, dtype: "float32" });
     expect(coder.cfg.dtype).toBe("float32");
@@ -60,7 +60,7 @@ describe("a parameter that is not finite is refused at load, by name and feature
     expect([error.code, error.message]).toEqual(["CHECKPOINT", expect.stringContaining("W_dec")]);
   });
 
-  it("the published ones load", async () => {
+  test("the published ones load", async () => {
     using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
     expect(coder.cfg.skip).toBe(true);
     using sae = await SAE.fromFile(fixture("gs2/resid_post/layer_2_width_16k_l0_small"), {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { SAE, Transcoder } from "../../lib/index.js";
 import { device, relativeError } from "../support/compare.js";
 import { A, decoded, dIn, encoded, input, saved } from "../support/lens-coder.js";
@@ -14,7 +14,7 @@ describe("reads ReLU coders, which have no thresholds", () => {
       edit(all);
     });
 
-  it.each([
+  test.each([
     ["b_dec subtracted", {}, true],
     ["not subtracted", { apply_b_dec_to_input: false }, false],
     ["from before architectures had names", { architecture: undefined }, true],
@@ -41,7 +41,7 @@ describe("reads ReLU coders, which have no thresholds", () => {
     expect(await again.read()).toEqual(await out.read());
   });
 
-  it.each([false, true])("a transcoder, skip: %s", async (skip) => {
+  test.each([false, true])("a transcoder, skip: %s", async (skip) => {
     const place = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cat, HookedTransformer, SAE, stack, type Tensor, tensor, where } from "../../lib/index.js";
 import { device } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
-import { randomSource } from "../support/random.js";
+import { Random } from "../support/random.js";
 
 // A tensor of a padded batch is encoded without its padding, whatever was done to it before. The
 // oracle is libtorch: a marker of no run (1 real, 0 padding) goes through the same operations.
@@ -49,7 +49,6 @@ async function padded(paddingSide: "left" | "right"): Promise<Marked> {
 }
 
 type Step = (from: Marked, random: Random) => Marked;
-type Random = ReturnType<typeof randomSource>;
 
 /** The same operation on all three. */
 const each = (from: Marked, fn: (t: Tensor) => Tensor): Marked => ({
@@ -227,7 +226,7 @@ async function check({ x, real, ids }: Marked): Promise<void> {
 
 describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
   test.each(Object.keys(steps))("%s keeps the padding and the tokens", async (name) => {
-    const random = randomSource(name.length);
+    const random = new Random(name.length);
     const from = await padded(paddingSide);
     await check((steps[name] as Step)(from, random));
   });
@@ -235,7 +234,7 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
   test("so do chains of operations", async () => {
     const names = Object.keys(steps);
     for (let seed = 0; seed < 40; seed++) {
-      const random = randomSource(seed + 1);
+      const random = new Random(seed + 1);
       let at = await padded(paddingSide);
       const chain: string[] = [];
       for (let i = 0; i < 5; i++) {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ablate, HookedTransformer, SAE, Transcoder } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
@@ -27,7 +27,7 @@ async function featuresOf(path: string, options: object = {}): Promise<Float32Ar
 }
 
 describe("reads what SAELens saves", () => {
-  it.each([
+  test.each([
     ["b_dec subtracted", {}, true],
     ["by default", { apply_b_dec_to_input: undefined }, true],
     ["not subtracted", { apply_b_dec_to_input: false }, false],
@@ -60,7 +60,7 @@ describe("reads what SAELens saves", () => {
       expect(named.cfg.modelName).toBeUndefined();
   });
 
-  it("in the type that cfg.json says, as SAELens converts to it", async () => {
+  test("in the type that cfg.json says, as SAELens converts to it", async () => {
     using half = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), { device });
     expect(half.cfg.dtype).toBe("bfloat16");
     using asked = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), {
@@ -70,7 +70,7 @@ describe("reads what SAELens saves", () => {
     expect(asked.cfg.dtype).toBe("float32");
   });
 
-  it("a scaling factor of ones is inert", async () => {
+  test("a scaling factor of ones is inert", async () => {
     const ones = f32(new Float32Array(dSae).fill(1), [dSae]);
     const dir = saved({ finetuning_scaling_factor: true }, (all) =>
       all.set("scaling_factor", ones),
@@ -78,12 +78,12 @@ describe("reads what SAELens saves", () => {
     expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
   });
 
-  it("at hook_embed as trained there, without Gemma Scope's factor", async () => {
+  test("at hook_embed as trained there, without Gemma Scope's factor", async () => {
     const dir = saved({ metadata: { hook_name: "hook_embed" } });
     expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
   });
 
-  it.each([false, true])("a transcoder, skip: %s", async (skip) => {
+  test.each([false, true])("a transcoder, skip: %s", async (skip) => {
     const place = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",
@@ -108,7 +108,7 @@ describe("reads what SAELens saves", () => {
     expect(relativeError(await again.read("float32"), want)).toBeLessThan(1e-5);
   });
 
-  it("an SAE is no transcoder, whatever hooks are given", async () => {
+  test("an SAE is no transcoder, whatever hooks are given", async () => {
     const hooks = { hookName: hook, hookNameOut: "blocks.2.hook_mlp_out" };
     const error = await failure(() => Transcoder.fromFile(saved(), { device, ...hooks }));
     expect(error.code).toBe("ARGUMENT");
@@ -122,7 +122,7 @@ describe("refuses by key", () => {
     return f32(values, raw.shape);
   };
   const factors = f32(new Float32Array(dSae).fill(1.5), [dSae]);
-  it.each<[string, object, (all: Map<string, Raw>) => void, string]>([
+  test.each<[string, object, (all: Map<string, Raw>) => void, string]>([
     ["CHECKPOINT", { architecture: "standard" }, () => {}, "threshold"],
     ["CHECKPOINT", {}, (all) => all.delete("threshold"), "threshold"],
     ["UNSUPPORTED", { architecture: "toString" }, () => {}, "architecture"],
@@ -182,7 +182,7 @@ describe("refuses by key", () => {
     expect([error.code, error.message]).toEqual([code, expect.stringContaining(field)]);
   });
 
-  it("weights without their configuration, under any name", async () => {
+  test("weights without their configuration, under any name", async () => {
     for (const name of ["sae_weights", "params", "coder"]) {
       const file = writeRaw(join(newFolder(), `${name}.safetensors`), parameters());
       const error = await failure(() => SAE.fromFile(file, { device, hookName: hook }));
@@ -193,7 +193,7 @@ describe("refuses by key", () => {
     }
   });
 
-  it("takes a renamed weights file by the cfg.json beside it", async () => {
+  test("takes a renamed weights file by the cfg.json beside it", async () => {
     const dir = saved();
     const file = writeRaw(join(dir, "renamed.safetensors"), parameters());
     expect(relativeError(await featuresOf(file), encoded(true))).toBeLessThan(1e-5);
@@ -201,7 +201,7 @@ describe("refuses by key", () => {
 });
 
 describe("every path subtracts b_dec", () => {
-  it("in a run, in interventions and in gradients", async () => {
+  test("in a run, in interventions and in gradients", async () => {
     const width = 48; // tiny-gemma2's
     const dir = newFolder();
     const place = { ...sound.metadata, hook_name: hook };
@@ -263,7 +263,7 @@ describe("every path subtracts b_dec", () => {
 });
 
 describe("saving", () => {
-  it("keeps apply_b_dec_to_input in SAELens' format, and refuses the others", async () => {
+  test("keeps apply_b_dec_to_input in SAELens' format, and refuses the others", async () => {
     const dir = saved({ metadata: { ...sound.metadata, sae_lens_version: "6.0.0" } });
     using sae = await SAE.fromFile(dir, { device });
     const copy = join(newFolder(), "copy");

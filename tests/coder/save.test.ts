@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { SAE, type Tensor, Transcoder, tensor } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture, goldensOf, hookGoldens } from "../support/fixtures.js";
@@ -23,7 +23,7 @@ async function expectEqual(a: SAE | Transcoder, b: SAE | Transcoder): Promise<vo
   }
 }
 
-it("writes an .npz that comes back bit for bit, and leaves nothing else behind", async () => {
+test("writes an .npz that comes back bit for bit, and leaves nothing else behind", async () => {
   const path = join(folder, "npz", "layer_2", "width_16k", "average_l0_7", "params.npz");
   const hookName = "blocks.2.hook_resid_post";
   using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), { hookName, device });
@@ -36,7 +36,7 @@ it("writes an .npz that comes back bit for bit, and leaves nothing else behind",
   expect(back.cfg.dtype).toBe("float32");
 });
 
-it("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
+test("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
   const path = join(folder, "gs2", "layer_2_width_16k_l0_small");
   const name = "transcoder/layer_2_width_16k_l0_small_affine";
   using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
@@ -61,7 +61,7 @@ it("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
   expect(config.affine_connection).toBe(true);
 });
 
-it("writes an embedding coder in the scale of the published ones", async () => {
+test("writes an embedding coder in the scale of the published ones", async () => {
   const source = fixture("tiny-gemma2/gs1/embedding/width_4k/average_l0_6/params.npz");
   const path = join(folder, "embedding", "width_4k", "average_l0_6", "params.npz");
   using sae = await SAE.fromFile(source, { device });
@@ -74,7 +74,7 @@ it("writes an embedding coder in the scale of the published ones", async () => {
   expect(back.cfg.hookName).toBe("hook_embed");
 });
 
-it("refuses what the format has no place for, before it writes", async () => {
+test("refuses what the format has no place for, before it writes", async () => {
   const affine = fixture("gs2/transcoder/layer_2_width_16k_l0_small_affine");
   using skip = await Transcoder.fromFile(affine, { device });
   const npz = await failure(() => skip.save(join(folder, "no.npz")));
@@ -91,7 +91,7 @@ it("refuses what the format has no place for, before it writes", async () => {
   expect(readdirSync(folder)).not.toContain("no-folder");
 });
 
-it.each([0, 1, 2, 3])(
+test.each([0, 1, 2, 3])(
   "applies the affine skip of the circuit fixtures, layer %i",
   async (layer) => {
     // Published apart: the npz and x·A; put together here as Gemma Scope 2 has it.

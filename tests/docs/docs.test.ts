@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
 import { runScript } from "../support/script.js";
@@ -141,13 +141,13 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples in comments, and the calls of docs/from-python.md", () => {
-  it("are there for the names most used", () => {
+  test("are there for the names most used", () => {
     const names = new Set(examples.map(({ name }) => name));
     expect(mostUsed.filter((name) => !names.has(name))).toEqual([]);
     expect(calls().length).toBeGreaterThan(80);
   });
 
-  it("compile", () => {
+  test("compile", () => {
     const files = sets.flatMap(({ page, examples }) =>
       examples.map((example) => ({
         name: example.name,
@@ -172,7 +172,7 @@ describe("examples in comments, and the calls of docs/from-python.md", () => {
     expect(run.status).toBe(0);
   });
 
-  it.each(sets)(
+  test.each(sets)(
     "run on the bundled model and print what they say ($page)",
     { timeout: 300_000 },
     async ({ page, examples }) => {
@@ -203,7 +203,7 @@ function missing(code: string, printed: string): string[] {
 }
 
 describe("the reference", () => {
-  it("has every public name, without a warning", { timeout: 300_000 }, async () => {
+  test("has every public name, without a warning", { timeout: 300_000 }, async () => {
     const typedoc = createRequire(import.meta.url).resolve("typedoc/package.json");
     const bin = join(typedoc, "../bin/typedoc");
     const child = spawn(

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer } from "../../lib/index.js";
 import { expectAlike } from "../support/alike.js";
 import { gemlens, root } from "../support/cli.js";
@@ -35,7 +35,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples", () => {
-  it("of all pages compile as they stand", () => {
+  test("of all pages compile as they stand", () => {
     const examples = pages.flatMap((page) => blocks(page).map((code, i) => ({ page, code, i })));
     expect(examples.length).toBeGreaterThan(4);
     for (const { page, code, i } of examples) {
@@ -57,7 +57,7 @@ describe("examples", () => {
     expect(run.status).toBe(0);
   });
 
-  it.each(["README.md", "docs/hooks.md", "docs/memory.md", "docs/architecture.md"])(
+  test.each(["README.md", "docs/hooks.md", "docs/memory.md", "docs/architecture.md"])(
     "of %s run on the bundled model",
     async (page) => {
       const runnable = blocks(page).filter((code) => code.includes('"tiny"'));
@@ -75,13 +75,13 @@ describe("examples", () => {
     },
   );
 
-  it("of the README begin with one of five lines, and need no path", () => {
+  test("of the README begin with one of five lines, and need no path", () => {
     const all = blocks("README.md");
     expect(all[0]?.trimEnd().split("\n").length).toBeLessThanOrEqual(5);
     for (const code of all) expect(code).not.toContain("assets/");
   });
 
-  it("of the README's shell print what it shows", async () => {
+  test("of the README's shell print what it shows", async () => {
     const shown = [...read("README.md").matchAll(/^\$ npx gemlens (.*)\n((?:(?!\$ |```).*\n)+)/gm)];
     expect(shown.length).toBe(3);
     for (const [, line = "", printed = ""] of shown) {
@@ -96,7 +96,7 @@ describe("examples", () => {
 });
 
 describe("links and tables", () => {
-  it("point at files that are there", () => {
+  test("point at files that are there", () => {
     for (const page of pages) {
       const base = new URL(page, `file://${root}/`);
       for (const [, target = ""] of read(page).matchAll(/\]\(([^)#]+)\)/g)) {
@@ -106,7 +106,7 @@ describe("links and tables", () => {
     }
   });
 
-  it("of docs/hooks.md hold every hook point, with its shape and other names", async () => {
+  test("of docs/hooks.md hold every hook point, with its shape and other names", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma3"));
     const { nHeads: head, nKeyValueHeads: kv_head, dHead, dModel, dMlp, dVocab } = model.cfg;
     const sizes: Record<string, number> = {

@@ -1,9 +1,9 @@
+import { Random } from "../support/random.js";
 import { mutateBytes } from "./mutate-bytes.js";
 import { mutateJson } from "./mutate-json.js";
 import { mutateSafetensors } from "./mutate-safetensors.js";
 import { mutateTemplate, mutateTemplateIn } from "./mutate-template.js";
 import { mutateZip } from "./mutate-zip.js";
-import { Random } from "./random.js";
 import { type Format, type Sample, samplesOf } from "./samples.js";
 
 /** One changed folder; the same for the same format, seed and index. */

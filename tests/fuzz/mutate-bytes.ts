@@ -1,4 +1,4 @@
-import type { Random } from "./random.js";
+import type { Random } from "../support/random.js";
 
 /** Values at which counts and offsets break. */
 const extremes = [

@@ -1,5 +1,5 @@
+import type { Random } from "../support/random.js";
 import { mutateBytes } from "./mutate-bytes.js";
-import type { Random } from "./random.js";
 
 /**
  * JSON as text in a tree, so that what JSON.parse would not give back can be written too: a key

@@ -1,6 +1,6 @@
+import type { Random } from "../support/random.js";
 import { getInteger, mutateBytes, otherInteger, putInteger } from "./mutate-bytes.js";
 import { mutateJson } from "./mutate-json.js";
-import type { Random } from "./random.js";
 
 interface Entry {
   dtype: string;

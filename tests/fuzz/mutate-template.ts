@@ -1,5 +1,5 @@
+import type { Random } from "../support/random.js";
 import { mutateBytes } from "./mutate-bytes.js";
-import type { Random } from "./random.js";
 
 const pieces: readonly string[] = [
   "{% for i in range(1000000000) %}x{% endfor %}",

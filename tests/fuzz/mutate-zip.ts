@@ -1,6 +1,6 @@
 import zlib from "node:zlib";
+import type { Random } from "../support/random.js";
 import { getInteger, mutateBytes, otherInteger, putInteger, type Width } from "./mutate-bytes.js";
-import type { Random } from "./random.js";
 import { archive, type Member } from "./tiny-files.js";
 
 /** One integer of a zip record. Fields of one `role` in two records should agree. */

@@ -1,7 +1,7 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, Tokenizer } from "../../lib/index.js";
 import { fuzz } from "../fuzz/drive.js";
 import { type Finding, readFinding, saveFinding } from "../fuzz/finding.js";
@@ -82,7 +82,7 @@ describe.each([
   ["chat template", templateCases],
   ["found by changing files", foundCases],
 ])("%s: refused, naming file and field", (_, cases) => {
-  it.each(cases.map((hostile) => [hostile.name, hostile] as const))("%s", (_name, hostile) => {
+  test.each(cases.map((hostile) => [hostile.name, hostile] as const))("%s", (_name, hostile) => {
     const at = folder();
     hostile.write(at);
     const started = process.cpuUsage();
@@ -105,7 +105,7 @@ describe.each([
 
 describe("cut short at every byte", () => {
   const shapes = { W_enc: [4, 6], b_enc: [6] };
-  it.each([
+  test.each([
     [weights, soundParams2, openWeights],
     [params, npz(shapes), openArchive],
     [`deflated ${params}`, npz(shapes, true), openArchive],
@@ -127,7 +127,7 @@ describe("cut short at every byte", () => {
 });
 
 describe("what only looks hostile", () => {
-  it("prototype keys in a config change nothing", () => {
+  test("prototype keys in a config change nothing", () => {
     const at = folder();
     model(put("config.json", config({}).replace("{", '{"__proto__":{"head_dim":2},"toString":1,')))(
       at,
@@ -136,7 +136,7 @@ describe("what only looks hostile", () => {
     expect(({} as Record<string, unknown>)["head_dim"]).toBeUndefined();
   });
 
-  it("100,000 further special tokens cost no time", () => {
+  test("100,000 further special tokens cost no time", () => {
     const at = folder();
     const tokens = Array.from({ length: 100_000 }, (_, i) => `<${i}>`);
     put("tokenizer.json", tinyTokenizer)(at);
@@ -149,7 +149,7 @@ describe("what only looks hostile", () => {
 
 describe("files changed by chance", () => {
   // 10,000 in all; tests/fuzz/main.ts runs the same for as long as it is let.
-  it.concurrent.each([
+  test.concurrent.each([
     ["safetensors", 2800],
     ["npz", 2800],
     ["config", 2800],
@@ -168,7 +168,7 @@ describe("files changed by chance", () => {
     600_000,
   );
 
-  it("an input that takes too long becomes a finding that replays", async () => {
+  test("an input that takes too long becomes a finding that replays", async () => {
     const { findings } = await fuzz({ format: "npz", seed: 14, inputs: 3, slowestMs: 0 });
     expect(findings).toHaveLength(3);
     const path = saveFinding(folder(), findings[2] as Finding);

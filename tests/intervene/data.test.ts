@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   ablate,
   clamp,
@@ -50,7 +50,7 @@ async function logits(interventions: Intervention[], input: number[] | number[][
 }
 
 describe("an intervention", () => {
-  it("is plain data", () => {
+  test("is plain data", () => {
     const f = sae.feature(7);
     expect(ablate(f)).toEqual({ type: "ablate", target: f, to: 0 });
     expect(ablate(f, { to: 2, positions: -1, batch: [0, 3] })).toEqual({
@@ -93,7 +93,7 @@ describe("an intervention", () => {
     expect(Object.isFrozen(ablate(f))).toBe(true);
   });
 
-  it("serves any number of runs, and others can be spread from it", async () => {
+  test("serves any number of runs, and others can be spread from it", async () => {
     const one = clamp(sae.feature(3), 5);
     const first = await logits([one]);
     expect(await logits([one])).toEqual(first);
@@ -102,7 +102,7 @@ describe("an intervention", () => {
     expect(await logits([written])).toEqual(first);
   });
 
-  it("copies its numbers", async () => {
+  test("copies its numbers", async () => {
     const vector = direction();
     const positions = [1, 2];
     using made = tensor(vector, { device: cpu });
@@ -119,7 +119,7 @@ describe("an intervention", () => {
     expect(await Promise.all(kept.map((each) => logits([each])))).toEqual(before);
   });
 
-  it("holds the source of a patch until it is disposed, beyond tidy and the cache", async () => {
+  test("holds the source of a patch until it is disposed, beyond tidy and the cache", async () => {
     const other = [2, 5, 9, 33, 20, 11];
     const patched = await tidy(async () => {
       using run = await model.runWithCache(other, { names: [at], logits: false });
@@ -134,7 +134,7 @@ describe("an intervention", () => {
     expect((await failure(() => logits([one]))).code).toBe("DISPOSED");
   });
 
-  it("made of a lent activation keeps what it was", async () => {
+  test("made of a lent activation keeps what it was", async () => {
     let inside: (Intervention & { type: "patch" }) | undefined;
     using plain = await model.runWithCache(prompt, { names: [at], logits: false });
     using _out = await model.forward(prompt, {
@@ -153,7 +153,7 @@ describe("an intervention", () => {
     kept.dispose();
   });
 
-  it("keeps the interventions of a freeze apart", async () => {
+  test("keeps the interventions of a freeze apart", async () => {
     using run = await model.runWithCache(prompt, {
       names: [at, "blocks.0.ln1.hook_scale", "blocks.3.attn.hook_pattern"],
       logits: false,
@@ -170,7 +170,7 @@ describe("an intervention", () => {
 });
 
 describe("a splice", () => {
-  it("lets the tokens of given ids pass untouched", async () => {
+  test("lets the tokens of given ids pass untouched", async () => {
     const coders = [{ coder: sae, errorTerm: false, excludeSpecialTokens: [122, 55] }];
     const run = (options: object) => model.runWithCache(prompt, { names: [at], ...options });
     using spared = await run({ coders });
@@ -216,7 +216,7 @@ describe("where it acts", () => {
     );
   }
 
-  it.each(["right", "left"] as const)("counts real tokens, padded on the %s", async (side) => {
+  test.each(["right", "left"] as const)("counts real tokens, padded on the %s", async (side) => {
     const of = (options: object) => moved(options, undefined, side);
     expect(await of({})).toEqual(["xxxxxx", "xxxx"]);
     expect(await of({ positions: 2 })).toEqual(["..x...", "..x."]);
@@ -234,7 +234,7 @@ describe("where it acts", () => {
     expect(await of({ batch: [1, 0], positions: 1 })).toEqual([".x....", ".x.."]);
   });
 
-  it("sweeps strengths in one batch", async () => {
+  test("sweeps strengths in one batch", async () => {
     const strengths = [-20, -5, 0, 5, 20];
     const sweep = strengths.map((strength, batch) => steer(sae.feature(4), strength, { batch }));
     const together = await logits(
@@ -249,7 +249,7 @@ describe("where it acts", () => {
     }
   });
 
-  it("takes residual streams, stops early, and has a loss", async () => {
+  test("takes residual streams, stops early, and has a loss", async () => {
     const edit = [clamp(sae.feature(3), 8)];
     using early = await model.forward(prompt, { stopAtLayer: 1 });
     using rest = await model.forward(early, { startAtLayer: 1, interventions: edit });
@@ -266,7 +266,7 @@ describe("where it acts", () => {
     expect(await model.loss(prompt, { coders: [sae] })).toBeCloseTo(await model.loss(prompt), 5);
   });
 
-  it("reaches a run that would have stopped before it", async () => {
+  test("reaches a run that would have stopped before it", async () => {
     using run = await model.runWithCache(prompt, {
       names: ["blocks.0.hook_resid_post"],
       interventions: [clamp(sae.feature(3), 8)],
@@ -275,7 +275,7 @@ describe("where it acts", () => {
     expect(run.cache.size).toBe(1);
   });
 
-  it("leaves padding without features", async () => {
+  test("leaves padding without features", async () => {
     const input = [prompt, prompt.slice(0, 3)];
     using run = await model.runWithCache(input, {
       names: [],

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   clamp,
@@ -47,7 +47,7 @@ type Loose = (...args: unknown[]) => unknown;
 const vector = () => Float32Array.from({ length: 48 }, (_, i) => i + 1);
 
 describe("making one", () => {
-  it.each<[string, () => unknown, string, string]>([
+  test.each<[string, () => unknown, string, string]>([
     ["no feature", () => (ablate as Loose)(7), "ARGUMENT", "a coder's feature, such as"],
     ["nothing", () => (clamp as Loose)(), "ARGUMENT", "got undefined"],
     ["a coder", () => (scale as Loose)(sae, 1), "ARGUMENT", "got an object (SAE)"],
@@ -121,7 +121,7 @@ describe("making one", () => {
     expect(error.message).toMatch(/^(ablate|clamp|scale|steer|project|patch|freeze): expected /);
   });
 
-  it("refuses what is disposed", async () => {
+  test("refuses what is disposed", async () => {
     const gone = tensor([1, 2]);
     gone.dispose();
     expect((await failure(() => project(at, gone))).code).toBe("DISPOSED");
@@ -131,7 +131,7 @@ describe("making one", () => {
     expect((await failure(() => patch(at, run.cache))).code).toBe("DISPOSED");
   });
 
-  it("refuses a hook that the cache does not have", async () => {
+  test("refuses a hook that the cache does not have", async () => {
     using run = await model.runWithCache(prompt, { names: [at], logits: false });
     const error = await failure(() => (patch as Loose)("blocks.1.hook_mlp_out", run.cache));
     expect(error.code).toBe("NOT_FOUND");
@@ -155,7 +155,7 @@ describe("running one", () => {
   }
   const intervention = (entry: unknown) => ({ interventions: [entry] });
 
-  it("refuses what is no intervention", async () => {
+  test("refuses what is no intervention", async () => {
     await refused("ARGUMENT", "an array of interventions", {
       interventions: ablate(sae.feature(1)),
     });
@@ -180,7 +180,7 @@ describe("running one", () => {
     );
   });
 
-  it("refuses a point that the run does not reach", async () => {
+  test("refuses a point that the run does not reach", async () => {
     await refused("ARGUMENT", `interventions[0], got ${at}`, {
       ...intervention(ablate(sae.feature(1))),
       stopAtLayer: 2,
@@ -201,7 +201,7 @@ describe("running one", () => {
     expect(error.message).toContain(at);
   });
 
-  it("refuses vectors and sources of another shape", async () => {
+  test("refuses vectors and sources of another shape", async () => {
     await refused("SHAPE", "expected 48 numbers", intervention(project(at, [1, 2])));
     await refused("SHAPE", "expected 64 numbers", intervention(project(z, vector())));
     await refused(
@@ -215,7 +215,7 @@ describe("running one", () => {
     patched.source.dispose();
   });
 
-  it("refuses positions and rows that are not there, with both numbers", async () => {
+  test("refuses positions and rows that are not there, with both numbers", async () => {
     const f = sae.feature(1);
     await refused(
       "ARGUMENT",
@@ -231,7 +231,7 @@ describe("running one", () => {
     rows.dispose();
   });
 
-  it("refuses a patch from rows, positions and heads that the source does not have", async () => {
+  test("refuses a patch from rows, positions and heads that the source does not have", async () => {
     using short = await model.runWithCache(prompt.slice(0, 4), {
       names: [at, z, pattern],
       logits: false,
@@ -257,7 +257,7 @@ describe("running one", () => {
     for (const { source } of [...all, two]) source.dispose();
   });
 
-  it("refuses coders that do not fit", async () => {
+  test("refuses coders that do not fit", async () => {
     using narrow = await load("tiny-gemma2/gs1/att/params.npz", {
       hookName: "blocks.2.attn.hook_z",
     });
@@ -291,7 +291,7 @@ describe("running one", () => {
     );
   });
 
-  it("refuses a coder that is known to be of another model", async () => {
+  test("refuses a coder that is known to be of another model", async () => {
     const hub = mkdtempSync(join(tmpdir(), "gemlens-hub-"));
     try {
       const folder = join(hub, "gemma-2-2b-it");
@@ -315,7 +315,7 @@ describe("running one", () => {
     }
   });
 
-  it("needs tokens to know the special ones", async () => {
+  test("needs tokens to know the special ones", async () => {
     using known = await model.forward(prompt, { stopAtLayer: 1 });
     using resid = tensor(await known.read("float32"), { device, shape: known.shape });
     const coders = [{ coder: sae, excludeSpecialTokens: true }];
@@ -334,7 +334,7 @@ describe("running one", () => {
     expect(from.allClose(whole, { rtol: 1e-4, atol: 1e-4 })).toBe(true);
   });
 
-  it("excludes what are no token ids", async () => {
+  test("excludes what are no token ids", async () => {
     for (const excludeSpecialTokens of [[1.5], [-1], [model.cfg.dVocab], "bos", ["2"]] as never[]) {
       const coders = [{ coder: sae, excludeSpecialTokens }];
       const error = await failure(() => model.forward(prompt, { coders }));
@@ -343,7 +343,7 @@ describe("running one", () => {
     }
   });
 
-  it("steers by a transcoder whose input it does not reach", async () => {
+  test("steers by a transcoder whose input it does not reach", async () => {
     using coder = await Transcoder.fromFile(
       fixture("tiny-gemma2/gs1/transcoder/plain_layer_2.npz"),
       { hookName: "blocks.1.ln2.hook_normalized", hookNameOut: "blocks.2.hook_mlp_out", device },
@@ -359,7 +359,7 @@ describe("running one", () => {
     expect(error.message).toContain("blocks.1.ln2.hook_normalized");
   });
 
-  it("is stopped by its signal", async () => {
+  test("is stopped by its signal", async () => {
     const reason = new Error("enough");
     const error = await failure(() =>
       model.forward(prompt, {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, type SingleSiteCoder, type Tensor } from "../../lib/index.js";
 import { type Case, Cases } from "../support/cases.js";
 import { expectFeatures } from "../support/coders.js";
@@ -32,7 +32,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     beforeAll(() => cases.load(model));
     afterAll(() => cases.dispose());
 
-    it.each(cases.file.cases.map((entry) => [entry.name, entry] as const))(
+    test.each(cases.file.cases.map((entry) => [entry.name, entry] as const))(
       "%s as transformers in float64",
       async (_name, entry: Case) => {
         const rows = cases.prompt(entry);

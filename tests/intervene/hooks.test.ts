@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   clamp,
@@ -101,7 +101,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     expect(rowDifference(got, plain)).toBeGreaterThan(1e-3);
   }
 
-  it.each(keys)("edits of %s's features", async (key) => {
+  test.each(keys)("edits of %s's features", async (key) => {
     const coder = cases.coder(key);
     const [a = 0, b = 0, c = 0] = await strongest(coder, 3);
     await expectSame(
@@ -125,7 +125,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     );
   });
 
-  it.each(keys)("%s without its error term", async (key) => {
+  test.each(keys)("%s without its error term", async (key) => {
     const coder = cases.coder(key);
     const [a = 0] = await strongest(coder, 1);
     const coders = [{ coder, errorTerm: false }];
@@ -141,13 +141,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     }
   });
 
-  it("all coders at once with their error terms change nothing", async () => {
+  test("all coders at once with their error terms change nothing", async () => {
     using plain = await model.forward(rows);
     using got = await model.forward(rows, { coders: keys.map((key) => cases.coder(key)) });
     expect(rowDifference(got, plain)).toBeLessThan(1e-6);
   });
 
-  it("edits with sae.edit, in one line", async () => {
+  test("edits with sae.edit, in one line", async () => {
     const sae = cases.coder("res") as SAE;
     const [a = 0] = await strongest(sae, 1);
     await expectSame(
@@ -156,7 +156,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     );
   });
 
-  it("computes the columns of the features that change, and no others", async () => {
+  test("computes the columns of the features that change, and no others", async () => {
     const sae = cases.coder("res");
     const [a = 0, b = 0] = await strongest(sae, 2);
     const only = hook(sae.cfg.hookName, async (act) => {
@@ -169,7 +169,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     await expectSame([ablate(sae.feature(a)), clamp(sae.feature(b), 4)], [only]);
   });
 
-  it("steers and projects by the formulas", async () => {
+  test("steers and projects by the formulas", async () => {
     const sae = cases.coder("res");
     const at = "blocks.1.hook_resid_post" as const;
     const values = Array.from({ length: model.cfg.dModel }, (_, i) => Math.sin(i + 1));
@@ -208,7 +208,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     for (const each of [vector, unit]) each.dispose();
   });
 
-  it("patches heads from another run", async () => {
+  test("patches heads from another run", async () => {
     const at = "blocks.1.attn.hook_z" as const;
     const others = rows.map((row) => row.map((id) => (id === 2 ? 2 : (id * 7) % 100)));
     using run = await model.runWithCache(others, { names: [at], logits: false });
@@ -242,7 +242,7 @@ describe("the order at one hook", () => {
     await model.dispose();
   });
 
-  it("is coder, interventions as given, hooks of addHook, hooks of the call, features, cache", async () => {
+  test("is coder, interventions as given, hooks of addHook, hooks of the call, features, cache", async () => {
     const vector = Array.from({ length: model.cfg.dModel }, (_, i) => Math.cos(i));
     const interventions = [steer({ hook: at, vector }, 2), project(at, vector)];
     const seen: Tensor[] = [];
@@ -283,7 +283,7 @@ describe("the order at one hook", () => {
     expect(difference(other.cache.get(at), want)).toBeGreaterThan(1e-3);
   });
 
-  it("makes the edits of one coder one step at the place of the first", async () => {
+  test("makes the edits of one coder one step at the place of the first", async () => {
     using run = await model.runWithCache(prompt, { names: [at], features: [sae] });
     const [strong] = await run.features(sae).topK(1);
     const { feature = 0 } = strong ?? {};
@@ -314,7 +314,7 @@ describe("the order at one hook", () => {
     expect(difference(behind, got)).toBeGreaterThan(1e-3);
   });
 
-  it("reads a spliced coder's own features, with their edits", async () => {
+  test("reads a spliced coder's own features, with their edits", async () => {
     const interventions = [clamp(sae.feature(7), 11, { positions: 1 }), ablate(sae.feature(24))];
     using run = await model.runWithCache(prompt, {
       names: [],

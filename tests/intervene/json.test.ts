@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   type Coder,
@@ -60,7 +60,7 @@ const stored = async (list: readonly Intervention[]): Promise<InterventionsJson>
 
 describe("a coder in the Hugging Face cache", () => {
   const leaf = "layer_7_width_262k_l0_small_affine";
-  it.each([
+  test.each([
     ["gemma-scope-9b-it-res", "layer_9/width_16k/average_l0_88", "", ""],
     ["gemma-scope-2b-pt-transcoders", "layer_0/width_16k/average_l0_76", "", ""],
     ["gemma-scope-2b-pt-res", "embedding/width_4k/average_l0_6", "", ""],
@@ -76,13 +76,13 @@ describe("a coder in the Hugging Face cache", () => {
     expect(coder.cfg.saeId).toBe(id || path);
   });
 
-  it("elsewhere has none", () => {
+  test("elsewhere has none", () => {
     expect([sae.cfg.release, sae.cfg.saeId]).toEqual([undefined, undefined]);
   });
 });
 
 describe("interventions as JSON", () => {
-  it("come back as they were", async () => {
+  test("come back as they were", async () => {
     const [own, published, transcoder] = coders as [Coder, Coder, Coder];
     const vector = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i) / 3);
     const list: Intervention[] = [
@@ -100,7 +100,7 @@ describe("interventions as JSON", () => {
     expect(await Intervention.fromJSON(await stored([]), {})).toEqual([]);
   });
 
-  it("run as they did", async () => {
+  test("run as they did", async () => {
     const list = [clamp(sae.feature(7), 4, { positions: 1 }), steer(sae.feature(2), 3)];
     const again = await Intervention.fromJSON(await stored(list), { coders: [sae] });
     using want = await model.forward([2, 5, 9], { interventions: list });
@@ -108,7 +108,7 @@ describe("interventions as JSON", () => {
     expect(got.readSync()).toEqual(want.readSync());
   });
 
-  it("name coders by release and id, or by hook and file, and vectors by their bits", async () => {
+  test("name coders by release and id, or by hook and file, and vectors by their bits", async () => {
     const [own, published, transcoder] = coders as [Coder, Coder, Coder];
     const sha256 = createHash("sha256").update(readFileSync(resFile)).digest("hex");
     expect(
@@ -154,7 +154,7 @@ describe("interventions as JSON", () => {
     });
   });
 
-  it("find a coder of the same file elsewhere, and no other", async () => {
+  test("find a coder of the same file elsewhere, and no other", async () => {
     const copy = join(cache, "copy.npz");
     cpSync(resFile, copy);
     using moved = await SAE.fromFile(copy, { hookName: at, device });
@@ -178,7 +178,7 @@ describe("interventions as JSON", () => {
     expect(missing.message).toContain(gone);
   });
 
-  it("do not hold patches", async () => {
+  test("do not hold patches", async () => {
     const list = [ablate(sae.feature(1)), patch(at, zeros([1, 1, 48]))];
     const error = await failure(() => Intervention.toJSON(list));
     expect(error.code).toBe("UNSUPPORTED");
@@ -187,7 +187,7 @@ describe("interventions as JSON", () => {
   });
 
   type Broken = (json: Record<string, unknown>, entry: Record<string, unknown>) => void;
-  it.each<[string, Broken, string]>([
+  test.each<[string, Broken, string]>([
     ["another version", (json) => Object.assign(json, { version: 2 }), "json.version"],
     ["a key of its own", (json) => Object.assign(json, { note: "x" }), "note"],
     ["no list", (json) => Object.assign(json, { interventions: {} }), "json.interventions"],
@@ -294,7 +294,7 @@ describe("interventions as JSON", () => {
     expect(error.message).toMatch(/^Intervention\.fromJSON: /);
   });
 
-  it("are refused where they are none", async () => {
+  test("are refused where they are none", async () => {
     for (const json of [undefined, null, 7, "[]", []]) {
       expect((await failure(() => Intervention.fromJSON(json))).code).toBe("ARGUMENT");
     }

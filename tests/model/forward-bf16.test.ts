@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { HookedTransformer, type RunWithLogits } from "../../lib/index.js";
 import { device } from "../support/compare.js";
 import { fixture, goldensOf, ids } from "../support/fixtures.js";
@@ -24,7 +24,7 @@ function drift(got: Float32Array, exact: Float32Array): { max: number; rms: numb
 }
 
 describe.each(["tiny-gemma2", "tiny-gemma3"])("%s in bfloat16", (name) => {
-  it("drifts from float32 at most 1.2 times as far as transformers does", async () => {
+  test("drifts from float32 at most 1.2 times as far as transformers does", async () => {
     const expected = JSON.parse(readFileSync(fixture(`${name}/expected_bf16_drift.json`), "utf8"));
     const golden = goldensOf(name, "expected_bf16");
     const [batch, pos] = need(golden, "batch.tokens").shape as [number, number];

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   decompositionNames,
   directLogitAttribution,
@@ -61,7 +61,7 @@ describe("a head of its own, though config.json ties it", () => {
     await own.dispose();
   });
 
-  it("gives the logits, at all positions and through hooks", async () => {
+  test("gives the logits, at all positions and through hooks", async () => {
     using want = await tied.forward(prompt);
     using got = await own.forward(prompt);
     const flipped = (await want.read("float32")).reverse();
@@ -78,7 +78,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(relativeError(await capped.read("float32"), wanted)).toBeLessThan(1e-5);
   });
 
-  it("is W_U, and W_E stays the embedding", async () => {
+  test("is W_U, and W_E stays the embedding", async () => {
     const embed = readRaw(join(dir, "model.safetensors")).get(embedName) as Raw;
     const head = reversed(embed);
     using transposed = own.weight("W_U").transpose(0, 1);
@@ -91,7 +91,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(tied.cfg.tieWordEmbeddings).toBe(true);
   });
 
-  it("is followed by unembed, the lens, readouts and direct logit attribution", async () => {
+  test("is followed by unembed, the lens, readouts and direct logit attribution", async () => {
     using cacheOf = await tied.runWithCache(prompt, { names, logits: false });
     using ownRun = await own.runWithCache(prompt, { names, logits: false });
     const x = cacheOf.cache.get("unembed.hook_in");
@@ -127,7 +127,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(relativeError(values(ownEffects), values(effects))).toBeLessThan(1e-5);
   });
 
-  it("is followed by the loss, generation and gradients", async () => {
+  test("is followed by the loss, generation and gradients", async () => {
     // The loss of a token is −log softmax of its own logit: by the plain run's logits, mirrored.
     using plain = await tied.forward(prompt);
     using logprobs = plain.logSoftmax(-1);
@@ -157,7 +157,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(relativeError(await grad(own, mirror(33)), want)).toBeLessThan(1e-5);
   });
 
-  it("is told once, with a code", async () => {
+  test("is told once, with a code", async () => {
     await using again = await load(dir);
     expect(again.cfg.tieWordEmbeddings).toBe(false);
     const found = await heard(dir);
@@ -188,7 +188,7 @@ describe("where it comes from", () => {
     return (await logits.read("float32"))[token] as number;
   };
 
-  it.each([
+  test.each([
     ["no tie_word_embeddings", { tie_word_embeddings: undefined }, "lm_head.weight", 1],
     ["tie_word_embeddings: false", { tie_word_embeddings: false }, "lm_head.weight", 0],
     ["the multimodal prefix", {}, "language_model.lm_head.weight", 1],
@@ -199,7 +199,7 @@ describe("where it comes from", () => {
     expect(await heard(dir)).toHaveLength(told);
   });
 
-  it("an equal copy shares the embedding's memory, also in another type", async () => {
+  test("an equal copy shares the embedding's memory, also in another type", async () => {
     const bf16 = (raw: Raw): Raw => {
       const words = new Uint16Array(new Uint8Array(raw.bytes).buffer);
       const upper = words.filter((_, i) => i % 2 === 1);
@@ -228,7 +228,7 @@ describe("where it comes from", () => {
     );
   });
 
-  it("one last element makes it another head", async () => {
+  test("one last element makes it another head", async () => {
     const nudged = (raw: Raw): Raw => {
       const values = toF32(raw);
       values[values.length - 1] = (values.at(-1) as number) + 1;
@@ -238,7 +238,7 @@ describe("where it comes from", () => {
     expect(model.cfg.tieWordEmbeddings).toBe(false);
   });
 
-  it("of a tied model that saved the head alone, it is the embedding", async () => {
+  test("of a tied model that saved the head alone, it is the embedding", async () => {
     const dir = modelCopy({
       tensors: (all) => {
         all.set("lm_head.weight", all.get(embedName) as Raw);
@@ -248,7 +248,7 @@ describe("where it comes from", () => {
     expect(await logitOf(dir, 33)).toBe(await logitOf(modelCopy(), 33));
   });
 
-  it.each([
+  test.each([
     ["false at the top", { tie_word_embeddings: false }, "tiny-gemma2"],
     [
       "false in text_config, nothing at the top",
@@ -268,7 +268,7 @@ describe("where it comes from", () => {
     expect(error.message).toContain("tie_word_embeddings");
   });
 
-  it("counts in the model's bytes", async () => {
+  test("counts in the model's bytes", async () => {
     const seen: number[] = [];
     await using model = await HookedTransformer.fromPretrained(withHead(), {
       ...options,

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, type Tensor } from "../../lib/index.js";
 import { device, expectClose, relativeError } from "../support/compare.js";
 import { fixture, goldensOf, hookGoldens, ids, rowsOf } from "../support/fixtures.js";
@@ -36,7 +36,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
   });
   afterAll(() => model.dispose());
 
-  it.each(["s8", "s24"])(
+  test.each(["s8", "s24"])(
     "gives transformers' logits, residuals and patterns on %s",
     async (prompt) => {
       const golden = goldensOf(name, "expected_hf");
@@ -64,7 +64,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     },
   );
 
-  it("gives every hook point as TransformerLens and its bridge do", async () => {
+  test("gives every hook point as TransformerLens and its bridge do", async () => {
     const golden = hookGoldens(name);
     const tokens = ids(golden, "tokens");
     using run = await model.runWithCache(tokens, { names: () => true });
@@ -88,13 +88,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it("gives the same when only some hooks are asked for, and when none are", async () => {
+  test("gives the same when only some hooks are asked for, and when none are", async () => {
     const golden = goldensOf(name, "expected_hf");
     using logits = await model.forward(ids(golden, "s24.tokens"));
     await expectClose("logits", logits, need(golden, "s24.logits"), tolerance);
   });
 
-  it("sees past its window as transformers does", async () => {
+  test("sees past its window as transformers does", async () => {
     const golden = goldensOf(name, "expected_s40");
     using run = await model.runWithCache(ids(golden, "tokens"), {
       names: (hook) => hook.endsWith("hook_resid_post"),
@@ -106,7 +106,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it.each(["left", "right"] as const)("padded on the %s equals each row alone", async (side) => {
+  test.each(["left", "right"] as const)("padded on the %s equals each row alone", async (side) => {
     const golden = goldensOf(name, "expected_padded");
     const batch = need(golden, `${side}.tokens`);
     const input = {
@@ -130,7 +130,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it("pads rows of different lengths itself, on either side", async () => {
+  test("pads rows of different lengths itself, on either side", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = [0, 1, 2].map((row) => [...ids(golden, `row.${row}.tokens`)]);
     for (const paddingSide of ["left", "right"] as const) {
@@ -151,7 +151,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it("gives the logits of the asked positions only", async () => {
+  test("gives the logits of the asked positions only", async () => {
     const golden = goldensOf(name, "expected_hf");
     const tokens = ids(golden, "s24.tokens");
     const want = need(golden, "s24.logits").data as Float32Array;
@@ -172,7 +172,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     );
   });
 
-  it("stops before a layer, and goes on from there", async () => {
+  test("stops before a layer, and goes on from there", async () => {
     const golden = goldensOf(name, "expected_hf");
     const tokens = ids(golden, "s24.tokens");
     for (const stopAtLayer of [0, 2, -1]) {
@@ -187,7 +187,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose(last, all, need(hookGoldens(name), last), tolerance);
   });
 
-  it("goes on from a padded residual with its mask", async () => {
+  test("goes on from a padded residual with its mask", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = [0, 1, 2].map((row) => [...ids(golden, `row.${row}.tokens`)]);
     const tokens = model.toTokens(rows, { paddingSide: "left" });
@@ -205,7 +205,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it("gives the loss of each token and their mean", async () => {
+  test("gives the loss of each token and their mean", async () => {
     const golden = goldensOf(name, "expected_loss_s24");
     const tokens = ids(golden, "tokens");
     using each = await model.loss(tokens, { perToken: true });
@@ -214,7 +214,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     expect(Math.abs(mean / (need(golden, "mean").data[0] as number) - 1)).toBeLessThan(tolerance);
   });
 
-  it("leaves padding out of the loss", async () => {
+  test("leaves padding out of the loss", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = rowsOf(golden);
     const alone = await Promise.all(rows.map((row) => model.loss(row)));
@@ -227,7 +227,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  it("embeds, norms and unembeds as the forward pass does", async () => {
+  test("embeds, norms and unembeds as the forward pass does", async () => {
     const golden = hookGoldens(name);
     const tokens = ids(golden, "tokens");
     using embedded = await model.embed(tokens);
@@ -239,7 +239,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose("unembed", logits, need(golden, "logits"), tolerance);
   });
 
-  it("gives weights by TransformerLens' names and shapes", async () => {
+  test("gives weights by TransformerLens' names and shapes", async () => {
     const golden = hookGoldens(name);
     const { nHeads, nKeyValueHeads, dModel, dHead, dMlp, dVocab } = model.cfg;
     const shapes: Record<string, number[]> = {
@@ -298,7 +298,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose("W_U", unembedded, need(golden, "unembed.hook_out"), tolerance);
   });
 
-  it("has the gains of a float64 model in float64, as the model uses them", async () => {
+  test("has the gains of a float64 model in float64, as the model uses them", async () => {
     const dtype = "float64";
     await using wide = await HookedTransformer.fromPretrained(fixture(name), { device, dtype });
     const names = ["blocks.1.ln1.hook_normalized", "blocks.1.attn.hook_in"] as const;
@@ -310,7 +310,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     expect(Number(off.max().item())).toBeLessThan(1e-14);
   });
 
-  it("refuses to change a weight", () => {
+  test("refuses to change a weight", () => {
     using weight = model.weight("blocks.0.attn.W_Q");
     expect(() => weight.fill_(0)).toThrow(expect.objectContaining({ code: "ARGUMENT" }));
     using norm = model.weight("blocks.0.ln1.w");
@@ -319,7 +319,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
 });
 
 describe("checkpoints in the published forms", () => {
-  it.each([
+  test.each([
     "checkpoints/gemma2-sharded-bf16",
     "checkpoints/gemma2-f16",
     "checkpoints/gemma3-multimodal-hub",
@@ -336,7 +336,7 @@ describe("checkpoints in the published forms", () => {
     await expectClose("logits", logits, need(golden, "logits"), tolerance);
   });
 
-  it("keeps the file's own dtype, but computes float16 in float32 on the CPU", async () => {
+  test("keeps the file's own dtype, but computes float16 in float32 on the CPU", async () => {
     await using bf16 = await HookedTransformer.fromPretrained(
       fixture("checkpoints/gemma2-sharded-bf16"),
       { device },

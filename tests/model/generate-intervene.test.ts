@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   type CoderSplice,
@@ -121,7 +121,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     ];
   }
 
-  it("generates from its cache what runs without one give", async () => {
+  test("generates from its cache what runs without one give", async () => {
     const plain = await uncached(model, prompt, []);
     for (const [what, interventions, coders = []] of lists()) {
       const want = await uncached(model, prompt, interventions, coders);
@@ -136,7 +136,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  it("generates for a batch what it generates for each row", async () => {
+  test("generates for a batch what it generates for each row", async () => {
     for (const [what, interventions, coders = []] of lists()) {
       const together = await collect(model.generate(rows, { ...greedy, interventions, coders }));
       for (const [row, tokens] of rows.entries()) {
@@ -150,7 +150,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  it("sweeps strengths by rows", async () => {
+  test("sweeps strengths by rows", async () => {
     const res = cases.coder("res");
     const strengths = [-40, 0, 40];
     const together = await collect(
@@ -172,7 +172,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  it("patches the prompt, its attention too", async () => {
+  test("patches the prompt, its attention too", async () => {
     const other = prompt.map((id, i) => (i === 0 ? id : (id * 5) % 120));
     const names = ["blocks.1.hook_resid_post", "blocks.1.attn.hook_pattern"] as const;
     using run = await model.runWithCache(other, { names, logits: false });
@@ -196,7 +196,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  it("does in JavaScript hooks what interventions do", async () => {
+  test("does in JavaScript hooks what interventions do", async () => {
     const res = cases.coder("res") as SAE;
     const edits = [clamp(res.feature(8), 25), steer(res.feature(3), 10)];
     const native = await collect(model.generate(prompt, { ...greedy, interventions: edits }));
@@ -230,7 +230,7 @@ describe("a generation with interventions", () => {
     await model.dispose();
   });
 
-  it("frees everything when it is left, ends, fails, is aborted or never begun", async () => {
+  test("frees everything when it is left, ends, fails, is aborted or never begun", async () => {
     const vector = Float32Array.from({ length: 48 }, (_, i) => Math.cos(i));
     const interventions = [
       steer(sae.feature(1), 3),
@@ -263,7 +263,7 @@ describe("a generation with interventions", () => {
     expect(memory().handles).toBe(before);
   });
 
-  it("lets other calls in between its steps", async () => {
+  test("lets other calls in between its steps", async () => {
     const order: string[] = [];
     let forwards: Promise<unknown> | undefined;
     const interventions = [steer(sae.feature(1), 3)];
@@ -279,7 +279,7 @@ describe("a generation with interventions", () => {
     expect(order.indexOf("forward")).toBeLessThan(5);
   });
 
-  it("refuses at once what it cannot do, where it is consumed", async () => {
+  test("refuses at once what it cannot do, where it is consumed", async () => {
     const refused: [object, string, string][] = [
       [{ interventions: 7 }, "ARGUMENT", "an array of interventions"],
       [{ interventions: [clamp(sae.feature(1), 1, { batch: 1 })] }, "ARGUMENT", "rows in [0, 1)"],
@@ -311,7 +311,7 @@ describe("a generation with interventions", () => {
     expect((await failure(() => collect(generation))).code).toBe("DISPOSED");
   });
 
-  it("draws by seed, row and step alone", async () => {
+  test("draws by seed, row and step alone", async () => {
     const options = { interventions: [steer(sae.feature(1), 3)], seed: 7, stopAtEos: false };
     const first = async (input: number[] | number[][]) =>
       (await collect(model.generate(input, options)))

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ablate,
   clamp,
@@ -49,7 +49,7 @@ function close(got: Tensor, want: Tensor): number {
 describe("recorded steps", () => {
   const record = { names: [at, local, global], features: [sae], logits: true } as const;
 
-  it("are the run over all tokens, cut into steps", async () => {
+  test("are the run over all tokens, cut into steps", async () => {
     const interventions = [clamp(sae.feature(8), 20, { positions: { from: 3 } })];
     // In place: what a hook returns is garbage afterwards, and counts in memory().
     const hooks = [hook(at, (act) => void act.mul_(1.5))];
@@ -95,7 +95,7 @@ describe("recorded steps", () => {
     }
   });
 
-  it("of a padded batch have the row's real positions only", async () => {
+  test("of a padded batch have the row's real positions only", async () => {
     const rows = [prompt, [2, 74, 6, 13, 22, 44, 100, 73, 15, 3, 9], [2, 31]];
     const options = {
       ...greedy,
@@ -122,7 +122,7 @@ describe("recorded steps", () => {
     }
   });
 
-  it("have the logits before temperature, penalty and choice", async () => {
+  test("have the logits before temperature, penalty and choice", async () => {
     const options = { maxNewTokens: 6, stopAtEos: false, seed: 3 };
     const drawn = await collect(
       model.generate([prompt, [2, 9]], {
@@ -149,7 +149,7 @@ describe("recorded steps", () => {
     expect(run.shape).toEqual([1, 1, 128]);
   });
 
-  it("of a spliced coder have its features as edited", async () => {
+  test("of a spliced coder have its features as edited", async () => {
     const interventions = [clamp(sae.feature(8), 20), ablate(sae.feature(24))];
     const record = { features: [sae] };
     for (const input of [prompt, [prompt, [2, 9]]]) {
@@ -168,7 +168,7 @@ describe("recorded tokens", () => {
   const rows = [prompt, [2, 31]];
   const all = { names: [at], features: [], logits: true as const };
 
-  it("own what they have: it outlives the loop, and goes with them", async () => {
+  test("own what they have: it outlives the loop, and goes with them", async () => {
     const record = { ...all, features: [sae] };
     for (const input of [prompt, rows]) {
       const before = (await settledMemory()).handles;
@@ -183,7 +183,7 @@ describe("recorded tokens", () => {
     }
   });
 
-  it("that were not handed out are freed when the loop is left or fails", async () => {
+  test("that were not handed out are freed when the loop is left or fails", async () => {
     const record = { ...all, features: [sae] };
     const before = (await settledMemory()).handles;
     for await (const token of model.generate(rows, { ...greedy, record })) {
@@ -220,7 +220,7 @@ describe("recorded tokens", () => {
     expect(memory().handles).toBeLessThanOrEqual(before);
   });
 
-  it("are freed by text, and by tidy unless kept", async () => {
+  test("are freed by text, and by tidy unless kept", async () => {
     const record = { ...all, features: [sae] };
     const before = (await settledMemory()).handles;
     // Without a tokenizer there is no text, and still nothing is left.
@@ -237,7 +237,7 @@ describe("recorded tokens", () => {
     expect(memory().handles).toBeLessThanOrEqual(before);
   });
 
-  it("show what they are", async () => {
+  test("show what they are", async () => {
     const [token] = await collect(
       model.generate(prompt, { ...greedy, maxNewTokens: 1, record: { ...all, features: [sae] } }),
     );
@@ -250,7 +250,7 @@ describe("recorded tokens", () => {
     expect(inspect(token)).toContain("disposed");
   });
 
-  it("know a coder they were not given, and refuse what cannot be recorded", async () => {
+  test("know a coder they were not given, and refuse what cannot be recorded", async () => {
     const [token] = await collect(
       model.generate(prompt, { ...greedy, maxNewTokens: 1, record: { names: [at] } }),
     );

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, hook } from "../../lib/index.js";
 import { gemlens, root } from "../support/cli.js";
 import { device } from "../support/compare.js";
@@ -86,7 +86,7 @@ function expectedRow(list: readonly number[], stop: readonly string[]): Row {
 
 describe("stop strings match what was generated", () => {
   // [text before, stop strings, text shown, tokens drawn]; "|" is <end_of_turn>.
-  it.each<[string, string[], string]>([
+  test.each<[string, string[], string]>([
     ["the token itself", ["<end_of_turn>"], "One day"],
     ["with what follows it", ["<end_of_turn>\n"], "One day"],
     ["with what precedes it", ["day<end_of_turn>"], "One "],
@@ -104,13 +104,13 @@ describe("stop strings match what was generated", () => {
     expect(row).toEqual(expectedRow(list, stop));
   });
 
-  it("shows an added token that is not special, and matches it", async () => {
+  test("shows an added token that is not special, and matches it", async () => {
     const list = [...ids("day<start_of_turn> more"), ...ids(" day")];
     expect((await forced([list], ["zebra"]))[0]?.text).toBe("day<start_of_turn> more day");
     expect((await forced([list], ["of_turn> m"]))[0]?.text).toBe("day<start_");
   });
 
-  it("as decoding from scratch does, for 400 random rows", async () => {
+  test("as decoding from scratch does, for 400 random rows", async () => {
     const pool = [...ids("One day saw"), ...ids("\n"), ...ids(" more"), ...ids("a☃é"), turn, turn];
     pool.push(model.toSingleToken("<start_of_turn>"), 1);
     let state = 7;
@@ -145,7 +145,7 @@ describe("stop strings match what was generated", () => {
     expect(stopped).toBeGreaterThan(20);
   });
 
-  it("on the command line too", async () => {
+  test("on the command line too", async () => {
     const flags = ["--temperature", "0", "--max-new-tokens", "12", "--json"];
     const run = async (...stop: string[]) => {
       const { stdout } = await gemlens([

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer } from "../../lib/index.js";
 import { writeChainModel } from "../support/chain-model.js";
 import { device, failure } from "../support/compare.js";
@@ -24,7 +24,7 @@ describe("text", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("comes token by token, no character cut in two, and ends at the end token", async () => {
+  test("comes token by token, no character cut in two, and ends at the end token", async () => {
     const tokens: number[] = [];
     const pieces: string[] = [];
     for await (const { token, text } of model.generate([2, chain[0] as number], greedy)) {
@@ -38,14 +38,14 @@ describe("text", () => {
     expect(pieces.at(-1)).toBe("");
   });
 
-  it("comes whole from text(), of a text or of ids", async () => {
+  test("comes whole from text(), of a text or of ids", async () => {
     const start = model.decode([chain[0] as number]);
     const rest = story.slice(start.length);
     expect(await model.generate([2, chain[0] as number], greedy).text()).toBe(rest);
     expect(await model.generate(start, greedy).text()).toBe(rest);
   });
 
-  it("of a batch ends each row by itself", async () => {
+  test("of a batch ends each row by itself", async () => {
     const starts = [0, 1, chain.length - 2].map((i) => [2, ...chain.slice(0, i + 1)]);
     const texts = await model.generate(starts, greedy).texts();
     for (const [row, ids] of starts.entries()) {
@@ -58,7 +58,7 @@ describe("text", () => {
     expect(counts).toEqual([chain.length - 1, chain.length - 2, 1]);
   });
 
-  it("goes on past the end token if it is told to", async () => {
+  test("goes on past the end token if it is told to", async () => {
     const tokens: number[] = [];
     const options = { ...greedy, maxNewTokens: chain.length + 3, stopAtEos: false };
     for await (const { token } of model.generate([2, chain[0] as number], options))
@@ -69,7 +69,7 @@ describe("text", () => {
     expect(text).not.toContain("<eos>");
   });
 
-  it.each([" sings", "ings\nl", "☃ s", "g"])("ends before the stop string %j", async (stop) => {
+  test.each([" sings", "ings\nl", "☃ s", "g"])("ends before the stop string %j", async (stop) => {
     const pieces: string[] = [];
     let tokens = 0;
     const rest = story.slice(model.decode([chain[0] as number]).length);
@@ -84,7 +84,7 @@ describe("text", () => {
     expect(tokens).toBeLessThan(chain.length - 1);
   });
 
-  it("gives back what it held for a stop string that never came", async () => {
+  test("gives back what it held for a stop string that never came", async () => {
     const rest = story.slice(model.decode([chain[0] as number]).length);
     const stop = ["loudly", " sings\nlow"];
     expect(await model.generate([2, chain[0] as number], { ...greedy, stop }).text()).toBe(rest);
@@ -93,7 +93,7 @@ describe("text", () => {
     expect(await model.generate([2, chain[0] as number], some).text()).toBe(rest);
   });
 
-  it("is tokenized as the input of every run", async () => {
+  test("is tokenized as the input of every run", async () => {
     using logits = await model.forward("the cat", { positions: [-1] });
     const tokens = model.toTokens("the cat");
     expect(tokens.ids[0]).toBe(2);
@@ -108,7 +108,7 @@ describe("text", () => {
     expect(id).toBe(chain[1]);
   });
 
-  it("empty is one BOS, or refused without it", async () => {
+  test("empty is one BOS, or refused without it", async () => {
     using logits = await model.forward("");
     expect(logits.shape[1]).toBe(1);
     for (const call of [
@@ -124,7 +124,7 @@ describe("text", () => {
     }
   });
 
-  it("of a conversation follows the model's template", async () => {
+  test("of a conversation follows the model's template", async () => {
     const prompt = model.applyChatTemplate([{ role: "user", content: "the cat" }]);
     expect(prompt).toContain("<start_of_turn>user\nthe cat<end_of_turn>");
     const { ids } = model.toTokens(prompt);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type GeneratedToken,
   type Generation,
@@ -30,7 +30,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
   });
   afterAll(() => model.dispose());
 
-  it("takes transformers' greedy tokens past the window, with their log probabilities", async () => {
+  test("takes transformers' greedy tokens past the window, with their log probabilities", async () => {
     const golden = goldensOf(name, "expected_greedy24");
     const all = [...ids(golden, "tokens")];
     const logits = need(golden, "logits").data as Float32Array;
@@ -60,7 +60,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     expect(shorter.map(({ token }) => token)).toEqual(twelve.slice(8));
   });
 
-  it("continues a batch as it continues each row alone", async () => {
+  test("continues a batch as it continues each row alone", async () => {
     const rows = rowsOf(goldensOf(name, "expected_padded"));
     const options = { maxNewTokens: 12, temperature: 0, stopAtEos: false };
     const together = await collect(model.generate(rows, options));
@@ -77,7 +77,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     expect(again.map(({ token }) => token)).toEqual(together.map(({ token }) => token));
   });
 
-  it("sees the cache in hooks as it sees the prompt", async () => {
+  test("sees the cache in hooks as it sees the prompt", async () => {
     const golden = goldensOf(name, "expected_greedy24");
     const all = ids(golden, "tokens");
     const last = model.cfg.nLayers - 1;
@@ -140,13 +140,13 @@ describe("sampling", () => {
     return inside.map((value) => value / total);
   }
 
-  it.each([0.7, 1, 1.5])("draws from the softmax at temperature %f", async (temperature) => {
+  test.each([0.7, 1, 1.5])("draws from the softmax at temperature %f", async (temperature) => {
     expect(distance(await frequencies({ temperature }), probabilities(temperature))).toBeLessThan(
       0.1,
     );
   });
 
-  it("draws among the k most probable tokens", async () => {
+  test("draws among the k most probable tokens", async () => {
     const p = probabilities(1);
     const order = [...p.keys()].sort((a, b) => (p[b] as number) - (p[a] as number));
     const kept = new Set(order.slice(0, 3));
@@ -155,7 +155,7 @@ describe("sampling", () => {
     expect(distance(got, renormalized(p, kept))).toBeLessThan(0.05);
   });
 
-  it("draws among the tokens that first add up to p", async () => {
+  test("draws among the tokens that first add up to p", async () => {
     const p = probabilities(1);
     const order = [...p.keys()].sort((a, b) => (p[b] as number) - (p[a] as number));
     const kept = new Set<number>();
@@ -170,7 +170,7 @@ describe("sampling", () => {
     expect(distance(got, renormalized(p, kept))).toBeLessThan(0.05);
   });
 
-  it("makes tokens that occurred less probable", async () => {
+  test("makes tokens that occurred less probable", async () => {
     const penalty = 1.8;
     const seen = new Set(prompt);
     const logits = first.map((x, i) => (seen.has(i) ? (x > 0 ? x / penalty : x * penalty) : x));
@@ -193,7 +193,7 @@ describe("sampling", () => {
     expect(new Set([...generated, ...seen]).size).toBe(generated.length + seen.size);
   });
 
-  it("gives the same for the same seed, tells a random one, and differs for another", async () => {
+  test("gives the same for the same seed, tells a random one, and differs for another", async () => {
     const tokens = async (generation: Generation) =>
       (await collect(generation)).map(({ token }) => token);
     const options = { maxNewTokens: 16, stopAtEos: false };
@@ -215,12 +215,12 @@ describe("a generation", () => {
   });
   afterAll(() => model.dispose());
 
-  it("draws twenty tokens unless told otherwise, or none", async () => {
+  test("draws twenty tokens unless told otherwise, or none", async () => {
     expect(await collect(model.generate([2, 3], { stopAtEos: false }))).toHaveLength(20);
     expect(await collect(model.generate([2, 3], { maxNewTokens: 0 }))).toHaveLength(0);
   });
 
-  it("ends where the context is full, and refuses a longer prompt", async () => {
+  test("ends where the context is full, and refuses a longer prompt", async () => {
     const { nCtx } = model.cfg;
     const almost = new Int32Array(nCtx - 3).fill(5);
     const some = await collect(model.generate(almost, { maxNewTokens: 20, stopAtEos: false }));
@@ -233,7 +233,7 @@ describe("a generation", () => {
     expect(error.message).toContain(`got ${nCtx + 1}`);
   });
 
-  it("frees its cache when it is left, ends, or fails", async () => {
+  test("frees its cache when it is left, ends, or fails", async () => {
     const before = (await settledMemory()).handles;
     for await (const { step } of model.generate([2, 3, 4], { stopAtEos: false })) {
       if (step === 3) break;
@@ -258,7 +258,7 @@ describe("a generation", () => {
     expect(memory().handles).toBe(before);
   });
 
-  it("stops at an abort with its reason", async () => {
+  test("stops at an abort with its reason", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const error = await failure(async () => {
@@ -273,13 +273,13 @@ describe("a generation", () => {
     expect(error).toBe(reason);
   });
 
-  it("can be consumed once", async () => {
+  test("can be consumed once", async () => {
     const generation = model.generate([2, 3]);
     await collect(generation);
     expect((await failure(() => collect(generation))).code).toBe("ARGUMENT");
   });
 
-  it("is steered by hooks at every step", async () => {
+  test("is steered by hooks at every step", async () => {
     const options = { maxNewTokens: 6, temperature: 0, stopAtEos: false };
     const plain = await collect(model.generate([2, 3, 4], options));
     let calls = 0;
@@ -301,7 +301,7 @@ describe("a generation", () => {
     expect(plain.map(({ token }) => token)).not.toEqual(steered.map(({ token }) => token));
   });
 
-  it("without a tokenizer has tokens, and says what is missing when asked for text", async () => {
+  test("without a tokenizer has tokens, and says what is missing when asked for text", async () => {
     const generation = model.generate([2, 3], { maxNewTokens: 2, stopAtEos: false });
     const [token] = await collect(generation);
     const missing = await failure(() => token?.text);
@@ -310,7 +310,7 @@ describe("a generation", () => {
     expect(error.code).toBe("TOKENIZER");
   });
 
-  it("refuses options out of range and those that do not exist", async () => {
+  test("refuses options out of range and those that do not exist", async () => {
     const refused: [object, string][] = [
       [{ maxNewTokens: -1 }, "maxNewTokens"],
       [{ maxNewTokens: 1.5 }, "maxNewTokens"],

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   bundledCoder,
   bundledCoders,
@@ -36,7 +36,7 @@ describe("topTokens", () => {
     });
   }
 
-  it("ranks the vocabulary after a prompt, a row of a batch, or given logits", async () => {
+  test("ranks the vocabulary after a prompt, a row of a batch, or given logits", async () => {
     for (const [batch, text] of prompts.entries()) {
       for (const position of [-1, 2]) {
         const want = (await oracle(text, position)).slice(0, 4);
@@ -58,7 +58,7 @@ describe("topTokens", () => {
     expect((await topTokens(model, prompts[0])).length).toBe(10);
   });
 
-  it("counts the real tokens of a padded batch's logits, and keeps no part of them", async () => {
+  test("counts the real tokens of a padded batch's logits, and keeps no part of them", async () => {
     const uneven = ["Lily", prompts[0]] as const;
     for (const paddingSide of ["left", "right"] as const) {
       const tokens = model.toTokens(uneven, { paddingSide });
@@ -79,7 +79,7 @@ describe("topTokens", () => {
     }
   });
 
-  it("refuses logits of which none is the largest, and takes masked tokens", async () => {
+  test("refuses logits of which none is the largest, and takes masked tokens", async () => {
     const { dVocab } = model.cfg;
     const of = (values: Float32Array) => tensor(values, { shape: [1, 1, dVocab] });
     const zeros = new Float32Array(dVocab);
@@ -93,7 +93,7 @@ describe("topTokens", () => {
     expect(found).toMatchObject({ token: 7, probability: 1 });
   });
 
-  it("refuses what is ambiguous or no logits", async () => {
+  test("refuses what is ambiguous or no logits", async () => {
     const { dVocab } = model.cfg;
     using nan = tensor(new Float32Array(dVocab).fill(Number.NaN), { shape: [1, 1, dVocab] });
     using narrow = tensor(new Float32Array(6), { shape: [1, 2, 3] });
@@ -111,7 +111,7 @@ describe("topTokens", () => {
 });
 
 describe("bundledCoders", () => {
-  it("tells what each coder's file says", async () => {
+  test("tells what each coder's file says", async () => {
     const all = bundledCoders();
     expect(all.map(({ site, layer }) => `${site} ${layer}`)).toEqual(
       ["res", "att", "mlp", "transcoder"].flatMap((site) =>
@@ -125,7 +125,7 @@ describe("bundledCoders", () => {
     }
   });
 
-  it("has the named features of features.json, the surest first", () => {
+  test("has the named features of features.json, the surest first", () => {
     interface Row {
       readonly coder: string;
       readonly index: number;
@@ -144,7 +144,7 @@ describe("bundledCoders", () => {
     }
   });
 
-  it("gives one by its place", async () => {
+  test("gives one by its place", async () => {
     expect(bundledCoder({ layer: 1 }).path).toBe(bundled(1));
     expect(bundledCoder({ site: "transcoder", layer: 3 }).path).toBe(bundled(3, "transcoders"));
     expect(await failure(async () => bundledCoder({ layer: 4 }))).toMatchObject({

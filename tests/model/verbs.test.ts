@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { attribute, HookedTransformer, SAE } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
@@ -91,7 +91,7 @@ describe("what every way to run a model refuses alike", () => {
     ],
   ];
 
-  it.each(cases)("%s", async (_, options, code, rest) => {
+  test.each(cases)("%s", async (_, options, code, rest) => {
     const found = new Set<string>();
     for (const [verb, run] of Object.entries(verbs)) {
       const error = await failure(() => run(options()));
@@ -104,7 +104,7 @@ describe("what every way to run a model refuses alike", () => {
     expect([...found], "one sentence for all").toHaveLength(1);
   });
 
-  it("and attribute, which runs it, in its own name", async () => {
+  test("and attribute, which runs it, in its own name", async () => {
     const target = { logit: 5 } as const;
     for (const [what, options, code, rest] of cases) {
       const given = options();

@@ -49,7 +49,7 @@ test.each<[string, string, string]>([
   [
     "lib/cli/a.ts",
     'import { c } from "../model/model-core.js";',
-    "enter lib/model by index, model-c",
+    "enter lib/model by model-client, resolve-model, what lib/index.ts offers",
   ],
   ["lib/fetch/a.ts", 'import { s } from "../setup/s.js";', 'import "../setup/s.js": fetch/ may'],
   ["lib/hooks/a.ts", 'import { x } from "./x";', '"./x": end it in ".js"'],
@@ -60,6 +60,8 @@ test.each<[string, string, string]>([
   ["lib/hooks/a.ts", 'import build from "node-gyp-build";', "only lib/native loads the addon"],
   ["lib/hooks/a.ts", "//\n".repeat(400), "401 lines; the cap is 400"],
   ["lib/hooks/utils/a.ts", "", "no utils/"],
+  ["lib/hooks/index.ts", "export const x = 1;", "only lib/ has an index.ts"],
+  ["tests/a.mjs", 'import "../scripts/lint.mjs";', "scripts/ are run, not imported"],
   ["lib/index.ts", "export const x = 1;", "lib/index.ts only re-exports"],
   ["tests/a.test.ts", 'import { x } from "../lib/hooks/a.js";', "import from lib/index.js"],
   ["tests/native/a.test.ts", 'import "../../lib/hooks/a.js";', "import from lib/index.js"],
@@ -79,4 +81,26 @@ test.each<[string, string, string]>([
   expect(found).toHaveLength(1);
   expect(found[0]).toContain(message);
   expect(found[0]).toMatch(new RegExp(`^${file}:\\d+: `));
+});
+
+test("a door is also what lib/index.ts offers", () => {
+  const files = {
+    "lib/index.ts": 'export { m } from "./model/m.js";\n',
+    "lib/model/m.ts": "export const m = 1;\n",
+    "lib/cli/a.ts": 'import { m } from "../model/m.js";\nm;\n',
+  };
+  expect(check(files)).toEqual([]);
+});
+
+test("a circle of imports is named with all its files, types included; lib/tensor has one", () => {
+  const circle = (folder: string) => ({
+    [`lib/${folder}/a.ts`]: 'import { b } from "./b.js";\nexport const a = b;\n',
+    [`lib/${folder}/b.ts`]: 'import { c } from "./c.js";\nexport const b = c;\n',
+    [`lib/${folder}/c.ts`]: 'import type { a } from "./a.js";\nexport const c: typeof a = 1;\n',
+    [`lib/${folder}/d.ts`]: 'import { a } from "./a.js";\na;\n',
+  });
+  expect(check(circle("tensor"))).toEqual([]);
+  expect(check(circle("hooks"))).toEqual([
+    "lib/hooks/a.ts:1: imports in a circle: lib/hooks/a.ts, lib/hooks/b.ts, lib/hooks/c.ts",
+  ]);
 });

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { loadAddon } from "../../lib/native/load.js";
 import { relativeError } from "../support/compare.js";
 import { device } from "../support/device.js";
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 describe("encode, decode and dots of the corpus against float64", () => {
-  it.each(levels)("%s", (level) => {
+  test.each(levels)("%s", (level) => {
     const { instructionSet, cases } = runs[level]!;
     expect(instructionSet).toBe(level);
     for (const { name, exact, expected, fault } of kernelCases()) {
@@ -47,6 +47,6 @@ describe("encode, decode and dots of the corpus against float64", () => {
   });
 });
 
-it.runIf(device === "cpu")("every table gives the same bits", () => {
+test.runIf(device === "cpu")("every table gives the same bits", () => {
   for (const level of instructionSets) expect(runs[level]!.cases).toEqual(runs["portable"]!.cases);
 });

@@ -1,8 +1,12 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 
-const { checkSymbols } = await import(
-  new URL("../../scripts/prebuild/symbols.mjs", import.meta.url).href
-);
+const script = join(import.meta.dirname, "../../scripts/prebuild/symbols.mjs");
+
+/** The script's answer to `objdump -p -T`'s text. */
+const checkSymbols = (text: string): { newest: object; tooNew: string[] } =>
+  JSON.parse(spawnSync(process.execPath, [script], { input: text, encoding: "utf8" }).stdout);
 
 /** A line of `objdump -T` for a symbol that the file needs. */
 const needs = (version: string, name: string) =>

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../support/cli.js";
 
 // `npm pack` runs scripts/prepare.mjs: here on a project of two modules.
@@ -41,7 +41,7 @@ function pack(): { stderr: string; compiled: number } {
   return { stderr: run.stderr, compiled: statSync(at("dist/part/one.js")).mtimeMs };
 }
 
-it("npm pack compiles TypeScript if it has changed, and never the core", () => {
+test("npm pack compiles TypeScript if it has changed, and never the core", () => {
   const first = pack();
   expect(first.stderr).toContain("no prebuilds");
   expect(pack().compiled).toBe(first.compiled);

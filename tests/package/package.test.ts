@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
 
@@ -29,7 +29,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the published declarations", () => {
-  it("compile in an application that checks libraries too", () => {
+  test("compile in an application that checks libraries too", () => {
     const dist = at("app/node_modules/gemlens/dist");
     // Types themselves are checked by npm run lint.
     const build = ["-p", join(root, "tsconfig.build.json"), "--emitDeclarationOnly", "--noCheck"];
@@ -53,7 +53,7 @@ const other: typeof minus = "NaN";
 });
 
 describe("package.json", () => {
-  it("asks for a Node that has zlib.crc32 and that every dependency takes", () => {
+  test("asks for a Node that has zlib.crc32 and that every dependency takes", () => {
     const { subset } = require("semver") as { subset(inner: string, outer: string): boolean };
     const { node } = read("package.json").engines as { node: string };
     expect(subset(node, "^20.15.0 || >=22.2.0")).toBe(true);
@@ -66,7 +66,7 @@ describe("package.json", () => {
   });
 });
 
-it("has no script that npm runs before or after another without being asked", () => {
+test("has no script that npm runs before or after another without being asked", () => {
   const names = Object.keys(read("package.json").scripts);
   const hooks = names.filter((name) => names.includes(name.replace(/^(pre|post)/, "")));
   expect(hooks.filter((name) => /^(pre|post)/.test(name))).toEqual([]);
@@ -81,7 +81,7 @@ describe("the packed files", () => {
     paths = files.map(({ path }) => path);
   });
 
-  it("hold every file that a packed page links", () => {
+  test("hold every file that a packed page links", () => {
     const pages = paths.filter((path) => path.endsWith(".md"));
     expect(pages).toContain("docs/hooks.md");
     const broken = pages.flatMap((page) =>
@@ -95,7 +95,7 @@ describe("the packed files", () => {
     expect(broken).toEqual([]);
   });
 
-  it("hold no configuration that extends one which is not packed", () => {
+  test("hold no configuration that extends one which is not packed", () => {
     expect(paths.filter((path) => /tsconfig/.test(path))).toEqual([]);
   });
 });

@@ -16,18 +16,18 @@ import {
   tidy,
   zeros,
 } from "../../lib/index.js";
-import type { Dice } from "./dice.js";
+import type { Random } from "../support/random.js";
 import { somePrompts } from "./prompts.js";
 import type { World } from "./world.js";
 
-/** One call with everything that it chooses by the dice. */
-export type Action = (world: World, dice: Dice) => Promise<void>;
+/** One call with everything that it chooses by chance. */
+export type Action = (world: World, random: Random) => Promise<void>;
 
-function someHook({ model, sae }: World, dice: Dice): Hook {
-  const name = dice.of(model.hookNames);
+function someHook({ model, sae }: World, random: Random): Hook {
+  const name = random.pick(model.hookNames);
   const kinds: ((act: Tensor) => void | Tensor | Promise<void | Tensor>)[] = [
     () => {},
-    async () => sleep(dice.integer(0, 3)).then(() => {}),
+    async () => sleep(random.integer(0, 3)).then(() => {}),
     (act) => act.clone(),
     (act) => void act.mul(1).dispose(),
     (act) => void act.keep().dispose(),
@@ -39,111 +39,113 @@ function someHook({ model, sae }: World, dice: Dice): Hook {
       throw new Error("a hook that throws later");
     },
   ];
-  if (dice.chance(0.2))
+  if (random.chance(0.2))
     return hook(sae.cfg.hookName, (act) => sae.edit(act, (a) => void a.zero(3)));
-  return hook(name, dice.of(kinds));
+  return hook(name, random.pick(kinds));
 }
 
-function someInterventions({ sae, transcoder }: World, dice: Dice): Intervention[] {
+function someInterventions({ sae, transcoder }: World, random: Random): Intervention[] {
   const makers: (() => Intervention)[] = [
-    () => ablate(sae.feature(dice.integer(0, 1024))),
-    () => clamp(sae.feature(dice.integer(0, 1024)), 5, { positions: { from: 1 } }),
-    () => scale(transcoder.feature(dice.integer(0, 512)), 2),
-    () => clamp(transcoder.feature(dice.integer(0, 512)), 3, { positions: [-1] }),
-    () => steer(sae.feature(dice.integer(0, 1024)), 4),
+    () => ablate(sae.feature(random.integer(0, 1024))),
+    () => clamp(sae.feature(random.integer(0, 1024)), 5, { positions: { from: 1 } }),
+    () => scale(transcoder.feature(random.integer(0, 512)), 2),
+    () => clamp(transcoder.feature(random.integer(0, 512)), 3, { positions: [-1] }),
+    () => steer(sae.feature(random.integer(0, 1024)), 4),
   ];
-  return Array.from({ length: dice.integer(0, 4) }, () => dice.of(makers)());
+  return Array.from({ length: random.integer(0, 4) }, () => random.pick(makers)());
 }
 
-function someCoders({ sae, transcoder }: World, dice: Dice) {
-  const errorTerm = dice.chance(0.5);
-  if (dice.chance(0.5)) return [];
-  return [{ coder: dice.of([sae, transcoder]), errorTerm, excludeSpecialTokens: dice.chance(0.3) }];
+function someCoders({ sae, transcoder }: World, random: Random) {
+  const errorTerm = random.chance(0.5);
+  if (random.chance(0.5)) return [];
+  return [
+    { coder: random.pick([sae, transcoder]), errorTerm, excludeSpecialTokens: random.chance(0.3) },
+  ];
 }
 
-const forward: Action = async (world, dice) => {
-  const hooks = Array.from({ length: dice.integer(0, 4) }, () => someHook(world, dice));
-  const options = { hooks, interventions: someInterventions(world, dice) };
-  (await world.model.forward(somePrompts(dice), options)).dispose();
+const forward: Action = async (world, random) => {
+  const hooks = Array.from({ length: random.integer(0, 4) }, () => someHook(world, random));
+  const options = { hooks, interventions: someInterventions(world, random) };
+  (await world.model.forward(somePrompts(random), options)).dispose();
 };
 
-const cache: Action = async (world, dice) => {
+const cache: Action = async (world, random) => {
   const { model, sae, transcoder } = world;
-  const names = model.hookNames.filter(() => dice.chance(0.1));
-  const features = dice.chance(0.5) ? [sae, transcoder] : [];
-  const run = await model.runWithCache(somePrompts(dice), {
+  const names = model.hookNames.filter(() => random.chance(0.1));
+  const features = random.chance(0.5) ? [sae, transcoder] : [];
+  const run = await model.runWithCache(somePrompts(random), {
     names,
     features,
-    coders: someCoders(world, dice),
-    interventions: someInterventions(world, dice),
+    coders: someCoders(world, random),
+    interventions: someInterventions(world, random),
   });
   if (features.length > 0) await run.features(sae).topK(3);
   const first = names[0];
   if (first !== undefined) await run.cache.get(first).read();
-  if (dice.chance(0.8)) run.dispose(); // else it is dropped
+  if (random.chance(0.8)) run.dispose(); // else it is dropped
 };
 
-const generate: Action = async (world, dice) => {
-  const stopAt = dice.integer(1, 12);
+const generate: Action = async (world, random) => {
+  const stopAt = random.integer(1, 12);
   const controller = new AbortController();
-  const generation = world.model.generate(somePrompts(dice, 12), {
+  const generation = world.model.generate(somePrompts(random, 12), {
     maxNewTokens: 12,
-    seed: dice.integer(0, 1000),
-    interventions: someInterventions(world, dice),
-    coders: someCoders(world, dice),
+    seed: random.integer(0, 1000),
+    interventions: someInterventions(world, random),
+    coders: someCoders(world, random),
     signal: controller.signal,
-    record: dice.chance(0.5) ? { names: ["blocks.1.hook_mlp_out"], features: [world.sae] } : {},
+    record: random.chance(0.5) ? { names: ["blocks.1.hook_mlp_out"], features: [world.sae] } : {},
   });
   for await (const item of generation) {
-    if (dice.chance(0.7)) item.dispose();
+    if (random.chance(0.7)) item.dispose();
     if (item.step < stopAt) continue;
-    if (dice.chance(0.5)) break;
+    if (random.chance(0.5)) break;
     controller.abort();
   }
 };
 
-const abortMidway: Action = async (world, dice) => {
+const abortMidway: Action = async (world, random) => {
   const controller = new AbortController();
   const hooks = [hook("blocks.1.hook_mlp_out", async () => sleep(5).then(() => {}))];
   const { signal } = controller;
-  const run = world.model.forward(somePrompts(dice), { hooks, signal });
-  await sleep(dice.integer(0, 8));
+  const run = world.model.forward(somePrompts(random), { hooks, signal });
+  await sleep(random.integer(0, 8));
   controller.abort();
   (await run).dispose();
 };
 
-const gradients: Action = async (world, dice) => {
-  const throws = dice.chance(0.2);
+const gradients: Action = async (world, random) => {
+  const throws = random.chance(0.2);
   const metric = (logits: Tensor) => {
     if (throws) throw new Error("a metric that throws");
     return logits.select(2, 7).sum();
   };
-  const target = dice.of([{ metric }, { logit: 5 }, { loss: true as const }]);
-  const coders = someCoders(world, dice);
-  const input = somePrompts(dice);
+  const target = random.pick([{ metric }, { logit: 5 }, { loss: true as const }]);
+  const coders = someCoders(world, random);
+  const input = somePrompts(random);
   const names = ["blocks.0.hook_resid_pre", "blocks.2.hook_mlp_out"] as const;
   using run = await world.model.runWithGradients(input, { names, target, coders });
   run.grad(names[0]);
 };
 
-const attribution: Action = async (world, dice) => {
-  const method = dice.of(["gradient", "ablation"] as const);
-  const [input = []] = somePrompts(dice, 8);
+const attribution: Action = async (world, random) => {
+  const method = random.pick(["gradient", "ablation"] as const);
+  const [input = []] = somePrompts(random, 8);
   await attribute(world.model, input, { target: { logit: 9 }, through: [world.sae], method });
 };
 
-const encode: Action = async ({ sae }, dice) => {
-  const x = zeros([dice.integer(1, 50), sae.cfg.dIn]).add(dice.next());
+const encode: Action = async ({ sae }, random) => {
+  const x = zeros([random.integer(1, 50), sae.cfg.dIn]).add(random.next());
   const acts = await sae.encode(x);
-  acts.set(dice.integer(0, 1024), 4).zero(2);
+  acts.set(random.integer(0, 1024), 4).zero(2);
   const out = await sae.decode(acts);
-  if (dice.chance(0.5)) for (const item of [x, acts, out]) item.dispose();
+  if (random.chance(0.5)) for (const item of [x, acts, out]) item.dispose();
 };
 
-const tensors: Action = async (_, dice) => {
+const tensors: Action = async (_, random) => {
   tidy(() => {
     for (let i = 0; i < 50; i++)
-      zeros([dice.integer(1, 300), 100])
+      zeros([random.integer(1, 300), 100])
         .mul(2)
         .sum()
         .item();
@@ -151,20 +153,20 @@ const tensors: Action = async (_, dice) => {
   for (let i = 0; i < 20; i++) zeros([1000]); // dropped
 };
 
-const patching: Action = async (world, dice) => {
+const patching: Action = async (world, random) => {
   const at = "blocks.1.hook_resid_post" as const;
-  const [row = []] = somePrompts(dice);
+  const [row = []] = somePrompts(random);
   using clean = await world.model.runWithCache(row, { names: [at], logits: false });
-  const put = patch(at, clean.cache, { positions: [dice.integer(0, row.length)] });
+  const put = patch(at, clean.cache, { positions: [random.integer(0, row.length)] });
   clean.dispose();
   (await world.model.forward(row, { interventions: [put] })).dispose();
   put.source.dispose();
 };
 
-const loadAndDispose: Action = async (_, dice) => {
+const loadAndDispose: Action = async (_, random) => {
   await using model = await HookedTransformer.fromPretrained("tiny");
   const run = model.forward([2, 3, 4]);
-  if (dice.chance(0.5)) void model.dispose();
+  if (random.chance(0.5)) void model.dispose();
   (await run).dispose();
 };
 
@@ -173,12 +175,12 @@ const loadCoder: Action = async ({ sae }) => {
   other.direction(1).dispose();
 };
 
-const worker: Action = async (_, dice) => {
+const worker: Action = async (_, random) => {
   const started = new Worker(new URL("../native/fixtures/worker.mjs", import.meta.url), {
     execArgv: [],
     workerData: {
       module: new URL("worker.ts", import.meta.url).href,
-      seed: dice.integer(0, 2 ** 31),
+      seed: random.integer(0, 2 ** 31),
     },
   });
   let failure: unknown;
@@ -187,8 +189,8 @@ const worker: Action = async (_, dice) => {
   });
   const ready = new Promise((resolve) => started.once("message", resolve));
   const failed = new Promise((resolve) => started.once("error", resolve));
-  if (dice.chance(0.8)) await Promise.race([ready, failed]);
-  await sleep(dice.integer(0, 200));
+  if (random.chance(0.8)) await Promise.race([ready, failed]);
+  await sleep(random.integer(0, 200));
   await started.terminate();
   if (failure !== undefined) throw new Error("a worker failed", { cause: failure });
 };

@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { Command } from "commander";
 import { nonNegativeInteger, positiveInteger, positiveNumber } from "../../bench/number-options.js";
 import { memory } from "../../lib/index.js";
+import { Random } from "../support/random.js";
 import { callsOf } from "./calls.js";
-import { Dice } from "./dice.js";
 import { RunningTime } from "./running-time.js";
 import { World } from "./world.js";
 
@@ -65,7 +65,7 @@ async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
     if (trace) console.error(what);
     made.update(`${what}\n`);
     counts.set(name, (counts.get(name) ?? 0) + 1);
-    const work = action(world, new Dice(own)).catch((error: unknown) => {
+    const work = action(world, new Random(own)).catch((error: unknown) => {
       if (!isExpected(error)) throw error;
       expected++;
     });

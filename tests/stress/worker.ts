@@ -1,20 +1,20 @@
 // A worker of the stress run: works until it is terminated.
 import { parentPort, workerData } from "node:worker_threads";
 import { clamp, hook } from "../../lib/index.js";
-import { Dice } from "./dice.js";
+import { Random } from "../support/random.js";
 import { somePrompts } from "./prompts.js";
 import { World } from "./world.js";
 
 async function main(): Promise<void> {
-  const dice = new Dice(workerData.seed as number);
+  const random = new Random(workerData.seed as number);
   const world = new World();
   await world.open();
   parentPort?.postMessage("ready");
   const at = world.sae.cfg.hookName;
   for (;;) {
-    const interventions = dice.chance(0.5) ? [clamp(world.sae.feature(7), 5)] : [];
-    const hooks = dice.chance(0.5) ? [hook(at, async () => {})] : [];
-    (await world.model.forward(somePrompts(dice), { hooks, interventions })).dispose();
+    const interventions = random.chance(0.5) ? [clamp(world.sae.feature(7), 5)] : [];
+    const hooks = random.chance(0.5) ? [hook(at, async () => {})] : [];
+    (await world.model.forward(somePrompts(random), { hooks, interventions })).dispose();
   }
 }
 

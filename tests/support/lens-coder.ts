@@ -2,13 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tensor } from "../../lib/index.js";
 import { device } from "./compare.js";
-import { randomNumbers } from "./random.js";
+import { Random } from "./random.js";
 import { f32, newFolder, type Raw, writeRaw } from "./raw-checkpoint.js";
 
 export const [dIn, dSae, rows] = [16, 24, 3];
 export const hook = "blocks.2.hook_resid_post";
 export const numbers = (count: number, seed: number, scale = 1) =>
-  Float32Array.from(randomNumbers(count, seed), (value) => value * scale);
+  Float32Array.from(new Random(seed).normals(count), (value) => value * scale);
 export const W = numbers(dIn * dSae, 1, 0.4);
 export const D = numbers(dSae * dIn, 2);
 export const bEnc = numbers(dSae, 3, 0.1);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { zipSync } from "fflate";
 import { SAE, type SingleSiteCoder, Transcoder } from "../../lib/index.js";
 import { device } from "./compare.js";
-import { randomNumbers } from "./random.js";
+import { Random } from "./random.js";
 
 /**
  * A coder of the same shape, biases, thresholds and lengths of its directions, which point anywhere.
@@ -40,7 +40,7 @@ async function turned(coder: SingleSiteCoder, name: "W_enc" | "W_dec", axis: 0 |
   const { shape } = coder[name];
   const [rows, columns] = shape as [number, number];
   const own = await coder[name].read("float32");
-  const random = Float32Array.from(randomNumbers(own.length, seed));
+  const random = Float32Array.from(new Random(seed).normals(own.length));
   const lengths = (data: Float32Array) => {
     const squares = new Float64Array(axis === 0 ? columns : rows);
     for (const [i, x] of data.entries()) {

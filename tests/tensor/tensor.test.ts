@@ -9,14 +9,12 @@ import {
   where,
 } from "../../lib/index.js";
 import { device, expectClose } from "../support/compare.js";
+import { Random } from "../support/random.js";
 
 /** float32 values of −2 to 2, the same each time. */
 function values(n: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length: n }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 32) * 4 - 2;
-  });
+  const random = new Random(seed);
+  return Float32Array.from({ length: n }, () => random.next() * 4 - 2);
 }
 
 // One [2, 3, 4] tensor, a second of its shape, and one that broadcasts; references are in float64.

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import {
   type ChatMessage,
   type ChatTemplateOptions,
@@ -71,7 +71,7 @@ describe("templates render as jinja2 renders them, or are refused by name", () =
   const lines = readFileSync(fixture("templates/cases.jsonl"), "utf8").trim().split("\n");
   const cases = lines.map((line) => JSON.parse(line) as Case);
 
-  it(`in ${cases.length} cases`, () => {
+  test(`in ${cases.length} cases`, () => {
     const named = cases.filter(check);
     // Most of them render.
     expect(named.length).toBeLessThan(cases.length / 8);
@@ -83,7 +83,7 @@ describe("published templates", () => {
     readFileSync(fixture("templates/published.json"), "utf8"),
   ) as { templates: Record<string, string>; cases: Case[] };
 
-  it.each(Object.keys(templates))("%s", (name) => {
+  test.each(Object.keys(templates))("%s", (name) => {
     for (const one of cases.filter(({ template }) => template === name)) {
       expect(check({ ...one, template: templates[name] as string })).toBe(false);
     }
@@ -97,7 +97,7 @@ describe("options", () => {
   const prefill = (content: ChatMessage["content"]) => [...hi, { role: "assistant", content }];
   const continueFinalMessage = true;
 
-  it("continueFinalMessage leaves the last message open", () => {
+  test("continueFinalMessage leaves the last message open", () => {
     expect(gemma.applyChatTemplate(prefill("Sure:"), { continueFinalMessage })).toBe(
       `${open}Sure:`,
     );
@@ -117,7 +117,7 @@ describe("options", () => {
     expect(content[1]).toEqual({ type: "text", text: "b " });
   });
 
-  it("a string continues another field", () => {
+  test("a string continues another field", () => {
     const own = withTemplate(
       "{% for m in messages %}[{{ m.reasoning_content }}|{{ m.content }}]{% endfor %}",
     );
@@ -126,7 +126,7 @@ describe("options", () => {
     expect(own.applyChatTemplate(said)).toBe("[t|c]");
   });
 
-  it("tools choose the template for tools, and are seen by it", () => {
+  test("tools choose the template for tools, and are seen by it", () => {
     const tools = [{ type: "function", function: { name: "f" } }];
     const own = withTemplate("plain {{ tools }}");
     expect(own.applyChatTemplate(hi)).toBe("plain None");
@@ -141,7 +141,7 @@ describe("options", () => {
     rmSync(join(dir, "additional_chat_templates"), { recursive: true });
   });
 
-  it("variables reach the template, and win over special tokens", () => {
+  test("variables reach the template, and win over special tokens", () => {
     const own = withTemplate("{{ bos_token }}{{ enable_thinking }}{{ documents[0].title }}");
     const documents = [{ title: "D", text: "" }];
     expect(own.applyChatTemplate(hi, { variables: { enable_thinking: false }, documents })).toBe(
@@ -150,7 +150,7 @@ describe("options", () => {
     expect(own.applyChatTemplate(hi, { variables: { bos_token: "B" }, documents })).toBe("BD");
   });
 
-  it.each<[string, ChatMessage[], ChatTemplateOptions, string]>([
+  test.each<[string, ChatMessage[], ChatTemplateOptions, string]>([
     ["both ends", prefill("a"), { continueFinalMessage, addGenerationPrompt: true }, "both"],
     [
       "nothing to continue",
@@ -176,7 +176,7 @@ describe("options", () => {
     expect(got).toContain(words);
   });
 
-  it("refuses values without end", () => {
+  test("refuses values without end", () => {
     const loop: Record<string, unknown> = {};
     loop["self"] = loop;
     expect(render(gemma, hi, { variables: { loop } })).toMatch(/^ARGUMENT/);

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ChatMessage, GemlensError, Tokenizer } from "../../lib/index.js";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
@@ -51,7 +51,7 @@ function codeAndMessage(run: () => unknown): { code: string; message: string } {
 }
 
 describe("equal to Python's tokenizers", () => {
-  it.each(expected.cases)("$text", (example) => {
+  test.each(expected.cases)("$text", (example) => {
     const { text } = example;
     expect([...tokenizer.encode(text, { prependBos: false })]).toEqual(example.ids);
     expect([...tokenizer.encode(text)]).toEqual(
@@ -66,7 +66,7 @@ describe("equal to Python's tokenizers", () => {
     );
   });
 
-  it("streams the same text, token by token", () => {
+  test("streams the same text, token by token", () => {
     for (const { ids, decoded } of expected.cases) {
       const stream = tokenizer.stream();
       const pieces = ids.map((id) => stream.push(id));
@@ -74,7 +74,7 @@ describe("equal to Python's tokenizers", () => {
     }
   });
 
-  it.each(["left", "right"] as const)("pads a batch on the %s", (paddingSide) => {
+  test.each(["left", "right"] as const)("pads a batch on the %s", (paddingSide) => {
     const { texts } = expected.batch;
     const { ids, mask, shape } = tokenizer.encodeBatch(texts, { paddingSide });
     const want = expected.batch[paddingSide];
@@ -83,7 +83,7 @@ describe("equal to Python's tokenizers", () => {
     expect([...mask]).toEqual(want.mask.flat());
   });
 
-  it("knows its special tokens and size", () => {
+  test("knows its special tokens and size", () => {
     expect(tokenizer.bosTokenId).toBe(2);
     expect(tokenizer.eosTokenIds).toEqual([1]);
     expect(tokenizer.padTokenId).toBe(0);
@@ -96,7 +96,7 @@ describe.each(["tokenizer", "tokenizer-gemma3"])("chat template of %s", (name) =
   const chats = read(name).chat.map((chat, index) => ({ index, ...chat }));
   const own = Tokenizer.fromFolder(join(fixtures, name));
 
-  it.each(chats)(
+  test.each(chats)(
     "conversation $index",
     ({ messages, addGenerationPrompt, rendered, ids, error }) => {
       if (error !== undefined) {
@@ -116,18 +116,18 @@ describe.each(["tokenizer", "tokenizer-gemma3"])("chat template of %s", (name) =
 });
 
 describe("edges", () => {
-  it("never doubles the BOS", () => {
+  test("never doubles the BOS", () => {
     expect([...tokenizer.encode("<bos>")]).toEqual([2]);
     expect([...tokenizer.encode("<bos>the")].filter((id) => id === 2)).toHaveLength(1);
     expect([...tokenizer.encode("", { prependBos: false })]).toEqual([]);
   });
 
-  it("keeps a leading U+FEFF through encode and decode", () => {
+  test("keeps a leading U+FEFF through encode and decode", () => {
     const text = "\ufeffthe";
     expect(tokenizer.decode(tokenizer.encode(text, { prependBos: false }))).toBe(text);
   });
 
-  it("holds back a character until its last byte", () => {
+  test("holds back a character until its last byte", () => {
     const stream = tokenizer.stream();
     const ids = [...tokenizer.encode("🙂 the", { prependBos: false })];
     const pieces = ids.map((id) => stream.push(id));
@@ -137,7 +137,7 @@ describe("edges", () => {
     expect(stream.end()).toBe("");
   });
 
-  it("gives replacement characters for bytes that are no text, as decode does", () => {
+  test("gives replacement characters for bytes that are no text, as decode does", () => {
     const first = tokenizer.encode("🙂", { prependBos: false })[0] as number;
     const stream = tokenizer.stream();
     expect(stream.push(first)).toBe("");
@@ -145,22 +145,22 @@ describe("edges", () => {
     expect(tokenizer.decode([first, first])).toBe("\ufffd\ufffd");
   });
 
-  it("leaves special tokens out of a stream when asked", () => {
+  test("leaves special tokens out of a stream when asked", () => {
     const stream = tokenizer.stream({ skipSpecialTokens: true });
     const ids = [...tokenizer.encode("the sea<end_of_turn>")];
     expect(ids.map((id) => stream.push(id)).join("")).toBe("the sea");
   });
 
-  it("gives no text to an id above the vocabulary", () => {
+  test("gives no text to an id above the vocabulary", () => {
     expect(tokenizer.decode([expected.vocabulary + 5])).toBe("");
     expect(tokenizer.decode([])).toBe("");
   });
 
-  it.each([[-1], [1.5], [Number.NaN]])("refuses %s as an id", (id) => {
+  test.each([[-1], [1.5], [Number.NaN]])("refuses %s as an id", (id) => {
     expect(codeAndMessage(() => tokenizer.decode([id])).code).toBe("ARGUMENT");
   });
 
-  it("finds a single token, or names what it splits into", () => {
+  test("finds a single token, or names what it splits into", () => {
     const id = tokenizer.toSingleToken(" the");
     expect(tokenizer.decode(id)).toBe(" the");
     const refused = codeAndMessage(() => tokenizer.toSingleToken(" the river"));
@@ -181,14 +181,14 @@ describe("edges", () => {
     );
   });
 
-  it("refuses an empty batch and an unknown padding side", () => {
+  test("refuses an empty batch and an unknown padding side", () => {
     expect(codeAndMessage(() => tokenizer.encodeBatch([])).code).toBe("ARGUMENT");
     const side = { paddingSide: "middle" as "left" };
     expect(codeAndMessage(() => tokenizer.encodeBatch(["a"], side)).message).toContain("middle");
     expect(codeAndMessage(() => tokenizer.applyChatTemplate([])).code).toBe("ARGUMENT");
   });
 
-  it("encodes lone surrogates without throwing", () => {
+  test("encodes lone surrogates without throwing", () => {
     const ids = tokenizer.encode("a\ud800b", { prependBos: false });
     expect(tokenizer.decode(ids)).toMatch(/^a\ufffd+b$/);
   });
@@ -212,7 +212,7 @@ describe("files that are missing or broken", () => {
     return Tokenizer.fromFolder(copy);
   }
 
-  it("costs nothing before its first use, then says which file is missing", () => {
+  test("costs nothing before its first use, then says which file is missing", () => {
     const missing = Tokenizer.fromFolder(join(dir, "nowhere"));
     const refused = codeAndMessage(() => missing.encode("a"));
     expect(refused.code).toBe("TOKENIZER");
@@ -222,7 +222,7 @@ describe("files that are missing or broken", () => {
   const vocabulary = (vocab: unknown): string =>
     JSON.stringify({ ...original("tokenizer.json"), model: { type: "BPE", vocab, merges: [] } });
 
-  it.each([
+  test.each([
     ["cut short", "tokenizer.json", () => '{"model":', "JSON"],
     ["an array", "tokenizer.json", () => "[]", "file"],
     ["no model", "tokenizer.json", () => "{}", "model"],
@@ -256,7 +256,7 @@ describe("files that are missing or broken", () => {
     expect(refused.message).toContain(` for ${field}, `);
   });
 
-  it("reads special tokens from special_tokens_map.json, and a template from its own file", () => {
+  test("reads special tokens from special_tokens_map.json, and a template from its own file", () => {
     const { chat_template: _, bos_token: __, ...config } = original("tokenizer_config.json");
     const copy = broken("split", "tokenizer_config.json", JSON.stringify(config));
     expect(
@@ -267,14 +267,14 @@ describe("files that are missing or broken", () => {
     expect(own.applyChatTemplate([{ role: "user", content: "a" }])).toBe("<bos>a!");
   });
 
-  it("names a template that does not parse", () => {
+  test("names a template that does not parse", () => {
     const own = broken("jinja-broken", "chat_template.jinja", "{% if %}");
     const refused = codeAndMessage(() => own.applyChatTemplate([{ role: "user", content: "a" }]));
     expect(refused.code).toBe("TOKENIZER");
     expect(refused.message).toContain("chat_template");
   });
 
-  it("asks for a BOS only where one is to be put in front", () => {
+  test("asks for a BOS only where one is to be put in front", () => {
     const { bos_token: _, ...config } = original("tokenizer_config.json");
     const text = JSON.stringify(config);
     const own = broken("no-bos", "tokenizer_config.json", text);
