@@ -5,8 +5,8 @@ import { attribute, evaluateCoder, HookedTransformer, SAE, Transcoder } from "..
 import { device } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// The gradient's estimates against exact ablation on the bundled model, on a few prompts;
-// bench/tiny/attribution-report.ts prints the figures of 20 for every coder.
+// Compares the gradient's estimates with exact ablation on a few prompts of the bundled model.
+// bench/tiny/attribution-report.ts prints the results of 20 prompts for every coder.
 const folder = join(import.meta.dirname, "../../assets/tiny-gemma2");
 const coders = join(folder, "gemma-scope");
 
@@ -34,7 +34,7 @@ describe("gradient and ablation", () => {
   });
 });
 
-test("a coder of the embedding is attributed to and evaluated like others", async () => {
+test("attributes to and evaluates a coder of the embedding", async () => {
   await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
   using sae = await SAE.fromFile(
     fixture("tiny-gemma2/gs1/embedding/width_4k/average_l0_6/params.npz"),

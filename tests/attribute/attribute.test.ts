@@ -33,7 +33,7 @@ interface EffectsCase {
 
 const methods: [AttributionMethod, "gradient" | "integrated" | "ablation", number][] = [
   ["gradient", "gradient", 1e-4],
-  // The midpoint rule against Gauss and Legendre's: within what the method promises.
+  // The midpoint rule agrees with Gauss-Legendre quadrature within the documented error.
   ["integrated-gradients", "integrated", 2e-2],
   ["ablation", "ablation", 1e-3],
 ];
@@ -70,7 +70,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
   }
 
   describe.each(cases.map((entry) => [entry.name, entry] as const))("%s", (_, entry) => {
-    test.each(methods)("by %s", async (method, key, tolerance) => {
+    test.each(methods)("matches the golden effects by %s", async (method, key, tolerance) => {
       const coder = oracle.coder(entry.coder);
       const found = await attribute(model, oracle.prompt(entry.prompt), {
         target: targetOf(entry),
@@ -101,7 +101,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     });
   });
 
-  test("through several coders at once is through each", async () => {
+  test("gives the same through several coders at once as through each alone", async () => {
     const [first, second] = [oracle.coder("skip"), oracle.coder("res")];
     const [entry] = cases as [EffectsCase];
     const prompt = oracle.prompt(entry.prompt);
@@ -123,7 +123,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("a metric gives what the same logit difference gives", async () => {
+  test("a metric gives the same effects as the equivalent logit difference", async () => {
     const [entry] = cases as [EffectsCase];
     if (!("logitDiff" in entry.target)) throw new Error("another case first");
     const [more, less] = entry.target.logitDiff;
@@ -150,7 +150,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("ablation is the difference that ablating makes, with a coder in force too", async () => {
+  test("the ablation method equals the difference from ablating, also with a coder in force", async () => {
     const [skip, res] = [oracle.coder("skip"), oracle.coder("res")];
     const prompt = oracle.prompt("p10");
     for (const coders of [
@@ -181,7 +181,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("leaves no tensor behind, also when it is stopped", async () => {
+  test("leaves no tensor alive, also after an abort", async () => {
     const through = [oracle.coder("res")];
     const options = { target: { logit: 9 }, through } as const;
     await attribute(model, [2, 5, 9], { ...options, method: "ablation" });
@@ -204,7 +204,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(memory().handles).toBe(before.handles);
   });
 
-  test("tells how far it is", async () => {
+  test("reports its progress", async () => {
     const seen: { done: number; total: number }[] = [];
     const found = await attribute(model, [2, 5, 9], {
       target: { logit: 9 },
@@ -217,7 +217,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(seen.length).toBe(Math.ceil(found.length / 10));
   });
 
-  test("refuses what it cannot do", async () => {
+  test("refuses unsupported arguments", async () => {
     const through = [oracle.coder("res")];
     const target = { logit: 9 };
     const wrong: [unknown, unknown, string][] = [

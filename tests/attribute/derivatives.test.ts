@@ -12,8 +12,8 @@ import { device } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { Random } from "../support/random.js";
 
-// Every operation's backward against central differences, all in float64: at every hook point, along
-// a random direction. The prompt is longer than the window of 8.
+// Compares every operation's backward with central differences, all in float64. Each hook point is
+// perturbed along a random direction. The prompt is longer than the window of 8.
 const epsilon = 1e-5;
 const long = [2, 17, 99, 5, 63, 41, 120, 8, 77, 33, 54, 12];
 const inputs: [name: string, side: "left" | "right", rows: number[][]][] = [
@@ -36,7 +36,9 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       device,
     });
 
-  /** Σ weight · logit over the real tokens: no gradient of it vanishes by symmetry. */
+  /**
+   * Σ weight · logit over the real tokens. Random weights keep symmetry from cancelling a gradient.
+   */
   function weighted(tokens: Tokens): { weights: Tensor; target: GradientTarget } {
     const [batch, pos] = tokens.shape;
     const { dVocab } = model.cfg;
@@ -48,7 +50,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
   }
 
   describe.each(inputs)("%s", (_, paddingSide, rows) => {
-    test("at every hook", async () => {
+    test("matches central differences at every hook", async () => {
       const tokens = model.toTokens(rows, { paddingSide });
       const { weights, target } = weighted(tokens);
       const measure = async (name: string, change: Tensor) => {
@@ -76,35 +78,38 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       expect(wrong).toEqual([]);
     });
 
-    test.each(["logit", "logitDiff", "loss"] as const)("of a %s", async (kind) => {
-      const tokens = model.toTokens(rows, { paddingSide });
-      const targets: Record<typeof kind, GradientTarget> = {
-        logit: { logit: 9, position: -2 },
-        logitDiff: { logitDiff: [9, 30] },
-        loss: { loss: true },
-      };
-      const name = "blocks.1.hook_resid_post";
-      const hooks = (change: Tensor) => [hook(name, (x) => x.add(change))];
-      const measure = async (change: Tensor) => {
-        if (kind === "loss") return model.loss(tokens, { hooks: hooks(change) });
-        const positions = [kind === "logit" ? -2 : -1];
-        using logits = await model.forward(tokens, { hooks: hooks(change), positions });
-        return tidy(() => {
-          const of = (token: number) => logits.select(2, token).sum().item() as number;
-          return of(9) - (kind === "logit" ? 0 : of(30));
-        });
-      };
-      using run = await model.runWithGradients(tokens, { names: [name], target: targets[kind] });
-      const gradient = run.grad(name);
-      using direction = random(gradient.shape, 2);
-      using step = direction.mul(epsilon);
-      using back = step.neg();
-      using nothing = step.mul(0);
-      const slope = tidy(() => gradient.mul(direction).sum().item() as number);
-      const measured = ((await measure(step)) - (await measure(back))) / (2 * epsilon);
-      expect(Math.abs(slope - measured) / Math.abs(measured)).toBeLessThan(1e-6);
-      expect(run.value).toBeCloseTo(await measure(nothing), 6);
-    });
+    test.each(["logit", "logitDiff", "loss"] as const)(
+      "matches central differences for a %s",
+      async (kind) => {
+        const tokens = model.toTokens(rows, { paddingSide });
+        const targets: Record<typeof kind, GradientTarget> = {
+          logit: { logit: 9, position: -2 },
+          logitDiff: { logitDiff: [9, 30] },
+          loss: { loss: true },
+        };
+        const name = "blocks.1.hook_resid_post";
+        const hooks = (change: Tensor) => [hook(name, (x) => x.add(change))];
+        const measure = async (change: Tensor) => {
+          if (kind === "loss") return model.loss(tokens, { hooks: hooks(change) });
+          const positions = [kind === "logit" ? -2 : -1];
+          using logits = await model.forward(tokens, { hooks: hooks(change), positions });
+          return tidy(() => {
+            const of = (token: number) => logits.select(2, token).sum().item() as number;
+            return of(9) - (kind === "logit" ? 0 : of(30));
+          });
+        };
+        using run = await model.runWithGradients(tokens, { names: [name], target: targets[kind] });
+        const gradient = run.grad(name);
+        using direction = random(gradient.shape, 2);
+        using step = direction.mul(epsilon);
+        using back = step.neg();
+        using nothing = step.mul(0);
+        const slope = tidy(() => gradient.mul(direction).sum().item() as number);
+        const measured = ((await measure(step)) - (await measure(back))) / (2 * epsilon);
+        expect(Math.abs(slope - measured) / Math.abs(measured)).toBeLessThan(1e-6);
+        expect(run.value).toBeCloseTo(await measure(nothing), 6);
+      },
+    );
 
     test("is zero at padding", async () => {
       const tokens = model.toTokens(rows, { paddingSide });

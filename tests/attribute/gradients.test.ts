@@ -12,8 +12,8 @@ import { settledMemory } from "../support/collect.js";
 import { device, failure } from "../support/compare.js";
 import { fixture, goldensOf, rowsOf } from "../support/fixtures.js";
 
-// What runWithGradients takes, gives and refuses. That the numbers are right is shown by
-// derivatives.test.ts (finite differences) and oracle.test.ts (autograd).
+// Tests the inputs, results and errors of runWithGradients. derivatives.test.ts (finite
+// differences) and oracle.test.ts (autograd) test the values.
 let model: HookedTransformer;
 let sae: SAE;
 const prompt = [2, 17, 99, 5, 63, 41, 120, 8, 77, 33];
@@ -31,13 +31,13 @@ afterAll(async () => {
 const largest = (t: Tensor) => tidy(() => t.abs().max().item() as number);
 const apart = (a: Tensor, b: Tensor) => tidy(() => a.sub(b).abs().max().item() as number);
 
-describe("a metric", () => {
+describe("runWithGradients with a metric", () => {
   const byHand: Metric = (logits) => {
     const last = logits.select(1, -1).select(0, 0);
     return last.select(0, 9).sub(last.select(0, 30));
   };
 
-  test("gives what the named target gives", async () => {
+  test("gives the same as the named target", async () => {
     using named = await model.runWithGradients(prompt, { names: [hookName], target });
     using own = await model.runWithGradients(prompt, {
       names: [hookName],
@@ -48,7 +48,7 @@ describe("a metric", () => {
     expect(apart(gradient, own.grad(hookName))).toBeLessThan(1e-6 * largest(gradient));
   });
 
-  test("sees only the positions asked for", async () => {
+  test("passes only the requested positions", async () => {
     let shape: readonly number[] = [];
     using part = await model.runWithGradients([prompt, prompt.slice(0, 4)], {
       names: [hookName],
@@ -69,7 +69,7 @@ describe("a metric", () => {
     expect(apart(named.grad(hookName), part.grad(hookName))).toBeLessThan(1e-5);
   });
 
-  test("may be built of softmax, products and norms", async () => {
+  test("accepts softmax, products and norms", async () => {
     using run = await model.runWithGradients(prompt, {
       names: ["hook_embed"],
       target: {
@@ -105,12 +105,12 @@ describe("a metric", () => {
       "ARGUMENT",
       /depend/,
     ],
-  ])("that returns %s is refused", async (_, metric, code, message) => {
+  ])("refuses a metric that returns %s", async (_, metric, code, message) => {
     const error = await failure(() => model.runWithGradients(prompt, { target: { metric } }));
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  test("that throws is a HOOK error with its cause", async () => {
+  test("wraps an error that the metric throws in a HOOK error with its cause", async () => {
     const cause = new RangeError("no such thing");
     const metric: Metric = () => {
       throw cause;
@@ -120,7 +120,7 @@ describe("a metric", () => {
     expect(error.message).toContain("the metric threw: no such thing");
   });
 
-  test("leaves nothing behind, whatever becomes of it", async () => {
+  test("leaves no tensor alive after success, failure or an abort", async () => {
     const before = await settledMemory();
     const metrics: Metric[] = [
       byHand,
@@ -140,17 +140,17 @@ describe("a metric", () => {
     expect(memory().handles).toBe(before.handles);
   });
 
-  test("does not record anything outside the run", async () => {
+  test("does not record operations outside the run", async () => {
     using x = (await model.forward(prompt)).keep();
     await model.runWithGradients(prompt, { target: { metric: byHand } }).then((g) => g.dispose());
     using doubled = x.mul(2);
-    // A recorded tensor would refuse to be changed in place.
+    // A recorded tensor would refuse in-place changes.
     x.add_(1);
     expect(doubled.isDisposed).toBe(false);
   });
 });
 
-describe("a spliced coder", () => {
+describe("runWithGradients with a spliced coder", () => {
   test("has one gradient for each active feature", async () => {
     using run = await model.runWithGradients(prompt, { coders: [sae], target });
     const features = await run.features(sae).read();
@@ -174,7 +174,7 @@ describe("a spliced coder", () => {
     expect(there.find(({ feature }) => feature === strong.feature)?.value).toBe(7);
   });
 
-  test("is refused under another name than its own", async () => {
+  test("refuses a name that belongs to another coder", async () => {
     using run = await model.runWithGradients(prompt, { names: [hookName], target });
     expect(() => run.grad(sae)).toThrow(/in `coders`/);
     expect(() => run.features(sae)).toThrow(expect.objectContaining({ code: "NOT_FOUND" }));
@@ -184,8 +184,8 @@ describe("a spliced coder", () => {
   });
 });
 
-describe("a run", () => {
-  test("of a batch sums over its rows; batch picks some", async () => {
+describe("runWithGradients", () => {
+  test("sums over a batch's rows; batch selects rows", async () => {
     const rows = rowsOf(goldensOf("tiny-gemma2", "expected_padded"));
     using all = await model.runWithGradients(rows, { names: ["hook_embed"], target: { logit: 9 } });
     let sum = 0;
@@ -215,7 +215,7 @@ describe("a run", () => {
     expect(all.value).toBeCloseTo(sum, 4);
   });
 
-  test("stops behind a feature", async () => {
+  test("stops after a feature target", async () => {
     const seen: string[] = [];
     const look = (name: string) => [name, () => void seen.push(name)] as const;
     using run = await model.runWithGradients(prompt, {
@@ -224,7 +224,7 @@ describe("a run", () => {
       hooks: [look(hookName)],
     });
     expect(seen).toEqual([hookName]);
-    // What no one asked about does not run: a later hook would be reached only for itself.
+    // The run ends at the feature.
     expect(run.cache.names).toEqual(["hook_embed"]);
     const last = await failure(() =>
       model.runWithGradients(prompt, { target: { feature: sae.feature(96) } }),
@@ -242,7 +242,7 @@ describe("a run", () => {
     expect(apart(part.grad(names[0]), whole.grad(names[0]))).toBeLessThan(1e-5);
   });
 
-  test("calls JavaScript hooks, whose replacements are constants", async () => {
+  test("calls JavaScript hooks and treats their replacements as constants", async () => {
     const names = ["blocks.1.hook_resid_post", "blocks.2.hook_resid_post"] as const;
     using run = await model.runWithGradients(prompt, {
       names,
@@ -253,7 +253,7 @@ describe("a run", () => {
     expect(largest(run.grad(names[1]))).toBeGreaterThan(0);
   });
 
-  test("is stopped by its signal", async () => {
+  test("stops at its signal", async () => {
     const reason = new Error("enough");
     const aborted = AbortSignal.abort(reason);
     expect(await failure(() => model.runWithGradients(prompt, { target, signal: aborted }))).toBe(
@@ -261,14 +261,14 @@ describe("a run", () => {
     );
   });
 
-  test("prints itself", async () => {
+  test("prints a summary of its result", async () => {
     using run = await model.runWithGradients(prompt, { coders: [sae], names: [hookName], target });
     const { inspect } = await import("node:util");
     expect(inspect(run)).toMatch(/Gradients\n {2}value: .*\n {2}gradients: /);
   });
 });
 
-describe("arguments", () => {
+describe("arguments of runWithGradients", () => {
   const cases: [string, Record<string, unknown> | undefined, string, RegExp][] = [
     ["no options", undefined, "ARGUMENT", /options with a target/],
     ["no target", {}, "ARGUMENT", /one of \{logit\}/],
@@ -296,7 +296,7 @@ describe("arguments", () => {
     expect(await failure(run)).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
-  test("a loss of a residual stream, or of one token", async () => {
+  test("refuse a loss of a residual stream, or of one token", async () => {
     using resid = await model.forward(prompt, { stopAtLayer: 2 });
     const options = { target: { loss: true } } as const;
     expect(

@@ -22,7 +22,7 @@ import { fixture } from "../support/fixtures.js";
 import { Oracle } from "../support/oracle.js";
 import { Random } from "../support/random.js";
 
-// Effects while other interventions are in force, against plain runs that do the same.
+// Compares effects while other interventions are in force with plain runs of the same edits.
 const target = { logit: 9, position: 8 } as const;
 const sets = ["at other blocks", "of the same coder", "at the first block that runs", "of tokens"];
 type Spliced = "none" | "another" | "the same";
@@ -54,7 +54,7 @@ describe.each(models)("%s", (folder, all) => {
 
   const vector = (seed: number) => Float32Array.from(new Random(seed).normals(model.cfg.dModel));
 
-  /** Feature `i` of those that are active at a position of the plain run. */
+  /** Feature `i` of the features that are active at a position of the plain run. */
   async function active(coder: SingleSiteCoder, position: number, i: number) {
     using run = await exact.runWithCache(prompt, { names: [], features: [coder], logits: false });
     const found = await run.features(coder).at({ position });
@@ -120,14 +120,14 @@ describe.each(models)("%s", (folder, all) => {
     return values[target.logit] as number;
   }
 
-  /** The strongest, and a few others. */
+  /** The strongest effects, and a few others. */
   function some(found: readonly Attribution[]): Attribution[] {
     return found.filter((_, i) => i < 3 || i % Math.ceil(found.length / 4) === 1);
   }
 
   const effectOf = ({ effect }: Attribution) => effect;
 
-  test.each(places)("ablation beside interventions %s, splices: %s", async (set, spliced) => {
+  test.each(places)("ablation with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, model);
     const coders = codersOf(spliced);
     const clean = await logitWith(model, coders, interventions);
@@ -146,7 +146,7 @@ describe.each(models)("%s", (folder, all) => {
       }
       expect(Math.abs(want[0] as number)).toBeGreaterThan(1e-3);
       expect(relativeError(chosen.map(effectOf), want)).toBeLessThan(1e-4);
-      // Whatever else is taken out makes no difference.
+      // Ablating the features without an entry changes nothing.
       const known = new Set(found.map(({ position, feature }) => `${position} ${feature}`));
       const rest = [...Array(through.cfg.dSae).keys()].flatMap((feature) =>
         known.has(`${feature % 10} ${feature}`) ? [] : [[feature, feature % 10] as const],
@@ -159,14 +159,14 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test.each(places)("gradients beside interventions %s, splices: %s", async (set, spliced) => {
+  test.each(places)("gradients with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, exact);
     const coders = codersOf(spliced);
     const found = await attribute(exact, prompt, {
       ...{ target, through: [res, skip], coders, interventions },
     });
     const step = 2 ** -10;
-    // The error term of a splice is a constant to gradients: there is none through `res`.
+    // A splice's error term is constant to gradients, so no gradient flows through `res`.
     for (const through of spliced === "the same" ? [res] : [res, skip]) {
       const chosen = some(found.filter(({ coder }) => coder === through));
       const want: number[] = [];
@@ -182,7 +182,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test.each(places)("paths beside interventions %s, splices: %s", async (set, spliced) => {
+  test.each(places)("paths with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, exact);
     const coders = codersOf(spliced);
     const clean = await logitWith(exact, coders, interventions);
@@ -198,8 +198,8 @@ describe.each(models)("%s", (folder, all) => {
       );
       const want = clean - (await logitWith(exact, coders, [...interventions, ...without]));
       expect(Math.abs(change - want)).toBeLessThan(1e-4 * Math.abs(want) + 1e-6);
-      // What edits `res` switches its features on and off along the path of `skip`: the target
-      // jumps, and no gradient sees that.
+      // Edits of `res` switch its features on and off along the path of `skip`. The target jumps
+      // there, and no gradient sees a jump.
       if (set === "of the same coder" && coder === skip) continue;
       expect(gap).toBeLessThanOrEqual(0.01);
       const sum = effects.reduce((total, { effect }) => total + effect, 0);
@@ -207,7 +207,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test("a feature that is edited has the activation that it is given", async () => {
+  test("an edited feature has its edited activation", async () => {
     const before = await active(res, 6, 0);
     const [activation] = await (async () => {
       using run = await model.runWithCache(prompt, { names: [], features: [res], logits: false });
@@ -233,7 +233,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test("what is done where the first block that runs is entered is done once", async () => {
+  test("edits at the input of the first block that runs apply once", async () => {
     using entering = await SAE.fromFile(res.cfg.path, {
       hookName: "blocks.2.hook_resid_pre",
       device,
@@ -251,7 +251,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test("what is read before the first block that would run and written after it", async () => {
+  test("a feature can be read before the first block that would run and written after it", async () => {
     using across = await Transcoder.fromFile(skip.cfg.path, {
       hookName: "blocks.1.ln2.hook_normalized",
       hookNameOut: "blocks.3.hook_mlp_out",
@@ -269,7 +269,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test("patching grids take them in both runs", async () => {
+  test("patching grids apply interventions in both runs", async () => {
     const interventions = await interventionsOf("at the first block that runs", model);
     const [clean, corrupt] = [prompt, oracle.prompt("other")];
     const grid = await activationPatching(model, {
@@ -289,7 +289,7 @@ describe.each(models)("%s", (folder, all) => {
     expect(grid.clean).toBeCloseTo(await logitWith(model, [], interventions), 4);
   });
 
-  test("leaves tokens out beside edits of the coder", async () => {
+  test("excludes tokens along with edits of the coder", async () => {
     const interventions = [
       clamp(res.feature(3), 5),
       ...(await interventionsOf("of tokens", model)),
@@ -309,7 +309,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test("refuses what no run of the prompt takes, before anything runs", async () => {
+  test("refuses interventions that no run of the prompt accepts, before any run", async () => {
     const two = [prompt, prompt];
     using run = await model.runWithCache(two, { names: ["hook_embed"], logits: false });
     const wrong: [unknown, string, RegExp][] = [

@@ -14,7 +14,7 @@ const text = "One sunny day, Lily went to the park.";
 const model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
 const saes = await Promise.all([SAE.fromFile(bundled(2)), SAE.fromFile(bundled(1))]);
 const [sae] = saes as [SAE, SAE];
-// biome-ignore lint/suspicious/noExplicitAny: of JSON
+// biome-ignore lint/suspicious/noExplicitAny: parsed JSON
 const json = (value: unknown): any => JSON.parse(JSON.stringify(value));
 const reference = { path: sae.cfg.path, hook: "blocks.2.hook_resid_post", dSae: 1024 };
 
@@ -36,20 +36,20 @@ test("attributions name each coder once, and keep value and completeness", async
   expect(got.effects.map(named)).toEqual(found.map((row) => want(row as never)));
   expect(got.completeness.map(named)).toEqual(found.completeness.map((c) => want(c as never)));
   expect(JSON.stringify(found).length / found.length).toBeLessThan(150);
-  // A row by itself has its coder's name and no configuration.
+  // A single row has its coder's name and no configuration.
   expect(json(found[0]).coder).toEqual(json(found[0]?.coder));
-  // Still an array with nothing more to see.
+  // A slice is a plain array without the further properties.
   expect(Object.keys(found.slice(0, 1))).toEqual(["0"]);
   expect(Object.keys(found)).not.toContain("toJSON");
 });
 
-test("features, coders and models are named, not shown", () => {
+test("features, coders and models become names, without their data", () => {
   expect(json(sae)).toEqual(reference);
   expect(json(sae.feature(7))).toEqual({ coder: reference, feature: 7 });
   expect(json(model)).toEqual(json(model.cfg));
 });
 
-test("runs, caches and recorded tokens are summaries", async () => {
+test("runs, caches and recorded tokens become summaries", async () => {
   const names = ["hook_embed", "blocks.2.hook_resid_post"] as const;
   using run = await model.runWithCache("One day", { names, features: [sae] });
   const act = { shape: [1, 3, 128], dtype: "float32" };
@@ -73,8 +73,8 @@ test("runs, caches and recorded tokens are summaries", async () => {
   expect(json(g)).toMatchObject({ value: g.value, grads: { hook_embed: act } });
 });
 
-test("activations list what is active, edits applied, as the dense tensor has it", async () => {
-  const texts = ["One sunny day", "One"]; // the second is padded
+test("activations list the active features with edits applied, as the dense tensor has them", async () => {
+  const texts = ["One sunny day", "One"]; // The second row is padded.
   using run = await model.runWithCache(texts, { names: [], features: [sae], logits: false });
   const acts = run.features(sae);
   const dense = async () => {
@@ -91,7 +91,7 @@ test("activations list what is active, edits applied, as the dense tensor has it
   expect(json(acts)).toEqual(await dense());
   expect(json(acts).active.length).toBe(acts.nnz);
   acts.set(3, 2.5, { positions: -1 }).zero(213);
-  const edited = json(acts); // before any call applies them
+  const edited = json(acts); // No call has applied the edits yet.
   const located = { batch: 1, position: 1, feature: 3, value: 2.5 };
   expect(edited.active).toContainEqual(located);
   expect(edited).toEqual(await dense());
@@ -103,7 +103,7 @@ test("activations list what is active, edits applied, as the dense tensor has it
   expect(() => json(acts)).toThrow(/at most 1,000 active features for activations in JSON, got 2,/);
 });
 
-test("typed arrays are arrays: tokens, grids, evaluations", async () => {
+test("tokens, grids and evaluations write typed arrays as arrays", async () => {
   const tokens = model.toTokens(["One day", "One"]);
   expect(json(tokens)).toEqual({
     ids: [...tokens.ids],
@@ -124,7 +124,7 @@ test("typed arrays are arrays: tokens, grids, evaluations", async () => {
   expect(got).toMatchObject({ l0: found.l0, loss: { original: "NaN" } });
 });
 
-describe("what holds native data equals itself alone", () => {
+describe("objects with native data deep-equal only themselves", () => {
   test("coders, models, activations, caches, runs", async () => {
     const other = await SAE.fromFile(bundled(2));
     const twin = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });

@@ -10,7 +10,7 @@ import { device, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import type { Golden } from "../support/safetensors.js";
 
-// Gradients against autograd on transformers' model, in float64.
+// Compares gradients with autograd on transformers' model, in float64.
 type Named = { readonly coder: string; readonly feature: number };
 
 interface GradientCase extends Omit<Case, "features"> {
@@ -25,7 +25,7 @@ interface GradientCase extends Omit<Case, "features"> {
   readonly features: Readonly<Record<string, { readonly acts: string; readonly grad: string }>>;
 }
 
-/** Gradient at the features that are active, in a dense golden. */
+/** The gradient at the active features of a dense golden. */
 async function expectAtFeatures(what: string, acts: FeatureActs, want: Golden, at: Golden) {
   const { indptr, indices, values, shape } = await acts.read();
   const dSae = shape.at(-1) as number;

@@ -49,7 +49,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     ["activationPatching", activationPatching, "exact"],
     ["attributionPatching", attributionPatching, "estimate"],
   ] as const)("%s", (_name, run, key) => {
-    test("as transformers", async () => {
+    test("matches transformers", async () => {
       const grid = await run(model, { ...pair, over: { points: sites }, batchSize: 7 });
       const { nLayers } = model.cfg;
       expect(grid.shape).toEqual([3, nLayers, pair.clean.length, 1]);
@@ -59,13 +59,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       for (const [i, site] of sites.entries()) {
         const mine = grid.values.subarray(i * cells, (i + 1) * cells);
         const golden = oracle.golden(entry[key][site]).data;
-        // attributionPatching's golden has the change alone.
+        // The golden of attributionPatching has only the change.
         const want = key === "exact" ? golden : golden.map((x) => x + entry.corruptValue);
         expect(relativeError(mine, want), site).toBeLessThan(1e-4);
       }
     });
 
-    test("head by head as transformers", async () => {
+    test("matches transformers head by head", async () => {
       const over = { points: "z", positions: "all-at-once", heads: true } as const;
       const grid = await run(model, { ...pair, over });
       expect(grid.shape).toEqual([1, model.cfg.nLayers, 1, model.cfg.nHeads]);
@@ -74,7 +74,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       expect(relativeError(grid.values, want)).toBeLessThan(1e-4);
     });
 
-    test("takes a metric for the target", async () => {
+    test("accepts a metric as the target", async () => {
       const [more, less] = entry.target.logitDiff;
       const metric: Metric = (logits) => {
         const last = logits.select(1, -1).select(0, 0);
@@ -93,7 +93,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       expect(own.positions).toEqual([3, 9]);
     });
 
-    test("noising exchanges the prompts", async () => {
+    test("noising swaps the prompts", async () => {
       const over = { points: "attn_out" } as const;
       const noising = await run(model, { ...pair, over, direction: "noising" });
       const swapped = await run(model, {
@@ -108,7 +108,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       expect(noising.at(place).share).toBeCloseTo(swapped.at(place).share, 6);
     });
 
-    test("leaves no tensor behind", async () => {
+    test("leaves no tensor alive", async () => {
       const over = { points: ["resid_mid", "pattern"], layers: [0] } as const;
       await run(model, { ...pair, over });
       const before = await settledMemory();
@@ -119,7 +119,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     });
   });
 
-  test("each cell is what that patch does", async () => {
+  test("each cell equals a run with only that patch", async () => {
     const over = { points: ["attn_scores", "pattern"], heads: [0, 2], positions: [2, 9] } as const;
     const grid = await activationPatching(model, { ...pair, over });
     const names = [1, 2].map((layer) => `blocks.${layer}.attn.hook_pattern`);
@@ -147,7 +147,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("patching all of the first residual stream gives the other prompt", async () => {
+  test("patching the whole first residual stream gives the other prompt", async () => {
     const over = { points: "resid_pre", layers: [0], positions: "all-at-once" } as const;
     const grid = await activationPatching(model, { ...pair, over });
     const { value, effect, share } = grid.at({ layer: 0 });
@@ -156,8 +156,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(share).toBeCloseTo(1, 4);
   });
 
-  test("the approximation is right where nothing lies between", async () => {
-    // The final residual stream at the last position: only the final norm and the soft cap bend it.
+  test("the approximation is exact if only the final norm and soft cap follow", async () => {
+    // Only the final norm and the soft cap follow the final residual stream at the last position.
     const last = model.cfg.nLayers - 1;
     const close = { ...pair, corrupt: [...pair.clean.slice(0, -2), 40, pair.clean.at(-1) ?? 0] };
     const over = { points: "attn_out", layers: [last], positions: [-1] } as const;
@@ -170,7 +170,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(Math.sign(a)).toBe(Math.sign(b));
   });
 
-  test("with coders in force both runs have them", async () => {
+  test("applies coders in both runs", async () => {
     const coders = [{ coder: oracle.coder("skip"), errorTerm: false }];
     const over = { points: "resid_post", positions: [-1] } as const;
     for (const run of [activationPatching, attributionPatching]) {
@@ -185,7 +185,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("is stopped by its signal, and tells how far it is", async () => {
+  test("stops at its signal, and reports its progress", async () => {
     const stop = new AbortController();
     const reason = new Error("enough");
     const seen: number[] = [];
@@ -205,7 +205,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(seen.slice(0, 3)).toEqual([4, 8, 10]);
   });
 
-  test("refuses what it cannot do", async () => {
+  test("refuses unsupported arguments", async () => {
     const over = { points: "resid_pre" };
     const wrong: [string, unknown, string][] = [
       ["lengths", { ...pair, corrupt: [2, 5], over }, "ARGUMENT"],

@@ -12,7 +12,8 @@ import { device, failure, relativeError } from "../support/compare.js";
 import { fixture, goldensOf, rowsOf } from "../support/fixtures.js";
 import { Oracle } from "../support/oracle.js";
 
-// Reading the residual stream: against transformers in float64, and as sums that must come out.
+// Compares reads of the residual stream with transformers in float64, and checks that the parts add
+// up.
 interface LensCase {
   readonly name: "lens";
   readonly topK: number;
@@ -56,7 +57,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
   afterAll(() => model.dispose());
 
   describe("logitLens", () => {
-    test("as transformers", async () => {
+    test("matches transformers", async () => {
       const entry = find("lens");
       using run = await model.runWithCache(prompt, {
         names: (name) => name.endsWith("hook_resid_post"),
@@ -90,7 +91,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       expect(targets.every((score) => score.token === token)).toBe(true);
     });
 
-    test("of a padded batch is that of its rows", async () => {
+    test("gives a padded batch the result of each row alone", async () => {
       const rows = rowsOf(goldensOf(folder, "expected_padded"));
       const names = (name: string) => name.endsWith("hook_resid_post");
       const options = { topK: 3, positions: [0, -2], layers: [1, -1], target: { logit: [7] } };
@@ -121,7 +122,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       }
     });
 
-    test("says what is missing", async () => {
+    test("names missing entries of the cache", async () => {
       using run = await model.runWithCache(prompt, {
         names: ["blocks.1.hook_resid_post"],
         logits: false,
@@ -151,7 +152,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
   });
 
   describe("decomposeResidual", () => {
-    test("as transformers, head by head and neuron by neuron", async () => {
+    test("matches transformers, head by head and neuron by neuron", async () => {
       const entry = find("decomposition");
       const names = [...decompositionNames(model, "head"), ...decompositionNames(model, "neuron")];
       using run = await model.runWithCache(prompt, { names, logits: false });
@@ -226,7 +227,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       }
     });
 
-    test("counts positions in the rows of a padded batch", async () => {
+    test("counts positions within each row of a padded batch", async () => {
       const rows = rowsOf(goldensOf(folder, "expected_padded"));
       const names = decompositionNames(model, "head");
       using run = await model.runWithCache(rows, { names, logits: false, paddingSide: "left" });
@@ -244,7 +245,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       together.stack.dispose();
     });
 
-    test("needs only what decompositionNames says, and names what is missing", async () => {
+    test("needs exactly the names of decompositionNames, and names a missing one", async () => {
       for (const by of grains) {
         const names = decompositionNames(model, by, 2);
         expect(names.some((name) => name.startsWith("blocks.2."))).toBe(false);
@@ -265,7 +266,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
   });
 
   describe("directLogitAttribution", () => {
-    test.each(grains)("by %s as transformers", async (by) => {
+    test.each(grains)("by %s matches transformers", async (by) => {
       const entry = find("direct");
       using run = await model.runWithCache(prompt, { names: decompositionNames(model, by) });
       const { nLayers, nHeads, dMlp } = model.cfg;
@@ -322,7 +323,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       }
     });
 
-    test("refuses what is ambiguous", async () => {
+    test("refuses ambiguous arguments", async () => {
       using one = await model.runWithCache(prompt, { names: decompositionNames(model) });
       using two = await model.runWithCache([prompt, prompt], { names: decompositionNames(model) });
       const wrong: [typeof one, Parameters<typeof directLogitAttribution>[2]][] = [

@@ -16,7 +16,7 @@ import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { Oracle } from "../support/oracle.js";
 
-// What directions say about tokens.
+// Tests the tokens that a direction promotes.
 describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
   const prompt = new Oracle<never>(folder, "reading").prompt("p10");
   let model: HookedTransformer;
@@ -41,7 +41,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     x.map((value, i) => value * (gain?.[i] as number));
 
   test.each([
-    // Where a direction belongs, and how it comes into the residual stream of block 2.
+    // The hook of a direction, and its path into the residual stream of block 2.
     ["hook_embed", 1, "", ""],
     ["blocks.2.hook_resid_pre", 1, "", ""],
     ["blocks.2.hook_resid_mid", 1, "", ""],
@@ -57,7 +57,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     ["blocks.2.mlp.hook_out", 1, "", "ln2_post"],
     ["ln_final.hook_normalized", 1, "", ""],
     ["unembed.hook_in", 1, "", "none"],
-  ])("of a vector at %s is W_U·(d ⊙ (1 + w))", async (hook, size, product, norm) => {
+  ])("a vector at %s reads out as W_U·(d ⊙ (1 + w))", async (hook, size, product, norm) => {
     const { dModel, dVocab, dMlp, nHeads, dHead } = model.cfg;
     const width = size === "heads" ? nHeads * dHead : size === "neurons" ? dMlp : dModel;
     const numbers = Float32Array.from({ length: width }, (_, i) => Math.sin(i * i + 1));
@@ -91,7 +91,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     }
   });
 
-  test("is refused where a direction is only read, or has no one place", async () => {
+  test("refuses a direction that the model only reads, or that has several hooks", async () => {
     const { dModel } = model.cfg;
     using vector = tensor(new Float32Array(dModel).fill(1), { device });
     for (const hook of [
@@ -110,7 +110,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     expect(await failure(both)).toMatchObject({ code: "ARGUMENT" });
   });
 
-  test("with norm and cap of the last residual stream is the logits", async () => {
+  test("equals the logits with norm and cap of the last residual stream", async () => {
     const last = `blocks.${model.cfg.nLayers - 1}.hook_resid_post`;
     using run = await model.runWithCache(prompt, { names: [last] });
     const stream: Tensor = run.cache.get(last);
@@ -126,7 +126,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
     }
   });
 
-  test("frees what it makes, and refuses other widths", async () => {
+  test("frees its temporaries, and refuses other widths", async () => {
     const before = (await settledMemory()).tensors;
     using vector = tensor(new Float32Array(model.cfg.dModel).fill(1), { device });
     await readout(model, vector);
@@ -137,8 +137,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
   });
 });
 
-describe("of features, and of directions that remember their coder", () => {
-  // 4 heads of 32 are as wide as the residual stream: only the coder's hook tells them apart.
+describe("readout of features, and of directions that remember their coder", () => {
+  // 4 heads of 32 are as wide as the residual stream, so only the coder's hook distinguishes them.
   let model: HookedTransformer;
   const coders = new Map<string, SAE | Transcoder>();
   beforeAll(async () => {
@@ -186,11 +186,11 @@ describe("of features, and of directions that remember their coder", () => {
     expect(await readout(model, bare, { hook })).toEqual(got);
   });
 
-  test("a direction is refused in another space, unless unchecked", async () => {
+  test("refuses a direction in another space, unless unchecked", async () => {
     const attention = coderOf("att").direction(3);
     const encoder = coderOf("transcoders").direction(3, "encoder");
     const resid = "blocks.2.hook_resid_post";
-    // A parameter's rows and columns are directions too.
+    // A parameter's rows and columns are directions, too.
     const rows = coderOf("att").W_dec.select(0, 3);
     const columns = coderOf("transcoders").W_enc.transpose(0, 1).index(0, [3]).squeeze();
     const bias = coderOf("att").b_dec;
@@ -213,9 +213,9 @@ describe("of features, and of directions that remember their coder", () => {
     const steered = await failure(() => readout(model, coderOf("att").feature(3), { hook: resid }));
     expect(steered).toMatchObject({ code: "HOOK" });
     expect(await readout(model, rows)).toEqual(await readout(model, attention));
-    // What a transcoder listens to is no direction that anything writes.
+    // No module writes the input direction of a transcoder.
     expect(await failure(() => readout(model, encoder))).toMatchObject({ code: "HOOK" });
-    // At other layers of the residual stream a direction keeps its meaning.
+    // A direction keeps its meaning at other layers of the residual stream.
     const residual = coderOf("res").direction(3);
     for (const hook of ["blocks.0.hook_resid_pre", "blocks.3.hook_mlp_out"] as const) {
       expect(steer({ hook, vector: residual }, 1).target).toMatchObject({ hook });

@@ -11,7 +11,7 @@ import {
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// One name for what is measured, and one for where: `target`, `position`, `batch`.
+// Tests the shared option names `target`, `position` and `batch`.
 let model: HookedTransformer;
 let sae: SAE;
 beforeAll(async () => {
@@ -24,7 +24,7 @@ afterAll(async () => {
   await model?.dispose();
 });
 
-test("attribute takes `to` for one version, and warns once", async () => {
+test("attribute accepts `to` for one version, and warns once", async () => {
   const warnings: (Error & { code?: string })[] = [];
   const listen = (warning: Error) => warnings.push(warning);
   process.on("warning", listen);
@@ -46,7 +46,7 @@ test("attribute takes `to` for one version, and warns once", async () => {
   expect(error.message).toContain("expected one of target and to");
 });
 
-test("names that were given up are refused, never ignored", async () => {
+test("refuses removed names instead of ignoring them", async () => {
   using run = await model.runWithCache([2, 5], {
     names: (name) => /resid_post|_out$|hook_embed$|ln_final.hook_scale/.test(name),
     features: [sae],
@@ -67,7 +67,7 @@ test("names that were given up are refused, never ignored", async () => {
   }
 });
 
-test("a target of several tokens, or of two, is told token by token in its order", async () => {
+test("reports a target of one or several tokens token by token, in order", async () => {
   using run = await model.runWithCache([2, 5], {
     names: ["blocks.3.hook_resid_post"],
   });
@@ -82,7 +82,7 @@ test("a target of several tokens, or of two, is told token by token in its order
   }
 });
 
-test.each(["quantize", "offline", "token"])("%s is refused until it works", async (option) => {
+test.each(["quantize", "offline", "token"])("refuses the unsupported option %s", async (option) => {
   for (const value of ["int8", true, false]) {
     const options = { [option]: value } as never;
     const load = () => HookedTransformer.fromPretrained("a model that is nowhere", options);

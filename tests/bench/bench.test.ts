@@ -14,7 +14,7 @@ import {
 } from "../../bench/table.js";
 import { runChild } from "../native/fixtures/run-child.js";
 
-describe("figures", () => {
+describe("the result tables", () => {
   test.each(["cpu", "cuda"] as const)(
     "of %s are the newest report's, or there are none",
     (device) => {
@@ -25,7 +25,7 @@ describe("figures", () => {
   );
 });
 
-test("the README has the rows that a reader decides by, and no other", () => {
+test("the README shows the summary rows and no others", () => {
   const report = newestReport() as Report;
   const shown = benchBlock(readFileSync(summaryPage, "utf8"));
   expect(shown).toBe(benchSummary(report));
@@ -34,16 +34,16 @@ test("the README has the rows that a reader decides by, and no other", () => {
   expect(rows.length).toBeLessThan(7);
 });
 
-describe("the line under the figures", () => {
+describe("the line under the table", () => {
   const report = newestReport() as Report;
 
-  test("tells what other processes took of the machine", () => {
+  test("reports the processor time that other processes used", () => {
     expect(benchTable({ ...report, othersCpuShare: 0.0314 })).toContain(
       "rounds in turns, other processes took 3.1 % of the cores' time, 20",
     );
   });
 
-  test("leaves that out where the report does not know", () => {
+  test("omits that share if the report does not have it", () => {
     const { othersCpuShare, ...older } = report;
     expect(benchTable(older)).toMatch(/rounds in turns, \d{4}-/);
   });
@@ -74,7 +74,7 @@ describe("a row", () => {
     }),
   };
 
-  test("times the peers whose output is ours and says why it refuses the others", async () => {
+  test("measure times peers with matching output and gives the reason for refusing others", async () => {
     const measured = await measure(row, peers, { rounds: 3, warmUp: 0 });
     expect(measured.sides.map(({ name }) => name)).toEqual(["gemlens", "equal"]);
     expect(measured.sides[0]).toMatchObject({ medianMs: 10, spread: 0, perSecond: 400 });
@@ -90,11 +90,11 @@ describe("the distance that decides whether a peer is comparable", () => {
     expect(distance(Float32Array.of(1, 2.5), Float32Array.of(1, 2))).toBe(0.25);
   });
 
-  test("shows what is not a number, whatever comes after", () => {
+  test("is NaN if any output is NaN", () => {
     expect(distance(Float32Array.of(Number.NaN, 1), Float32Array.of(1, 1))).toBeNaN();
   });
 
-  test("refuses other sizes", () => {
+  test("refuses outputs of different sizes", () => {
     expect(() => distance(new Float32Array(2), new Float32Array(3))).toThrow("2 numbers, ours 3");
   });
 });
@@ -113,7 +113,7 @@ describe("a temporary folder", () => {
 });
 
 describe("bench/real-size.ts", () => {
-  test("refuses a name that it does not know, and leaves its page alone", async () => {
+  test("refuses an unknown case name and leaves the page unchanged", async () => {
     const page = new URL("../../docs/limits.md", import.meta.url);
     const before = readFileSync(page, "utf8");
     const end = await runChild("../../../bench/real-size.ts", ["--only", "1b-bfloat16,2b"]);

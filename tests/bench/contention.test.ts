@@ -3,20 +3,20 @@ import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 import { type CpuTimes, cpuTimes, othersCpuShare } from "../../bench/contention.js";
 
-// Works until it has used 0.3 s of processor time itself, however long that takes.
+// Works until it has used 0.3 s of processor time, however long that takes.
 const work = "while (process.cpuUsage().user < 300_000);";
 const worked = 30;
 
 const times = () => cpuTimes() as CpuTimes;
 
 describe("processor time", () => {
-  test("of a child that has ended is our own", () => {
+  test("counts a child that has ended as our own", () => {
     const before = times();
     spawnSync(process.execPath, ["-e", work]);
     expect(times().own - before.own).toBeGreaterThanOrEqual(worked);
   });
 
-  test("of one that lives, and of its own child, is our own", async () => {
+  test("counts a running child and its own child as ours", async () => {
     const before = times();
     const nested = `${work} require("node:child_process").spawn(process.execPath,
       ["-e", ${JSON.stringify(`${work} console.log("done"); setInterval(() => 0, 1000);`)}],
@@ -31,11 +31,11 @@ describe("processor time", () => {
     await once(child, "close");
   });
 
-  test("of others is what was busy and not our own", () => {
+  test("counts all other busy time as other processes'", () => {
     const from = { all: 1000, busy: 500, own: 100 };
     expect(othersCpuShare(from, { all: 1400, busy: 800, own: 300 })).toBe(0.25);
     expect(othersCpuShare(from, { all: 1400, busy: 700, own: 300 })).toBe(0);
-    // Two clocks, which may differ by a tick.
+    // The two clocks may differ by a tick.
     expect(othersCpuShare(from, { all: 1400, busy: 699, own: 300 })).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import { type LoadedPeer, Peers } from "../../bench/peers.js";
 import { openDecode, promptTokens } from "../../bench/rows/forward.js";
 import { HookedTransformer } from "../../lib/index.js";
 
-test("a float32 decode is compared with peers that draw the very same tokens", async () => {
+test("compares a float32 decode only with peers that draw exactly the same tokens", async () => {
   await using model = await HookedTransformer.fromPretrained("tiny");
   const tokens: number[] = [];
   const options = { maxNewTokens: 4, temperature: 0, stopAtEos: false };
@@ -16,7 +16,7 @@ test("a float32 decode is compared with peers that draw the very same tokens", a
     side: () => ({ name, run: async () => 1, output: async () => Float32Array.from(drawn) }),
     unload: async () => undefined,
   });
-  // The largest stays, of which logits may differ by a part.
+  // The largest token id stays the same, because the tolerance for logits is relative to it.
   const least = tokens.indexOf(Math.min(...tokens));
   const languageModels = [
     drawing("same", tokens),
@@ -37,6 +37,6 @@ test("a float32 decode is compared with peers that draw the very same tokens", a
   await peers.close();
   expect(measured.sides.map(({ name }) => name)).toEqual(["gemlens", "same"]);
   expect(measured.refused.map(({ name }) => name)).toEqual(["another"]);
-  // Which would pass for logits.
+  // The two outputs would be equal within the tolerance for logits.
   expect(1 / Math.max(...tokens)).toBeLessThan(0.1);
 });

@@ -7,8 +7,8 @@ import type { Group, Opened, Row } from "../../bench/row.js";
 import { runGroups } from "../../bench/run-groups.js";
 import { temporaryFolder } from "../../bench/temporary.js";
 
-// Answers as bench/python/peer.py does, but is killed, as by a system without memory, when it is asked
-// to do what the variable says.
+// Answers as bench/python/peer.py does, but is killed at the request that the variable names, as
+// the system kills a process that is out of memory.
 const peer = `#!${process.execPath}
 require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
   const request = JSON.parse(line);
@@ -34,7 +34,7 @@ afterEach(() => {
 });
 
 describe("a peer", () => {
-  test("that was killed says by what, and closes", async () => {
+  test("names the signal that killed it, and closes", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "run");
     const process = await PeerProcess.start(python);
     await expect(process.request({ do: "bad" })).rejects.toThrow("no such thing");
@@ -44,7 +44,7 @@ describe("a peer", () => {
     await process.close();
   });
 
-  test("that lives ends when it is closed", async () => {
+  test("ends when it is closed", async () => {
     const process = await PeerProcess.start(python);
     expect(await process.request({ do: "run" })).toEqual({ ms: 20 });
     await process.close();
@@ -52,7 +52,7 @@ describe("a peer", () => {
   });
 });
 
-describe("what was measured", () => {
+describe("a measured row", () => {
   const row = (id: string, open: (peers: Peers) => Promise<Opened>): Row => ({
     id,
     what: "work",
@@ -79,7 +79,7 @@ describe("what was measured", () => {
     return { measured, failed };
   };
 
-  test("outlives a peer that is killed while it unloads, and the failure is told", async () => {
+  test("survives a peer that is killed while it unloads, and the failure is reported", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "unload");
     const { measured, failed } = await run([{ rows: [withPeer] }, { rows: [alone("B")] }]);
     expect(measured.map(({ id, sides }) => [id, sides.length])).toEqual([
@@ -90,7 +90,7 @@ describe("what was measured", () => {
     expect(told.join("\n")).toContain("does not unload: the peer ended (SIGKILL)");
   });
 
-  test("outlives one that is killed while it loads, which is no peer that is not there", async () => {
+  test("survives a peer that is killed while it loads, which counts as a failure and not as a missing peer", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "load");
     const { measured, failed } = await run([{ rows: [withPeer] }]);
     expect(measured).toMatchObject([{ id: "P", sides: [{ name: "gemlens" }] }]);
@@ -98,14 +98,14 @@ describe("what was measured", () => {
     expect(told.join("\n")).toContain("does not load: the peer ended (SIGKILL)");
   });
 
-  test("outlives one that is killed at work, with the row of that work", async () => {
+  test("survives a peer that is killed during a row, and loses only that row", async () => {
     vi.stubEnv("GEMLENS_TEST_DIES", "run");
     const { measured, failed } = await run([{ rows: [alone("A"), withPeer, alone("B")] }]);
     expect(measured.map(({ id }) => id)).toEqual(["A", "B"]);
     expect(failed).toBeGreaterThan(0);
   });
 
-  test("outlives a group that does not open, or not close", async () => {
+  test("survives a group that fails to open or to close", async () => {
     const fails = async () => {
       throw new Error("no disk left");
     };

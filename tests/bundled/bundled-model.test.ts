@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, hook, SAE, type Tensor, Transcoder, tensor } from "../../lib/index.js";
 import { device } from "../support/compare.js";
 
-// Does the model in the box know its language, and do its coders mean something? Figures over the
-// whole held-out text are printed by `npm run evaluate:tiny`; here a part of it is enough.
+// Tests the quality of the bundled model and its coders on a part of the held-out text. `npm run
+// evaluate:tiny` prints the results over all of it.
 const folder = join(import.meta.dirname, "../../assets/tiny-gemma2");
 const json = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), "utf8"));
 
@@ -40,7 +40,7 @@ afterAll(() => model.dispose());
 const open = async (row: Named) =>
   SAE.fromFile(join(folder, row.coder), { device: device as "cpu" });
 
-/** Token ids of a class's words that are one token with a space before. */
+/** Token ids of the class's words that are one token after a space. */
 function idsOf(name: string): number[] {
   return (classes[name] ?? [])
     .map((word) => model.toTokens(` ${word}`, { prependBos: false }).ids)
@@ -48,15 +48,15 @@ function idsOf(name: string): number[] {
     .map((ids) => ids[0] as number);
 }
 
-describe("the language model", () => {
-  test("predicts held-out text far better than counts of words", async () => {
+describe("the bundled language model", () => {
+  test("predicts held-out text far better than word counts", async () => {
     const loss = await model.loss(texts);
     expect(loss).toBeLessThan(0.2 * ngram.unigramEntropy);
     expect(loss).toBeLessThan(0.6 * ngram.trigramCrossEntropy);
   });
 
-  test("continues a document the way it goes on", async () => {
-    // Greedy continuations agree with the document's own next token most of the time.
+  test("continues a document with the document's own tokens", async () => {
+    // Greedy continuations match the document's next token most of the time.
     const { ids, shape, mask } = model.toTokens(texts.slice(0, 10));
     using logits = await model.forward({ ids, shape, mask });
     const best = (await logits.argmax({ dim: -1 }).read()) as BigInt64Array;
@@ -71,41 +71,44 @@ describe("the language model", () => {
   });
 });
 
-describe("its coders", () => {
+describe("the bundled coders", () => {
   const paths = readdirSync(join(folder, "gemma-scope"), { recursive: true })
     .map(String)
     .filter((path) => path.endsWith("params.npz"))
     .sort();
 
-  test("are there for four sites of every layer", () => {
+  test("exist for four sites of every layer", () => {
     const places = paths.map((path) => path.split("/").slice(0, 2).join(" "));
     expect(new Set(places).size).toBe(4 * model.cfg.nLayers);
     expect(paths.length).toBe(4 * model.cfg.nLayers);
   });
 
-  test.each(paths)("%s rebuilds its target far better than permuted directions", async (path) => {
-    const file = join(folder, "gemma-scope", path);
-    const options = { device: device as "cpu" };
-    using coder = path.startsWith("transcoders")
-      ? await Transcoder.fromFile(file, options)
-      : await SAE.fromFile(file, options);
-    // One text at a time: padding would count too.
-    const text = [...texts].sort((a, b) => b.length - a.length)[0] as string;
-    const names = [coder.cfg.hookName, coder.cfg.hookNameOut];
-    using run = await model.runWithCache(text, { names, features: [coder], logits: false });
-    const acts = run.features(coder);
-    const target: Tensor = run.cache.get(coder.cfg.hookNameOut);
-    using rebuilt = await coder.decode(acts);
-    using dense = await acts.toDense();
-    // The same activations on permuted decoder rows: right norms and sparsity, wrong directions.
-    const ids = Int32Array.from({ length: acts.dSae }, (_, i) => (i + 101) % acts.dSae);
-    using shift = tensor(ids, options);
-    using wrong = dense.matmul(coder.W_dec.index(0, shift)).add(coder.b_dec);
-    expect(unexplained(target, rebuilt)).toBeLessThan(0.3);
-    expect(unexplained(target, wrong)).toBeGreaterThan(0.5);
-  });
+  test.each(paths)(
+    "%s reconstructs its target far better than permuted directions",
+    async (path) => {
+      const file = join(folder, "gemma-scope", path);
+      const options = { device: device as "cpu" };
+      using coder = path.startsWith("transcoders")
+        ? await Transcoder.fromFile(file, options)
+        : await SAE.fromFile(file, options);
+      // Single texts have no padding, which would count, too.
+      const text = [...texts].sort((a, b) => b.length - a.length)[0] as string;
+      const names = [coder.cfg.hookName, coder.cfg.hookNameOut];
+      using run = await model.runWithCache(text, { names, features: [coder], logits: false });
+      const acts = run.features(coder);
+      const target: Tensor = run.cache.get(coder.cfg.hookNameOut);
+      using rebuilt = await coder.decode(acts);
+      using dense = await acts.toDense();
+      // Permuted decoder rows keep norms and sparsity but have the wrong directions.
+      const ids = Int32Array.from({ length: acts.dSae }, (_, i) => (i + 101) % acts.dSae);
+      using shift = tensor(ids, options);
+      using wrong = dense.matmul(coder.W_dec.index(0, shift)).add(coder.b_dec);
+      expect(unexplained(target, rebuilt)).toBeLessThan(0.3);
+      expect(unexplained(target, wrong)).toBeGreaterThan(0.5);
+    },
+  );
 
-  test("keep the loss when they replace what they rebuild", async () => {
+  test("keep the loss when they replace their target", async () => {
     const row = features.find(({ relation }) => relation === "promotes") as Named;
     using sae = await open(row);
     const name = sae.cfg.hookName;
@@ -115,7 +118,7 @@ describe("its coders", () => {
     expect((zeroed - spliced) / (zeroed - clean)).toBeGreaterThan(0.97);
   });
 
-  test("load from the layout of the published ones, hooks told by the path", async () => {
+  test("load from the layout of the published coders, with hooks inferred from the path", async () => {
     const row = features[0] as Named;
     using sae = await open(row);
     expect(sae.cfg.hookName).toBe(`blocks.${row.layer}.hook_resid_post`);
@@ -126,15 +129,15 @@ describe("its coders", () => {
   });
 });
 
-describe("its named features", () => {
-  test("there are many, and they cover different relations", () => {
+describe("the named features", () => {
+  test("are numerous and cover different relations", () => {
     expect(new Set(features.map((row) => row.class)).size).toBeGreaterThanOrEqual(15);
     for (const relation of ["token", "next", "promotes"]) {
       expect(features.filter((row) => row.relation === relation).length).toBeGreaterThan(2);
     }
   });
 
-  test("fire on the words of their class and hardly elsewhere", async () => {
+  test("fire on the words of their class and rarely elsewhere", async () => {
     const rows = features.filter((row) => row.relation === "token" && row.score > 0.75);
     expect(rows.length).toBeGreaterThan(2);
     const read = documents.slice(0, 60);
@@ -159,7 +162,7 @@ describe("its named features", () => {
         if (inClass) present++;
         if (active && inClass) hits++;
       }
-      // A class that these documents hardly mention shows nothing.
+      // A class that these documents rarely mention gives no evidence.
       if (present < 10) continue;
       judged++;
       expect((2 * hits) / (fired + present), `${row.class} ${row.coder}`).toBeGreaterThan(0.5);
@@ -168,7 +171,7 @@ describe("its named features", () => {
     for (const sae of saes.values()) sae.dispose();
   });
 
-  test("raise the probability of their class when they are added to the stream", async () => {
+  test("raise the probability of their class when added to the stream", async () => {
     const rows = features.filter((row) => row.relation === "promotes" && row.score >= 0.7);
     expect(rows.length).toBeGreaterThanOrEqual(5);
     let rising = 0;
@@ -193,7 +196,7 @@ describe("its named features", () => {
 });
 
 function unexplained(x: Tensor, y: Tensor): number {
-  // Without <bos>, which coders leave alone.
+  // Coders skip <bos>, so it is left out.
   const rest = (t: Tensor) =>
     t
       .reshape([1, t.shape[1] ?? 1, -1])

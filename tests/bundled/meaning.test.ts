@@ -15,9 +15,10 @@ import { bundled, heldOut } from "../support/bundled.js";
 import { device } from "../support/compare.js";
 import { Random } from "../support/random.js";
 
-// Do features of the bundled model do what they stand for? Features are drawn by seed from all that
-// fire in held-out text, 20 of each layer's residual SAE; a feature's own tokens are the five that
-// its decoder row speaks for most (logit lens). The shares that pass are printed, layer by layer.
+// Tests whether features of the bundled model have their expected effects. A seed draws 20 features
+// of each layer's residual SAE from all features that fire in held-out text. A feature's own tokens
+// are the five with the largest logits of its decoder row (logit lens). The tests print the passing
+// shares layer by layer.
 const seed = 4;
 const perLayer = 20;
 const ownTokens = 5;
@@ -35,7 +36,7 @@ interface Drawn {
   readonly feature: number;
   readonly own: readonly number[];
   readonly largest: number;
-  /** Where it fires most: the tokens up to there. */
+  /** The tokens up to the position of the largest activation. */
   readonly contexts: readonly number[][];
   readonly values: readonly number[];
 }
@@ -108,7 +109,7 @@ async function sums(rows: Tensor, own: readonly number[]): Promise<number[]> {
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
-/** Prints and gives the share of features that pass. */
+/** Prints and returns the share of features that pass. */
 function share(what: string, passed: readonly boolean[]): number {
   const of = (layer: number | undefined) => {
     const own = passed.filter((_, i) => layer === undefined || drawn[i]?.layer === layer);
@@ -136,7 +137,7 @@ describe("steering", () => {
           times: strengths.at(-1) as number,
         })),
       ];
-      // Every strength and direction on every prompt: one batch.
+      // One batch holds every strength and direction on every prompt.
       const interventions = all.map(({ target, times }, i) =>
         steer(target, times * largest, {
           positions: { from: 1 },
@@ -160,7 +161,7 @@ describe("steering", () => {
     );
   });
 
-  test("does more for them than random directions of the same norm", () => {
+  test("raises it more than random directions of the same norm do", () => {
     const last = strengths.length - 1;
     const others = steered.map((p) => p.slice(strengths.length));
     const passed = (of: (values: number[]) => number) =>
@@ -175,7 +176,7 @@ describe("steering", () => {
 });
 
 describe("ablating a feature where it fires", () => {
-  test("lowers its own tokens, and more than taking out as much of a random direction", async () => {
+  test("lowers its own tokens, more than subtracting as much of a random direction", async () => {
     const random = new Random(20 * seed);
     const logitFell: boolean[] = [];
     const probabilityFell: boolean[] = [];
@@ -184,7 +185,7 @@ describe("ablating a feature where it fires", () => {
       const norm = sae.direction(feature).norm().item() as number;
       const vector = randomDirection(sae.cfg.dOut, norm, random);
       const n = contexts.length;
-      // As they are, without the feature, and less a random direction of the same length.
+      // The runs: unchanged, without the feature, and minus a random direction of the same length.
       const interventions: Intervention[] = [
         ablate(sae.feature(feature), { positions: -1, batch: contexts.map((_, i) => n + i) }),
         ...values.map((value, i) =>
@@ -213,7 +214,7 @@ describe("ablating a feature where it fires", () => {
 describe("generation with interventions", () => {
   const maxNewTokens = 16;
 
-  /** Greedy, without a cache: the whole text again for every token. */
+  /** Greedy tokens without a cache: each token reruns the whole text. */
   async function uncached(
     prompt: readonly number[],
     interventionsUpTo: (length: number) => readonly Intervention[],
@@ -231,15 +232,15 @@ describe("generation with interventions", () => {
     return { tokens: ids.slice(prompt.length), logprobs };
   }
 
-  test("equals a loop without cache, token by token, for features drawn by seed", async () => {
+  test("equals a loop without a cache, token by token, for features drawn by seed", async () => {
     const random = new Random(30 * seed);
     let changed = 0;
     for (const prompt of starts) {
       const [a, b, c, d] = random.draw(drawn, 4) as [Drawn, Drawn, Drawn, Drawn];
       const active = await strongestIn(prompt, a.sae);
       const from = random.below(prompt.length);
-      // In the prompt, across its end, and in the generated tokens alone. A run by itself knows
-      // no position behind its last, which a list in a generation may name.
+      // The edits lie in the prompt, across its end, and only in the generated tokens. A single run
+      // has no position after its last one, but a list for a generation may name such positions.
       const list = [2, prompt.length + 3, prompt.length + 4];
       const upTo = (length: number) => [
         ablate(a.sae.feature(active), { positions: { from: 1 } }),
@@ -265,7 +266,7 @@ describe("generation with interventions", () => {
       for await (const { token } of model.generate(prompt, options)) plain.push(token);
       if (plain.join() !== tokens.join()) changed++;
     }
-    // Interventions that change nothing would show nothing.
+    // Interventions without an effect would make this test empty.
     expect(changed).toBeGreaterThan(starts.length / 2);
   });
 
@@ -276,7 +277,7 @@ describe("generation with interventions", () => {
   }
 });
 
-/** Normal in each dimension, made as long as `norm`. */
+/** A normal vector scaled to length `norm`. */
 function randomDirection(size: number, norm: number, random: Random): number[] {
   const vector = new Random(random.bits()).normals(size);
   const length = Math.hypot(...vector);

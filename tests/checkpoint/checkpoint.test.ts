@@ -49,7 +49,7 @@ function edit(file: string, change: (json: Json) => Json): void {
   writeFileSync(file, JSON.stringify(change(readJson(file))));
 }
 
-/** Rewrites a safetensors header in place; spans stay as they are. */
+/** Rewrites a safetensors header in place; spans stay unchanged. */
 function editHeader(file: string, change: (header: Json) => Json): void {
   const bytes = readFileSync(file);
   const end = 8 + Number(bytes.readBigUInt64LE());
@@ -104,7 +104,7 @@ describe("published layouts", () => {
     expect(tensors.get("norm")).toEqual(header.get("model.norm.weight"));
   });
 
-  test("through the symlinks of the Hugging Face cache, named after the repository", () => {
+  test("resolves the symlinks of the Hugging Face cache, and names the model after its repository", () => {
     const snapshot = join(dir, "models--google--gemma-2-tiny/snapshots/0123abcd");
     const blobs = join(dir, "models--google--gemma-2-tiny/blobs");
     mkdirSync(snapshot, { recursive: true });
@@ -117,13 +117,13 @@ describe("published layouts", () => {
     expect(openModelFolder(single).config.modelName).toBe("tiny-gemma2");
   });
 
-  test("takes generation_config.json's end-of-turn tokens as well", () => {
+  test("adds generation_config.json's end-of-turn tokens", () => {
     const folder = copyOf(single);
     writeFileSync(join(folder, "generation_config.json"), '{"eos_token_id":[1,107]}');
     expect(openModelFolder(folder).config.eosTokenIds).toEqual([1, 107]);
   });
 
-  test("hands a saved lm_head on: its values decide whether it is tied", () => {
+  test("passes a saved lm_head on: its values decide whether it is tied", () => {
     const folder = copyOf(single);
     const file = join(folder, "model.safetensors");
     const bytes = readFileSync(file);
@@ -138,12 +138,12 @@ describe("published layouts", () => {
   });
 });
 
-describe("refused before any weight is read, naming file and tensor", () => {
+describe("refuses before it reads any weight, naming file and tensor", () => {
   const q = "model.layers.1.self_attn.q_proj.weight";
   const index = "model.safetensors.index.json";
   const shard = "model-00001-of-00003.safetensors";
 
-  /** A copy of the sharded checkpoint whose index sends a tensor to another file. */
+  /** A copy of the sharded checkpoint whose index maps a tensor to another file. */
   const sendTo = (file: unknown): string => {
     const folder = copyOf(sharded);
     edit(join(folder, index), (json) => ({
@@ -275,7 +275,7 @@ describe("refused before any weight is read, naming file and tensor", () => {
       "CHECKPOINT",
       "generation_config.json: expected a token id",
     ],
-    // the index of a sharded checkpoint
+    // The index of a sharded checkpoint.
     [
       "index: broken",
       () => replaced(sharded, index, "{"),

@@ -33,7 +33,7 @@ describe("Gemma Scope 1", () => {
     expect(coder.guess.site).toBe(site);
   });
 
-  test("takes keys in lower case, and members in any order", () => {
+  test("accepts lower-case keys, and members in any order", () => {
     const lower = openCoderFile(join(gs1, "variants/lowercase.npz"));
     const plain = openCoderFile(join(gs1, "variants/plain.npz"));
     expect(lower.dSae).toBe(plain.dSae);
@@ -43,7 +43,7 @@ describe("Gemma Scope 1", () => {
   });
 });
 
-describe("what a path tells", () => {
+describe("metadata inferred from a path", () => {
   const leaf = "layer_20/width_16k/average_l0_71/params.npz";
   const at20 = { layer: 20, width: "16k", l0: 71 };
   const base = { suite: "gemma-scope", modelName: "gemma-2-2b", ...at20 };
@@ -146,7 +146,7 @@ describe("Gemma Scope 2", () => {
   });
 });
 
-describe("refused, naming file and field", () => {
+describe("refuses invalid files, naming file and field", () => {
   const array = (name: string, ...shape: number[]): Member => {
     const size = shape.reduce((product, n) => product * n, 1);
     const header = f4(`(${shape.map((n) => `${n},`).join(" ")})`);

@@ -7,7 +7,7 @@ const folder = fileURLToPath(new URL("../fixtures/configs/", import.meta.url));
 const read = (name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(folder + name, "utf8")) as Record<string, unknown>;
 
-/** What transformers itself makes of the published config.json, defaults filled in. */
+/** The config that transformers makes of the published config.json, with defaults filled in. */
 interface Resolved {
   vocab_size: number;
   hidden_size: number;
@@ -28,7 +28,7 @@ interface Resolved {
   rope_parameters: Record<string, { rope_type: string; rope_theta: number; factor?: number }>;
 }
 
-// d, layers, heads, kv heads, d_head, d_ff, vocabulary, window, attention scalar, as published
+// Published values: d, layers, heads, kv heads, d_head, d_ff, vocabulary, window, attention scalar.
 const published: Record<string, readonly number[]> = {
   "gemma-2-2b": [2304, 26, 8, 4, 256, 9216, 256000, 4096, 256],
   "gemma-2-9b": [3584, 42, 16, 8, 256, 14336, 256000, 4096, 256],
@@ -83,7 +83,7 @@ describe.each(Object.keys(published))("%s", (name) => {
         };
       }),
     );
-    // Facts of the published models, whatever transformers' defaults become.
+    // Published facts of the models, independent of transformers' defaults.
     const every = gemma3 ? 6 : 2;
     for (const [i, { window, ropeBase, ropeScale }] of config.layers.entries()) {
       const global = (i + 1) % every === 0;
@@ -94,7 +94,7 @@ describe.each(Object.keys(published))("%s", (name) => {
   });
 });
 
-describe("keys left out take the family's defaults", () => {
+describe("missing keys take the family's defaults", () => {
   test("gemma2", () => {
     const config = parseModelConfig({ model_type: "gemma2" }, "config.json", "x");
     expect(config).toMatchObject({
@@ -111,7 +111,7 @@ describe("keys left out take the family's defaults", () => {
     expect(config.layers[1]?.window).toBeNull();
   });
 
-  test("gemma3_text, and a cap that is null means none", () => {
+  test("gemma3_text, and a null cap means no cap", () => {
     const config = parseModelConfig(
       { model_type: "gemma3_text", torch_dtype: "bfloat16" },
       "config.json",
@@ -123,7 +123,7 @@ describe("keys left out take the family's defaults", () => {
     expect(parseModelConfig(capless, "config.json", "x").attnSoftcap).toBeNull();
   });
 
-  test("reads an older window pattern and rope_scaling by either name", () => {
+  test("accepts an older window pattern, and rope_scaling under either name", () => {
     const config = parseModelConfig(
       {
         model_type: "gemma3_text",
@@ -152,7 +152,7 @@ describe("keys left out take the family's defaults", () => {
   });
 });
 
-describe("refused", () => {
+describe("refuses invalid configs", () => {
   const g2 = { model_type: "gemma2" };
   const g3 = { model_type: "gemma3_text" };
   test.each([

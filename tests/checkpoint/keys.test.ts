@@ -11,7 +11,7 @@ const gemma2: Json = { model_type: "gemma2", num_hidden_layers: 6 };
 const gemma3: Json = { model_type: "gemma3_text", num_hidden_layers: 6 };
 const parse = (json: Json) => parseModelConfig(json, "config.json", "x");
 
-/** Keys that change the model: a value other than the default, in which families, and what differs. */
+/** Keys that change the model: a non-default value, the families, and the field that differs. */
 const used: readonly (readonly [key: string, value: unknown, families: string, part: string])[] = [
   ["vocab_size", 1000, "23", "dVocab"],
   ["hidden_size", 64, "23", "dModel"],
@@ -48,7 +48,7 @@ const used: readonly (readonly [key: string, value: unknown, families: string, p
   ["torch_dtype", "bfloat16", "23", "fileDtype"],
 ];
 
-/** Keys whose other values change what transformers computes, and are refused. */
+/** Keys whose other values change transformers' results; other values are refused. */
 const refused: readonly (readonly [key: string, value: unknown])[] = [
   ["hidden_activation", "silu"],
   ["hidden_act", "silu"], // where it stands alone: nobody knows what was trained
@@ -69,7 +69,7 @@ const refused: readonly (readonly [key: string, value: unknown])[] = [
   ["rope_scaling", { rope_type: "linear", factor: 8, partial_rotary_factor: 0.25 }],
 ];
 
-/** Keys that transformers' Gemma does not compute with at inference. */
+/** Keys that transformers' Gemma does not use at inference. */
 const inert: Readonly<Record<string, unknown>> = {
   _name_or_path: "x",
   architectures: ["X"],
@@ -98,7 +98,7 @@ const structural = ["text_config", "model_type"];
 
 describe("every key of a config.json is used, refused or inert", () => {
   const families = { 2: gemma2, 3: gemma3 } as const;
-  test.each(used)("%s = %j is used by Gemma %s", (key, value, which, part) => {
+  test.each(used)("uses %s = %j for Gemma %s", (key, value, which, part) => {
     for (const family of which) {
       const base = families[family as "2"];
       const [plain, changed] = [parse(base), parse({ ...base, [key]: value })];
@@ -106,25 +106,25 @@ describe("every key of a config.json is used, refused or inert", () => {
     }
   });
 
-  test.each(refused)("%s = %j is refused", async (key, value) => {
+  test.each(refused)("refuses %s = %j", async (key, value) => {
     for (const base of [gemma2, gemma3]) {
       const error = await failure(() => parse({ ...base, [key]: value }));
       expect(["UNSUPPORTED", "CHECKPOINT"]).toContain(error.code);
       const field = key === "rope_scaling" ? /rope_type|partial_rotary_factor/ : new RegExp(key);
       expect(error.message).toMatch(field);
-      // In a multimodal config's text model as well.
+      // The text model of a multimodal config refuses it, too.
       const outer = { model_type: "gemma3", text_config: { ...gemma3, [key]: value } };
       expect(GemlensError.is(await failure(() => parse(outer)))).toBe(true);
     }
   });
 
-  test.each(Object.entries(inert))("%s = %j is inert", (key, value) => {
+  test.each(Object.entries(inert))("ignores %s = %j", (key, value) => {
     for (const base of [gemma2, gemma3]) {
       expect(parse({ ...base, [key]: value })).toEqual(parse(base));
     }
   });
 
-  test("there is no other key in what is published", () => {
+  test("the published configs have no other keys", () => {
     const known = new Set([
       ...used.map(([key]) => key),
       ...refused.map(([key]) => key),
@@ -139,7 +139,7 @@ describe("every key of a config.json is used, refused or inert", () => {
     }
   });
 
-  test("tie_word_embeddings: the outer config of a multimodal model decides", () => {
+  test("takes tie_word_embeddings from the outer config of a multimodal model", () => {
     const text = (tie?: boolean) => ({ ...gemma3, tie_word_embeddings: tie });
     const outer = (tie: boolean | undefined, inner?: boolean) =>
       parse({ model_type: "gemma3", tie_word_embeddings: tie, text_config: text(inner) })
@@ -167,7 +167,7 @@ describe("every tensor is used, refused or inert", () => {
     "model.language_model.rotary_emb.original_inv_freq",
     "rotary_emb.full_attention_inv_freq",
     "model.layers.1.self_attn.rotary_emb.cos_cached",
-  ])("%s is inert", (name) => {
+  ])("ignores %s", (name) => {
     const plain = openModelFolder(modelCopy());
     expect([...openModelFolder(withTensor(name)).tensors.keys()]).toEqual([
       ...plain.tensors.keys(),
@@ -192,12 +192,12 @@ describe("every tensor is used, refused or inert", () => {
     ["model.layers.0.mlp.up_proj.weight_scale", "UNSUPPORTED"],
     ["model.layers.0.mlp.up_proj.weight_scale_inv", "UNSUPPORTED"],
     ["model.layers.0.mlp.up_proj.weight_packed", "UNSUPPORTED"],
-  ])("%s is refused", async (name, code) => {
+  ])("refuses %s", async (name, code) => {
     const error = await failure(() => openModelFolder(withTensor(name)));
     expect([error.code, error.message]).toEqual([code, expect.stringContaining(name)]);
   });
 
-  test.each(["F8_E4M3", "F8_E5M2", "U32"])("the type %s is refused as quantised", async (dtype) => {
+  test.each(["F8_E4M3", "F8_E5M2", "U32"])("refuses the type %s as quantised", async (dtype) => {
     const bytes = new Uint8Array(dtype === "U32" ? 8 : 2);
     const dir = withTensor("model.x", { dtype, shape: [2], bytes });
     const error = await failure(() => openModelFolder(dir));
@@ -205,7 +205,7 @@ describe("every tensor is used, refused or inert", () => {
     expect(error.message).toContain("quantised");
   });
 
-  test("generation_config.json: the end tokens are used, sampling defaults are not", () => {
+  test("uses the end tokens of generation_config.json, but not its sampling defaults", () => {
     const dir = modelCopy();
     const plain = openModelFolder(dir).config;
     const file = join(dir, "generation_config.json");

@@ -19,7 +19,7 @@ const torch = Buffer.concat([
   Buffer.alloc(40),
 ]);
 
-/** What is found in place of a file, and the words that say so. */
+/** Contents found in place of a file, and the words that the error must contain. */
 const contents: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ["an LFS pointer", pointer, /Git LFS pointer.*4988025760/],
   ["a login page", page, /web page/],
@@ -89,19 +89,19 @@ const places: readonly Place[] = [
 ];
 
 describe.each(places)("in place of %s", (_, make, file, open) => {
-  test.each(contents)("%s", async (what, content, words) => {
+  test.each(contents)("refuses %s", async (what, content, words) => {
     const dir = make();
     const name = file(dir);
     writeFileSync(join(dir, name), content);
     const error = await failure(() => open(dir));
     expect(error.code).toBe(/tokenizer/.test(name) ? "TOKENIZER" : "CHECKPOINT");
     expect(error.message).toContain(name);
-    // JSON is JSON: then the missing keys are named.
+    // Any JSON parses, so the error names the missing keys.
     const isJson = what === "an error in JSON" && name.endsWith(".json");
     if (!isJson) expect(error.message).toMatch(words);
   });
 
-  test("a link whose target is gone, also of a file that may be missing", async () => {
+  test("refuses a link whose target is missing, also for an optional file", async () => {
     const dir = make();
     const name = file(dir);
     rmSync(join(dir, name));
@@ -111,7 +111,7 @@ describe.each(places)("in place of %s", (_, make, file, open) => {
     expect(error.message).toContain(name);
   });
 
-  test("a folder", async () => {
+  test("refuses a folder in place of a file", async () => {
     const dir = make();
     const name = file(dir);
     rmSync(join(dir, name));
@@ -122,7 +122,7 @@ describe.each(places)("in place of %s", (_, make, file, open) => {
   });
 });
 
-describe("a link without target in place of an optional file is not left out in silence", () => {
+describe("refuses a dangling link in place of an optional file", () => {
   test.each(["generation_config.json"])("%s", async (name) => {
     const dir = modelCopy();
     symlinkSync("../../blobs/0123", join(dir, name));
@@ -141,7 +141,7 @@ describe("a link without target in place of an optional file is not left out in 
       ]);
     },
   );
-  test("a chat template that is an LFS pointer or a page", async () => {
+  test("refuses a chat template that is an LFS pointer or a web page", async () => {
     for (const text of [pointer, page]) {
       const dir = tokenizerFolder();
       writeFileSync(join(dir, "chat_template.jinja"), text);
@@ -151,7 +151,7 @@ describe("a link without target in place of an optional file is not left out in 
   });
 });
 
-describe("a folder without weights says what it holds", () => {
+describe("describes a folder without weights", () => {
   const weights = "model.safetensors";
   const holding = (...names: string[]): string => {
     const dir = modelCopy();
@@ -181,7 +181,7 @@ describe("a folder without weights says what it holds", () => {
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(words)]);
   });
 
-  test("an adapter, alone or beside weights", async () => {
+  test("refuses an adapter, alone or next to weights", async () => {
     const config = JSON.stringify({
       peft_type: "LORA",
       base_model_name_or_path: "google/gemma-2-2b",
@@ -202,14 +202,14 @@ describe("a folder without weights says what it holds", () => {
     expect((await failure(() => openModelFolder(alone))).message).toContain("google/gemma-2-2b");
   });
 
-  test("shards that the index names and the folder lacks", async () => {
+  test("names shards that the index lists and the folder lacks", async () => {
     const dir = indexed();
     rmSync(join(dir, shardOf(dir)));
     const error = await failure(() => openModelFolder(dir));
     expect(error.message).toMatch(/00002.*missing \(1 of 3.*hf download/);
   });
 
-  test("no config.json: another folder that is meant", async () => {
+  test("suggests the right folder if config.json is missing", async () => {
     const dir = newFolder();
     cpSync(modelCopy(), join(dir, "checkpoint-500"), { recursive: true });
     const error = await failure(() => openModelFolder(dir));
@@ -219,7 +219,7 @@ describe("a folder without weights says what it holds", () => {
     ]);
   });
 
-  test("tokenizer.model alone", async () => {
+  test("refuses a folder with only tokenizer.model", async () => {
     const dir = newFolder();
     writeFileSync(join(dir, "tokenizer.model"), "x");
     const error = await failure(() => Tokenizer.fromFolder(dir).vocabSize);
@@ -230,7 +230,7 @@ describe("a folder without weights says what it holds", () => {
   });
 });
 
-describe("a path of the wrong kind", () => {
+describe("refuses a path of the wrong kind", () => {
   test.each<[string, Buffer | string, RegExp]>([
     ["gemma.zip", Buffer.from("PK\x03\x04xxxx"), /zip archive.*unpack/],
     ["gemma.tar", tar, /tar archive.*unpack/],
@@ -262,9 +262,9 @@ describe("a path of the wrong kind", () => {
 });
 
 describe("compressed archives", () => {
-  test.each([2, 5, 20])("%i to 1 loads: every member is as large as its header says", (ratio) => {
+  test.each([2, 5, 20])("load at %i to 1: every member has the size in its header", (ratio) => {
     const [d, f] = [64, 256];
-    // Random numbers in one element of `ratio`, zeros between.
+    // One element in `ratio` is nonzero.
     const array = (count: number): Buffer => {
       const bytes = Buffer.alloc(4 * count);
       for (let i = 0; i < count; i += ratio)
@@ -272,7 +272,7 @@ describe("compressed archives", () => {
       return bytes;
     };
     const shapes = { W_enc: [d, f], W_dec: [f, d], b_enc: [f], b_dec: [d], threshold: [f] };
-    // Above the megabyte that small archives may take anyway.
+    // Above the megabyte that small archives may always use.
     const many = {
       ...shapes,
       W_enc: [d, 64 * f],

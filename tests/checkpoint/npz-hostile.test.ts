@@ -28,7 +28,7 @@ function refusal(run: () => unknown): GemlensError {
   throw new Error("expected a GemlensError, got a result");
 }
 
-describe("refused with CHECKPOINT, naming file and field", () => {
+describe("refuses with CHECKPOINT, naming file and field", () => {
   const a = { name: "a.npy", content: vector };
   const ones = 0xffffffff;
   const header = (text: string, bytes = 16): string =>
@@ -44,7 +44,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
   descriptor.writeUInt32LE(0x08074b50, 0);
 
   const cases: [string, () => string, string][] = [
-    // the archive
+    // The archive.
     ["no zip", () => zip([], {}, Buffer.alloc(30)), "zip end record"],
     ["bytes after the end", () => zip([a], {}, Buffer.from("x")), "zip end record"],
     ["several disks", () => zip([a], { disk: 1 }), "zip end record"],
@@ -88,7 +88,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
       () => zip([{ ...a, central: { signature: 1 } }]),
       "zip member 0",
     ],
-    // its members
+    // Its members.
     ["a name twice", () => zip([a, a]), '"a.npy"'],
     ["no .npy name", () => zip([{ ...a, name: "a.txt" }]), '"a.txt"'],
     ["encryption", () => zip([{ ...a, local: { flags: 1 } }]), '"a.npy"'],
@@ -184,7 +184,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
       () => zip([{ ...a, local: { size: 200, packed: 200 }, central: { size: 200, packed: 200 } }]),
       '"a.npy"',
     ],
-    // deflated
+    // Deflated members.
     [
       "a bomb that declares less",
       () =>
@@ -242,7 +242,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
         ]),
       '"a.npy"',
     ],
-    // the arrays
+    // The arrays.
     ["no .npy signature", () => zip([{ name: "a.npy", content: patched(1, 0) }]), '"a.npy"'],
     [
       "an unknown format version",
@@ -318,7 +318,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     expect(error.message.length).toBeLessThan(500);
   });
 
-  test("a file cut short anywhere", () => {
+  test("refuses a file that is truncated at any byte", () => {
     const whole = readFileSync(join(variants, "plain.npz"));
     const file = join(dir, "cut.npz");
     for (let length = 0; length < whole.length; length += 997) {

@@ -17,7 +17,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 const zip = (members: Member[], end?: End, tail?: Buffer): string =>
   writeZip(join(dir, "hostile.npz"), members, end, tail);
 
-/** The array's elements, wherever the source says they lie. */
+/** The array's elements at the location that the source reports. */
 function floats(source: TensorSource | undefined): number[] {
   if (!source) throw new Error("no such array");
   const bytes =
@@ -31,7 +31,7 @@ function floats(source: TensorSource | undefined): number[] {
 }
 
 describe("NumPy's own archives", () => {
-  // The same five arrays, written by numpy.savez in every way that it has.
+  // numpy.savez wrote the same five arrays in each of its formats.
   const plain = openNpz(join(variants, "plain.npz"));
 
   test.each(["zip64", "reordered", "streamed", "deflated"])("%s equals plain", (name) => {
@@ -53,8 +53,8 @@ describe("NumPy's own archives", () => {
   });
 });
 
-describe("sound archives", () => {
-  test("a zip64 member, whose 32-bit fields are all ones, behind a comment", () => {
+describe("valid archives", () => {
+  test("reads a zip64 member whose 32-bit fields are all ones, after a comment", () => {
     const ones = 0xffffffff;
     const size = BigInt(vector.length);
     const file = zip(
@@ -71,40 +71,43 @@ describe("sound archives", () => {
     expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
   });
 
-  test.each([1, 2, 3])("format version %i, element types, 0-d and empty arrays", (version) => {
-    const member = (name: string, descr: string, shape: string, bytes: number): Member => ({
-      name: `${name}.npy`,
-      content: npy(
-        `{"shape": ${shape}, "fortran_order": False, 'descr': '${descr}'}`,
-        Buffer.alloc(bytes),
-        version,
-      ),
-    });
-    const file = zip([
-      member("half", "<f2", "(2, 3)", 12),
-      member("double", "<f8", "()", 8),
-      member("long", "<i8", "(0, 7)", 0),
-      member("bool", "|b1", "(3,)", 3),
-      member("byte", "|u1", "(1,1,1)", 1),
-      member("int", "<i4", "(2,)", 8),
-    ]);
-    const arrays = [...openNpz(file).values()];
-    expect(arrays.map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
-      ["half", "float16", [2, 3]],
-      ["double", "float64", []],
-      ["long", "int64", [0, 7]],
-      ["bool", "bool", [3]],
-      ["byte", "uint8", [1, 1, 1]],
-      ["int", "int32", [2]],
-    ]);
-  });
+  test.each([1, 2, 3])(
+    "reads format version %i, element types, 0-d and empty arrays",
+    (version) => {
+      const member = (name: string, descr: string, shape: string, bytes: number): Member => ({
+        name: `${name}.npy`,
+        content: npy(
+          `{"shape": ${shape}, "fortran_order": False, 'descr': '${descr}'}`,
+          Buffer.alloc(bytes),
+          version,
+        ),
+      });
+      const file = zip([
+        member("half", "<f2", "(2, 3)", 12),
+        member("double", "<f8", "()", 8),
+        member("long", "<i8", "(0, 7)", 0),
+        member("bool", "|b1", "(3,)", 3),
+        member("byte", "|u1", "(1,1,1)", 1),
+        member("int", "<i4", "(2,)", 8),
+      ]);
+      const arrays = [...openNpz(file).values()];
+      expect(arrays.map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+        ["half", "float16", [2, 3]],
+        ["double", "float64", []],
+        ["long", "int64", [0, 7]],
+        ["bool", "bool", [3]],
+        ["byte", "uint8", [1, 1, 1]],
+        ["int", "int32", [2]],
+      ]);
+    },
+  );
 
-  test("Fortran order where it makes no difference", () => {
+  test("accepts Fortran order if it equals C order", () => {
     const file = zip([{ name: "a.npy", content: npy(f4("(1, 4)", "True"), vector.subarray(-16)) }]);
     expect(floats(openNpz(file).get("a"))).toEqual([1, 2, 3, 4]);
   });
 
-  test("a bare .npy", () => {
+  test("reads a bare .npy", () => {
     const file = join(dir, "bare.npy");
     writeFileSync(file, vector);
     expect(floats(openNpz(file).get("bare"))).toEqual([1, 2, 3, 4]);

@@ -10,7 +10,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** A file with this header text and so many bytes of data; `length` lies about the header. */
+/**
+ * A file with this header text and this many bytes of data; `length` overrides the header length.
+ */
 function write(header: string, dataBytes: number, length?: bigint): string {
   const file = join(dir, "hostile.safetensors");
   const text = Buffer.from(header, "latin1");
@@ -38,7 +40,7 @@ function refusal(run: () => unknown): GemlensError {
   throw new Error("expected a GemlensError, got a result");
 }
 
-describe("a sound header", () => {
+describe("a valid header", () => {
   test("gives each tensor's span, in the header's order, and the metadata", () => {
     const file = write(
       JSON.stringify({
@@ -65,13 +67,13 @@ describe("a sound header", () => {
     expect([...metadata]).toEqual([["format", "pt"]]);
   });
 
-  test("takes names that mean something to JavaScript", () => {
+  test("accepts names that are special in JavaScript", () => {
     const header = '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}';
     expect(readSafetensorsHeader(write(header, 1)).tensors.get("__proto__")?.dtype).toBe("uint8");
   });
 });
 
-describe("refused with CHECKPOINT, naming file and field", () => {
+describe("refuses with CHECKPOINT, naming file and field", () => {
   const max = Number.MAX_SAFE_INTEGER;
   const cases: [string, () => string, string][] = [
     ["an empty file", emptyFile, "header length"],
@@ -164,7 +166,7 @@ describe("refused with CHECKPOINT, naming file and field", () => {
     expect(error.message.length).toBeLessThan(500);
   });
 
-  test("a folder, and a file that is not there", () => {
+  test("a folder, and a missing file", () => {
     const folder = join(dir, "folder.safetensors");
     mkdirSync(folder);
     expect(refusal(() => readSafetensorsHeader(folder)).code).toBe("CHECKPOINT");

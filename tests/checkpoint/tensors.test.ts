@@ -62,7 +62,7 @@ test("writes every dtype bit for bit, as an independent reader finds", async () 
     const want = name === "long" ? [Number(2n ** 60n), -3] : Array.from(await one.read(), Number);
     if (name !== "long") expect(Array.from(data, Number), name).toEqual(want);
   }
-  // Half precision by hand: 0.5, −1.25, 3, −0, 65504, 2^−14.
+  // Half-precision bit patterns by hand: 0.5, −1.25, 3, −0, 65504, 2^−14.
   const file = readFileSync(path);
   const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE())).toString());
   const data = 8 + Number(file.readBigUInt64LE());
@@ -71,7 +71,7 @@ test("writes every dtype bit for bit, as an independent reader finds", async () 
   expect(half.map((_, i) => file.readUInt16LE(at("half") + 2 * i))).toEqual(half);
   expect(file.readBigInt64LE(at("long"))).toBe(2n ** 60n);
   expect(header.__metadata__).toEqual({ model: "tiny", prompt: "été \u{1f600}" });
-  // Python maps the file: the header ends at a multiple of 8, and tensors lie aligned.
+  // Python maps the file: the header ends at a multiple of 8, and tensors are aligned.
   expect(data % 8).toBe(0);
   for (const [name, size] of [
     ["double", 8],
@@ -84,7 +84,7 @@ test("writes every dtype bit for bit, as an independent reader finds", async () 
   dispose(tensors);
 });
 
-test("reads back what it wrote, or some of it", async () => {
+test("reads back all of its tensors, or some of them", async () => {
   const path = join(folder, "back.safetensors");
   const tensors = everyDtype();
   await saveTensors(path, tensors);
@@ -103,7 +103,7 @@ test("reads back what it wrote, or some of it", async () => {
   for (const set of [tensors, back, some]) dispose(set);
 });
 
-test("writes views and names as they are, and keeps what is disposed right after the call", async () => {
+test("writes views and names unchanged, and reads tensors that are disposed right after the call", async () => {
   const path = join(folder, "views.safetensors");
   const matrix = tensor(
     [
@@ -133,7 +133,7 @@ test("writes views and names as they are, and keeps what is disposed right after
   dispose(back);
 });
 
-test("writes through a link, refuses a folder or a pipe, takes a run's cache", async () => {
+test("writes through a link, refuses a folder or a pipe, and accepts a run's cache", async () => {
   const x = tensor([1, 2], on);
   const [target, link] = [join(folder, "target.safetensors"), join(folder, "link.safetensors")];
   writeFileSync(target, "old");
@@ -168,7 +168,7 @@ test("writes through a link, refuses a folder or a pipe, takes a run's cache", a
   dispose(cache);
 });
 
-test("leaves the old file, and nothing else, if writing fails; frees what it read if reading does", async () => {
+test("keeps the old file and no other if writing fails; frees its tensors if reading fails", async () => {
   const path = join(folder, "kept", "x.safetensors");
   const x = tensor([1, 2], on);
   await saveTensors(path, { x });

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import zlib from "node:zlib";
 
-// Builds .npy arrays and zip archives by hand, every field open to lies.
+// Builds .npy arrays and zip archives by hand; a test may falsify every field.
 
 /** The header of a little-endian float32 array. */
 export const f4 = (shape: string, fortran = "False"): string =>
@@ -18,15 +18,15 @@ export function npy(header: string, data: Buffer, version = 1): Buffer {
   else head.writeUInt32LE(text.length, 8);
   return Buffer.concat([head, Buffer.from(text, "latin1"), data]);
 }
-/** A sound array: 1, 2, 3, 4. */
+/** A valid array: 1, 2, 3, 4. */
 export const vector = npy(f4("(4,)"), Buffer.from(new Float32Array([1, 2, 3, 4]).buffer));
 
-/** One member; what is not given is as it should be. */
+/** One member; missing fields get their correct values. */
 export interface Member {
   name: string;
   content: Buffer;
   deflate?: boolean;
-  raw?: Buffer; // bytes in the archive
+  raw?: Buffer; // Its bytes in the archive.
   local?: Partial<{
     name: string;
     method: number;

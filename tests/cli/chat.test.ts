@@ -7,7 +7,7 @@ import { gemlens, root } from "../support/cli.js";
 
 const assets = join(root, "assets/tiny-gemma2");
 const tokenizer = Tokenizer.fromFolder(assets);
-// By hand, as Gemma's own template writes it.
+// Written by hand in the format of Gemma's own template.
 const text = "The sea";
 const prompt = `<bos><start_of_turn>user\n${text}<end_of_turn>\n<start_of_turn>model\n`;
 const ids = [...tokenizer.encode(prompt, { prependBos: false })];
@@ -22,7 +22,7 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 }
 
 describe("--chat", () => {
-  test("reads features on the template's tokens, with one BOS", async () => {
+  test("encodes features on the template's tokens, with one BOS", async () => {
     const { tokens } = await json("features", "--layer", "1");
     expect((tokens as { id: number }[]).map(({ id }) => id)).toEqual(ids);
     expect(ids.filter((id) => id === 2)).toHaveLength(1);
@@ -44,7 +44,7 @@ describe("--chat", () => {
     expect(await json("steer", "2:966:4", "--max-new-tokens", "1")).toMatchObject({ prompt });
   });
 
-  test("ablates and attributes on it", async () => {
+  test("ablates and attributes on the model's turn", async () => {
     const { tokens } = await json("ablate", "2:966");
     expect((tokens as { text: string }[]).map((one) => one.text).join("")).toBe(prompt);
     const { features } = await json("attribute", "--layer", "1", "--top", "200");
@@ -53,7 +53,7 @@ describe("--chat", () => {
     expect(Math.min(...positions)).toBeGreaterThan(0);
   });
 
-  test("names a model without a template, and the remedy", async () => {
+  test("refuses a model without a template, and names the remedy", async () => {
     cpSync(assets, folder, { recursive: true, filter: (path) => !path.includes("gemma-scope") });
     const config = join(folder, "tokenizer_config.json");
     const { chat_template: _, ...rest } = JSON.parse(readFileSync(config, "utf8")) as object & {

@@ -21,13 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => model?.dispose());
 
-describe("tokens", () => {
+describe("gemlens tokens", () => {
   const expected = JSON.parse(readFileSync(fixture("tokenizer/expected.json"), "utf8")) as {
     cases: { text: string; idsWithBos: number[]; ids: number[]; strTokens: string[] }[];
   };
   const folder = ["--model", fixture("tokenizer")];
 
-  test("gives Hugging Face's ids for text on standard input, its last line end left out", async () => {
+  test("gives Hugging Face's ids for text on standard input, without its last line end", async () => {
     const cases = expected.cases.filter(({ text }) => text.length < 60 && !text.endsWith("\r"));
     for (const one of [cases[2], cases.at(-1)]) {
       const { text, idsWithBos, strTokens } = one as (typeof cases)[number];
@@ -40,14 +40,14 @@ describe("tokens", () => {
     }
   });
 
-  test("takes words as one text, and leaves the BOS out when asked", async () => {
+  test("takes several words as one text, and omits the BOS on request", async () => {
     const run = await gemlens(["tokens", "--no-bos", "--json", "The", "red  car"]);
     const { tokens } = JSON.parse(run.stdout) as { tokens: Listed[] };
     const { ids } = model.toTokens("The red  car", { prependBos: false });
     expect(tokens.map(({ id }) => id)).toEqual([...ids]);
   });
 
-  test("prints a line per token that survives spaces and line ends", async () => {
+  test("prints one line per token, also for a token with a line end", async () => {
     const { stdout } = await gemlens(["tokens", "a\nb"]);
     const lines = stdout.trimEnd().split("\n");
     expect(lines[0]).toMatch(/^position +id +token$/);
@@ -56,7 +56,7 @@ describe("tokens", () => {
   });
 });
 
-describe("features", () => {
+describe("gemlens features", () => {
   interface Output {
     readonly coder: { readonly path: string; readonly hookName: string; readonly dSae: number };
     readonly tokens: (Listed & {
@@ -64,7 +64,7 @@ describe("features", () => {
     })[];
   }
 
-  test("lists the strongest of each token, as the dense encoding has them", async () => {
+  test("lists the strongest features of each token, as in the dense encoding", async () => {
     const path = bundled(1);
     using sae = await SAE.fromFile(path, { device });
     using run = await model.runWithCache(text, { names: ["blocks.1.hook_resid_post"] });
@@ -92,7 +92,7 @@ describe("features", () => {
     }
   });
 
-  test("names features by the bundled table, and only there", async () => {
+  test("names features by the bundled table, and only for the bundled coders", async () => {
     const table = JSON.parse(readFileSync(join(assets, "features.json"), "utf8")) as {
       class: string;
       relation: string;
@@ -118,7 +118,7 @@ describe("features", () => {
     for (const { feature, name } of all) expect(name !== undefined).toBe(named.has(feature));
   });
 
-  test("reads another coder with --sae, a transcoder too", async () => {
+  test("accepts another coder with --sae, also a transcoder", async () => {
     const out = await gemlens(["features", "--sae", bundled(0, "transcoders"), text]);
     expect(out.code).toBe(0);
     expect(out.stderr).toContain("blocks.0.ln2.hook_normalized");
@@ -126,7 +126,7 @@ describe("features", () => {
   });
 });
 
-describe("generate", () => {
+describe("gemlens generate", () => {
   const prompt = "One sunny day, Lily";
 
   test("continues greedily as forward passes over the growing text do", async () => {
@@ -156,7 +156,7 @@ describe("generate", () => {
     expect(lines.at(-1)).toMatchObject({ prompt, text: want, tokens: 8 });
   });
 
-  test("repeats a draw by its seed, and ends before a stop text", async () => {
+  test("repeats a draw for its seed, and ends before a stop text", async () => {
     const draw = (...more: string[]) =>
       gemlens(["generate", "--max-new-tokens", "60", ...more, prompt]);
     const first = await draw("--seed", "7");
@@ -184,7 +184,7 @@ describe("the command line", () => {
     [["features", "--sae", "none.npz", "x"], 1, "gemlens: NOT_FOUND: "],
     [["tokens", "--model", "elsewhere", "x"], 1, "gemlens: NOT_FOUND: "],
     [["generate", "--device", "tpu", "x"], 1, "gemlens: DEVICE: "],
-  ])("%j ends with %i and says why", async (args, code, message) => {
+  ])("%j ends with %i and a reason", async (args, code, message) => {
     const run = await gemlens(args);
     expect([run.code, run.stdout]).toEqual([code, ""]);
     expect(run.stderr).toContain(message);
@@ -200,7 +200,7 @@ describe("the command line", () => {
     expect(run.stderr).toContain("NOT_FOUND");
   });
 
-  test("ends quietly when its reader has gone", async () => {
+  test("ends quietly when its reader has closed the pipe", async () => {
     const args = ["tokens", "--model", fixture("tokenizer")];
     const input = "One sunny day Lily saw a red bird. ".repeat(3000);
     const whole = await gemlens(args, { input });
@@ -210,8 +210,8 @@ describe("the command line", () => {
   });
 });
 
-describe("demo", () => {
-  test("shows text, tokens, named features, a steered continuation, timings and what is next", async () => {
+describe("gemlens demo", () => {
+  test("shows text, tokens, named features, a steered continuation, timings and next steps", async () => {
     const { code, stdout, stderr } = await gemlens(["demo", "--device", device]);
     expect([code, stderr]).toEqual([0, ""]);
     const headings = stdout.match(/^(\d\. .*|Next)$/gm)?.map((line) => line.slice(0, 2));
@@ -247,6 +247,6 @@ describe("demo", () => {
   });
 });
 
-test("has the bundled model beside it", () => {
+test("finds the bundled model in the package", () => {
   expect(existsSync(join(assets, "config.json"))).toBe(true);
 });

@@ -16,7 +16,8 @@ import { bundled } from "../support/bundled.js";
 import { type Finished, gemlens, root } from "../support/cli.js";
 import { device } from "../support/compare.js";
 
-// The commands that change and read features, against the library on the same model and coders.
+// Compares the commands that change and inspect features with the library on the same model and
+// coders.
 const prompt = "Leo lives in Osaka. He speaks";
 const from = { positions: { from: 1 } };
 
@@ -39,7 +40,7 @@ function run(...args: string[]): Promise<Finished> {
   return gemlens([args[0] as string, "--device", device, ...args.slice(1)]);
 }
 
-/** What a command prints with --json. */
+/** A command's output with --json, parsed. */
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await run(...args, "--json");
   expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
@@ -52,7 +53,7 @@ async function strongestAt(coder: SAE | Transcoder, pos: number): Promise<number
   return best?.feature as number;
 }
 
-describe("generate", () => {
+describe("gemlens generate", () => {
   interface Output {
     readonly text: string;
     readonly interventions: { type: string; hook: string; feature: number; value: number }[];
@@ -60,7 +61,7 @@ describe("generate", () => {
   const options = { maxNewTokens: 12, temperature: 0.7, seed: 5 };
   const flags = "--max-new-tokens 12 --temperature 0.7 --seed 5".split(" ");
 
-  test("ablates, clamps and steers the bundled coders' features, everywhere but on the BOS", async () => {
+  test("ablates, clamps and steers the bundled coders' features, everywhere except on the BOS", async () => {
     const feature = await strongestAt(sae, -1);
     const want = await model
       .generate(prompt, {
@@ -104,8 +105,8 @@ describe("generate", () => {
   });
 });
 
-describe("steer", () => {
-  test("gives the same draw at each strength, and what becomes of its tokens", async () => {
+describe("gemlens steer", () => {
+  test("gives the same draw at each strength, and the probabilities of the feature's tokens", async () => {
     interface Output {
       readonly seed: number;
       readonly tokens: { id: number }[];
@@ -131,7 +132,7 @@ describe("steer", () => {
       expect(probability).toBeCloseTo(sum, 5);
       expect(next[0]?.id).toBe(values.indexOf(Math.max(...values)));
     }
-    // A quarter, a half and one length of what is steered, on the way from 0.
+    // The strengths are 0, a quarter, a half and one mean norm of the steered activation.
     using cache = await model.runWithCache(prompt, {
       names: ["blocks.2.hook_resid_post"],
       logits: false,
@@ -143,7 +144,7 @@ describe("steer", () => {
     }
   });
 
-  test("prints the continuations side by side within a line", async () => {
+  test("prints the continuations in columns within the line width", async () => {
     const { code, stdout } = await run("steer", "2:966:20", "--seed", "1", prompt);
     expect(code).toBe(0);
     const lines = stdout.trimEnd().split("\n");
@@ -165,8 +166,8 @@ describe("steer", () => {
   });
 });
 
-describe("ablate", () => {
-  test("tells what rose, what fell, and the loss, before and after", async () => {
+describe("gemlens ablate", () => {
+  test("reports the tokens that rose and fell, and the loss, before and after", async () => {
     interface Change {
       readonly id: number;
       readonly before: number;
@@ -209,7 +210,7 @@ describe("ablate", () => {
     expect(told?.fires.map(({ position }) => position)).toContain(6);
   });
 
-  test("prints tables, and says where nothing fires", async () => {
+  test("prints tables, and reports features that fire nowhere", async () => {
     using cache = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
     const { indices } = await cache.features(sae).read();
     const silent = [...Array(1024).keys()].find((feature) => !indices.includes(feature));
@@ -224,7 +225,7 @@ describe("ablate", () => {
   });
 });
 
-describe("attribute", () => {
+describe("gemlens attribute", () => {
   interface Output {
     readonly target: { id: number; text: string; minus?: string };
     readonly value: number;
@@ -271,14 +272,14 @@ describe("attribute", () => {
     },
   );
 
-  test("takes --to and --minus for one version", async () => {
+  test("accepts --to and --minus for one version", async () => {
     const of = (...args: string[]) => json<Output>("attribute", "--layer", "2", ...args, prompt);
     expect(await of("--to", " Japanese", "--minus", " German")).toEqual(
       await of("--target", " Japanese", "--target", " German"),
     );
   });
 
-  test("asks for the most probable next token by itself, through every layer", async () => {
+  test("attributes to the most probable next token by default, through every layer", async () => {
     using logits = await model.forward(prompt, { positions: [-1] });
     const best = Number(logits.argmax().item());
     const { code, stdout } = await run("attribute", "--top", "12", prompt);
@@ -291,7 +292,7 @@ describe("attribute", () => {
   });
 });
 
-test("prints what docs/cli.md shows", async () => {
+test("prints the output of docs/cli.md", async () => {
   const page = readFileSync(join(root, "docs/cli.md"), "utf8");
   const [, block = ""] = /^```text\n(.*?)^```/ms.exec(page) ?? [];
   const shown = [...block.matchAll(/^\$ npx gemlens (.*)\n((?:(?!\$ ).*\n)*)/gm)];
@@ -323,7 +324,7 @@ test.concurrent.each([
     "NOT_FOUND: bundledCoder: expected one of 0, 1, 2, 3 for layer, got 9",
   ],
   [["evaluate", "nowhere.txt"], 1, "NOT_FOUND: evaluate: expected a text file"],
-])("%j ends with %i and says why", async (args, code, message) => {
+])("%j ends with %i and a reason", async (args, code, message) => {
   const { code: got, stdout, stderr } = await gemlens(args);
   expect([got, stdout]).toEqual([code, ""]);
   expect(stderr).toContain(message);

@@ -7,10 +7,10 @@ import { assets, bundled } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
 import { device } from "../support/compare.js";
 
-// What reaches a terminal: widths, bytes, control characters, outputs that cannot be written.
+// Tests terminal output: widths, bytes, control characters, and outputs that refuse writes.
 const esc = "\u001b";
 
-/** Tokens with what they must look like and how many cells that takes, by the terminal. */
+/** Tokens with their expected text and their width in terminal cells. */
 const odd: readonly (readonly [token: string, shown: string, cells: number])[] = [
   ["快速", '"快速"', 6],
   ["ｗ", '"ｗ"', 4],
@@ -42,8 +42,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("tokens", () => {
-  test("are quoted in their own width, and steer no terminal", async () => {
+describe("printed tokens", () => {
+  test("are quoted at their own width, and send no control characters to the terminal", async () => {
     const text = odd.map(([token]) => token).join("");
     const { stdout } = await gemlens(["tokens", "--no-bos", "--model", folder, text]);
     const lines = stdout.trimEnd().split("\n").slice(1);
@@ -51,13 +51,13 @@ describe("tokens", () => {
       odd.map(([, shown]) => shown),
     );
     const json = await gemlens(["tokens", "--no-bos", "--json", "--model", folder, text]);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not be there
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the output must not contain them
     expect(json.stdout.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
     const { tokens } = JSON.parse(json.stdout) as { tokens: { text: string }[] };
     expect(tokens.map(({ text }) => text)).toEqual(odd.map(([token]) => token));
   });
 
-  test("that are one byte of a character have its number, in JSON too", async () => {
+  test("show the byte's number for a token of one byte of a character, in JSON too", async () => {
     const bytes = [...Buffer.from("快")];
     const { stdout } = await gemlens(["tokens", "--no-bos", "a 快"]);
     const names = bytes.map((byte) => `<0x${byte.toString(16).toUpperCase()}>`);
@@ -70,7 +70,7 @@ describe("tokens", () => {
   });
 });
 
-describe("tables", () => {
+describe("printed tables", () => {
   const text = "One sunny day, Lily saw a red bird.";
 
   test.each([36, 60])("fit a terminal of %i columns, and keep their columns", async (columns) => {
@@ -87,12 +87,12 @@ describe("tables", () => {
     const wide = await gemlens(["features", "--device", device, text], { env: { COLUMNS: "400" } });
     const rows = wide.stdout.trimEnd().split("\n");
     expect(rows.length).toBe(starts.length);
-    // Nothing is cut: the words are the same.
+    // Folding keeps all words.
     const words = (all: string) => all.split(/\s+/).sort();
     expect(words(stdout)).toEqual(words(wide.stdout));
   });
 
-  test("have 100 columns without a terminal, and split into several if they must", async () => {
+  test("have 100 columns without a terminal, and split into several tables if necessary", async () => {
     const env = { COLUMNS: "" };
     const saes = [0, 1, 2, 3].flatMap((layer) => ["--sae", bundled(layer)]);
     const args = ["evaluate", "--device", device, "--max-tokens", "200", ...saes];
@@ -106,7 +106,7 @@ describe("tables", () => {
   });
 });
 
-describe("features", () => {
+describe("gemlens features", () => {
   const text = "One sunny day, Lily saw a red bird.";
 
   test("shows chosen features token by token, across coders", async () => {
@@ -152,7 +152,7 @@ describe("features", () => {
     }
   });
 
-  test("reads bundled coders by site, and several files, one line of JSON each", async () => {
+  test("finds bundled coders by site, and prints several files as one JSON line each", async () => {
     const args = ["features", "--device", device, "--json", text];
     const site = await gemlens([...args, "--site", "att", "--layer", "1", "--layer", "3"]);
     const files = [bundled(1, "att"), bundled(3, "att")];
@@ -166,7 +166,7 @@ describe("features", () => {
   });
 });
 
-describe("an output that cannot be written", () => {
+describe("an output that refuses writes", () => {
   const full = "/dev/full";
   const message = "gemlens: can't write to standard output: no space left on device (ENOSPC)\n";
 
@@ -176,18 +176,18 @@ describe("an output that cannot be written", () => {
     [["generate", "--max-new-tokens", "20", "x"]],
     [["generate", "--json", "--max-new-tokens", "20", "x"]],
     [["--help"]],
-  ])("ends %j in one line, with 1", async (args) => {
+  ])("ends %j with one line and code 1", async (args) => {
     const { code, stderr } = await gemlens(args, { stdout: full });
     expect([code, stderr]).toEqual([1, message]);
   });
 
-  test("of remarks drops them: the data and the exit code stay", async () => {
+  test("drops messages if stderr refuses writes: the data and the exit code stay", async () => {
     const args = ["features", "x"];
     const { code, stdout } = await gemlens(args, { stderr: full });
     expect([code, stdout]).toEqual([0, (await gemlens(args)).stdout]);
   });
 
-  test("ends quietly in the middle of a generation when its reader has gone", async () => {
+  test("ends quietly in the middle of a generation when its reader has closed the pipe", async () => {
     const args = ["generate", "--max-new-tokens", "900", "x"];
     const cut = await gemlens(args, { closeAfter: 5 });
     expect([cut.code, cut.stderr]).toEqual([0, ""]);

@@ -7,7 +7,7 @@ import { bundled, heldOut } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
 import { device } from "../support/compare.js";
 
-// The commands that read a model and measure coders, against the library on the same ones.
+// Compares the commands that inspect a model and evaluate coders with the library on the same ones.
 const prompt = "Leo lives in Osaka. He speaks";
 
 let model: HookedTransformer;
@@ -23,14 +23,14 @@ afterAll(async () => {
 
 const run = (command: string, ...args: string[]) => gemlens([command, "--device", device, ...args]);
 
-/** What a command prints with --json. */
+/** A command's output with --json, parsed. */
 async function json<T>(command: string, ...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await run(command, ...args, "--json");
   expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
   return JSON.parse(stdout) as T;
 }
 
-describe("lens", () => {
+describe("gemlens lens", () => {
   test("ends in the model's own prediction, layer by layer and token by token", async () => {
     interface Output {
       readonly tokens: { id: number }[];
@@ -62,7 +62,7 @@ describe("lens", () => {
   });
 });
 
-describe("lens --target", () => {
+describe("gemlens lens --target", () => {
   interface Score {
     readonly id: number;
     readonly logit: number;
@@ -72,7 +72,7 @@ describe("lens --target", () => {
     readonly layers: { positions: { target: Score & { minus?: Score } }[] }[];
   }
 
-  test("tells one token's rank, or the difference of two logits", async () => {
+  test("reports one token's rank, or the difference of two logits", async () => {
     const out = await json<Output>("lens", "--target", " Japanese", "--target", " German", prompt);
     const last = out.layers.at(-1)?.positions.at(-1)?.target;
     using logits = await model.forward(prompt, { positions: [-1] });
@@ -88,7 +88,7 @@ describe("lens --target", () => {
   });
 });
 
-describe("evaluate", () => {
+describe("gemlens evaluate", () => {
   interface Output {
     readonly corpus: string;
     readonly coders: {
@@ -101,7 +101,7 @@ describe("evaluate", () => {
     }[];
   }
 
-  test("measures coders on a corpus as the library does", async () => {
+  test("evaluates coders on a corpus as the library does", async () => {
     const texts = heldOut(0, 12);
     const corpus = join(folder, "corpus.jsonl");
     const lines = texts.map((text, i) => JSON.stringify(i % 2 === 0 ? text : { text }));
@@ -134,7 +134,7 @@ describe("evaluate", () => {
     expect(Number(/^tokens +(\d+)$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(800);
   });
 
-  test("names the line of a corpus that is no document", async () => {
+  test("names the line of a corpus that is not a document", async () => {
     const corpus = join(folder, "bad.jsonl");
     writeFileSync(corpus, '"fine"\n{"txt": "no text"}\n');
     const { code, stdout, stderr } = await run("evaluate", corpus);
@@ -142,7 +142,7 @@ describe("evaluate", () => {
     expect(stderr).toContain(`expected a string or an object with text in line 2 of ${corpus}`);
   });
 
-  test("refuses a corpus that is not UTF-8, and takes a last line without an end", async () => {
+  test("refuses a corpus that is not UTF-8, and accepts a last line without a line end", async () => {
     const corpus = join(folder, "latin1.txt");
     writeFileSync(corpus, Buffer.from("One sunny day\ncaf\xe9\n", "latin1"));
     const { code, stdout, stderr } = await run("evaluate", corpus);
