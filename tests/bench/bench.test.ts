@@ -16,7 +16,7 @@ import { runChild } from "../native/fixtures/run-child.js";
 
 describe("the result tables", () => {
   test.each(["cpu", "cuda"] as const)(
-    "of %s are the newest report's, or there are none",
+    "show the newest %s report, or are empty if there is none",
     (device) => {
       const report = newestReport(device);
       const page = readFileSync(benchPages[device], "utf8");

@@ -244,7 +244,7 @@ describe("gemlens attribute", () => {
     ["ablation", { minus: " German" }],
     ["integrated-gradients", {}],
   ] as const)(
-    "by %s lists the library's strongest, without the BOS",
+    "by %s lists the library's strongest features, without the BOS",
     async (method, { minus }: { minus?: string }) => {
       const out = await json<Output>(
         ...["attribute", "--layer", "2", "--method", method, "--target", " Japanese", "--top", "6"],

@@ -23,7 +23,7 @@ import {
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// Numbers that are not finite have no order: nothing that chooses among them does so in silence.
+// Numbers that are not finite have no order, so every function that ranks them refuses them.
 const place = { device: device as "cpu" };
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 const name = "blocks.2.hook_resid_post";
@@ -62,7 +62,7 @@ const spoil = (value: number, row: number, column: number, at = name) =>
   });
 
 describe("encode", () => {
-  test("takes a row of finite numbers whose sum is not finite, and names the row after it", async () => {
+  test("accepts a finite row whose sum overflows, and names the invalid row after it", async () => {
     const values = new Float32Array(3 * 48).fill(3e38, 48, 96);
     using acts = await sae.encode(tensor(values, { ...place, shape: [3, 48] }), { features: [] });
     expect(acts.nnz).toBe(0);
@@ -72,7 +72,7 @@ describe("encode", () => {
     expect(fields).toMatchObject({ row: 2, dimension: 5 });
   });
 
-  test.each([nan, infinity, -infinity])("of %s names the token", async (value) => {
+  test.each([nan, infinity, -infinity])("names the token of a %s", async (value) => {
     const data = new Float32Array(2 * 3 * 48).fill(0.5);
     data[(3 + 2) * 48 + 7] = value;
     using x = tensor(data, place).reshape([2, 3, 48]);
@@ -85,7 +85,7 @@ describe("encode", () => {
   });
 
   test.each(["left", "right"] as const)(
-    "in a run names hook, row and token, padded on the %s",
+    "names hook, row and token in a run padded on the %s",
     async (paddingSide) => {
       const tokens = model.toTokens(rows, { paddingSide });
       const column = paddingSide === "left" ? 4 + 1 : 1;
@@ -117,7 +117,7 @@ describe("encode", () => {
     },
   );
 
-  test("an edit that overflows", async () => {
+  test("refuses an edit that overflows", async () => {
     using run = await model.runWithCache(prompt, { features: [sae], names: [], logits: false });
     const acts = run.features(sae);
     expect((await failure(() => acts.set(1, 1e39))).code).toBe("ARGUMENT");
@@ -126,7 +126,7 @@ describe("encode", () => {
   });
 });
 
-describe("what puts tokens or features in order", () => {
+describe("functions that rank tokens or features refuse a NaN", () => {
   test("readout, logitLens", async () => {
     const vector = new Float32Array(48).fill(1);
     vector[5] = nan;
@@ -173,7 +173,7 @@ describe("what puts tokens or features in order", () => {
     );
   });
 
-  test("statistics of a coder", async () => {
+  test("evaluateCoder and featureMeans", async () => {
     const off = model.addHook(name, (act) => void (act as Tensor).fill_(nan));
     try {
       await refused(() => evaluateCoder(model, sae, [prompt] as never));
@@ -183,7 +183,7 @@ describe("what puts tokens or features in order", () => {
     }
   });
 
-  test("tensors follow PyTorch: a NaN is the largest", async () => {
+  test("except tensors, which follow PyTorch: a NaN is the largest", async () => {
     using t = tensor([1, nan, 3, -infinity, infinity], place);
     expect(Number(t.argmax().item())).toBe(1);
     expect(t.max().item()).toBeNaN();
@@ -195,7 +195,7 @@ describe("what puts tokens or features in order", () => {
 });
 
 describe("interventions", () => {
-  test.each([nan, infinity, -infinity, 1e39])("%s is refused as a number", async (value) => {
+  test.each([nan, infinity, -infinity, 1e39])("refuse %s as a number", async (value) => {
     const bad = [
       () => steer(sae.feature(1), value),
       () => steer({ hook: name, vector: [1, value] }, 2),
@@ -207,7 +207,7 @@ describe("interventions", () => {
     for (const make of bad) expect((await failure(make)).code).toBe("ARGUMENT");
   });
 
-  test("a patch of what is not finite names its hook", async () => {
+  test("refuse a patch that is not finite, naming its hook", async () => {
     using run = await model.runWithCache(prompt, { names: [name], logits: false });
     for (const value of [nan, infinity, -infinity]) {
       using source = run.cache.get(name).clone();
@@ -216,14 +216,14 @@ describe("interventions", () => {
         model.forward(prompt, { interventions: [patch(name, source)] }),
       );
       expect(error.fields["hook"]).toBe(name);
-      // Another position is finite.
+      // The patch is finite at other positions.
       const interventions = [patch(name, source, { positions: [1, 3] })];
       using logits = await model.forward(prompt, { interventions });
       expect((await logits.read("float32")).every(Number.isFinite)).toBe(true);
     }
   });
 
-  test("masked scores are patched as they are", async () => {
+  test("patch masked scores unchanged", async () => {
     const points = ["blocks.1.attn.hook_attn_scores"] as const;
     using run = await model.runWithCache(prompt, { names: points });
     using logits = await model.forward(prompt, { interventions: freeze(points, run.cache) });

@@ -42,7 +42,7 @@ describe("Gemma Scope 1 SAEs against SAELens", () => {
     expect(error.shape).toEqual(x.shape);
   });
 
-  test("reads the same inside a run", async () => {
+  test("encodes the same inside a run", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using run = await model.runWithCache(ids(hooks, "tokens"), {
@@ -56,7 +56,7 @@ describe("Gemma Scope 1 SAEs against SAELens", () => {
     expect([...inside.values]).toEqual([...outside.values]);
   });
 
-  test("in bfloat16 stays near float32", async () => {
+  test("stays near float32 in bfloat16", async () => {
     using exact = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using half = await SAE.fromFile(fixture(`${folder}/res/params.npz`), {
       ...res,
@@ -138,7 +138,7 @@ describe("Gemma Scope 2 coders", () => {
     }
   });
 
-  test("keeps what a transcoder does not explain", async () => {
+  test("edit keeps the reconstruction error of a transcoder", async () => {
     const name = "transcoder/layer_2_width_16k_l0_small_affine";
     using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
     const hooks = hookGoldens("tiny-gemma3");
@@ -172,7 +172,7 @@ test("fires strictly above the threshold, and never below zero", async () => {
   using out = await sae.decode(acts);
   await expectValues("out", out, need(expected, "out"));
   expect(await acts.at({ position: 1 })).toEqual([]);
-  // No feature at all: the reconstruction is the bias.
+  // No feature fires: the reconstruction is the bias.
   using nothing = await sae.encode(zeros([2, 4], { device: device as "cpu" }));
   expect(nothing.nnz).toBe(0);
   expect(await nothing.topK(3)).toEqual([]);

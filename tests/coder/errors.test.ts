@@ -14,7 +14,7 @@ import { fixture, hookGoldens, ids } from "../support/fixtures.js";
 const folder = "tiny-gemma2/gs1";
 const res = { hookName: "blocks.2.hook_resid_post", device };
 
-describe("what a coder refuses", () => {
+describe("a coder refuses", () => {
   let model: HookedTransformer;
   let run: Run;
   beforeAll(async () => {
@@ -43,7 +43,7 @@ describe("what a coder refuses", () => {
     expect((await failure(() => residual.encode(heads))).code).toBe("SHAPE");
   });
 
-  test("a tensor known to come from another hook, unless it is told not to look", async () => {
+  test("a tensor known to come from another hook, unless unchecked", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     const wrong = run.cache.get("blocks.1.hook_resid_post");
     for (const call of [
@@ -68,14 +68,14 @@ describe("what a coder refuses", () => {
     using right = await sae.encode(run.cache.get("blocks.2.hook_resid_post"));
     expect(same.nnz).toBe(right.nnz);
     expect((await failure(() => sae.encode(wrong.mul(1)))).code).toBe("HOOK");
-    // Numbers that a script brings have no known origin.
+    // Numbers from a script have no known origin.
     using brought = tensor(await wrong.read("float32"), { shape: wrong.shape, device });
     (await sae.encode(brought)).dispose();
     using stopped = await model.forward([2, 3], { stopAtLayer: 2 });
     expect((await failure(() => sae.encode(stopped))).code).toBe("HOOK");
   });
 
-  test("the gained input of a transcoder that wants it without, with the reason", async () => {
+  test("an input with the norm's gain for a transcoder trained without it, and says why", async () => {
     using coder = await Transcoder.fromFile(fixture(`${folder}/transcoder/plain_layer_1.npz`), {
       hookName: "blocks.1.ln2.hook_normalized",
       hookNameOut: "blocks.1.hook_mlp_out",
@@ -86,7 +86,7 @@ describe("what a coder refuses", () => {
     expect(error.message).toContain("gain");
   });
 
-  test("NaN, naming where it is", async () => {
+  test("a NaN, naming its position", async () => {
     using sae = await SAE.fromFile(fixture(`${folder}/res/params.npz`), res);
     using x = zeros([1, 3, 48], { device: device as "cpu" });
     x.select(0, 0).select(0, 2).fill_(Number.NaN);
@@ -139,7 +139,7 @@ describe("what a coder refuses", () => {
     acts.dispose();
   });
 
-  test("files of the other kind, and hooks that nothing tells", async () => {
+  test("files of the other kind, and files without a known hook", async () => {
     const affine = fixture("gs2/transcoder/layer_2_width_16k_l0_small_affine");
     const transcoder = await failure(() => SAE.fromFile(affine));
     expect(transcoder.code).toBe("ARGUMENT");

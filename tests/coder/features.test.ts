@@ -26,7 +26,7 @@ describe("features", () => {
   });
   const value = (values: Float32Array, pos: number, feature: number) => values[pos * 96 + feature];
 
-  test("are listed by strength, of one token and of all", async () => {
+  test("are listed by strength, of one token and of all tokens", async () => {
     using acts = await sae.encode(x);
     const byToken = (pos: number) =>
       [...dense.subarray(pos * 96, (pos + 1) * 96).entries()]
@@ -68,7 +68,7 @@ describe("features", () => {
     expect(none.nnz).toBe(0);
   });
 
-  test("are set, added to and turned off in place, in order", async () => {
+  test("can be set, increased and zeroed in place, in order", async () => {
     using acts = await sae.encode(x);
     const { indices, indptr } = await acts.read();
     const active = indices[0] as number;
@@ -92,7 +92,7 @@ describe("features", () => {
     expect(after.includes(active)).toBe(false);
   });
 
-  test("are looked at as they are, whatever was read and edited before", async () => {
+  test("show earlier edits, and earlier reads change nothing", async () => {
     using acts = await sae.encode(x);
     const before = await acts.at({ position: 3 });
     const strongest = before[0]?.feature as number;
@@ -116,7 +116,7 @@ describe("features", () => {
     expect((await failure(() => acts.read())).code).toBe("DISPOSED");
   });
 
-  test("may be disposed right after a call, edits pending or not", async () => {
+  test("can be disposed right after a call, with or without pending edits", async () => {
     const acts = await sae.encode(x);
     acts.set(3, 5);
     const decoding = sae.decode(acts);
@@ -139,7 +139,7 @@ describe("features", () => {
     }
   });
 
-  test("edited keep the coder's error, and unedited tokens bit for bit", async () => {
+  test("keep the coder's error when edited, and unedited tokens bit for bit", async () => {
     using same = await sae.edit(x, () => {});
     expect([...(await same.read("float32"))]).toEqual([...(await x.read("float32"))]);
     using edited = await sae.edit(x, async (acts) => {
@@ -177,7 +177,7 @@ describe("features", () => {
     ).toBe(thrown);
   });
 
-  test("have directions, read-only", async () => {
+  test("have read-only directions", async () => {
     using row = sae.direction(5);
     expect(row.shape).toEqual([48]);
     expect(row.allClose(sae.W_dec.select(0, 5))).toBe(true);
@@ -192,7 +192,7 @@ describe("features", () => {
     expect(sae.b_dec.shape).toEqual([48]);
   });
 
-  test("and coders print what they are, disposed or not", async () => {
+  test("print a summary, also after dispose, as coders do", async () => {
     const acts = await sae.encode(x);
     expect(inspect(acts)).toMatch(/^FeatureActs \[1, 24, 96\] float32 \S+, \d+ active/);
     acts.set(1, 2);
@@ -204,7 +204,7 @@ describe("features", () => {
     );
   });
 
-  test("live as long as the tidy around them, unless kept or returned", async () => {
+  test("live as long as the surrounding tidy, unless kept or returned", async () => {
     const before = (await settledMemory()).handles;
     const [kept, returned] = await tidy(async () => {
       const first = (await sae.encode(x)).keep();
@@ -218,7 +218,7 @@ describe("features", () => {
     expect(memory().handles).toBe(before);
   });
 
-  test("and ids, positions and values are checked at the call", async () => {
+  test("check ids, positions and values at the call", async () => {
     using acts = await sae.encode(x);
     const refused: (() => unknown)[] = [
       () => sae.direction(96),

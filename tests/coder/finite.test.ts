@@ -8,7 +8,7 @@ import { newFolder, readRaw, writeRaw } from "../support/raw-checkpoint.js";
 
 const name = "transcoder/layer_2_width_16k_l0_small_affine";
 
-/** The published fixture with one element of one parameter changed. */
+/** The published fixture with one changed element of one parameter. */
 function changed(key: string, at: (shape: readonly number[]) => number, value: number): string {
   const dir = newFolder();
   writeFileSync(
@@ -30,7 +30,7 @@ function changed(key: string, at: (shape: readonly number[]) => number, value: n
 
 const last = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1) - 1;
 
-describe("a parameter that is not finite is refused at load, by name and feature", () => {
+describe("refuses a parameter that is not finite at load, naming parameter and feature", () => {
   const column = ([, width = 0]: readonly number[]) => 3 * width + 7;
   const row = ([, width = 0]: readonly number[]) => 7 * width + 2;
   test.each<[string, (shape: readonly number[]) => number, number, string, string | undefined]>([
@@ -52,7 +52,7 @@ describe("a parameter that is not finite is refused at load, by name and feature
     }
   });
 
-  test("and one that becomes infinite in the type asked for", async () => {
+  test("refuses a parameter that becomes infinite in the requested dtype", async () => {
     const dir = changed("w_dec", () => 2, 3.4e38);
     using coder = await Transcoder.fromFile(dir, { device, dtype: "float32" });
     expect(coder.cfg.dtype).toBe("float32");
@@ -60,7 +60,7 @@ describe("a parameter that is not finite is refused at load, by name and feature
     expect([error.code, error.message]).toEqual(["CHECKPOINT", expect.stringContaining("W_dec")]);
   });
 
-  test("the published ones load", async () => {
+  test("loads the published coders", async () => {
     using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
     expect(coder.cfg.skip).toBe(true);
     using sae = await SAE.fromFile(fixture("gs2/resid_post/layer_2_width_16k_l0_small"), {

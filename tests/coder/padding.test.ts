@@ -3,7 +3,7 @@ import { HookedTransformer, SAE } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// Padding never changes a result: a padded batch has the features of its rows, and no others.
+// Padding never changes a result: a padded batch has exactly the features of its rows.
 const rows = [
   [2, 17, 93],
   [2, 5, 66, 20, 8, 110, 33],
@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
-  test("what is encoded from the cache has no features on padding", async () => {
+  test("has no features on padding when it encodes a cached tensor", async () => {
     const tokens = model.toTokens(rows, { paddingSide });
     using padded = await model.runWithCache(tokens, { names: [name], logits: false });
     const x = padded.cache.get(name);
@@ -45,7 +45,7 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
     }
   });
 
-  test("null and 0 are no masks", async () => {
+  test("refuses null and 0 as a mask", async () => {
     const tokens = model.toTokens(rows, { paddingSide });
     using padded = await model.runWithCache(tokens, { names: [name], logits: false });
     const x = padded.cache.get(name);
@@ -55,7 +55,7 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
     }
   });
 
-  test("positions of a copy count real tokens", async () => {
+  test("counts positions of a copy in real tokens", async () => {
     const tokens = model.toTokens(rows, { paddingSide });
     using padded = await model.runWithCache(tokens, { names: [name], logits: false });
     using single = await model.runWithCache([rows[0] as number[]], {

@@ -6,8 +6,8 @@ import { device, relativeError } from "../support/compare.js";
 import { A, decoded, dIn, encoded, input, saved } from "../support/lens-coder.js";
 import { f32, newFolder, type Raw, readRaw } from "../support/raw-checkpoint.js";
 
-// relu(x W_enc + b_enc) as SAELens' StandardSAE and Transcoder compute it, in float64.
-describe("reads ReLU coders, which have no thresholds", () => {
+// The oracle is relu(x W_enc + b_enc) in float64, as in SAELens' StandardSAE and Transcoder.
+describe("loads ReLU coders, which have no thresholds", () => {
   const relu = (change: object, edit: (all: Map<string, Raw>) => void = () => {}) =>
     saved({ architecture: "standard", ...change }, (all) => {
       all.delete("threshold");
@@ -31,7 +31,7 @@ describe("reads ReLU coders, which have no thresholds", () => {
     expect(relativeError(await dense.read("float32"), want)).toBeLessThan(1e-5);
     using out = await sae.forward(input());
     expect(relativeError(await out.read("float32"), decoded(want, false))).toBeLessThan(1e-5);
-    // A copy has neither thresholds nor another architecture.
+    // A saved copy has no thresholds either, and the same architecture.
     const copy = join(newFolder(), "copy");
     await sae.save(copy, { format: "sae-lens" });
     expect([...readRaw(join(copy, "sae_weights.safetensors")).keys()]).not.toContain("threshold");
@@ -41,7 +41,7 @@ describe("reads ReLU coders, which have no thresholds", () => {
     expect(await again.read()).toEqual(await out.read());
   });
 
-  test.each([false, true])("a transcoder, skip: %s", async (skip) => {
+  test.each([false, true])("loads a transcoder, skip: %s", async (skip) => {
     const place = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",

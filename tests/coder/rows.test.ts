@@ -4,8 +4,8 @@ import { device } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import { Random } from "../support/random.js";
 
-// A tensor of a padded batch is encoded without its padding, whatever was done to it before. The
-// oracle is libtorch: a marker of no run (1 real, 0 padding) goes through the same operations.
+// Coders skip the padding of a padded batch's tensor, whatever operations it has been through. The
+// oracle is libtorch: a marker without a run (1 real, 0 padding) goes through the same operations.
 const rows = [
   [2, 17, 93],
   [2, 5, 66, 20, 8, 110, 33],
@@ -27,7 +27,7 @@ afterAll(async () => {
   await model.dispose();
 });
 
-/** An activation, and what it should remember, as tensors of no run. */
+/** An activation with its expected mask and token ids, as tensors without a run. */
 interface Marked {
   readonly x: Tensor;
   readonly real: Tensor;
@@ -56,7 +56,7 @@ const each = (from: Marked, fn: (t: Tensor) => Tensor): Marked => ({
   real: fn(from.real),
   ids: fn(from.ids),
 });
-/** An operation on values alone. */
+/** An operation on values only. */
 const values = (from: Marked, fn: (x: Tensor) => Tensor): Marked => ({ ...from, x: fn(from.x) });
 const leading = ({ x }: Marked) => x.ndim - 1;
 const axisOf = (from: Marked, random: Random) => random.below(leading(from));
@@ -157,7 +157,7 @@ const steps: Readonly<Record<string, Step>> = {
     const order = Array.from({ length: sizeOf(from, axis) }, (_, i) => i).reverse();
     const { real, ids } = from;
     const x = from.x.add(from.x.index(axis, order));
-    // Both must be real; where the tokens differ they are not known.
+    // Both tokens must be real; the id is unknown if they differ.
     const known = ids.mul(real);
     const same = known.eq(known.index(axis, order)).to("float32").min().item() === 1;
     return {
@@ -168,7 +168,7 @@ const steps: Readonly<Record<string, Step>> = {
   },
   choose: (from) => values(from, (x) => where(x.gt(0), x, x.mul(2))),
   plainPart: (from) =>
-    // What is of no run is real, and of no known token.
+    // A tensor without a run is real and has unknown tokens.
     ({
       x: cat([from.x, tensor(new Float32Array(from.x.size), { device, shape: from.x.shape })], 0),
       real: cat([from.real, from.real.mul(0).add(1)], 0),
@@ -182,7 +182,7 @@ function identity(): Tensor {
   return tensor(data, { device, shape: [width, width] });
 }
 
-/** Features [cells, dSae] with nothing on the cells that are 0 in `kept`. */
+/** Features [cells, dSae], with none on the cells that are 0 in `kept`. */
 async function expected(x: Tensor, kept: readonly number[]): Promise<Float32Array> {
   const copy = tensor(await x.read("float32"), { device, shape: x.shape });
   using acts = await sae.encode(copy);
@@ -231,7 +231,7 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
     await check((steps[name] as Step)(from, random));
   });
 
-  test("so do chains of operations", async () => {
+  test("chains of operations keep the padding and the tokens", async () => {
     const names = Object.keys(steps);
     for (let seed = 0; seed < 40; seed++) {
       const random = new Random(seed + 1);

@@ -26,7 +26,7 @@ async function featuresOf(path: string, options: object = {}): Promise<Float32Ar
   return dense.read("float32");
 }
 
-describe("reads what SAELens saves", () => {
+describe("loads coders saved by SAELens", () => {
   test.each([
     ["b_dec subtracted", {}, true],
     ["by default", { apply_b_dec_to_input: undefined }, true],
@@ -60,7 +60,7 @@ describe("reads what SAELens saves", () => {
       expect(named.cfg.modelName).toBeUndefined();
   });
 
-  test("in the type that cfg.json says, as SAELens converts to it", async () => {
+  test("loads in the dtype of cfg.json, converted as by SAELens", async () => {
     using half = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), { device });
     expect(half.cfg.dtype).toBe("bfloat16");
     using asked = await SAE.fromFile(saved({ dtype: "torch.bfloat16" }), {
@@ -70,7 +70,7 @@ describe("reads what SAELens saves", () => {
     expect(asked.cfg.dtype).toBe("float32");
   });
 
-  test("a scaling factor of ones is inert", async () => {
+  test("ignores a scaling factor of ones", async () => {
     const ones = f32(new Float32Array(dSae).fill(1), [dSae]);
     const dir = saved({ finetuning_scaling_factor: true }, (all) =>
       all.set("scaling_factor", ones),
@@ -78,12 +78,12 @@ describe("reads what SAELens saves", () => {
     expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
   });
 
-  test("at hook_embed as trained there, without Gemma Scope's factor", async () => {
+  test("encodes at hook_embed without Gemma Scope's factor", async () => {
     const dir = saved({ metadata: { hook_name: "hook_embed" } });
     expect(relativeError(await featuresOf(dir), encoded(true))).toBeLessThan(1e-5);
   });
 
-  test.each([false, true])("a transcoder, skip: %s", async (skip) => {
+  test.each([false, true])("loads a transcoder, skip: %s", async (skip) => {
     const place = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",
@@ -100,7 +100,7 @@ describe("reads what SAELens saves", () => {
     expect(relativeError(await out.read("float32"), want)).toBeLessThan(1e-5);
     const wrong = await failure(() => SAE.fromFile(dir, { device }));
     expect(wrong.message).toContain("Transcoder.fromFile");
-    // Saved and read back, the skip's orientation included.
+    // Saves it and loads it again: the skip connection keeps its orientation.
     const copy = join(newFolder(), "copy");
     await coder.save(copy, { format: "sae-lens" });
     using back = await Transcoder.fromFile(copy, { device });
@@ -108,14 +108,14 @@ describe("reads what SAELens saves", () => {
     expect(relativeError(await again.read("float32"), want)).toBeLessThan(1e-5);
   });
 
-  test("an SAE is no transcoder, whatever hooks are given", async () => {
+  test("refuses an SAE as a transcoder, whatever hooks are given", async () => {
     const hooks = { hookName: hook, hookNameOut: "blocks.2.hook_mlp_out" };
     const error = await failure(() => Transcoder.fromFile(saved(), { device, ...hooks }));
     expect(error.code).toBe("ARGUMENT");
   });
 });
 
-describe("refuses by key", () => {
+describe("refuses configuration keys", () => {
   const nan = (raw: Raw, at: number): Raw => {
     const values = toF32(raw);
     values[at] = Number.NaN;
@@ -193,16 +193,16 @@ describe("refuses by key", () => {
     }
   });
 
-  test("takes a renamed weights file by the cfg.json beside it", async () => {
+  test("accepts a renamed weights file with its cfg.json in the folder", async () => {
     const dir = saved();
     const file = writeRaw(join(dir, "renamed.safetensors"), parameters());
     expect(relativeError(await featuresOf(file), encoded(true))).toBeLessThan(1e-5);
   });
 });
 
-describe("every path subtracts b_dec", () => {
+describe("b_dec is subtracted on every path", () => {
   test("in a run, in interventions and in gradients", async () => {
-    const width = 48; // tiny-gemma2's
+    const width = 48; // tiny-gemma2's width
     const dir = newFolder();
     const place = { ...sound.metadata, hook_name: hook };
     writeFileSync(
@@ -263,7 +263,7 @@ describe("every path subtracts b_dec", () => {
 });
 
 describe("saving", () => {
-  test("keeps apply_b_dec_to_input in SAELens' format, and refuses the others", async () => {
+  test("keeps apply_b_dec_to_input in SAELens' format, and refuses it in other formats", async () => {
     const dir = saved({ metadata: { ...sound.metadata, sae_lens_version: "6.0.0" } });
     using sae = await SAE.fromFile(dir, { device });
     const copy = join(newFolder(), "copy");

@@ -23,12 +23,12 @@ async function expectEqual(a: SAE | Transcoder, b: SAE | Transcoder): Promise<vo
   }
 }
 
-test("writes an .npz that comes back bit for bit, and leaves nothing else behind", async () => {
+test("writes an .npz that loads bit for bit, and leaves no other file", async () => {
   const path = join(folder, "npz", "layer_2", "width_16k", "average_l0_7", "params.npz");
   const hookName = "blocks.2.hook_resid_post";
   using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), { hookName, device });
   await sae.save(path);
-  await sae.save(path); // over itself
+  await sae.save(path); // over the file itself
   expect(readdirSync(join(path, ".."))).toEqual(["params.npz"]);
   using back = await SAE.fromFile(path, { hookName, device });
   await expectEqual(sae, back);
@@ -36,7 +36,7 @@ test("writes an .npz that comes back bit for bit, and leaves nothing else behind
   expect(back.cfg.dtype).toBe("float32");
 });
 
-test("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
+test("writes a Gemma Scope 2 folder that records its hooks", async () => {
   const path = join(folder, "gs2", "layer_2_width_16k_l0_small");
   const name = "transcoder/layer_2_width_16k_l0_small_affine";
   using coder = await Transcoder.fromFile(fixture(`gs2/${name}`), { device });
@@ -50,7 +50,7 @@ test("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
   const { path: from, ...want } = coder.cfg;
   expect(back.cfg).toMatchObject(want);
   expect(from).not.toBe(back.cfg.path);
-  // The same keys and shapes as the published file.
+  // The published file has the same keys and shapes.
   const [published, written] = [fixture(`gs2/${name}`), path].map((dir) =>
     readGoldens(pathToFileURL(join(dir as string, "params.safetensors"))),
   );
@@ -61,7 +61,7 @@ test("writes a folder of Gemma Scope 2 that tells its own hooks", async () => {
   expect(config.affine_connection).toBe(true);
 });
 
-test("writes an embedding coder in the scale of the published ones", async () => {
+test("writes an embedding coder in the published scale", async () => {
   const source = fixture("tiny-gemma2/gs1/embedding/width_4k/average_l0_6/params.npz");
   const path = join(folder, "embedding", "width_4k", "average_l0_6", "params.npz");
   using sae = await SAE.fromFile(source, { device });
@@ -74,7 +74,7 @@ test("writes an embedding coder in the scale of the published ones", async () =>
   expect(back.cfg.hookName).toBe("hook_embed");
 });
 
-test("refuses what the format has no place for, before it writes", async () => {
+test("refuses coders that the format cannot store, before it writes", async () => {
   const affine = fixture("gs2/transcoder/layer_2_width_16k_l0_small_affine");
   using skip = await Transcoder.fromFile(affine, { device });
   const npz = await failure(() => skip.save(join(folder, "no.npz")));
@@ -94,7 +94,7 @@ test("refuses what the format has no place for, before it writes", async () => {
 test.each([0, 1, 2, 3])(
   "applies the affine skip of the circuit fixtures, layer %i",
   async (layer) => {
-    // Published apart: the npz and x·A; put together here as Gemma Scope 2 has it.
+    // The npz and x·A are published separately; this test puts them together as in Gemma Scope 2.
     const base = `tiny-gemma2/gs1/transcoder`;
     using plain = await Transcoder.fromFile(fixture(`${base}/skip_layer_${layer}.npz`), {
       hookName: `blocks.${layer}.ln2.hook_normalized`,

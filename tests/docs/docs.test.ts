@@ -9,8 +9,8 @@ import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
 import { runScript } from "../support/script.js";
 
-// Every @example of lib compiles, runs on the bundled model after the beginning that
-// docs/reference.md gives, and prints what its comments say.
+// Compiles every @example of lib, runs it on the bundled model after the opening lines of
+// docs/reference.md, and compares its output with its comments.
 interface Example {
   /** `Class.member`, or the name of a function. */
   readonly name: string;
@@ -23,7 +23,7 @@ const examples = readdirSync(join(root, "lib"), { recursive: true })
   .sort()
   .flatMap((file) => examplesOf(join(root, "lib", file)));
 
-/** Names that have an example, as most scripts use them. */
+/** Names that most scripts use, and that must have an example. */
 const mostUsed = [
   "HookedTransformer.fromPretrained",
   "HookedTransformer.forward",
@@ -87,7 +87,7 @@ function examplesOf(file: string): Example[] {
   return found;
 }
 
-/** The tags of a node's own comments, not of what is around it. */
+/** The tags of a node's own comments, without those of its parents. */
 function ownTags(node: ts.Node): ts.JSDocTag[] {
   const { jsDoc = [] } = node as { jsDoc?: readonly ts.JSDoc[] };
   return jsDoc.flatMap(({ tags }) => [...(tags ?? [])]);
@@ -103,13 +103,13 @@ function read(page: string): string {
   return readFileSync(join(root, page), "utf8");
 }
 
-/** The beginning that a page's examples continue, without its import. */
+/** The opening lines that a page's examples continue, without the import. */
 function beginning(page: string): string {
   const [, block = ""] = /^```ts\n(.*?)^```/ms.exec(read(page)) ?? [];
   return block.replace(/^import .*\n/, "");
 }
 
-/** The right-hand side of every table in docs/from-python.md, as an example each. */
+/** The right-hand side of every table in docs/from-python.md, as one example each. */
 function calls(): Example[] {
   const rows = read("docs/from-python.md").matchAll(/^\| (.*?) \| (.*) \|$/gm);
   return [...rows].flatMap(([, left = "", right = ""]) =>
@@ -117,15 +117,15 @@ function calls(): Example[] {
   );
 }
 
-/** Code that the tests run, and the beginning of it that a page gives. */
+/** Code that the tests run, with the opening lines of its page. */
 const sets = [
   { page: "docs/reference.md", examples },
   { page: "docs/from-python.md", examples: calls() },
 ];
 
 /**
- * A module that runs examples one after the other, each in a block, so that it may name things as
- * the beginning does.
+ * A module that runs examples one after the other, each in its own block, so that examples may
+ * reuse the names of the opening lines.
  */
 function moduleOf(page: string, examples: readonly Example[]): string {
   const blocks = examples.map(({ code }, i) => `console.log("\\n=== ${i}");\n{\n${code}\n}\n`);
@@ -141,7 +141,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples in comments, and the calls of docs/from-python.md", () => {
-  test("are there for the names most used", () => {
+  test("exist for the names most used", () => {
     const names = new Set(examples.map(({ name }) => name));
     expect(mostUsed.filter((name) => !names.has(name))).toEqual([]);
     expect(calls().length).toBeGreaterThan(80);
@@ -173,13 +173,13 @@ describe("examples in comments, and the calls of docs/from-python.md", () => {
   });
 
   test.each(sets)(
-    "run on the bundled model and print what they say ($page)",
+    "run on the bundled model and print the output in their comments ($page)",
     { timeout: 300_000 },
     async ({ page, examples }) => {
       const name = page.replace(/\W/g, "-");
       const { code, stdout, stderr } = await runScript(folder, name, moduleOf(page, examples));
       const printed = stdout.split(/^=== \d+$/m).slice(1);
-      // Of a failure the last one begun, and why.
+      // On failure, reports the last example that began and the error.
       expect([examples[printed.length - 1], stderr]).toEqual([examples.at(-1), ""]);
       expect(code).toBe(0);
       const wrong = examples.flatMap(({ name, code }, i) =>
@@ -190,7 +190,7 @@ describe("examples in comments, and the calls of docs/from-python.md", () => {
   );
 });
 
-/** What comments behind `console.log(…);` say and the output does not have, in that order. */
+/** Comments after `console.log(…);` that the output lacks, in that order. */
 function missing(code: string, printed: string): string[] {
   const squeezed = (text: string) => text.replace(/\s+/g, "");
   const output = squeezed(printed);

@@ -6,7 +6,7 @@ import { expectAlike } from "../support/alike.js";
 import { root } from "../support/cli.js";
 import { runScript } from "../support/script.js";
 
-// Every example runs as it stands, and prints what docs/recipes.md says.
+// Runs every example unchanged and compares its output with docs/recipes.md.
 const names = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
 const page = readFileSync(join(root, "docs/recipes.md"), "utf8");
 const shown = [...page.matchAll(/^```ts\n(.*?)^```\n\n```text\n(.*?)^```/gms)];
@@ -28,12 +28,12 @@ async function output(name: string): Promise<string> {
   return run.stdout;
 }
 
-/** Numbers of each line that matches: its groups. */
+/** The captured numbers of each matching line. */
 function rows(text: string, line: RegExp): number[][] {
   return [...text.matchAll(line)].map((match) => match.slice(1).map(Number));
 }
 
-test("docs/recipes.md shows each example as it stands, and each is at most 40 lines", () => {
+test("docs/recipes.md shows each example unchanged, and each is at most 40 lines", () => {
   expect(names.length).toBe(5);
   expect(shown.length).toBe(names.length);
   for (const name of names) {
@@ -44,7 +44,7 @@ test("docs/recipes.md shows each example as it stands, and each is at most 40 li
 });
 
 describe("examples", () => {
-  test("feature-extraction lists features that encoding the cache finds too", async () => {
+  test("feature-extraction lists the features that encoding the cache finds", async () => {
     const text = await output("feature-extraction.ts");
     const active = Number(/(\d+) of them active/.exec(text)?.[1]);
     expect(active).toBeGreaterThan(50);
@@ -53,7 +53,7 @@ describe("examples", () => {
     expect(Number(/left over: ([\d.]+) %/.exec(text)?.[1])).toBeLessThan(30);
   });
 
-  test("attribution's estimates agree with ablation on sign and rough size", async () => {
+  test("attribution's estimates agree with ablation in sign and rough size", async () => {
     const found = rows(await output("attribution.ts"), /estimated (\S+) +exact (\S+)/g);
     expect(found.length).toBe(6);
     const sizes = found.map(([estimated = 0]) => Math.abs(estimated));
@@ -64,7 +64,7 @@ describe("examples", () => {
     }
   });
 
-  test("ablation takes the prediction away; a splice with its error kept does not", async () => {
+  test("ablation removes the prediction; a splice with its error term keeps it", async () => {
     const p = rows(await output("ablation.ts"), /" Japanese" ([\d.]+)/g).map(([p = 0]) => p);
     const [plain = 0, without = 1, mean = 1, spliced = 0, bare = 1] = p;
     expect(plain).toBeGreaterThan(0.2);
@@ -74,7 +74,7 @@ describe("examples", () => {
     expect(Math.abs(bare - plain)).toBeGreaterThan(0.05);
   });
 
-  test("steering is the same as data and as a hook, and does more with more strength", async () => {
+  test("steering has the same effect as data and as a hook, and more with more strength", async () => {
     const text = await output("steering.ts");
     const [, plain, data, hook] = /plain: +(.*)\nas data: +(.*)\nas hook: +(.*)\n/.exec(text) ?? [];
     expect(hook).toBe(data);
@@ -87,7 +87,7 @@ describe("examples", () => {
     expect(sweep.at(-1)).toBeGreaterThan(10 * (sweep[0] ?? 1));
   });
 
-  test("transcoder-comparison finds that transcoders stand for the MLPs", async () => {
+  test("transcoder-comparison finds that transcoders can replace the MLPs", async () => {
     const text = await output("transcoder-comparison.ts");
     const line = /^\d +(?:transcoder|SAE) +(\S+) +(\S+) +(\S+)$/gm;
     const found = rows(text, line);

@@ -21,7 +21,7 @@ function blocks(page: string): string[] {
   return [...read(page).matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code as string);
 }
 
-/** What a page says that a block prints: the text block right after it. */
+/** A block's output as the page shows it: the text block right after it. */
 function outputOf(page: string, code: string): string | undefined {
   const text = read(page);
   const after = text.slice(text.indexOf(code) + code.length);
@@ -35,7 +35,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples", () => {
-  test("of all pages compile as they stand", () => {
+  test("of all pages compile unchanged", () => {
     const examples = pages.flatMap((page) => blocks(page).map((code, i) => ({ page, code, i })));
     expect(examples.length).toBeGreaterThan(4);
     for (const { page, code, i } of examples) {
@@ -81,7 +81,7 @@ describe("examples", () => {
     for (const code of all) expect(code).not.toContain("assets/");
   });
 
-  test("of the README's shell print what it shows", async () => {
+  test("of the README's shell print the output it shows", async () => {
     const shown = [...read("README.md").matchAll(/^\$ npx gemlens (.*)\n((?:(?!\$ |```).*\n)+)/gm)];
     expect(shown.length).toBe(3);
     for (const [, line = "", printed = ""] of shown) {
@@ -96,7 +96,7 @@ describe("examples", () => {
 });
 
 describe("links and tables", () => {
-  test("point at files that are there", () => {
+  test("point at existing files", () => {
     for (const page of pages) {
       const base = new URL(page, `file://${root}/`);
       for (const [, target = ""] of read(page).matchAll(/\]\(([^)#]+)\)/g)) {
@@ -106,7 +106,7 @@ describe("links and tables", () => {
     }
   });
 
-  test("of docs/hooks.md hold every hook point, with its shape and other names", async () => {
+  test("of docs/hooks.md list every hook point, with its shape and other names", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma3"));
     const { nHeads: head, nKeyValueHeads: kv_head, dHead, dModel, dMlp, dVocab } = model.cfg;
     const sizes: Record<string, number> = {

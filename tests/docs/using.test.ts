@@ -1,4 +1,4 @@
-// `using` in loops under tsx, and the check that keeps the unsafe form out of the code.
+// Tests `using` in loops under tsx, and the check that rejects the unsafe form.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 
 const require = createRequire(import.meta.url);
-/** The part of esbuild that is used. */
+/** The part of esbuild's API in use. */
 interface Esbuild {
   transform(text: string, options: object): Promise<{ code: string }>;
 }
@@ -46,17 +46,17 @@ function underTsx(name: string, text: string) {
 }
 
 describe("using in a loop that catches", () => {
-  test("throws the errors of its own turn alone, under this project's tsx", () => {
+  test("throws only the errors of its own iteration under this project's tsx", () => {
     expect(underTsx("loops.mts", loops).stdout.trim()).toBe(right);
   });
 
-  test("needs the correction still: else delete scripts/esbuild", async () => {
+  test("still needs the correction; if this fails, delete scripts/esbuild", async () => {
     const esbuild = require("esbuild-upstream") as Esbuild;
     const { code } = await esbuild.transform(loops, { loader: "ts", target: "node20" });
     expect(underTsx("upstream.mjs", code).stdout.trim()).not.toBe(right);
   });
 
-  test("leaves the places in stack traces as they are", () => {
+  test("keeps the lines and columns of stack traces", () => {
     const { file, stderr } = underTsx(
       "trace.mts",
       "{ using _ = null; }\nfunction fail() { throw new Error('here'); }\n{ using _ = null; fail(); }\n",
@@ -66,7 +66,7 @@ describe("using in a loop that catches", () => {
   });
 });
 
-describe("the check of the code", () => {
+describe("check-using.mjs", () => {
   const turn = (body: string) => `for (const x of xs) { ${body} }`;
   const unsafe = [
     turn("try { using a = f(x); } catch {}"),
@@ -102,7 +102,7 @@ describe("the check of the code", () => {
     expect(check("safe.mts", safe.join("\n"))).toEqual({ lines: [], status: 0, stderr: "" });
   });
 
-  test("reads the examples of a page", () => {
+  test("checks the examples of a page", () => {
     const page = `text\n\`\`\`ts\n${unsafe[0]}\n\`\`\`\n${unsafe[0]}\n\`\`\`text\n${unsafe[0]}\n\`\`\`\n`;
     expect(check("page.md", page)).toMatchObject({ lines: [3], status: 1 });
   });

@@ -56,9 +56,9 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     await model.dispose();
   });
 
-  // Without tokenizer files the model's own BOS, end and padding are its special tokens.
+  // Without tokenizer files, the model's own BOS, end and padding ids are its special tokens.
   test.each(oracle.cases.map((entry) => [entry.name, entry] as const))(
-    "%s by the formulas in float64",
+    "%s matches the formulas in float64",
     async (_, entry) => {
       const { excludeSpecialTokens } = entry;
       for (const batchSize of [8, 3, 1]) {
@@ -92,12 +92,12 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     },
   );
 
-  test("measures losses on the first tokens alone where that is asked for", async () => {
+  test("measures losses on only the first lossTokens tokens", async () => {
     const coder = oracle.coder("res");
     const whole = await evaluateCoder(model, coder, corpus, { batchSize: 1 });
     const none = await evaluateCoder(model, coder, corpus, { batchSize: 1, lossTokens: 0 });
     const first = await evaluateCoder(model, coder, corpus, { batchSize: 1, lossTokens: 4 });
-    // Rows are sorted by length: the shortest has four tokens besides its BOS.
+    // Rows are sorted by length: the shortest has four tokens after its BOS.
     const row = await evaluateCoder(model, coder, [corpus[0] as number[]], { meanTokens: 1 });
     for (const got of [none, first]) {
       for (const key of ["tokens", "l0", "fvu", "cosine", "dead"] as const) {
@@ -111,7 +111,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     expect(first.loss.original).not.toBeCloseTo(whole.loss.original, 3);
   });
 
-  test("leaves out the special tokens it is told of", async () => {
+  test("excludes only the given special tokens", async () => {
     const coder = oracle.coder("res");
     const all = await evaluateCoder(model, coder, corpus, { excludeSpecialTokens: [] });
     const some = await evaluateCoder(model, coder, corpus, { excludeSpecialTokens: [2] });
@@ -131,7 +131,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
     }
   });
 
-  test("featureMeans are the means of what encode gives", async () => {
+  test("featureMeans equals the mean of encode's features", async () => {
     const coder = oracle.coder("res");
     const want = new Float64Array(coder.cfg.dSae);
     let tokens = 0;
@@ -162,7 +162,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
   describe("a corpus", () => {
     const coder = () => oracle.coder("mlp");
 
-    test("may be read once, bit by bit, and is let go at maxTokens", async () => {
+    test("may be iterable once, in pieces, and is closed at maxTokens", async () => {
       let given = 0;
       let closed = false;
       async function* endless() {
@@ -179,7 +179,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       expect(closed).toBe(true);
     });
 
-    test("of long rows goes on in further rows, each with its BOS", async () => {
+    test("splits long rows, each part with its own BOS", async () => {
       const long = Array.from({ length: 25 }, (_, i) => 10 + i);
       const cut = [long.slice(0, 9), long.slice(9, 18), long.slice(18)].map((row) => [2, ...row]);
       const whole = await evaluateCoder(model, coder(), [[2, ...long]], { contextSize: 10 });
@@ -189,7 +189,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       close(whole.loss.spliced, parts.loss.spliced, "loss");
     });
 
-    test("that is none, or empty, is refused", async () => {
+    test("is refused if it is invalid or empty", async () => {
       const wrong: [unknown, object, string][] = [
         ["one text", {}, "ARGUMENT"],
         [undefined, {}, "ARGUMENT"],
@@ -215,7 +215,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       });
     });
 
-    test("leaves no tensor behind, also when it is stopped", async () => {
+    test("leaves no tensor alive, also after an abort", async () => {
       await evaluateCoder(model, coder(), corpus);
       const before = await settledMemory();
       await evaluateCoder(model, coder(), corpus, { batchSize: 2 });
@@ -251,7 +251,7 @@ describe("on the bundled model", () => {
   });
   afterAll(() => model.dispose());
 
-  test.each(paths)("%s beats a random coder in everything", async (path) => {
+  test.each(paths)("%s beats a random coder in every measure", async (path) => {
     const kind = path.startsWith("transcoders") ? Transcoder : SAE;
     const file = join(folder, "gemma-scope", path);
     using trained: SingleSiteCoder = await kind.fromFile(file, { device });

@@ -11,10 +11,10 @@ import { type Job, type Message, slowestInput, workerFailed } from "./worker-job
 export interface FuzzOptions {
   readonly format: Format;
   readonly seed: number;
-  /** Stops after so many inputs, or so much processor time of the workers. */
+  /** Stops after this many inputs, or this much processor time of the workers. */
   readonly inputs?: number;
   readonly cpuSeconds?: number;
-  /** How many of the inputs are loaded and run natively: 0 to 1. */
+  /** The share of inputs that are loaded and run natively, from 0 to 1. */
   readonly nativeShare?: number;
   /** Processor time above which an input is a finding. */
   readonly slowestMs?: number;
@@ -33,14 +33,17 @@ export interface FuzzReport {
 const worker = fileURLToPath(new URL("./worker.ts", import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
-// The worker itself reports what takes two seconds and ends; this is for what does not end.
+// The worker itself reports inputs that end after two seconds; this limit is for inputs that hang.
 const hangCpuSeconds = 6;
 const hangWallSeconds = 120;
 const pollMs = 250;
 // Linux' USER_HZ.
 const ticksPerSecond = 100;
 
-/** Runs inputs in child processes: one that hangs or dies is a finding, and the next goes on. */
+/**
+ * Runs inputs in child processes. An input that hangs or kills its process is a finding, and the
+ * next one runs.
+ */
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const { format, seed, inputs = Number.MAX_SAFE_INTEGER, nativeShare = 0 } = options;
   const { slowestMs = slowestInput } = options;
@@ -77,7 +80,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   return report;
 }
 
-/** Opens a saved finding again, watched in the same way. Returns what is wrong, or null. */
+/** Opens a saved finding again under the same watch. Returns its problem, or null. */
 export async function replay(format: Format, path: string): Promise<string | null> {
   const lines: string[] = [];
   const one = { format, seed: 0, from: 0, to: 1, cpuSeconds: 3600, nativeShare: 0 };
@@ -93,7 +96,7 @@ export async function replay(format: Format, path: string): Promise<string | nul
 }
 
 interface End {
-  /** Why the worker was lost, null where it ended by itself. */
+  /** Why the worker was lost; null if it ended normally. */
   readonly problem: string | null;
   readonly index: number;
   readonly cpuSeconds: number;
@@ -132,13 +135,13 @@ function watch(
   const poll = (): void => {
     cpu = Math.max(cpu, cpuSecondsOf(child.pid));
     const index = readIndex();
-    // At most a second for each look: both processes may have been stopped and continued.
+    // One look counts for at most a second: both processes may have been stopped and continued.
     const waited = seen.waited + Math.min(1, (performance.now() - last) / 1000);
     last = performance.now();
     seen = index === seen.index ? { ...seen, waited } : { index, cpu, waited: 0 };
     const used = cpu - seen.cpu;
     if (used < hangCpuSeconds && seen.waited < hangWallSeconds) return;
-    if (index < 0 && seen.waited < hangWallSeconds) return; // still starting
+    if (index < 0 && seen.waited < hangWallSeconds) return; // The process is still starting.
     hung = `hangs: ${used.toFixed(1)} s of processor, ${seen.waited.toFixed(1)} s in all`;
     child.kill("SIGKILL");
   };
@@ -160,7 +163,7 @@ function watch(
   });
 }
 
-/** Processor time of a process so far; 0 once it is gone. */
+/** Processor time of a process so far; 0 after it ended. */
 function cpuSecondsOf(pid: number | undefined): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Input, inputsOf } from "./input.js";
 import { type Format, samplesOf } from "./samples.js";
 
-/** An input that went wrong, with everything that it takes to open it again. */
+/** A failing input with everything needed to open it again. */
 export interface Finding {
   readonly format: Format;
   readonly seed: number;
@@ -18,7 +18,7 @@ export interface Finding {
   readonly changed: Readonly<Record<string, string>>;
 }
 
-/** What is known of a finding besides the files themselves. */
+/** A finding without its files. */
 export type FindingPlace = Omit<Finding, "sample" | "native" | "changed">;
 
 export function completeFinding(place: FindingPlace, nativeShare: number): Finding {

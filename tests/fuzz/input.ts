@@ -9,7 +9,7 @@ import { type Format, type Sample, samplesOf } from "./samples.js";
 /** One changed folder; the same for the same format, seed and index. */
 export interface Input {
   readonly sample: Sample;
-  /** The changed files alone. */
+  /** Only the changed files. */
   readonly changed: Readonly<Record<string, Buffer>>;
   /** Whether the weights are loaded too, which is slower than reading headers. */
   readonly native: boolean;
@@ -24,7 +24,7 @@ function change(name: string, sound: boolean, bytes: Buffer, random: Random): Bu
   return templates ? mutateTemplateIn(bytes, random) : mutateJson(bytes, random);
 }
 
-/** Makes inputs of one format from its sound files. */
+/** Makes inputs of one format from its valid files. */
 export function inputsOf(
   format: Format,
   seed: number,

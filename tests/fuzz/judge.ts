@@ -4,7 +4,7 @@ import type { Input } from "./input.js";
 import { isTyped, type Step, stepsOf } from "./open.js";
 import { PeakMemory } from "./peak-memory.js";
 
-/** What came of one input. `problem` is what a finding is about; null where all is as it should be. */
+/** The outcome of one input. `problem` is the finding, or null. */
 export interface Verdict {
   /** "opened", or the code of the error. */
   readonly outcome: string;
@@ -12,15 +12,15 @@ export interface Verdict {
   readonly message: string;
   readonly problem: string | null;
   readonly cpuMs: number;
-  /** Bytes at the peak, above what was in use before. */
+  /** Bytes at the peak, above those in use before. */
   readonly memory: number;
 }
 
-// The collector's own room: a scavenge may come at any moment.
+// An allowance for the garbage collector, which may run at any moment.
 const floor = 32 * 2 ** 20;
 const longestMessage = 700;
 
-/** Opens a folder that holds the input, and says what is wrong with how it went. */
+/** Opens a folder with the input, and reports any misbehaviour. */
 export async function judge(input: Input, folder: string, slowest: number): Promise<Verdict> {
   const first = await measure(input, folder, slowest);
   const limit = 2 * bytesIn(input, folder) + floor;
@@ -69,11 +69,11 @@ function problemWith(error: unknown, step: Step, folder: string): string | null 
   if (message.length > longestMessage + folder.length) {
     return `a message of ${message.length} characters`;
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: messages must not contain them
   if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogate}/u.test(message)) {
     return "a message with control characters or lone surrogates";
   }
-  if (code === "ARGUMENT") return null; // about the call, not about a file
+  if (code === "ARGUMENT") return null; // The error is about the call, not about a file.
   const { file, field } = fields as { file?: unknown; field?: unknown };
   if (typeof file !== "string" || !file.startsWith(folder) || !message.includes(file)) {
     return "a message that does not name the file";

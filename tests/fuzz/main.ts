@@ -4,8 +4,8 @@
 //     npx tsx tests/fuzz/main.ts --format npz --inputs 10000
 //     npx tsx tests/fuzz/main.ts --replay findings/npz-7-4711.json
 //
-// Minutes are processor minutes of the worker. Every input is made from its format, seed and index;
-// every finding is saved and replays. Exits with 1 where there is one.
+// Minutes are processor minutes of the worker. Format, seed and index determine an input. Every
+// finding is saved and replays. Exits with 1 if there is a finding.
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";

@@ -28,7 +28,7 @@ const extremes = [
 
 export type Width = 1 | 2 | 4 | 8;
 
-/** A little-endian unsigned integer, cut to its width. */
+/** A little-endian unsigned integer, truncated to its width. */
 export function putInteger(bytes: Buffer, at: number, width: Width, value: bigint): void {
   const cut = BigInt.asUintN(8 * width, value);
   if (at < 0 || at + width > bytes.length) return;
@@ -41,7 +41,7 @@ export function getInteger(bytes: Buffer, at: number, width: Width): bigint {
   return width === 8 ? bytes.readBigUInt64LE(at) : BigInt(bytes.readUIntLE(at, width));
 }
 
-/** An extreme, a neighbour of the old value, or any number at all. */
+/** An extreme, a neighbour of the old value, or a random number. */
 export function otherInteger(random: Random, old: bigint): bigint {
   const kind = random.below(4);
   if (kind === 0) return random.pick(extremes);
@@ -83,7 +83,7 @@ const insert: Change = (bytes, random) => {
   return Buffer.concat([bytes.subarray(0, at), added, bytes.subarray(at)]);
 };
 
-/** A stretch of the file over, or in between, another place of it. */
+/** Copies a range of the file over another offset, or inserts it there. */
 const splice: Change = (bytes, random) => {
   const from = random.below(bytes.length);
   const piece = bytes.subarray(from, from + 1 + random.below(256));
@@ -97,7 +97,7 @@ const append: Change = (bytes, random) =>
 
 const changes: readonly Change[] = [flipBits, setInteger, cut, remove, insert, splice, append];
 
-/** A change that knows nothing of the format. */
+/** A change that ignores the format. */
 export function mutateBytes(bytes: Buffer, random: Random): Buffer {
   return bytes.length === 0 ? append(bytes, random) : random.pick(changes)(bytes, random);
 }

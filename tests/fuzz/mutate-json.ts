@@ -2,8 +2,8 @@ import type { Random } from "../support/random.js";
 import { mutateBytes } from "./mutate-bytes.js";
 
 /**
- * JSON as text in a tree, so that what JSON.parse would not give back can be written too: a key
- * twice, a number of 400 digits, a lone surrogate.
+ * JSON as text in a tree. It can hold text that JSON.parse loses: a repeated key, a number of 400
+ * digits, a lone surrogate.
  */
 export type Tree = { raw: string } | { list: Tree[] } | { entries: [key: string, value: Tree][] };
 
@@ -91,7 +91,7 @@ function places(root: { tree: Tree }): Place[] {
   return found;
 }
 
-/** Nodes near the root are few, and each means more: half of all choices fall among the first. */
+/** Picks half of the time among the first nodes: nodes near the root are few but matter more. */
 function choose(random: Random, found: readonly Place[]): Place {
   return random.pick(random.chance(0.5) ? found.slice(0, 40) : found);
 }
@@ -144,7 +144,7 @@ function changeList(random: Random, list: Tree[]): void {
   else list.reverse();
 }
 
-/** A few changes to a JSON file: to its values, or (one time in eight) to its bytes. */
+/** Makes a few changes to a JSON file: to its values or, one time in eight, to its bytes. */
 export function mutateJson(text: Buffer, random: Random): Buffer {
   if (random.chance(0.125)) return mutateBytes(text, random);
   let changed: string;
@@ -153,7 +153,7 @@ export function mutateJson(text: Buffer, random: Random): Buffer {
     for (let n = 1 + random.below(3); n > 0; n--) mutateTree(root, random);
     changed = toText(root.tree);
   } catch {
-    return mutateBytes(text, random); // no JSON any more, or nested too deep for this
+    return mutateBytes(text, random); // The text is no longer JSON, or is nested too deep.
   }
   const bytes = Buffer.from(changed.slice(0, 1_000_000));
   return random.chance(0.03) ? Buffer.concat([Buffer.from("\ufeff"), bytes]) : bytes;

@@ -11,7 +11,7 @@ type Header = Record<string, Entry>;
 
 const dtypes = "F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL F8_E4M3 U64 C64".split(" ");
 
-/** The parts of a file; null where it is none any more. */
+/** The parts of a file, or null if it is no longer valid. */
 function parts(file: Buffer): { header: Buffer; data: Buffer } | null {
   const length = Number(getInteger(file, 0, 8));
   if (file.length < 8 || length > file.length - 8) return null;
@@ -24,7 +24,7 @@ function join(header: Buffer, data: Buffer): Buffer {
   return Buffer.concat([prefix, header, data]);
 }
 
-/** A change that keeps the header's form, and often what it says, consistent. */
+/** A change that keeps the header valid, and often consistent. */
 function changeEntry(header: Header, random: Random): void {
   const names = Object.keys(header).filter((name) => name !== "__metadata__");
   const entry = header[random.pick(names)] as Entry;
@@ -61,7 +61,7 @@ function renameOne(header: Header, random: Random): Header {
   return Object.fromEntries(entries) as Header;
 }
 
-/** Changes the header's length, its JSON, one tensor's place or shape, or any byte. */
+/** Changes the header's length, its JSON, one tensor's offsets or shape, or any byte. */
 export function mutateSafetensors(file: Buffer, random: Random): Buffer {
   const found = parts(file);
   if (found === null || random.chance(0.15)) return mutateBytes(file, random);

@@ -29,7 +29,7 @@ const pieces: readonly string[] = [
   "}}",
 ];
 
-/** A few changes to a chat template: a piece put in at a place between its tags, or bytes. */
+/** Makes a few changes to a chat template: inserts a piece between its tags, or changes bytes. */
 export function mutateTemplate(bytes: Buffer, random: Random): Buffer {
   if (random.chance(0.5)) return mutateBytes(bytes, random);
   const parts = bytes.toString("latin1").split(/(?=\{[{%])/);
@@ -37,7 +37,7 @@ export function mutateTemplate(bytes: Buffer, random: Random): Buffer {
   return Buffer.from(parts.join(""), "latin1");
 }
 
-/** The same, to the template inside tokenizer_config.json. */
+/** Makes the same changes to the template inside tokenizer_config.json. */
 export function mutateTemplateIn(config: Buffer, random: Random): Buffer {
   const json = JSON.parse(config.toString()) as { chat_template?: unknown };
   const template = Buffer.from(String(json.chat_template ?? ""), "latin1");

@@ -63,7 +63,7 @@ const layouts: readonly [signature: number, Layout][] = [
   [0x06064b50, end64],
 ];
 
-/** Every record that a scan for signatures finds: works on archives that are broken already. */
+/** Every record that a scan for signatures finds; this works on broken archives, too. */
 function fieldsOf(file: Buffer): Field[] {
   const fields: Field[] = [];
   for (let at = file.indexOf("PK"); at >= 0; at = file.indexOf("PK", at + 2)) {
@@ -82,7 +82,7 @@ function fieldsOf(file: Buffer): Field[] {
   return fields;
 }
 
-/** One field, or the same field of every record, set to something else. */
+/** Changes one field, or the same field of every record. */
 function changeField(file: Buffer, random: Random): Buffer {
   const fields = fieldsOf(file);
   if (fields.length === 0) return mutateBytes(file, random);
@@ -109,7 +109,7 @@ const snippets = [
   ..."{} {'a':1} [] None 1e9 exit() 'shape' 'descr' 'fortran_order' \\x00 ( { ,".split(" "),
 ];
 
-/** Text over text in an array's header, its length kept. */
+/** Overwrites text in an array's header and keeps its length. */
 function changeHeader(file: Buffer, random: Random): Buffer {
   const starts: number[] = [];
   for (let at = file.indexOf("{'"); at >= 0; at = file.indexOf("{'", at + 2)) starts.push(at);
@@ -127,7 +127,7 @@ function changeHeader(file: Buffer, random: Random): Buffer {
   return out;
 }
 
-/** A member's data replaced by a deflate stream that may inflate to something else. */
+/** Replaces a member's data with a deflate stream that may inflate to other data. */
 function deflateOver(file: Buffer, random: Random): Buffer {
   const size = random.pick([16, 1000, 100_000, 4_000_000]);
   const stream = zlib.deflateRawSync(Buffer.alloc(size, random.below(256)));
@@ -137,12 +137,12 @@ function deflateOver(file: Buffer, random: Random): Buffer {
   return Buffer.concat([file.subarray(0, at), stream, file.subarray(resume)]);
 }
 
-// What an archive is rebuilt from. Its members may lie over each other, and each change of a change
-// would hold all of them again.
+// Limits the size of a rebuilt archive. Members may overlap, and each further change would copy
+// them all again.
 const mostBytes = 1 << 24;
 const longestName = 1000;
 
-/** The members of an archive that is still sound; none where it is not. */
+/** The members of an archive; empty if the archive is invalid. */
 function membersOf(file: Buffer): Member[] {
   const members: Member[] = [];
   let left = mostBytes;
@@ -170,7 +170,7 @@ function membersOf(file: Buffer): Member[] {
 
 const names = ["../a.npy", "/etc/a.npy", "a", ".npy", "__proto__.npy", "a\u0000.npy", "\u001b.npy"];
 
-/** One member changed, and the archive written anew, so that its sizes and checksums agree. */
+/** Changes one member and rewrites the archive, so that its sizes and checksums agree. */
 function rebuild(file: Buffer, random: Random): Buffer {
   const members = membersOf(file);
   if (members.length === 0) return mutateBytes(file, random);

@@ -16,19 +16,19 @@ import {
 } from "../../lib/index.js";
 import type { Sample } from "./samples.js";
 
-/** What one call to a reader may answer besides a result. */
+/** Errors that a reader may return. */
 export interface Step {
   readonly name: string;
   readonly codes: readonly string[];
   readonly run: () => unknown;
 }
 
-// UNSUPPORTED: documented for files that are sound and hold what gemlens does not run.
+// UNSUPPORTED is documented for valid files that gemlens cannot run.
 const model = ["CHECKPOINT", "UNSUPPORTED"];
 
 /**
- * The calls of the public API that open a folder of this kind, in order; the first that throws ends
- * it. `native` loads the weights as well and runs them once.
+ * The calls of the public API that open a folder of this kind, in order; the first error ends it.
+ * With `native` they also load the weights and run them once.
  */
 export function stepsOf(sample: Sample, folder: string, native: boolean): Step[] {
   switch (sample.kind) {
@@ -58,7 +58,7 @@ export function stepsOf(sample: Sample, folder: string, native: boolean): Step[]
 function coderSteps(folder: string, native: boolean): Step[] {
   const steps: Step[] = [{ name: "openCoderFile", codes: model, run: () => openCoderFile(folder) }];
   if (native) {
-    // ARGUMENT: an SAE asked of a transcoder's file, or the other way round.
+    // ARGUMENT if an SAE is requested from a transcoder's file, or the reverse.
     const codes = [...model, "ARGUMENT"];
     const hooks = { hookName: "blocks.0.hook_resid_post" };
     const outputs = { ...hooks, hookNameOut: "blocks.0.hook_mlp_out" };
@@ -112,7 +112,7 @@ function modelSteps(folder: string, native: boolean): Step[] {
   return steps;
 }
 
-/** As a caller does who has parsed the file already. */
+/** Passes the parsed file, as some callers do. */
 function parseFolderConfig(folder: string): void {
   const file = join(folder, "config.json");
   if (!existsSync(file)) return;
@@ -128,7 +128,7 @@ function parseFolderConfig(folder: string): void {
 async function runModel(folder: string): Promise<void> {
   const loaded = await HookedTransformer.fromPretrained(folder);
   try {
-    // A sound config may allow fewer tokens than these.
+    // A valid config may allow fewer tokens than these.
     const logits = await loaded.forward([[2, 1, 3, 4, 5, 6].slice(0, loaded.cfg.nCtx)]);
     await logits.read();
     logits.dispose();
@@ -151,7 +151,7 @@ function tokenizerSteps(folder: string): Step[] {
     { name: "vocabSize", codes, run: () => tokenizer.vocabSize },
     { name: "encode", codes, run: () => encodeAll(tokenizer) },
     { name: "encodeBatch", codes, run: () => tokenizer.encodeBatch(texts) },
-    // ARGUMENT: what the template does not take of the messages.
+    // ARGUMENT if the template rejects the messages.
     {
       name: "applyChatTemplate",
       codes: ["TOKENIZER", "ARGUMENT"],

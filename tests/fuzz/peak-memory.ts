@@ -1,18 +1,20 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
-/** What this process uses at its peak between construction and `growth()`. */
+/** The peak memory of this process between construction and `growth()`. */
 export class PeakMemory {
   readonly #resident: number;
   readonly #external: number;
 
   constructor() {
-    // Sets the peak back to what is resident now (Linux ≥ 4.0).
+    // Resets the peak to the current resident set (Linux ≥ 4.0).
     writeFileSync("/proc/self/clear_refs", "5");
     this.#resident = statusBytes("VmRSS");
     this.#external = process.memoryUsage().external;
   }
 
-  /** Bytes: of resident pages, or of buffers that were never written to and so have none. */
+  /**
+   * Growth in bytes: of resident pages, or of buffers that were never written and so have no pages.
+   */
   growth(): number {
     const resident = statusBytes("VmHWM") - this.#resident;
     const external = process.memoryUsage().external - this.#external;

@@ -5,10 +5,10 @@ import { modelConfig, modelTensors, npy, npz, safetensors, type Tensors } from "
 export const formats = ["safetensors", "npz", "config", "tokenizer"] as const;
 export type Format = (typeof formats)[number];
 
-/** A folder of sound files, and which of them are changed. */
+/** A folder of valid files, and the ones that get changed. */
 export interface Sample {
   readonly name: string;
-  /** Which of the public readers and loaders open it (open.ts). */
+  /** The public readers and loaders that open it (open.ts). */
   readonly kind: "header" | "coder" | "model" | "npz" | "tokenizer";
   readonly files: Readonly<Record<string, Buffer>>;
   readonly targets: readonly string[];
@@ -182,7 +182,7 @@ const makers: Readonly<Record<Format, () => Sample[]>> = {
   tokenizer: tokenizerSamples,
 };
 
-/** The sound files that a format's inputs are made from. */
+/** The valid files that a format's inputs are made from. */
 export function samplesOf(format: Format): Sample[] {
   return makers[format]();
 }

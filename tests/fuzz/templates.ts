@@ -1,5 +1,5 @@
-// Renders the cases that templates.py has written, and compares: each must equal jinja2's text, or be
-// refused (TOKENIZER by name; ARGUMENT only where jinja2 refuses it, too). Exit code 1 if one differs.
+// Renders the cases of templates.py and compares: each must equal jinja2's text, or be refused
+// (TOKENIZER by name; ARGUMENT only if jinja2 refuses it, too). Exit code 1 if one differs.
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { GemlensError } from "../../lib/index.js";
@@ -29,7 +29,7 @@ function outcomeOf({ template, variables }: Case): { text: string } | { error: G
 async function compareAll(file: string): Promise<void> {
   const lines = createInterface({ input: createReadStream(file) });
   for await (const line of lines) {
-    // JSON.parse of Python's NaN would throw; no variable is one.
+    // JSON.parse throws on Python's NaN, but no variable is NaN.
     const one = JSON.parse(line) as Case;
     const outcome = outcomeOf(one);
     if ("text" in outcome && outcome.text === one.expected) counts.equal++;

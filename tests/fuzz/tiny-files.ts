@@ -18,7 +18,7 @@ const itemSizes: Readonly<Record<string, number>> = {
 
 const count = (shape: readonly number[]): number => shape.reduce((n, size) => n * size, 1);
 
-/** Small numbers: a model made of them runs without overflow. */
+/** Small numbers, with which a model runs without overflow. */
 export function values(shape: readonly number[]): Float32Array {
   return Float32Array.from({ length: count(shape) }, (_, i) => ((i * 7) % 13) / 64 - 0.1);
 }
@@ -28,7 +28,7 @@ function bytesOf(dtype: string, shape: readonly number[]): Buffer {
   return Buffer.alloc(count(shape) * (itemSizes[dtype] ?? 1));
 }
 
-/** A sound safetensors file. */
+/** A valid safetensors file. */
 export function safetensors(tensors: Tensors, metadata?: Record<string, string>): Buffer {
   const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
   const bodies: Buffer[] = [];
@@ -46,7 +46,7 @@ export function safetensors(tensors: Tensors, metadata?: Record<string, string>)
   return Buffer.concat([prefix, padded, ...bodies]);
 }
 
-/** A sound .npy file of float32. */
+/** A valid .npy file of float32. */
 export function npy(shape: readonly number[]): Buffer {
   const tuple = `(${shape.map((size) => `${size},`).join(" ")})`;
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': ${tuple}, }`;
@@ -63,7 +63,7 @@ export interface Member {
   readonly deflate: boolean;
 }
 
-/** A sound zip archive. */
+/** A valid zip archive. */
 export function archive(list: readonly Member[]): Buffer {
   const members: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -95,7 +95,7 @@ export function archive(list: readonly Member[]): Buffer {
   return Buffer.concat([...members, ...directory, end]);
 }
 
-/** A sound archive of arrays, stored or deflated. */
+/** A valid archive of arrays, stored or deflated. */
 export function npz(shapes: Readonly<Record<string, readonly number[]>>, deflate = false): Buffer {
   const arrays = Object.entries(shapes);
   return archive(

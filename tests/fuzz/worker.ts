@@ -1,4 +1,4 @@
-// Opens inputs one after the other, in a process of its own that drive.ts watches and may kill.
+// Opens inputs one after the other, in a process that drive.ts watches and may kill.
 import {
   closeSync,
   mkdirSync,
@@ -19,7 +19,7 @@ import { type Job, type Message, workerFailed } from "./worker-job.js";
 const root = mkdtempSync(join(tmpdir(), "gemlens-fuzz-"));
 process.on("exit", () => rmSync(root, { recursive: true, force: true }));
 
-/** A sample's folder: written once, the changed files put in and taken out again. */
+/** A sample's folder: written once; changed files are put in and removed again. */
 class Folders {
   readonly #dirty = new Map<string, string[]>();
 
@@ -36,7 +36,7 @@ class Folders {
   }
 }
 
-// A new file each time: the old one may still be mapped.
+// Writes a new file each time, as the old one may still be mapped.
 function put(path: string, bytes: Buffer): void {
   rmSync(path, { force: true });
   writeFileSync(path, bytes);
@@ -47,7 +47,7 @@ const tell = (message: Message): Promise<void> =>
     process.send?.(message, () => resolve());
   });
 
-/** Everything must open before it is changed; that also loads what is loaded once. */
+/** Opens every unchanged sample, which must succeed and also loads whatever loads once. */
 async function warmUp(
   samples: readonly Sample[],
   folders: Folders,

@@ -25,13 +25,13 @@ test("doctor runs a kernel of the plugin", () => {
 });
 
 describe("errors", () => {
-  test("a GPU that is not there is DEVICE and names how many are", async () => {
+  test("a missing GPU is DEVICE and names the number of GPUs", async () => {
     const error = await failure(() => zeros([2], { device: "cuda:63" }));
     expect(error).toMatchObject({ code: "DEVICE" });
     expect(error.message).toMatch(/expected one of \d+ CUDA devices, got cuda:63/);
   });
 
-  test("memory that the GPU does not have is OUT_OF_MEMORY, and the next call works", async () => {
+  test("too little GPU memory is OUT_OF_MEMORY, and the next call works", async () => {
     const error = await failure(() => zeros([2 ** 20, 2 ** 20], { device: "cuda" }));
     expect(error).toMatchObject({
       code: "OUT_OF_MEMORY",
@@ -41,7 +41,7 @@ describe("errors", () => {
     expect(await small.add(1).read()).toEqual(Float32Array.of(1, 1, 1, 1));
   });
 
-  test("so it is in a task, which leaves nothing behind", async () => {
+  test("too little GPU memory in a task is OUT_OF_MEMORY and leaves no tensor alive", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
       device: "cuda",
     });
@@ -64,7 +64,7 @@ describe("errors", () => {
     expect(await sum.read()).toEqual(Float32Array.of(2, 4));
   });
 
-  test("a coder, a source of patches and an input on another device are DEVICE", async () => {
+  test("a coder, a patch source and an input on another device are DEVICE", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
       device: "cuda",
     });
@@ -77,7 +77,7 @@ describe("errors", () => {
     for (const run of runs) expect(await failure(run)).toMatchObject({ code: "DEVICE" });
   });
 
-  test("ids out of range are refused on the host: the process goes on", async () => {
+  test("ids out of range are refused on the host, and the process continues", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
       device: "cuda",
     });
@@ -90,7 +90,7 @@ describe("errors", () => {
 });
 
 describe("memory", () => {
-  test("models, coders, caches and features give back all of it", async () => {
+  test("models, coders, caches and features free all of theirs", async () => {
     const before = await settledMemory();
     for (let i = 0; i < 3; i++) {
       const options = { device: "cuda", dtype: "bfloat16" } as const;
@@ -106,7 +106,7 @@ describe("memory", () => {
     expect(memory()).toMatchObject({ handles: before.handles, cudaBytes: before.cudaBytes });
   });
 
-  test("a tensor on a GPU has no data, and reads the same with read, readSync and to", async () => {
+  test("a tensor on a GPU has no data, and gives the same values with read, readSync and to", async () => {
     using there = tensor([1, 2, 3], { device: "cuda" });
     expect((await failure(() => there.data)).message).toMatch(/cuda/);
     using here = there.to("cpu");
@@ -115,7 +115,7 @@ describe("memory", () => {
   });
 });
 
-test("workers use the GPU at the same time, and one that is ended takes nothing with it", async () => {
+test("workers use the GPU at the same time, and terminating one leaves the others intact", async () => {
   const work = (situation: string) =>
     new Worker(new URL("../native/fixtures/worker.mjs", import.meta.url), {
       execArgv: [],

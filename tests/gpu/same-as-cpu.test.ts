@@ -11,7 +11,7 @@ import {
 import { bundled, heldOut } from "../support/bundled.js";
 import { relativeError } from "../support/compare.js";
 
-// The bundled model on both devices: what the oracles do not reach, for they are smaller.
+// Compares the bundled model on both devices. It is larger than the oracles' models.
 const texts = heldOut(0, 6);
 const devices = ["cpu", "cuda"] as const;
 
@@ -39,7 +39,7 @@ afterAll(async () => {
   }
 });
 
-/** What `read` gives on the CPU and on the GPU. */
+/** The values of `read` on the CPU and on the GPU. */
 async function both<T>(read: (side: Side) => Promise<T>): Promise<[T, T]> {
   return [await read(sides[0] as Side), await read(sides[1] as Side)];
 }
@@ -48,7 +48,7 @@ function expectAlike(got: ArrayLike<number>, want: ArrayLike<number>, tolerance 
   expect(relativeError(got, want)).toBeLessThan(tolerance);
 }
 
-describe("float32 on the GPU as on the CPU", () => {
+describe("float32 on the GPU matches the CPU in", () => {
   test("logits and loss of a padded batch", async () => {
     const [want, got] = await both(async ({ model }) => {
       using logits = await model.forward(texts);
@@ -58,7 +58,7 @@ describe("float32 on the GPU as on the CPU", () => {
     expect(Math.abs(Number(got.loss) - Number(want.loss))).toBeLessThan(1e-4);
   });
 
-  test("features, but for those that lie on their threshold", async () => {
+  test("features, except those within tolerance of their threshold", async () => {
     const [want, got] = await both(async ({ model, sae }) => {
       using run = await model.runWithCache(texts, { names: [], features: [sae], logits: false });
       return run.features(sae).read();
@@ -83,7 +83,7 @@ describe("float32 on the GPU as on the CPU", () => {
     );
   });
 
-  test("reconstructions through a transcoder and an SAE spliced in", async () => {
+  test("reconstructions through a spliced transcoder and SAE", async () => {
     const [want, got] = await both(async ({ model, sae, transcoder }) => {
       const coders = [
         { coder: sae, errorTerm: false },

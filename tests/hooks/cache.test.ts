@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => model.dispose());
 
 describe("runWithCache", () => {
-  test("takes names, aliases, a predicate or nothing", async () => {
+  test("accepts names, aliases, a predicate or nothing", async () => {
     using run = await model.runWithCache(tokens, {
       names: [
         "blocks.1.hook_resid_post",
@@ -49,7 +49,7 @@ describe("runWithCache", () => {
     expect(error.code).toBe("NOT_FOUND");
   });
 
-  test("takes short keys, as hooks and gradients and recordings do", async () => {
+  test("accepts short keys, as hooks, gradients and recordings do", async () => {
     using run = await model.runWithCache(tokens, {
       names: [["resid_post", 1], ["resid_post", -1], ["scale", 2, "ln2"], ["embed"]],
       logits: false,
@@ -83,7 +83,7 @@ describe("runWithCache", () => {
     }
   });
 
-  test("refuses short keys of no hook point", async () => {
+  test("refuses short keys without a hook point", async () => {
     for (const key of [["resid_pst", 1], ["resid_post", 99], ["scale", 1], [], ["z", 1.5]]) {
       const error = await failure(() => model.runWithCache(tokens, { names: [key as ["z", 1]] }));
       expect(error.code, JSON.stringify(key)).toBe("NOT_FOUND");
@@ -94,7 +94,7 @@ describe("runWithCache", () => {
     }
   });
 
-  test("has no logits where none are wanted", async () => {
+  test("has no logits with `logits: false`", async () => {
     using run = await model.runWithCache(tokens, { names: ["hook_embed"], logits: false });
     expect("logits" in run).toBe(false);
     await expectClose("embed", run.cache.get("hook_embed"), need(golden, "hook_embed"), tolerance);
@@ -131,7 +131,7 @@ describe("runWithCache", () => {
     expect(missed.code).toBe("ARGUMENT");
   });
 
-  test("keeps entries as they were, whatever hooks and callers do later", async () => {
+  test("keeps entries unchanged by later hooks and callers", async () => {
     const name = "blocks.1.hook_resid_pre";
     using run = await model.runWithCache(tokens, {
       names: ["blocks.0.hook_resid_post", name, "blocks.1.hook_resid_mid"],
@@ -146,7 +146,7 @@ describe("runWithCache", () => {
     expect((await run.cache.get(name).read("float32")).every((value) => value === 0)).toBe(true);
   });
 
-  test("owns what it holds", async () => {
+  test("owns its tensors", async () => {
     const before = (await settledMemory()).handles;
     const run = await model.runWithCache(tokens, { names: ["hook_embed", "blocks.0.attn.hook_q"] });
     const embed = run.cache.get("hook_embed");
@@ -163,13 +163,13 @@ describe("runWithCache", () => {
     expect(memory().handles).toBe(before);
   });
 
-  test("prints itself", async () => {
+  test("prints a summary", async () => {
     using run = await model.runWithCache(tokens, { names: ["hook_embed"] });
     expect(inspect(run)).toContain("hook_embed");
     expect(inspect(run)).toContain("logits");
   });
 
-  test("reads features of coders within the run, padding left out", async () => {
+  test("encodes features of coders within the run, without padding", async () => {
     using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: "blocks.2.hook_resid_post",
       device,

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 describe("hooks that observe", () => {
-  test("see the activation and where they are", async () => {
+  test("see the activation and its hook point", async () => {
     const seen: [string, number | null, number, number, readonly number[]][] = [];
     using logits = await model.forward(tokens, {
       hooks: [
@@ -55,7 +55,7 @@ describe("hooks that observe", () => {
     await expectClose("logits", logits, need(golden, "logits"), tolerance);
   });
 
-  test("have the golden value at every point, also asynchronously", async () => {
+  test("see the golden value at every point, also asynchronously", async () => {
     const errors: string[] = [];
     const names = model.hookNames.filter((name) => golden.has(name));
     using logits = await model.forward(tokens, {
@@ -76,7 +76,7 @@ describe("hooks that observe", () => {
 });
 
 describe("hooks that change", () => {
-  test("replace the activation from there on", async () => {
+  test("replace the activation for the rest of the run", async () => {
     const name = "blocks.1.hook_mlp_out";
     using replaced = await model.runWithCache(tokens, {
       names: [name, "blocks.1.hook_resid_mid", "blocks.1.hook_resid_post"],
@@ -92,7 +92,7 @@ describe("hooks that change", () => {
     expect(relativeError(changed, need(golden, "logits").data)).toBeGreaterThan(1e-3);
   });
 
-  test("in place do the same as by a returned tensor, sync and async", async () => {
+  test("have the same effect in place as by a returned tensor, sync and async", async () => {
     const name = "blocks.2.hook_resid_post";
     using returned = await model.forward(tokens, { hooks: [hook(name, (act) => act.mul(2))] });
     using inPlace = await model.forward(tokens, {
@@ -115,7 +115,7 @@ describe("hooks that change", () => {
     expect(relativeError(await later.read("float32"), want)).toBe(0);
   });
 
-  test("run in the order of the array, after those of addHook", async () => {
+  test("fire in array order, after those of addHook", async () => {
     const order: string[] = [];
     const note = (what: string) => () => void order.push(what);
     using added = model.addHook("blocks.0.hook_resid_post", note("added"));
@@ -133,7 +133,7 @@ describe("hooks that change", () => {
     expect(second).toBeDefined();
   });
 
-  test("see what hooks before them made of it", async () => {
+  test("see the changes of earlier hooks", async () => {
     const sums: number[] = [];
     const name = "blocks.0.hook_mlp_out";
     using logits = await model.forward(tokens, {
@@ -146,7 +146,7 @@ describe("hooks that change", () => {
     expect(logits.shape).toEqual([1, 24, 128]);
   });
 
-  test("on attention: an averaged pattern gives averaged values", async () => {
+  test("can average an attention pattern, which averages the values", async () => {
     using run = await model.runWithCache(tokens, {
       names: ["blocks.0.attn.hook_z", "blocks.0.attn.hook_v"],
       hooks: [hook("blocks.0.attn.hook_pattern", (act) => act.mul(0).add(1 / 24))],
@@ -154,7 +154,7 @@ describe("hooks that change", () => {
     using mean = run.cache.get("blocks.0.attn.hook_v").mean({ dim: 1 });
     const v = await mean.read("float32");
     const z = await run.cache.get("blocks.0.attn.hook_z").read("float32");
-    // Heads 0 and 1 read key head 0, heads 2 and 3 key head 1.
+    // Heads 0 and 1 use key head 0, heads 2 and 3 key head 1.
     const want = Float32Array.from(
       z,
       (_, i) => v[Math.floor((i % 64) / 32) * 16 + (i % 16)] as number,
@@ -162,7 +162,7 @@ describe("hooks that change", () => {
     expect(relativeError(z, want)).toBeLessThan(1e-5);
   });
 
-  test("on the logits before the soft cap", async () => {
+  test("can change the logits before the soft cap", async () => {
     using logits = await model.forward(tokens, {
       hooks: [hook("unembed.hook_out", (act) => act.mul(0).add(3))],
     });
@@ -173,7 +173,7 @@ describe("hooks that change", () => {
 });
 
 describe("hooks that fail", () => {
-  test("reject the run with what they threw, naming the point", async () => {
+  test("reject the run with the thrown value, naming the point", async () => {
     const cause = new Error("no good");
     for (const fn of [
       () => {
@@ -195,7 +195,7 @@ describe("hooks that fail", () => {
     await expectClose("logits", logits, need(golden, "logits"), tolerance);
   });
 
-  test("by returning another shape or dtype, or no tensor", async () => {
+  test("reject the run if they return another shape or dtype, or no tensor", async () => {
     const name = "blocks.1.hook_resid_pre";
     const wrong: [(act: Tensor) => unknown, RegExp][] = [
       [(act) => act.slice(1, 0, 3), /\[1, 24, 48\].*\[1, 3, 48\]/],
@@ -210,7 +210,7 @@ describe("hooks that fail", () => {
     }
   });
 
-  test("by returning a tensor that is disposed", async () => {
+  test("reject the run if they return a disposed tensor", async () => {
     const error = await failure(() =>
       model.forward(tokens, {
         hooks: [
@@ -225,7 +225,7 @@ describe("hooks that fail", () => {
     expect(error.message).toContain("const");
   });
 
-  test("refuses names that do not exist, and what is no hook", async () => {
+  test("are refused for unknown names, or if they are no hooks", async () => {
     const unknown = await failure(() =>
       model.forward(tokens, { hooks: [["blocks.1.hook_resid_pots" as string, () => {}]] }),
     );
@@ -240,13 +240,13 @@ describe("hooks that fail", () => {
     expect(() => model.addHook("blocks.0.attn.q_norm.hook_out", () => {})).toThrow(/Gemma 3/);
   });
 
-  test("refuses a hook that the run would never reach", async () => {
+  test("are refused at a point that the run never reaches", async () => {
     const late = await failure(() =>
       model.forward(tokens, { stopAtLayer: 2, hooks: [["blocks.2.hook_resid_pre", () => {}]] }),
     );
     expect(late.code).toBe("ARGUMENT");
     expect(late.message).toContain("blocks 0 to 1");
-    // A hook of addHook stays for the runs that do.
+    // A hook of addHook stays for the runs that reach it.
     using handle = model.addHook("ln_final.hook_normalized", () => {});
     using resid = await model.forward(tokens, { stopAtLayer: 2 });
     await expectClose("resid", resid, need(golden, "blocks.1.hook_resid_post"), tolerance);
@@ -255,7 +255,7 @@ describe("hooks that fail", () => {
 });
 
 describe("runs inside hooks", () => {
-  test("of the same model reject with BUSY, of another one run", async () => {
+  test("reject with BUSY on the same model, and work on another one", async () => {
     let inside: unknown;
     let other: readonly number[] = [];
     using logits = await model.forward(tokens, {
@@ -272,7 +272,7 @@ describe("runs inside hooks", () => {
     await expectClose("logits", logits, need(golden, "logits"), tolerance);
   });
 
-  test("encode what they see", async () => {
+  test("encode the activation that they see", async () => {
     using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: "blocks.2.hook_resid_post",
       device,
@@ -294,7 +294,7 @@ describe("runs inside hooks", () => {
   });
 });
 
-test("keeps hooks, once a residual is given, from changing the caller's tensor", async () => {
+test("keep a hook on a given residual from changing the caller's tensor", async () => {
   using resid = zeros([1, 4, 48], { device: device as "cpu" });
   using logits = await model.forward(resid, {
     startAtLayer: 1,

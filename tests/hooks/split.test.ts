@@ -3,7 +3,8 @@ import { HookedTransformer, hook, type Tensor } from "../../lib/index.js";
 import { device, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// TransformerLens' split inputs: each head's queries, keys and values read a copy of the residual.
+// Tests TransformerLens' split inputs: each head's queries, keys and values use their own copy of
+// the residual.
 const tokens = [[2, 17, 93, 41, 5, 66, 20, 8, 110, 33]];
 const points = ["blocks.1.hook_q_input", "blocks.1.hook_k_input", "blocks.1.hook_v_input"] as const;
 
@@ -15,7 +16,7 @@ afterAll(() => model.dispose());
 
 const values = async (x: Tensor) => x.read("float32");
 
-test("looking at them changes nothing, not even what hooks did before", async () => {
+test("observing them changes nothing, not even earlier hooks' edits", async () => {
   const zero = hook("blocks.1.attn.hook_in", (act) => act.mul(0));
   using clean = await model.forward(tokens);
   using want = await model.forward(tokens, { hooks: [zero] });
@@ -27,16 +28,16 @@ test("looking at them changes nothing, not even what hooks did before", async ()
   expect(await values(seen.logits)).toEqual(await values(want));
 });
 
-test("the same change to all three is a change to what attention reads", async () => {
+test("the same change to all three equals a change of the attention's input", async () => {
   const change = (act: Tensor) => act.add(0.5);
-  // What attn.hook_in is when the residual itself is changed …
+  // Changes the residual itself and records attn.hook_in …
   using changed = await model.runWithCache(tokens, {
     names: ["blocks.1.attn.hook_in"],
     hooks: [hook("blocks.1.hook_resid_pre", change)],
     logits: false,
   });
   const gained = changed.cache.get("blocks.1.attn.hook_in");
-  // … put in its place, while the residual stream beside it stays.
+  // … then puts that value in attn.hook_in and leaves the residual stream unchanged.
   using want = await model.forward(tokens, {
     hooks: [hook("blocks.1.attn.hook_in", () => gained)],
   });
@@ -46,7 +47,7 @@ test("the same change to all three is a change to what attention reads", async (
   expect(relativeError(await values(got), await values(clean))).toBeGreaterThan(1e-3);
 });
 
-test("with shared key heads, hook_attn_in can be seen but not changed", async () => {
+test("with shared key heads, hook_attn_in can be observed but not changed", async () => {
   await expect(
     model.forward(tokens, { hooks: [hook("blocks.1.hook_attn_in", (act) => act.mul(2))] }),
   ).rejects.toMatchObject({ code: "UNSUPPORTED" });

@@ -1,4 +1,5 @@
-// What the compiler and an editor say about hook names: sentences and names, not unions.
+// Tests the messages of the compiler and the completions of an editor for hook names: they show
+// sentences and names, not unions.
 import { beforeAll, describe, expect, test } from "vitest";
 import { TypeScript } from "../support/typescript.js";
 
@@ -13,7 +14,7 @@ const fn = () => {};
 const target = { loss: true } as const;
 `;
 
-describe("a check that fails says a sentence", () => {
+describe("a failed check shows a sentence", () => {
   const cases: [code: string, sentence: string][] = [
     ['hook("blocks.2.hook_resid_pots", fn)', "no such hook point: blocks.2.hook_resid_pots"],
     [`hook(\`blocks.\${layer}.hook_pots\`, fn)`, `no such hook point: blocks.\${number}.hook_pots`],
@@ -68,16 +69,17 @@ describe("a check that fails says a sentence", () => {
     const messages = errors.filter((error) => error.line === line).map(({ message }) => message);
     expect(messages).toHaveLength(1);
     expect(messages[0]?.replaceAll("`", '"')).toContain(`Error<"${sentence}">'`);
-    // A union of names would have been cut by the compiler.
+    // The compiler would truncate a union of names.
     expect(messages[0]).not.toMatch(/ more \.\.\./);
   });
 
-  test("nothing else is an error", () => {
+  test("reports no other error", () => {
     expect(errors).toHaveLength(cases.length);
   });
 
-  test("and the checks stay cheap", () => {
-    // 24 statements take about 20,000; one that meets a name with all of them takes 140,000.
+  test("keeps type checks cheap", () => {
+    // 24 statements take about 20,000 instantiations; one that compares a name with all names takes
+    // 140,000.
     expect(instantiations).toBeLessThan(60_000);
   });
 });
@@ -108,7 +110,7 @@ describe("an editor offers names", () => {
     expect(offered).not.toContain("blocks.62.hook_resid_post");
   });
 
-  test("of a cache, those that it has", () => {
+  test("offers a cache's own names", () => {
     expect(typescript.completions(calls.length).sort()).toEqual([
       "blocks.2.hook_resid_post",
       "hook_embed",

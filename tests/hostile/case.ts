@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { openCoderFile, openModelFolder, openNpz, readSafetensorsHeader } from "../../lib/index.js";
 import { modelConfig, modelTensors, npz, safetensors, type Tensors } from "../fuzz/tiny-files.js";
 
-/** A file that must be refused, how it is made, and what the refusal must name. */
+/** A file that must be refused, with its maker and the words that the refusal must contain. */
 export interface HostileCase {
   readonly name: string;
-  /** Writes what there is to open into an empty folder. */
+  /** Writes the input into an empty folder. */
   readonly write: (folder: string) => void;
   readonly open: (folder: string) => unknown;
   readonly code: "CHECKPOINT" | "TOKENIZER";
@@ -23,7 +23,7 @@ export const params2 = "params.safetensors";
 export const put = (name: string, bytes: Buffer | string) => (folder: string) =>
   writeFileSync(join(folder, name), bytes);
 
-/** A named pipe: whoever reads it without asking waits for ever. */
+/** A named pipe: opening it for reading blocks for ever. */
 export const pipe = (name: string) => (folder: string) =>
   void execFileSync("mkfifo", [join(folder, name)]);
 
@@ -38,7 +38,7 @@ export const openArchive = (folder: string) => openNpz(join(folder, params));
 export const openCoder = (folder: string) => openCoderFile(folder);
 export const openModel = (folder: string) => openModelFolder(folder);
 
-/** A safetensors file with this header text; `length` lies about it. */
+/** A safetensors file with this header text; `length` overrides the header length. */
 export function headed(header: string, dataBytes = 0, length?: bigint): Buffer {
   const text = Buffer.from(header);
   const prefix = Buffer.alloc(8);
@@ -46,7 +46,7 @@ export function headed(header: string, dataBytes = 0, length?: bigint): Buffer {
   return Buffer.concat([prefix, text, Buffer.alloc(dataBytes)]);
 }
 
-/** A sound model folder, then `change` of its files. */
+/** A valid model folder, then `change` of its files. */
 export function model(change: (folder: string) => void): (folder: string) => void {
   return both(
     put("config.json", JSON.stringify(modelConfig(false, false))),
@@ -55,7 +55,7 @@ export function model(change: (folder: string) => void): (folder: string) => voi
   );
 }
 
-/** The sound config.json of `model` with these keys changed. */
+/** The valid config.json of `model` with these keys changed. */
 export const config = (keys: Record<string, unknown>): string =>
   JSON.stringify({ ...modelConfig(false, false), ...keys });
 

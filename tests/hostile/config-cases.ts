@@ -21,7 +21,7 @@ const modelCase = (name: string, text: string | Buffer, field: string): HostileC
   field,
 });
 
-/** One key of a sound config.json with another value, as JSON. */
+/** One key of a valid config.json with another value, as JSON. */
 const key = (name: string, value: string, field = name): HostileCase => {
   const text = config({ [name]: "@" }).replace('"@"', value);
   return modelCase(`${name}: ${value.slice(0, 40)}`, text, field);
@@ -43,7 +43,7 @@ const scope2 = (name: string, change: string | Record<string, unknown>, field: s
 });
 
 export const configCases: HostileCase[] = [
-  // the file
+  // The file.
   modelCase("nothing", "", "JSON"),
   modelCase("a number", "7", "config"),
   modelCase("a megabyte of zeros", Buffer.alloc(1_000_000), "JSON"),
@@ -59,7 +59,7 @@ export const configCases: HostileCase[] = [
   ),
   modelCase("hidden_size twice", config({}).replace("{", '{"hidden_size":4,'), '"hidden_size"'),
   { ...modelCase("a named pipe", "", "file"), write: pipe(file) },
-  // its keys
+  // Its keys.
   key("hidden_size", "1000000001"),
   key("hidden_size", "-8"),
   key("hidden_size", "[8]"),
@@ -94,7 +94,7 @@ export const configCases: HostileCase[] = [
   generation("a list", "[]", "eos_token_id"),
   generation("5,000 ids", `{"eos_token_id":[${"1,".repeat(5000)}1]}`, "eos_token_id"),
   generation("an id of a hundred digits", `{"eos_token_id":${"9".repeat(100)}}`, "eos_token_id"),
-  // Gemma Scope 2
+  // Gemma Scope 2.
   scope2("a list", "[]", "config"),
   scope2("null", "null", "config"),
   scope2("cut short", '{"architecture":"jump_relu"', "JSON"),

@@ -15,9 +15,9 @@ import {
   weights,
 } from "./case.js";
 
-// What tests/fuzz/main.ts found, cut down by hand; the format's own file has what concerns tokenizers.
-// Each of these once gave a message that forged lines, one of megabytes, one without a name, or an
-// error of JavaScript's own.
+// Findings of tests/fuzz/main.ts, reduced by hand; the tokenizer's findings are in the file of that
+// format. Each of these once gave a message that forged lines, had megabytes, lacked a name, or was
+// an error of JavaScript's own.
 
 const found = (name: string, bytes: Buffer, field: string): HostileCase => ({
   name,
@@ -35,7 +35,7 @@ const config = (name: string, text: string): HostileCase => ({
   file: "config.json",
 });
 
-/** A sound config.json, one number of which float32 cannot hold. */
+/** A valid config.json with one number that float32 cannot hold. */
 const scalar = (key: string, value: string, field = key): HostileCase => ({
   ...config(`${key}: ${value}`, soundConfig({ [key]: "@" }).replace('"@"', value)),
   field,
@@ -65,7 +65,7 @@ export const foundCases: HostileCase[] = [
     open: openArchive,
     file: params,
   },
-  // What Python reads otherwise, or does not read.
+  // Values that Python parses differently, or rejects.
   ...[
     ["a no-break space in an array's header", "(4,\u00a06)"],
     ["a size with a leading zero", "(04, 6)"],
@@ -86,7 +86,7 @@ export const foundCases: HostileCase[] = [
   },
   config("a control character where a key should be", '{"a":1,\u0007}'),
   config("a line end inside a text", '{"a":"\n"}'),
-  // Sound numbers that float32 turns into infinity or 0: INTERNAL, or logits that are no numbers.
+  // Valid numbers that float32 turns into infinity or 0: they gave INTERNAL, or NaN logits.
   scalar("rms_norm_eps", "1e39"),
   scalar("rms_norm_eps", "1e-60"),
   scalar("query_pre_attn_scalar", "1e300"),

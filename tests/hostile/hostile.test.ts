@@ -35,7 +35,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 const folder = (): string => mkdtempSync(join(root, "case-"));
 
-/** What opening it throws; fails where it throws nothing. */
+/** The error from opening it; fails if there is none. */
 function refusal(hostile: Pick<HostileCase, "name" | "open">, at: string): unknown {
   try {
     hostile.open(at);
@@ -54,7 +54,7 @@ const tinyTokenizer = JSON.stringify({
 const openTokenizer = (at: string) => Tokenizer.fromFolder(at).encode("ab", { prependBos: false });
 
 const longestMs = 2000;
-// The collector's own room; what is looked for is a hundred times as much.
+// An allowance for the garbage collector; the test looks for a hundred times as much.
 const floor = 16 * 2 ** 20;
 
 const bytesIn = (at: string): number =>
@@ -62,7 +62,7 @@ const bytesIn = (at: string): number =>
     .map((name) => lstatSync(join(at, String(name))))
     .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0);
 
-/** Bytes above what was in use before, the least of eight tries: a scavenge may come at any time. */
+/** Bytes above those in use before, the least of eight tries: a scavenge may come at any time. */
 function memoryOf(hostile: HostileCase, at: string, limit: number): number {
   let least = Number.POSITIVE_INFINITY;
   for (let tries = 0; tries < 8 && least > limit; tries++) {
@@ -81,7 +81,7 @@ describe.each([
   ["tokenizer", tokenizerCases],
   ["chat template", templateCases],
   ["found by changing files", foundCases],
-])("%s: refused, naming file and field", (_, cases) => {
+])("%s: refuses, naming file and field", (_, cases) => {
   test.each(cases.map((hostile) => [hostile.name, hostile] as const))("%s", (_name, hostile) => {
     const at = folder();
     hostile.write(at);
@@ -103,7 +103,7 @@ describe.each([
   });
 });
 
-describe("cut short at every byte", () => {
+describe("refuses a file truncated at every byte", () => {
   const shapes = { W_enc: [4, 6], b_enc: [6] };
   test.each([
     [weights, soundParams2, openWeights],
@@ -126,8 +126,8 @@ describe("cut short at every byte", () => {
   });
 });
 
-describe("what only looks hostile", () => {
-  test("prototype keys in a config change nothing", () => {
+describe("accepts files that only look hostile", () => {
+  test("prototype keys in a config, which change nothing", () => {
     const at = folder();
     model(put("config.json", config({}).replace("{", '{"__proto__":{"head_dim":2},"toString":1,')))(
       at,
@@ -136,7 +136,7 @@ describe("what only looks hostile", () => {
     expect(({} as Record<string, unknown>)["head_dim"]).toBeUndefined();
   });
 
-  test("100,000 further special tokens cost no time", () => {
+  test("100,000 additional special tokens, which take no extra time", () => {
     const at = folder();
     const tokens = Array.from({ length: 100_000 }, (_, i) => `<${i}>`);
     put("tokenizer.json", tinyTokenizer)(at);
@@ -147,8 +147,8 @@ describe("what only looks hostile", () => {
   });
 });
 
-describe("files changed by chance", () => {
-  // 10,000 in all; tests/fuzz/main.ts runs the same for as long as it is let.
+describe("survives randomly changed files", () => {
+  // 10,000 files in all; tests/fuzz/main.ts runs the same without a limit.
   test.concurrent.each([
     ["safetensors", 2800],
     ["npz", 2800],
@@ -161,14 +161,14 @@ describe("files changed by chance", () => {
       expect(report.findings.map(({ index, problem }) => `${index}: ${problem}`)).toEqual([]);
       expect(report.inputs).toBe(inputs);
       const { opened = 0, ...refused } = report.outcomes;
-      // Neither noise, which is refused at the first look, nor files that are still sound.
+      // The counts show that the files are neither pure noise nor still valid.
       expect(opened).toBeGreaterThan(inputs / 100);
       expect(Object.values(refused).reduce((sum, n) => sum + n, 0)).toBeGreaterThan(inputs / 2);
     },
     600_000,
   );
 
-  test("an input that takes too long becomes a finding that replays", async () => {
+  test("turns an input that takes too long into a finding that replays", async () => {
     const { findings } = await fuzz({ format: "npz", seed: 14, inputs: 3, slowestMs: 0 });
     expect(findings).toHaveLength(3);
     const path = saveFinding(folder(), findings[2] as Finding);

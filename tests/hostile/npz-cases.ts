@@ -14,11 +14,11 @@ const npzCase = (name: string, write: HostileCase["write"], field: string): Host
   field,
 });
 
-/** An archive whose records lie. */
+/** An archive with falsified records. */
 const lying = (name: string, members: Member[], field: string, end?: End, tail?: Buffer) =>
   npzCase(name, (folder) => void zip(join(folder, params), members, end, tail), field);
 
-/** A sound archive, but for what its arrays say. */
+/** An archive that is valid except for its arrays' contents. */
 const holding = (name: string, members: Sound[], field: string): HostileCase =>
   npzCase(name, put(params, archive(members)), field);
 
@@ -33,7 +33,7 @@ const ones = 0xffffffff;
 const stored = (name: string, content: Buffer): Sound => ({ name, content, deflate: false });
 const zeros = (count: number): Buffer => npyOf(f4(`(${count},)`), Buffer.alloc(4 * count));
 
-/** A descriptor whose sizes, of eight bytes each, are these. */
+/** A descriptor with these sizes, of eight bytes each. */
 function descriptor(crc: number, packed: bigint, size: bigint): Buffer {
   const bytes = Buffer.alloc(24);
   bytes.writeUInt32LE(0x08074b50, 0);
@@ -43,7 +43,7 @@ function descriptor(crc: number, packed: bigint, size: bigint): Buffer {
   return bytes;
 }
 
-/** A member that holds 4 GB of zeros in four, by its own word and its array's. */
+/** A member that claims 4 GB of zeros in 4 MB, in its own and its array's header. */
 function fourGigabytes(): Member {
   const content = zeros(1024 * 1024);
   const header = npyOf(f4("(1073741760,)"), Buffer.alloc(0));
@@ -54,7 +54,7 @@ function fourGigabytes(): Member {
   return { name: "a.npy", content, deflate: true, raw: packed, local: sizes, central: sizes };
 }
 
-/** Members of a kilobyte each that begin with a megabyte. */
+/** Members of a kilobyte each that inflate to a megabyte. */
 const manyBombs = (): Sound[] =>
   Array.from({ length: 1000 }, (_, i) => ({
     name: `${i}.npy`,
@@ -77,7 +77,7 @@ function threshold(descr: string, size: number, bits: bigint, deflate = false): 
 }
 
 export const npzCases: HostileCase[] = [
-  // zip64
+  // zip64.
   lying("zip64: a record of 2^63 bytes", [a], "zip64 end record", { zip64: { length: 2n ** 63n } }),
   lying("zip64: a directory of 2^64 - 1 bytes", [a], "zip64 directory size", {
     zip64: { size: 2n ** 64n - 1n },
@@ -103,7 +103,7 @@ export const npzCases: HostileCase[] = [
     ],
     '"a.npy" data descriptor',
   ),
-  // where members lie
+  // Offsets of members.
   lying("a name twice", [a, a], '"a.npy"'),
   lying(
     "a member inside the directory",
@@ -131,7 +131,7 @@ export const npzCases: HostileCase[] = [
     {},
     Buffer.from("PK\x05\x06".repeat(16_384), "latin1"),
   ),
-  // bombs
+  // Zip bombs.
   lying("4 GB of zeros in 4 MB, as declared", [fourGigabytes()], '"a.npy"'),
   holding(
     "64 MB of zeros in 64 kB, as declared",
@@ -148,7 +148,7 @@ export const npzCases: HostileCase[] = [
     })),
     '"3.npy"',
   ),
-  // the arrays
+  // The arrays.
   holding(
     "a header of 4 GB",
     [stored("a.npy", npyOf(f4("(4,)"), vector, 2).fill(0xff, 8, 12))],
@@ -189,7 +189,7 @@ export const npzCases: HostileCase[] = [
     file: "a.npy",
     open: (folder) => openNpz(join(folder, "a.npy")),
   },
-  // a coder's archive
+  // A coder's archive.
   coder("an empty archive", [], "W_enc"),
   coder(
     "a path that climbs",

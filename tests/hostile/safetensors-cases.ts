@@ -58,7 +58,7 @@ const many = (count: number, item: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => item(i)).join();
 
 export const safetensorsCases: HostileCase[] = [
-  // the length of the header
+  // The length of the header.
   header("a header as long as the whole file", headed("{}", 0, 10n), "header"),
   header("a header of 2^64 - 1 bytes", headed("{}", 0, 2n ** 64n - 1n), "header length"),
   header(
@@ -67,7 +67,7 @@ export const safetensorsCases: HostileCase[] = [
     "header length",
   ),
   header("a header that ends inside the JSON", headed("{}   {", 0, 1n), "JSON"),
-  // its text
+  // Its text.
   header("zeros after the JSON", headed("{}\0\0\0\0\0\0"), "JSON"),
   header("a byte order mark", headed("\ufeff{}"), "header"),
   header("half a surrogate pair in a name", headed('{"\\ud83d":1}'), "JSON"),
@@ -77,7 +77,7 @@ export const safetensorsCases: HostileCase[] = [
   header("a header of 20 MB", headed(`{${" ".repeat(20_000_000)}}`), "header length"),
   header("20,001 tensors", headed(`{${many(20_001, (i) => `"${i}":1`)}}`), "header"),
   header("a tensor named twice, once in escapes", headed('{"w":1,"\\u0077":1}'), '"w"'),
-  // an entry
+  // An entry.
   header(
     "two tensors that overlap",
     headed(
@@ -136,7 +136,7 @@ export const safetensorsCases: HostileCase[] = [
     headed('{"__metadata__":{"__proto__":1}}'),
     "__metadata__",
   ),
-  // what is no file
+  // Paths that are not files.
   {
     ...header("a named pipe", headed("{}"), "file"),
     write: pipe(weights),
@@ -149,7 +149,7 @@ export const safetensorsCases: HostileCase[] = [
     ...header("a link to itself", headed("{}"), "file"),
     write: (folder) => symlinkSync(weights, join(folder, weights)),
   },
-  // an index
+  // An index.
   indexed("a list", "[]", index, "weight_map"),
   indexed("a name in a list", '{"a":["a.safetensors"]}', index, "weight_map.a"),
   indexed("a path that climbs", '{"a":"../../etc/a.safetensors"}', index, "weight_map"),
@@ -176,7 +176,7 @@ export const safetensorsCases: HostileCase[] = [
       pipe(shard),
     ),
   },
-  // a coder's
+  // A coder.
   threshold("no number", 0x7fc00000n),
   threshold("infinite", 0xff800000n),
 ];

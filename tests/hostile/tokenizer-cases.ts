@@ -34,7 +34,7 @@ const whole = (name: string, change: Json, field: string): HostileCase =>
 const model = (name: string, change: Json, field: string): HostileCase =>
   whole(name, { model: { ...bpe, ...change } }, field);
 
-/** tokenizer.json whose vocabulary is this text. */
+/** tokenizer.json with this text as its vocabulary. */
 const vocab = (name: string, json: string, field: string): HostileCase =>
   text(name, `{"model":{"type":"BPE","merges":[],"vocab":${json}}}`, field);
 
@@ -49,7 +49,7 @@ const steps = (key: string, ...list: unknown[]): Json => ({ type: "Sequence", [k
 const slow = { Regex: "(a|a|b)*c" };
 
 export const tokenizerCases: HostileCase[] = [
-  // the file
+  // The file.
   text("a number", "7", "file"),
   text("bytes that are no text", Buffer.from('{"model":"\xff\xfe"}', "latin1"), "JSON"),
   text("a byte order mark", `\ufeff${JSON.stringify(tokenizer)}`, "JSON"),
@@ -58,7 +58,7 @@ export const tokenizerCases: HostileCase[] = [
   vocab("a token twice", '{"a":0,"a":1}', '"a"'),
   { ...text("a named pipe", "", "file"), write: pipe(file) },
   { ...text("a terabyte", "", "file"), write: (folder) => sparse(join(folder, file), 2 ** 40) },
-  // the model
+  // The model.
   model("another model", { type: "WordPiece" }, "model.type"),
   model("a model of Object.prototype", { type: "constructor" }, "model.type"),
   vocab("a vocabulary as a list", '[["a",-1]]', "model.vocab"),
@@ -75,7 +75,7 @@ export const tokenizerCases: HostileCase[] = [
   model("an unknown token that is unknown", { unk_token: "<nothing>" }, "model.unk_token"),
   model("tokens left out by chance", { dropout: 0.5 }, "model.dropout"),
   model("byte_fallback as text", { byte_fallback: "true" }, "model.byte_fallback"),
-  // added tokens
+  // Added tokens.
   whole(
     "an added token of a megabyte",
     { added_tokens: [{ id: 0, content: "a".repeat(1e6) }] },
@@ -121,7 +121,7 @@ export const tokenizerCases: HostileCase[] = [
     { added_tokens: [{ id: 2, content: "<bos>", single_word: true }] },
     "added_tokens.0.single_word",
   ),
-  // its steps
+  // Its steps.
   whole("a normalizer that takes hours", { normalizer: replace("", slow) }, "normalizer.pattern"),
   whole(
     "a splitter that takes hours",
@@ -169,7 +169,7 @@ export const tokenizerCases: HostileCase[] = [
     { decoder: { type: "Strip", content: " ", start: 1e15, stop: 0 } },
     "decoder.start",
   ),
-  // its companions
+  // Its companion files.
   text("null", "null", "file", configFile),
   text(
     "a special token of 70,000 letters",
