@@ -28,7 +28,7 @@ let sae: SAE;
 beforeAll(async () => {
   model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
   sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), { hookName: at, device });
-  // The coder's own views are made at first use.
+  // The coder makes its own views at first use.
   sae.direction(0).dispose();
 });
 afterAll(async () => {
@@ -93,7 +93,7 @@ describe("an intervention", () => {
     expect(Object.isFrozen(ablate(f))).toBe(true);
   });
 
-  test("serves any number of runs, and others can be spread from it", async () => {
+  test("works in any number of runs, and can be spread into others", async () => {
     const one = clamp(sae.feature(3), 5);
     const first = await logits([one]);
     expect(await logits([one])).toEqual(first);
@@ -119,7 +119,7 @@ describe("an intervention", () => {
     expect(await Promise.all(kept.map((each) => logits([each])))).toEqual(before);
   });
 
-  test("holds the source of a patch until it is disposed, beyond tidy and the cache", async () => {
+  test("keeps the source of a patch until it is disposed, beyond tidy and the cache", async () => {
     const other = [2, 5, 9, 33, 20, 11];
     const patched = await tidy(async () => {
       using run = await model.runWithCache(other, { names: [at], logits: false });
@@ -134,7 +134,7 @@ describe("an intervention", () => {
     expect((await failure(() => logits([one]))).code).toBe("DISPOSED");
   });
 
-  test("made of a lent activation keeps what it was", async () => {
+  test("keeps the values of a borrowed activation", async () => {
     let inside: (Intervention & { type: "patch" }) | undefined;
     using plain = await model.runWithCache(prompt, { names: [at], logits: false });
     using _out = await model.forward(prompt, {
@@ -153,7 +153,7 @@ describe("an intervention", () => {
     kept.dispose();
   });
 
-  test("keeps the interventions of a freeze apart", async () => {
+  test("keeps the interventions of a freeze separate", async () => {
     using run = await model.runWithCache(prompt, {
       names: [at, "blocks.0.ln1.hook_scale", "blocks.3.attn.hook_pattern"],
       logits: false,
@@ -162,7 +162,7 @@ describe("an intervention", () => {
     const named = freeze(["blocks.0.ln1.hook_scale", "blocks.3.attn.hook_pattern"], run.cache);
     expect(all.map(({ hook }) => hook)).toEqual(run.cache.names);
     expect(named.map(({ hook }) => hook)).toEqual(run.cache.names.slice(1));
-    // The same prompt frozen to itself stays as it is.
+    // Freezing the same prompt to itself changes nothing.
     const error = relativeError(await logits(all), await logits([]));
     expect(error).toBeLessThan(1e-6);
     for (const { source } of [...all, ...named]) source.dispose();
@@ -170,7 +170,7 @@ describe("an intervention", () => {
 });
 
 describe("a splice", () => {
-  test("lets the tokens of given ids pass untouched", async () => {
+  test("leaves tokens with the given ids unchanged", async () => {
     const coders = [{ coder: sae, errorTerm: false, excludeSpecialTokens: [122, 55] }];
     const run = (options: object) => model.runWithCache(prompt, { names: [at], ...options });
     using spared = await run({ coders });
@@ -185,8 +185,8 @@ describe("a splice", () => {
   });
 });
 
-describe("where it acts", () => {
-  /** Which cells of [batch, pos] a steering moved. */
+describe("the positions of an intervention", () => {
+  /** The cells of [batch, pos] that a steering changed. */
   async function moved(
     options: object,
     input: number[][] = [prompt, prompt.slice(0, 4)],
@@ -216,7 +216,7 @@ describe("where it acts", () => {
     );
   }
 
-  test.each(["right", "left"] as const)("counts real tokens, padded on the %s", async (side) => {
+  test.each(["right", "left"] as const)("count real tokens, padded on the %s", async (side) => {
     const of = (options: object) => moved(options, undefined, side);
     expect(await of({})).toEqual(["xxxxxx", "xxxx"]);
     expect(await of({ positions: 2 })).toEqual(["..x...", "..x."]);
@@ -234,7 +234,7 @@ describe("where it acts", () => {
     expect(await of({ batch: [1, 0], positions: 1 })).toEqual([".x....", ".x.."]);
   });
 
-  test("sweeps strengths in one batch", async () => {
+  test("allow a sweep of strengths in one batch", async () => {
     const strengths = [-20, -5, 0, 5, 20];
     const sweep = strengths.map((strength, batch) => steer(sae.feature(4), strength, { batch }));
     const together = await logits(
@@ -249,7 +249,7 @@ describe("where it acts", () => {
     }
   });
 
-  test("takes residual streams, stops early, and has a loss", async () => {
+  test("apply to a given residual stream, with an early stop and a loss", async () => {
     const edit = [clamp(sae.feature(3), 8)];
     using early = await model.forward(prompt, { stopAtLayer: 1 });
     using rest = await model.forward(early, { startAtLayer: 1, interventions: edit });
@@ -266,7 +266,7 @@ describe("where it acts", () => {
     expect(await model.loss(prompt, { coders: [sae] })).toBeCloseTo(await model.loss(prompt), 5);
   });
 
-  test("reaches a run that would have stopped before it", async () => {
+  test("extend a run that would have stopped before the intervention", async () => {
     using run = await model.runWithCache(prompt, {
       names: ["blocks.0.hook_resid_post"],
       interventions: [clamp(sae.feature(3), 8)],
@@ -275,7 +275,7 @@ describe("where it acts", () => {
     expect(run.cache.size).toBe(1);
   });
 
-  test("leaves padding without features", async () => {
+  test("leave padding without features", async () => {
     const input = [prompt, prompt.slice(0, 3)];
     using run = await model.runWithCache(input, {
       names: [],

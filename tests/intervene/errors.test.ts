@@ -46,7 +46,7 @@ afterAll(async () => {
 type Loose = (...args: unknown[]) => unknown;
 const vector = () => Float32Array.from({ length: 48 }, (_, i) => i + 1);
 
-describe("making one", () => {
+describe("making an intervention", () => {
   test.each<[string, () => unknown, string, string]>([
     ["no feature", () => (ablate as Loose)(7), "ARGUMENT", "a coder's feature, such as"],
     ["nothing", () => (clamp as Loose)(), "ARGUMENT", "got undefined"],
@@ -114,14 +114,14 @@ describe("making one", () => {
     ["half a head", () => patch(z, zeros([1, 1, 4, 16]), { heads: 1.5 }), "ARGUMENT", "heads"],
     ["no cache", () => (freeze as Loose)([at], 7), "ARGUMENT", "the cache of a run"],
     ["no points", () => (freeze as Loose)(at, 7), "ARGUMENT", "cache"],
-  ])("of %s says what is wrong", async (_name, make, code, message) => {
+  ])("refuses %s and says what is wrong", async (_name, make, code, message) => {
     const error = await failure(make);
     expect(error.code, error.message).toBe(code);
     expect(error.message).toContain(message);
     expect(error.message).toMatch(/^(ablate|clamp|scale|steer|project|patch|freeze): expected /);
   });
 
-  test("refuses what is disposed", async () => {
+  test("refuses disposed arguments", async () => {
     const gone = tensor([1, 2]);
     gone.dispose();
     expect((await failure(() => project(at, gone))).code).toBe("DISPOSED");
@@ -138,7 +138,7 @@ describe("making one", () => {
   });
 });
 
-describe("running one", () => {
+describe("running an intervention", () => {
   async function refused(
     code: string,
     message: string,
@@ -155,7 +155,7 @@ describe("running one", () => {
   }
   const intervention = (entry: unknown) => ({ interventions: [entry] });
 
-  test("refuses what is no intervention", async () => {
+  test("refuses values that are not interventions", async () => {
     await refused("ARGUMENT", "an array of interventions", {
       interventions: ablate(sae.feature(1)),
     });
@@ -215,7 +215,7 @@ describe("running one", () => {
     patched.source.dispose();
   });
 
-  test("refuses positions and rows that are not there, with both numbers", async () => {
+  test("refuses positions and rows out of range, with both numbers", async () => {
     const f = sae.feature(1);
     await refused(
       "ARGUMENT",
@@ -291,7 +291,7 @@ describe("running one", () => {
     );
   });
 
-  test("refuses a coder that is known to be of another model", async () => {
+  test("refuses a coder that is known to belong to another model", async () => {
     const hub = mkdtempSync(join(tmpdir(), "gemlens-hub-"));
     try {
       const folder = join(hub, "gemma-2-2b-it");
@@ -307,7 +307,7 @@ describe("running one", () => {
       const error = await failure(() => tuned.forward(prompt, { coders: [other] }));
       expect(error.code).toBe("ARGUMENT");
       expect(error.message).toContain("a coder of gemma-2-2b for coders[0], got one of gemma-2-9b");
-      // Those of the base model serve the tuned one.
+      // A tuned model accepts the coders of its base model.
       using base = await open("2b");
       (await tuned.forward(prompt, { coders: [base] })).dispose();
     } finally {
@@ -315,7 +315,7 @@ describe("running one", () => {
     }
   });
 
-  test("needs tokens to know the special ones", async () => {
+  test("needs tokens to find the special ones", async () => {
     using known = await model.forward(prompt, { stopAtLayer: 1 });
     using resid = tensor(await known.read("float32"), { device, shape: known.shape });
     const coders = [{ coder: sae, excludeSpecialTokens: true }];
@@ -328,13 +328,13 @@ describe("running one", () => {
       expect(error.code).toBe("ARGUMENT");
       expect(error.message).toContain(subject);
     }
-    // A residual stream that remembers its tokens has special ones.
+    // A residual stream that remembers its tokens knows the special ones.
     using from = await model.forward(known, { startAtLayer: 1, coders, interventions });
     using whole = await model.forward(prompt, { coders, interventions });
     expect(from.allClose(whole, { rtol: 1e-4, atol: 1e-4 })).toBe(true);
   });
 
-  test("excludes what are no token ids", async () => {
+  test("refuses to exclude invalid token ids", async () => {
     for (const excludeSpecialTokens of [[1.5], [-1], [model.cfg.dVocab], "bos", ["2"]] as never[]) {
       const coders = [{ coder: sae, excludeSpecialTokens }];
       const error = await failure(() => model.forward(prompt, { coders }));
@@ -343,7 +343,7 @@ describe("running one", () => {
     }
   });
 
-  test("steers by a transcoder whose input it does not reach", async () => {
+  test("steers by a transcoder whose input the run does not reach, and refuses to splice it", async () => {
     using coder = await Transcoder.fromFile(
       fixture("tiny-gemma2/gs1/transcoder/plain_layer_2.npz"),
       { hookName: "blocks.1.ln2.hook_normalized", hookNameOut: "blocks.2.hook_mlp_out", device },
@@ -359,7 +359,7 @@ describe("running one", () => {
     expect(error.message).toContain("blocks.1.ln2.hook_normalized");
   });
 
-  test("is stopped by its signal", async () => {
+  test("stops at its signal", async () => {
     const reason = new Error("enough");
     const error = await failure(() =>
       model.forward(prompt, {

@@ -6,7 +6,7 @@ import { device, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 import type { Golden } from "../support/safetensors.js";
 
-/** Each row's real positions of a padded result against the row run alone. */
+/** Compares each row's real positions of a padded result with the row run alone. */
 async function expectRows(what: string, got: Tensor, want: readonly Golden[], side: string) {
   const pos = got.shape[1] as number;
   for (const [row, golden] of want.entries()) {
@@ -33,7 +33,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     afterAll(() => cases.dispose());
 
     test.each(cases.file.cases.map((entry) => [entry.name, entry] as const))(
-      "%s as transformers in float64",
+      "%s matches transformers in float64",
       async (_name, entry: Case) => {
         const rows = cases.prompt(entry);
         const edits = { interventions: cases.interventions(entry), coders: cases.splices(entry) };

@@ -38,7 +38,7 @@ function edited(coder: SingleSiteCoder, change: (acts: FeatureActs) => unknown):
   return [read, write];
 }
 
-/** The guide's pattern as it stands: the reconstruction in the place of the activation. */
+/** The guide's pattern without the error term: the reconstruction replaces the activation. */
 function bare(coder: SingleSiteCoder, change: (acts: FeatureActs) => unknown = () => {}): Hook[] {
   let x: Tensor;
   const { hookName, hookNameOut } = coder.cfg;
@@ -64,7 +64,7 @@ const rows = [
   [2, 74, 6, 13, 22],
 ];
 
-/** The same for a batch of `rows`: what stands at padding means nothing. */
+/** The same for a batch of `rows`; values at padding have no meaning. */
 function rowDifference(got: Tensor, want: Tensor): number {
   const real = (x: Tensor) =>
     rows.flatMap(({ length }, row) => [
@@ -86,7 +86,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     await model.dispose();
   });
 
-  /** The strongest features on the prompts: they are active somewhere, and not everywhere. */
+  /**
+   * The strongest features on the prompts; they are active at some positions, and not at all of
+   * them.
+   */
   async function strongest(coder: SingleSiteCoder, k: number): Promise<number[]> {
     using run = await model.runWithCache(rows, { names: [], features: [coder], logits: false });
     const top = await run.features(coder).topK(40);
@@ -101,7 +104,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     expect(rowDifference(got, plain)).toBeGreaterThan(1e-3);
   }
 
-  test.each(keys)("edits of %s's features", async (key) => {
+  test.each(keys)("edits %s's features", async (key) => {
     const coder = cases.coder(key);
     const [a = 0, b = 0, c = 0] = await strongest(coder, 3);
     await expectSame(
@@ -116,7 +119,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     await expectSame(
       [scale(coder.feature(a), 3), ablate(coder.feature(b), { to: 0.5 })],
       edited(coder, async (acts) => {
-        // f + 2·f needs the values: those of every active place.
+        // f + 2·f needs the values at every active position.
         for (const { batch, position, feature, value } of await acts.topK(1000)) {
           if (feature === a) acts.add(a, 2 * value, { positions: position, batch });
         }
@@ -125,7 +128,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     );
   });
 
-  test.each(keys)("%s without its error term", async (key) => {
+  test.each(keys)("splices %s without its error term", async (key) => {
     const coder = cases.coder(key);
     const [a = 0] = await strongest(coder, 1);
     const coders = [{ coder, errorTerm: false }];
@@ -147,7 +150,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     expect(rowDifference(got, plain)).toBeLessThan(1e-6);
   });
 
-  test("edits with sae.edit, in one line", async () => {
+  test("sae.edit edits in one line", async () => {
     const sae = cases.coder("res") as SAE;
     const [a = 0] = await strongest(sae, 1);
     await expectSame(
@@ -156,11 +159,11 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("native and JavaScript on %s", (na
     );
   });
 
-  test("computes the columns of the features that change, and no others", async () => {
+  test("computes only the columns of the features that change", async () => {
     const sae = cases.coder("res");
     const [a = 0, b = 0] = await strongest(sae, 2);
     const only = hook(sae.cfg.hookName, async (act) => {
-      // encode with `features` has no other column than these.
+      // encode with `features` computes no other columns.
       const acts = await sae.encode(act, { features: [a, b] });
       const before = await sae.decode(acts);
       acts.zero(a).set(b, 4);
@@ -259,7 +262,7 @@ describe("the order at one hook", () => {
     using plain = await model.runWithCache(prompt, { names: [at], logits: false });
     using v = tensor(vector, { device: device as "cpu" });
     using unit = v.div(v.norm().item() as number);
-    // plain ran through the added hook, too
+    // The plain run included the added hook, too.
     using x = plain.cache.get(at).div(2);
     using pushed = x.add(v.mul(2));
     using done = pushed.sub(pushed.mul(unit).sum({ dim: -1, keepdim: true }).mul(unit));
@@ -269,7 +272,7 @@ describe("the order at one hook", () => {
     using acts = await sae.encode(run.cache.get(at));
     expect([...(await run.features(sae).read()).indices]).toEqual([...(await acts.read()).indices]);
     for (const each of seen) each.dispose();
-    // The other way round is another thing.
+    // The reverse order gives other values.
     using other = await model.runWithCache(prompt, {
       names: [at],
       interventions: interventions.toReversed(),
@@ -283,12 +286,13 @@ describe("the order at one hook", () => {
     expect(difference(other.cache.get(at), want)).toBeGreaterThan(1e-3);
   });
 
-  test("makes the edits of one coder one step at the place of the first", async () => {
+  test("applies the edits of one coder in one step at the first edit's place in the list", async () => {
     using run = await model.runWithCache(prompt, { names: [at], features: [sae] });
     const [strong] = await run.features(sae).topK(1);
     const { feature = 0 } = strong ?? {};
     const encoder = sae.direction(feature, "encoder");
-    // The push makes the feature larger; the ablation behind it reads it as it was before.
+    // The push makes the feature larger; the ablation after it subtracts the feature's earlier
+    // value.
     const push = steer({ hook: at, vector: encoder }, 5);
     const other = (feature + 1) % sae.cfg.dSae;
     using got = await model.forward(prompt, {
@@ -314,7 +318,7 @@ describe("the order at one hook", () => {
     expect(difference(behind, got)).toBeGreaterThan(1e-3);
   });
 
-  test("reads a spliced coder's own features, with their edits", async () => {
+  test("shows a spliced coder's own features, with their edits", async () => {
     const interventions = [clamp(sae.feature(7), 11, { positions: 1 }), ablate(sae.feature(24))];
     using run = await model.runWithCache(prompt, {
       names: [],

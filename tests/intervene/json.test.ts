@@ -29,7 +29,7 @@ let cache: string;
 let model: HookedTransformer;
 let sae: SAE;
 let coders: Coder[];
-/** A coder where the Hugging Face cache would have it. */
+/** A coder at its path in the Hugging Face cache. */
 function cached(repository: string, path: string, from: string): string {
   const file = join(cache, `models--google--${repository}`, "snapshots", "0123abc", path);
   mkdirSync(dirname(file), { recursive: true });
@@ -54,7 +54,7 @@ afterAll(async () => {
   rmSync(cache, { recursive: true });
 });
 
-/** Through the text, as it would be stored. */
+/** Goes through text, as stored JSON does. */
 const stored = async (list: readonly Intervention[]): Promise<InterventionsJson> =>
   JSON.parse(JSON.stringify(await Intervention.toJSON(list)));
 
@@ -69,20 +69,20 @@ describe("a coder in the Hugging Face cache", () => {
     ["gemma-scope-2-4b-pt", `transcoder/${leaf}`, "-transcoders", `transcoder/${leaf}`],
     ["gemma-scope-2-4b-pt", `mlp_out/${leaf}`, "-mlp", leaf],
     ["gemma-scope-2-12b-it", `attn_out_all/${leaf}`, "-att-all", leaf],
-  ])("of %s %s has its release and id", async (repository, path, suffix, id) => {
+  ])("gives %s %s its release and id", async (repository, path, suffix, id) => {
     const file = cached(repository, `${path}/params.npz`, resFile);
     using coder = await Transcoder.fromFile(file, { hookName: at, hookNameOut: at, device });
     expect(coder.cfg.release).toBe(repository + suffix);
     expect(coder.cfg.saeId).toBe(id || path);
   });
 
-  test("elsewhere has none", () => {
+  test("gives a coder elsewhere none", () => {
     expect([sae.cfg.release, sae.cfg.saeId]).toEqual([undefined, undefined]);
   });
 });
 
 describe("interventions as JSON", () => {
-  test("come back as they were", async () => {
+  test("parse to the same data", async () => {
     const [own, published, transcoder] = coders as [Coder, Coder, Coder];
     const vector = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i) / 3);
     const list: Intervention[] = [
@@ -100,7 +100,7 @@ describe("interventions as JSON", () => {
     expect(await Intervention.fromJSON(await stored([]), {})).toEqual([]);
   });
 
-  test("run as they did", async () => {
+  test("run the same after parsing", async () => {
     const list = [clamp(sae.feature(7), 4, { positions: 1 }), steer(sae.feature(2), 3)];
     const again = await Intervention.fromJSON(await stored(list), { coders: [sae] });
     using want = await model.forward([2, 5, 9], { interventions: list });
@@ -154,7 +154,7 @@ describe("interventions as JSON", () => {
     });
   });
 
-  test("find a coder of the same file elsewhere, and no other", async () => {
+  test("accept a coder of the same file elsewhere, and no other", async () => {
     const copy = join(cache, "copy.npz");
     cpSync(resFile, copy);
     using moved = await SAE.fromFile(copy, { hookName: at, device });
@@ -178,7 +178,7 @@ describe("interventions as JSON", () => {
     expect(missing.message).toContain(gone);
   });
 
-  test("do not hold patches", async () => {
+  test("do not store patches", async () => {
     const list = [ablate(sae.feature(1)), patch(at, zeros([1, 1, 48]))];
     const error = await failure(() => Intervention.toJSON(list));
     expect(error.code).toBe("UNSUPPORTED");
@@ -294,7 +294,7 @@ describe("interventions as JSON", () => {
     expect(error.message).toMatch(/^Intervention\.fromJSON: /);
   });
 
-  test("are refused where they are none", async () => {
+  test("are refused if they are no JSON of interventions", async () => {
     for (const json of [undefined, null, 7, "[]", []]) {
       expect((await failure(() => Intervention.fromJSON(json))).code).toBe("ARGUMENT");
     }

@@ -34,7 +34,7 @@ afterAll(async () => {
 const values = async (x: Tensor) => x.read("float32");
 
 describe("a splice", () => {
-  test("keeps what it read when a hook behind it writes in place", async () => {
+  test("keeps its input when a later hook writes in place", async () => {
     using coder = await Transcoder.fromFile(
       fixture("tiny-gemma2/gs1/transcoder_skip/layer_1/params.safetensors"),
       {
@@ -54,7 +54,7 @@ describe("a splice", () => {
     expect(await values(replaced)).toEqual(await values(plain));
   });
 
-  test("is where a feature target of its coder is read", async () => {
+  test("is the point at which a feature target of its coder is measured", async () => {
     const coders = [{ coder: sae, errorTerm: false }];
     using acts = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
     const [top] = await acts.features(sae).at({ position: -1 });
@@ -74,7 +74,7 @@ describe("gradients", () => {
     expect(await values(run.grad(names[1]))).toEqual(before);
   });
 
-  test("go through what a hook in place leaves as it was", async () => {
+  test("flow through a value that an in-place hook left unchanged", async () => {
     const names = ["blocks.0.hook_resid_post"] as const;
     const target = { logit: 7 };
     const zero = hook("blocks.1.hook_resid_post", (act) => void act.select(1, 0).fill_(0));
@@ -98,7 +98,7 @@ describe("gradients", () => {
     expect(error).toBeLessThan(1e-6);
   });
 
-  test("say what a metric did wrong", async () => {
+  test("name a metric's mistake", async () => {
     const run = (metric: (logits: Tensor) => Tensor) =>
       failure(() => model.runWithGradients(prompt, { names: [at], target: { metric } }));
     expect(await run((logits) => logits.fill_(1).sum())).toMatchObject({
@@ -119,7 +119,7 @@ describe("gradients", () => {
 });
 
 describe("attribution to a feature", () => {
-  test("leaves out its own coder", async () => {
+  test("excludes the feature's own coder", async () => {
     using acts = await model.runWithCache(prompt, { names: [], features: [sae], logits: false });
     const [top] = await acts.features(sae).at({ position: -1 });
     const target = { feature: sae.feature(top?.feature ?? 0), position: -1 };
@@ -134,7 +134,7 @@ describe("attribution to a feature", () => {
 });
 
 describe("interventions", () => {
-  test("change a coder's weights as they are now", async () => {
+  test("use a coder's weights at the time of the run", async () => {
     using own = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: at,
       device,
@@ -149,7 +149,7 @@ describe("interventions", () => {
     expect(await values(before)).not.toEqual(await values(plain));
   });
 
-  test("of a row each leave the others and the cached entry alone", async () => {
+  test("of single rows leave the other rows and the cached entry unchanged", async () => {
     const rows = [prompt, prompt, prompt];
     const interventions = [0, 1, 2].map((batch) =>
       steer(sae.feature(5), 4 * batch, { batch, positions: [2] }),
@@ -183,7 +183,7 @@ describe("interventions", () => {
     for (const { source } of interventions) source.dispose();
   });
 
-  test("refuse keys that are none, lists in lists, and numbers beyond float32", async () => {
+  test("refuse invalid keys, nested lists, and numbers beyond float32", async () => {
     const run = (...interventions: unknown[]) =>
       failure(() => model.forward(prompt, { interventions: interventions as Intervention[] }));
     const f = sae.feature(3);

@@ -12,9 +12,9 @@ import {
 import { bundled } from "../support/bundled.js";
 import { device, failure } from "../support/compare.js";
 
-// 4 heads of 32 are as wide as the residual stream of 128: only what a tensor remembers tells them
-// apart.
-describe("vectors of another space are refused", () => {
+// 4 heads of 32 are as wide as the residual stream of 128, so only the tensor's origin
+// distinguishes them.
+describe("refuses vectors of another space", () => {
   let model: HookedTransformer;
   let run: Awaited<ReturnType<typeof record>>;
   const names = [
@@ -48,7 +48,7 @@ describe("vectors of another space are refused", () => {
     for (const part of [...parts, "{unchecked: true}"]) expect(error.message).toContain(part);
   };
 
-  test("as the stream that a run starts from", async () => {
+  test("as a run's residual stream", async () => {
     for (const name of ["blocks.1.ln1.hook_normalized", "unembed.hook_in"] as const) {
       await refused(() => model.forward(at(name), { startAtLayer: 2 }), "forward", name);
       await refused(() => model.forward(at(name), { startAtLayer: 4 }), "ln_final.hook_in", name);
@@ -77,7 +77,7 @@ describe("vectors of another space are refused", () => {
     }
   });
 
-  test("by the final norm and the unembedding", async () => {
+  test("in the final norm and the unembedding", async () => {
     const last = at("blocks.3.hook_resid_post");
     for (const x of [heads(), at("ln_final.hook_normalized"), at("unembed.hook_in")]) {
       await refused(() => model.finalNorm(x), "finalNorm", "ln_final.hook_in");
@@ -86,7 +86,7 @@ describe("vectors of another space are refused", () => {
     await refused(() => model.unembed(at("blocks.1.ln1.hook_normalized")), "ln1.hook_normalized");
     using normed = await model.finalNorm(last);
     expect(await normed.read("float32")).toEqual(await at("unembed.hook_in").read("float32"));
-    // What was normed is no residual stream any more.
+    // A normalized residual stream is no longer a residual stream.
     await refused(() => model.finalNorm(normed), "unembed.hook_in");
     await refused(() => model.forward(normed, { startAtLayer: 2 }), "unembed.hook_in");
     for (const x of [normed, last, at("ln_final.hook_normalized")]) {
@@ -144,7 +144,7 @@ describe("vectors of another space are refused", () => {
     await readout(model, vector, { unchecked: true });
   });
 
-  test("read out without a hook: one space is taken as it is, several are refused", async () => {
+  test("in a readout without a hook if they mix spaces, but not if they share one", async () => {
     using mixed = last(at("blocks.1.hook_resid_pre")).add(last(heads()));
     await refused(() => readout(model, mixed));
     using layers = last(heads()).sub(last(heads("blocks.2.attn.hook_z")));
@@ -154,7 +154,7 @@ describe("vectors of another space are refused", () => {
     expect(await readout(model, alike)).toEqual(await readout(model, doubled));
   });
 
-  test("but sums within the residual stream are of it", async () => {
+  test("but accepts sums within the residual stream", async () => {
     using sum = last(at("blocks.1.hook_resid_pre")).add(last(at("blocks.1.hook_attn_out")));
     using bare = tensor(await sum.read("float32"), { device });
     expect(await readout(model, sum)).toEqual(await readout(model, bare));
@@ -168,7 +168,7 @@ describe("vectors of another space are refused", () => {
     expect(logits.ndim).toBe(3);
   });
 
-  test("by coders, input and output", async () => {
+  test("in a coder's input and output", async () => {
     using sae = await SAE.fromFile(bundled(2, "res"), { device });
     using coder = await Transcoder.fromFile(bundled(2, "transcoders"), { device });
     using mixed = at("blocks.1.hook_resid_pre").add(heads());

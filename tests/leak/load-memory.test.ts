@@ -29,7 +29,7 @@ function checkpoint(more: RandomSizes): RandomCheckpoint {
   return out;
 }
 
-/** By how much anonymous memory grew: while loading, then, after a forward, after dispose. */
+/** Growth of anonymous memory: during the load, after it, after a forward, and after dispose. */
 async function load(folder: string, dtype: string) {
   const end = await runChild("load-memory.ts", [folder, dtype], { nodeArgs: ["--expose-gc"] });
   expect(end, end.stderr).toMatchObject({ code: 0, signal: null, stderr: "" });

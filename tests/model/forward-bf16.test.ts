@@ -24,7 +24,7 @@ function drift(got: Float32Array, exact: Float32Array): { max: number; rms: numb
 }
 
 describe.each(["tiny-gemma2", "tiny-gemma3"])("%s in bfloat16", (name) => {
-  test("drifts from float32 at most 1.2 times as far as transformers does", async () => {
+  test("deviates from float32 at most 1.2 times as far as transformers does", async () => {
     const expected = JSON.parse(readFileSync(fixture(`${name}/expected_bf16_drift.json`), "utf8"));
     const golden = goldensOf(name, "expected_bf16");
     const [batch, pos] = need(golden, "batch.tokens").shape as [number, number];
@@ -45,11 +45,10 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s in bfloat16", (name) => {
     for (const [hook, theirs] of Object.entries(expected.batch as Drift)) {
       const ours = drift(await read(got, hook), await read(want, hook));
       expect(ours.rms, `${hook}: rms`).toBeLessThan(1.2 * theirs.rms);
-      // One outlier of 18,432 decides the largest error of a residual stream.
-      // Theirs is from a CPU: a GPU adds up in another order, which moves this one error.
+      // One outlier of 18,432 determines the largest error of a residual stream.ror.
       const times = device === "cpu" ? 1.2 : 1.4;
       if (hook === "logits") expect(ours.max, "logits: max").toBeLessThan(times * theirs.max);
-      // Were it far below, float32 would have been computed somewhere transformers does not.
+      // A far smaller error would mean float32 where transformers computes in bfloat16.
       expect(ours.rms, `${hook}: rms`).toBeGreaterThan(0.1 * theirs.rms);
     }
   });

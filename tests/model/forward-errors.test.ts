@@ -7,7 +7,7 @@ import { HookedTransformer, type Input, tensor, zeros } from "../../lib/index.js
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-describe("what a run refuses", () => {
+describe("forward refuses", () => {
   let model: HookedTransformer;
   beforeAll(async () => {
     model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
@@ -31,13 +31,13 @@ describe("what a run refuses", () => {
     await refused(new Int32Array(0), {}, "ARGUMENT", "at least one token");
   });
 
-  test("what is no input at all", async () => {
+  test("values that are no input", async () => {
     for (const input of [null, undefined, 7, {}, [1, "a"], true]) {
       await refused(input, {}, "ARGUMENT", /^forward: expected /);
     }
   });
 
-  test("an id that is not in the vocabulary, naming it and where it is", async () => {
+  test("an id outside the vocabulary, naming id and position", async () => {
     await refused([2, 128], {}, "ARGUMENT", /\[0, 128\)/, "token 1 of row 0", "got 128");
     await refused(
       [
@@ -54,7 +54,7 @@ describe("what a run refuses", () => {
     await refused([2, Number.NaN], {}, "ARGUMENT", "got NaN");
   });
 
-  test("more tokens than the context holds, naming both numbers", async () => {
+  test("more tokens than the context has, naming both numbers", async () => {
     const nCtx = model.cfg.nCtx;
     const many = new Int32Array(nCtx + 1).fill(2);
     await refused(many, {}, "ARGUMENT", `at most ${nCtx}`, `got ${nCtx + 1}`);
@@ -71,7 +71,7 @@ describe("what a run refuses", () => {
     await refused({ ids, shape, mask: short }, {}, "ARGUMENT", "mask");
   });
 
-  test("options that do not exist", async () => {
+  test("unknown options", async () => {
     await refused([2], { stopAtLayers: 1 }, "ARGUMENT", "stopAtLayers", "stopAtLayer");
     const error = await failure(() => model.runWithCache([2], { names: [], cache: 1 } as never));
     expect(error.code).toBe("ARGUMENT");
@@ -83,7 +83,7 @@ describe("what a run refuses", () => {
     expect(load.message).toContain("got dtypes");
   });
 
-  test("layers and positions that do not exist", async () => {
+  test("layers and positions out of range", async () => {
     await refused([2, 3], { stopAtLayer: 5 }, "ARGUMENT", "stopAtLayer", "got 5");
     await refused([2, 3], { stopAtLayer: -5 }, "ARGUMENT", "got -5");
     await refused([2, 3], { positions: [2] }, "ARGUMENT", /\[-2, 2\)/, "got 2");
@@ -101,7 +101,7 @@ describe("what a run refuses", () => {
     await refused([2, 3], { positions: [0], stopAtLayer: 1 }, "ARGUMENT", "positions");
   });
 
-  test("a residual stream without its layer, of another shape or dtype, or layers for tokens", async () => {
+  test("a residual stream without its layer or of another shape or dtype, and a layer for tokens", async () => {
     using resid = zeros([1, 3, 48], { device: device as "cpu" });
     await refused(resid, {}, "ARGUMENT", "startAtLayer");
     await refused([2, 3], { startAtLayer: 1 }, "ARGUMENT", "startAtLayer");
@@ -112,7 +112,7 @@ describe("what a run refuses", () => {
     await refused(half, { startAtLayer: 1 }, "DTYPE", "float32", "bfloat16");
   });
 
-  test("nothing of a tensor that is disposed right after the call", async () => {
+  test("no tensor that is disposed right after the call", async () => {
     const resid = await model.forward([2, 3], { stopAtLayer: 1 });
     using want = await model.forward(resid, { startAtLayer: 1 });
     const running = model.forward(resid, { startAtLayer: 1 });
@@ -129,7 +129,7 @@ describe("what a run refuses", () => {
     expect((await failure(() => model.finalNorm(gone))).code).toBe("DISPOSED");
   });
 
-  test("runs that need more than is there", async () => {
+  test("runs that need more memory than available", async () => {
     expect((await failure(() => model.loss([2]))).code).toBe("ARGUMENT");
     expect((await failure(() => model.runWithCache([2], {} as never))).message).toContain("names");
     expect((await failure(() => model.runWithCache([2], undefined as never))).code).toBe(
@@ -139,7 +139,7 @@ describe("what a run refuses", () => {
     expect((await failure(() => model.unembed(flat))).code).toBe("SHAPE");
   });
 
-  test("weights that do not exist, naming those that do", async () => {
+  test("unknown weights, naming the known ones", async () => {
     for (const name of ["W_Q", "blocks.4.attn.W_Q", "blocks.0.attn.q_norm.w", "constructor"]) {
       const error = await failure(() => model.weight(name));
       expect(error.code).toBe("NOT_FOUND");
@@ -147,7 +147,7 @@ describe("what a run refuses", () => {
     }
   });
 
-  test("an aborted signal, with the caller's reason", async () => {
+  test("to run with an aborted signal, with the caller's reason", async () => {
     const reason = new Error("enough");
     expect(await failure(() => model.forward([2], { signal: AbortSignal.abort(reason) }))).toBe(
       reason,
@@ -162,13 +162,13 @@ describe("what a run refuses", () => {
     expect(logits.shape).toEqual([1, 2, 128]);
   });
 
-  test("takes one token", async () => {
+  test("accepts a single token", async () => {
     using logits = await model.forward([2]);
     expect(logits.shape).toEqual([1, 1, 128]);
     expect((await logits.read("float32")).every(Number.isFinite)).toBe(true);
   });
 
-  test("lets NaN in a residual stream show in the logits of that row alone", async () => {
+  test("passes a NaN in a residual stream through to the logits of only that row", async () => {
     using resid = await model.forward(
       [
         [2, 3],
@@ -186,14 +186,14 @@ describe("what a run refuses", () => {
     expect(relativeError(row, await want.read("float32"))).toBeLessThan(1e-5);
   });
 
-  test("tokens are limited by the context only where they run", () => {
+  test("limits tokens by the context only if they run", () => {
     const many = new Int32Array(model.cfg.nCtx + 1).fill(2);
     expect(model.toTokens(many).shape).toEqual([1, model.cfg.nCtx + 1]);
   });
 });
 
 describe("loading", () => {
-  test("says how to get a model that is not there", async () => {
+  test("explains how to get a missing model", async () => {
     const folder = mkdtempSync(join(tmpdir(), "gemlens-"));
     const before = process.env["HF_HUB_CACHE"];
     process.env["HF_HUB_CACHE"] = folder;
@@ -234,7 +234,7 @@ describe("loading", () => {
     }
   });
 
-  test("tells its progress", async () => {
+  test("reports its progress", async () => {
     const stages: string[] = [];
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
       onProgress: ({ stage, bytes }) => stages.push(`${stage} ${bytes > 0}`),
@@ -243,7 +243,7 @@ describe("loading", () => {
     expect(model.isDisposed).toBe(false);
   });
 
-  test("refuses every call after dispose, which waits for the work before it", async () => {
+  test("refuses every call after dispose, which waits for earlier work", async () => {
     const model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     const running = model.forward([2, 3, 4]);
     const disposed = model.dispose();
@@ -264,7 +264,7 @@ describe("loading", () => {
     expect(inspect(model)).toContain("disposed");
   });
 
-  test("prints what it is", async () => {
+  test("prints a summary", async () => {
     await using model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     expect(inspect(model)).toMatch(/^HookedTransformer tiny-gemma2 \(gemma2, float32 on /);
     expect(inspect(model)).toContain("4 layers, d_model 48");

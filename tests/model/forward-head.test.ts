@@ -17,10 +17,10 @@ const embedName = "model.embed_tokens.weight";
 const options = { device, dtype: "float32" } as const;
 const load = (dir: string) => HookedTransformer.fromPretrained(dir, options);
 const vocabulary = 128;
-/** The token that the reversed head gives a token's logit to. */
+/** The token whose logit a token gets from the reversed head. */
 const mirror = (token: number) => vocabulary - 1 - token;
 
-/** The embedding's rows from the last to the first: logits come out reversed. */
+/** The embedding's rows from last to first, which reverses the logits. */
 function reversed(embed: Raw): Raw {
   const values = toF32(embed);
   const width = embed.shape[1] as number;
@@ -47,7 +47,7 @@ afterAll(() => void process.off("warning", listen));
 
 const names = (name: string) => name === "unembed.hook_in" || name.endsWith("hook_resid_post");
 
-describe("a head of its own, though config.json ties it", () => {
+describe("a separate head despite a tied config.json", () => {
   let dir: string;
   let tied: HookedTransformer;
   let own: HookedTransformer;
@@ -61,12 +61,13 @@ describe("a head of its own, though config.json ties it", () => {
     await own.dispose();
   });
 
-  test("gives the logits, at all positions and through hooks", async () => {
+  test("determines the logits, at all positions and through hooks", async () => {
     using want = await tied.forward(prompt);
     using got = await own.forward(prompt);
     const flipped = (await want.read("float32")).reverse();
     const [batch, pos] = want.shape as [number, number, number];
-    // Reversed as a whole, positions come out reversed too: turn each row by itself.
+    // Reversing the whole tensor would also reverse the positions, so each row is reversed
+    // separately.
     const rows = Array.from({ length: batch * pos }, (_, row) =>
       flipped.subarray((pos - 1 - row) * vocabulary, (pos - row) * vocabulary),
     );
@@ -91,7 +92,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(tied.cfg.tieWordEmbeddings).toBe(true);
   });
 
-  test("is followed by unembed, the lens, readouts and direct logit attribution", async () => {
+  test("applies to unembed, the lens, readouts and direct logit attribution", async () => {
     using cacheOf = await tied.runWithCache(prompt, { names, logits: false });
     using ownRun = await own.runWithCache(prompt, { names, logits: false });
     const x = cacheOf.cache.get("unembed.hook_in");
@@ -127,8 +128,8 @@ describe("a head of its own, though config.json ties it", () => {
     expect(relativeError(values(ownEffects), values(effects))).toBeLessThan(1e-5);
   });
 
-  test("is followed by the loss, generation and gradients", async () => {
-    // The loss of a token is −log softmax of its own logit: by the plain run's logits, mirrored.
+  test("applies to the loss, generation and gradients", async () => {
+    // A token's loss is −log softmax of its own logit, here from the plain run's mirrored logits.
     using plain = await tied.forward(prompt);
     using logprobs = plain.logSoftmax(-1);
     const rows = await logprobs.read("float32");
@@ -157,7 +158,7 @@ describe("a head of its own, though config.json ties it", () => {
     expect(relativeError(await grad(own, mirror(33)), want)).toBeLessThan(1e-5);
   });
 
-  test("is told once, with a code", async () => {
+  test("is reported once, with a code", async () => {
     await using again = await load(dir);
     expect(again.cfg.tieWordEmbeddings).toBe(false);
     const found = await heard(dir);
@@ -168,7 +169,7 @@ describe("a head of its own, though config.json ties it", () => {
 
 const held = ({ cpuBytes, cudaBytes } = memory()) => cpuBytes + cudaBytes;
 
-/** Bytes that a view of W_E holds, and those of W_U besides: distinct storages count once. */
+/** Bytes of a view of W_E, and the additional bytes of W_U: distinct storages count once. */
 function oneWeight(model: HookedTransformer): number {
   const before = held();
   using _embed = model.weight("W_E");
@@ -181,7 +182,7 @@ function twoWeights(model: HookedTransformer): number {
   return held() - before;
 }
 
-describe("where it comes from", () => {
+describe("the head of a checkpoint", () => {
   const logitOf = async (dir: string, token: number) => {
     await using model = await load(dir);
     using logits = await model.forward(prompt, { positions: [-1] });
@@ -199,7 +200,7 @@ describe("where it comes from", () => {
     expect(await heard(dir)).toHaveLength(told);
   });
 
-  test("an equal copy shares the embedding's memory, also in another type", async () => {
+  test("shares the embedding's memory if it is an equal copy, also in another dtype", async () => {
     const bf16 = (raw: Raw): Raw => {
       const words = new Uint16Array(new Uint8Array(raw.bytes).buffer);
       const upper = words.filter((_, i) => i % 2 === 1);
@@ -228,7 +229,7 @@ describe("where it comes from", () => {
     );
   });
 
-  test("one last element makes it another head", async () => {
+  test("is separate if only its last element differs", async () => {
     const nudged = (raw: Raw): Raw => {
       const values = toF32(raw);
       values[values.length - 1] = (values.at(-1) as number) + 1;
@@ -238,7 +239,7 @@ describe("where it comes from", () => {
     expect(model.cfg.tieWordEmbeddings).toBe(false);
   });
 
-  test("of a tied model that saved the head alone, it is the embedding", async () => {
+  test("is the embedding if a tied model saved only the head", async () => {
     const dir = modelCopy({
       tensors: (all) => {
         all.set("lm_head.weight", all.get(embedName) as Raw);
@@ -255,7 +256,7 @@ describe("where it comes from", () => {
       { tie_word_embeddings: undefined, text_config: "untied" },
       "checkpoints/gemma3-multimodal-hub",
     ],
-  ])("%s without a head is refused", async (_, change, from) => {
+  ])("is refused if missing: %s", async (_, change, from) => {
     const dir = modelCopy({}, from);
     const file = join(dir, "config.json");
     const config = JSON.parse(readFileSync(file, "utf8"));

@@ -16,11 +16,11 @@ async function drawn(generation: Generation): Promise<number[]> {
   return tokens;
 }
 
-/** BOS, then ids that tell where they stood. */
+/** BOS, then ids that encode their position. */
 const long = (more: number) =>
   Array.from({ length: nCtx + more }, (_, i) => (i === 0 ? 2 : 10 + (i % 300)));
 
-test("keeps the beginning of a row that is too long, or its end behind the BOS", () => {
+test("keeps the beginning of a row that is too long, or BOS and its end", () => {
   const ids = long(7);
   const kept = (truncate: boolean | "left" | "right", row = ids) => [
     ...model.toTokens(row, { truncate }).ids,
@@ -35,7 +35,7 @@ test("keeps the beginning of a row that is too long, or its end behind the BOS",
   for (const side of ["left", "right"] as const) expect(kept(side, fitting)).toEqual(fitting);
 });
 
-test("cuts each row by itself, of texts, ids and Tokens", () => {
+test("truncates each row separately, of texts, ids and Tokens", () => {
   const short = [2, 20, 30];
   const rows = [long(1), short, long(40)];
   const padded = model.toTokens(rows);
@@ -54,7 +54,7 @@ test("cuts each row by itself, of texts, ids and Tokens", () => {
   expect([...model.toTokens(text, { truncate: true }).ids]).toEqual([...whole.slice(0, nCtx)]);
 });
 
-test("gives in runs what the cut row gives", async () => {
+test("gives the same results as the truncated row", async () => {
   const ids = long(5);
   using cut = await model.forward(ids.slice(0, nCtx), { positions: [-1] });
   using got = await model.forward(ids, { positions: [-1], truncate: true });
@@ -66,7 +66,7 @@ test("gives in runs what the cut row gives", async () => {
   expect(await model.loss(ids, { truncate: "left" })).toBeCloseTo(want, 6);
 });
 
-test("leaves room for the tokens that generate is to draw", async () => {
+test("leaves room for the tokens that generate will draw", async () => {
   const ids = long(0);
   const options = { temperature: 0, maxNewTokens: 4, stopAtEos: false };
   const draw = (input: number[], truncate?: "left" | "right") =>
@@ -84,7 +84,7 @@ test("leaves room for the tokens that generate is to draw", async () => {
   expect(error.message).toContain(`at most ${nCtx - 1} with truncate`);
 });
 
-test("refuses without it, and says how; refuses another value", async () => {
+test("refuses long rows without it, with a remedy; refuses other values", async () => {
   const tooLong = await failure(() => model.forward(long(1)));
   expect(tooLong.message).toContain(`got ${nCtx + 1} ({truncate: true} keeps the first ${nCtx})`);
   // @ts-expect-error: no such side

@@ -6,7 +6,7 @@ import { type Golden, need } from "../support/safetensors.js";
 
 const tolerance = 1e-4;
 
-/** q and k norms are heads first in the goldens, as transformers calls them. */
+/** q and k norms have the heads first in the goldens, as transformers calls them. */
 function headsSecond(golden: Golden): Golden {
   const [batch, heads, pos, width] = golden.shape as [number, number, number, number];
   const data = new Float32Array(golden.data.length);
@@ -20,7 +20,8 @@ function headsSecond(golden: Golden): Golden {
   return { shape: [batch, pos, heads, width], data };
 }
 
-// Copies of the residual stream: no package has a golden for them, so they are compared with it.
+// Copies of the residual stream, which no package has a golden for; they are compared with the
+// stream.
 const copies: Record<string, string> = {
   hook_attn_in: "hook_resid_pre",
   hook_q_input: "hook_resid_pre",
@@ -52,7 +53,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
           need(golden, `${prompt}.hidden.${layer}`),
           tolerance,
         );
-        if (name === "tiny-gemma3") continue; // its patterns are among the hooks below
+        if (name === "tiny-gemma3") continue; // The case has its patterns among the hooks below.
         const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`);
         await expectClose(
           `attn ${layer}`,
@@ -88,13 +89,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  test("gives the same when only some hooks are asked for, and when none are", async () => {
+  test("gives the same with some hooks, and with none", async () => {
     const golden = goldensOf(name, "expected_hf");
     using logits = await model.forward(ids(golden, "s24.tokens"));
     await expectClose("logits", logits, need(golden, "s24.logits"), tolerance);
   });
 
-  test("sees past its window as transformers does", async () => {
+  test("matches transformers beyond its window", async () => {
     const golden = goldensOf(name, "expected_s40");
     using run = await model.runWithCache(ids(golden, "tokens"), {
       names: (hook) => hook.endsWith("hook_resid_post"),
@@ -130,7 +131,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  test("pads rows of different lengths itself, on either side", async () => {
+  test("pads rows of different lengths, on either side", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = [0, 1, 2].map((row) => [...ids(golden, `row.${row}.tokens`)]);
     for (const paddingSide of ["left", "right"] as const) {
@@ -151,7 +152,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     }
   });
 
-  test("gives the logits of the asked positions only", async () => {
+  test("gives the logits of only the requested positions", async () => {
     const golden = goldensOf(name, "expected_hf");
     const tokens = ids(golden, "s24.tokens");
     const want = need(golden, "s24.logits").data as Float32Array;
@@ -172,7 +173,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     );
   });
 
-  test("stops before a layer, and goes on from there", async () => {
+  test("stops before a layer, and resumes from there", async () => {
     const golden = goldensOf(name, "expected_hf");
     const tokens = ids(golden, "s24.tokens");
     for (const stopAtLayer of [0, 2, -1]) {
@@ -187,7 +188,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose(last, all, need(hookGoldens(name), last), tolerance);
   });
 
-  test("goes on from a padded residual with its mask", async () => {
+  test("resumes from a padded residual with its mask", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = [0, 1, 2].map((row) => [...ids(golden, `row.${row}.tokens`)]);
     const tokens = model.toTokens(rows, { paddingSide: "left" });
@@ -214,7 +215,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     expect(Math.abs(mean / (need(golden, "mean").data[0] as number) - 1)).toBeLessThan(tolerance);
   });
 
-  test("leaves padding out of the loss", async () => {
+  test("excludes padding from the loss", async () => {
     const golden = goldensOf(name, "expected_padded");
     const rows = rowsOf(golden);
     const alone = await Promise.all(rows.map((row) => model.loss(row)));
@@ -258,7 +259,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     expect(model.weight("W_E").shape).toEqual([dVocab, dModel]);
     expect(model.weight("unembed.W_U").shape).toEqual([dModel, dVocab]);
 
-    // Each weight is what turns one golden hook into the next.
+    // Each weight must map one golden hook to the next.
     using run = await model.runWithCache(ids(golden, "tokens"), { names: () => true });
     const at = (hook: string): Tensor => run.cache.get(`blocks.1.${hook}` as string);
     const same = async (what: string, got: Tensor, hook: string) =>
@@ -298,7 +299,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s in float32", (name) =
     await expectClose("W_U", unembedded, need(golden, "unembed.hook_out"), tolerance);
   });
 
-  test("has the gains of a float64 model in float64, as the model uses them", async () => {
+  test("gives the gains of a float64 model in float64, as the model uses them", async () => {
     const dtype = "float64";
     await using wide = await HookedTransformer.fromPretrained(fixture(name), { device, dtype });
     const names = ["blocks.1.ln1.hook_normalized", "blocks.1.attn.hook_in"] as const;
@@ -336,7 +337,7 @@ describe("checkpoints in the published forms", () => {
     await expectClose("logits", logits, need(golden, "logits"), tolerance);
   });
 
-  test("keeps the file's own dtype, but computes float16 in float32 on the CPU", async () => {
+  test("keeps the file's dtype, but computes float16 in float32 on the CPU", async () => {
     await using bf16 = await HookedTransformer.fromPretrained(
       fixture("checkpoints/gemma2-sharded-bf16"),
       { device },

@@ -15,13 +15,13 @@ import {
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
-// No token is drawn from logits that have no order; -Infinity is a token that is masked.
+// Invalid logits have no order, so no token is drawn from them. -Infinity is a masked token.
 const place = { device: device as "cpu" };
 const prompt = [2, 17, 93, 4];
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 
 let gemma2: HookedTransformer;
-let gemma3: HookedTransformer; // no cap on its logits
+let gemma3: HookedTransformer; // without a cap on its logits
 beforeAll(async () => {
   gemma2 = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), place);
   gemma3 = await HookedTransformer.fromPretrained(fixture("tiny-gemma3"), place);
@@ -49,7 +49,7 @@ async function draw(
   return { tokens, error: undefined };
 }
 
-/** Sets numbers of an activation, at [row, column, index] or everywhere along an axis left out. */
+/** Sets numbers of an activation at [row, column, index]; a missing index means the whole axis. */
 function put(act: Tensor, value: number, row?: number, index?: number): void {
   let part = act;
   if (row !== undefined) part = part.slice(0, row, row + 1);
@@ -61,7 +61,7 @@ const broken = (name: string, value = nan, row?: number, index?: number): Hook =
   hook(name as "blocks.1.hook_resid_post", (act) => put(act as Tensor, value, row, index));
 const OUT = "unembed.hook_out";
 
-/** A token without its text, which a folder without a tokenizer does not have. */
+/** A token without its text, as the folder has no tokenizer. */
 const numbersOf = ({ batch, step, token, logprob }: GeneratedToken) => [
   batch,
   step,
@@ -85,7 +85,7 @@ describe("sampling", () => {
     ["one Infinity", infinity, 64],
     ["-Infinity everywhere", -infinity, undefined],
   ];
-  test.each(values)("%s is an error, however tokens are drawn", async (_, value, index) => {
+  test.each(values)("refuses a logit of %s with every way of drawing", async (_, value, index) => {
     for (const way of ways) {
       const hooks = [broken(OUT, value, undefined, index)];
       const { tokens, error } = await draw(gemma3, prompt, { ...way, hooks, maxNewTokens: 2 });
@@ -96,7 +96,7 @@ describe("sampling", () => {
     }
   });
 
-  test.each(ways)("a masked token (-Infinity) is never drawn: %o", async (way) => {
+  test.each(ways)("never draws a masked token (-Infinity): %o", async (way) => {
     const allowed = [7, 100];
     const mask = hook(OUT, (act) => {
       const kept = act.index(2, allowed);
@@ -117,7 +117,7 @@ describe("sampling", () => {
     }
   });
 
-  test("of a batch the row is named, and one that has ended may be anything", async () => {
+  test("names the row of a batch, and ignores rows that have ended", async () => {
     const batch = [prompt, [2, 5], [2, 9, 9]];
     const hooks = [broken("blocks.1.hook_resid_post", nan, 2)];
     const { error } = await draw(gemma2, batch, { hooks, temperature: 0, maxNewTokens: 3 });
@@ -138,7 +138,7 @@ describe("sampling", () => {
     expect(tokens.filter(({ batch: row }) => row !== 1)).toHaveLength(8);
   });
 
-  test("tokens of the steps before stay delivered", async () => {
+  test("keeps the tokens of earlier steps", async () => {
     const late = hook("blocks.2.hook_mlp_out", (act, { step }) => {
       if (step === 3) put(act, nan);
     });
@@ -152,7 +152,7 @@ describe("sampling", () => {
     expect(error?.fields).toMatchObject({ row: 0, step: 3, hook: "blocks.2.hook_mlp_out" });
   });
 
-  test("a penalty that overflows is named", async () => {
+  test("names a penalty that overflows", async () => {
     const hooks = [broken(OUT, 1)];
     const options = { hooks, repetitionPenalty: 1e-300, temperature: 0, maxNewTokens: 2 };
     const { error } = await draw(gemma3, prompt, options);
@@ -161,9 +161,9 @@ describe("sampling", () => {
   });
 });
 
-describe("the first hook point that is not finite", () => {
-  test("of what is recorded, in order of the pass", async () => {
-    // The hook spoils what is no hook point of its own: values in place, after they were read.
+describe("the error names the first hook point that is not finite", () => {
+  test("among the recorded points, in order of the pass", async () => {
+    // The hook writes in place, so its own point is the first that is not finite.
     const names = [
       "unembed.hook_in",
       "blocks.3.hook_resid_post",
@@ -184,7 +184,7 @@ describe("the first hook point that is not finite", () => {
     }
   });
 
-  test("of an edit: the run is searched again", async () => {
+  test("after an edit, by a second search of the run", async () => {
     const at = "blocks.1.hook_resid_post";
     const vector = new Float32Array(48).fill(1e20);
     const interventions = [steer({ hook: at, vector }, 1e19, { positions: -1 })];
@@ -192,14 +192,14 @@ describe("the first hook point that is not finite", () => {
       const { error } = await draw(gemma2, prompt, { interventions, record, maxNewTokens: 2 });
       expect(error?.fields).toMatchObject({ row: 0, step: 0, hook: at });
     }
-    // From the second token on, when keys of earlier ones are in the cache.
+    // From the second token on, when the cache has keys of earlier tokens.
     const later = [steer({ hook: at, vector }, 1e19, { positions: { from: 4 } })];
     const { tokens, error } = await draw(gemma2, prompt, { interventions: later, maxNewTokens: 4 });
     expect(tokens).toHaveLength(1);
     expect(error?.fields).toMatchObject({ step: 1, hook: at });
   });
 
-  test("of weights that are not finite", async () => {
+  test("for weights that are not finite", async () => {
     const folder = mkdtempSync(join(tmpdir(), "gemlens-finite-"));
     try {
       const source = fixture("tiny-gemma2");
@@ -258,7 +258,7 @@ describe("options", () => {
     { seed: nan },
     { maxNewTokens: nan },
     { maxNewTokens: infinity },
-  ])("%o is refused", async (options) => {
+  ])("refuses %o", async (options) => {
     expect((await failure(() => gemma2.generate(prompt, options).texts())).code).toBe("ARGUMENT");
   });
 });

@@ -29,7 +29,7 @@ async function collect(generation: Generation): Promise<GeneratedToken[]> {
   return tokens;
 }
 
-/** What positions of a generation mean in a run over the first `length` tokens. */
+/** Maps positions of a generation to a run over the first `length` tokens. */
 function inRun(positions: Positions | undefined, prompt: number, length: number): Positions {
   const fromStart = (position: number) => (position < 0 ? position + prompt : position);
   if (positions === undefined) return { from: 0 };
@@ -43,7 +43,7 @@ function inRun(positions: Positions | undefined, prompt: number, length: number)
     .filter((position) => position < length);
 }
 
-/** Greedy tokens, each from a run of its own over everything before it. */
+/** Greedy tokens, each from a separate run over all earlier tokens. */
 async function uncached(
   model: HookedTransformer,
   prompt: readonly number[],
@@ -121,7 +121,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     ];
   }
 
-  test("generates from its cache what runs without one give", async () => {
+  test("generates with its cache the same as runs without one", async () => {
     const plain = await uncached(model, prompt, []);
     for (const [what, interventions, coders = []] of lists()) {
       const want = await uncached(model, prompt, interventions, coders);
@@ -136,7 +136,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  test("generates for a batch what it generates for each row", async () => {
+  test("generates for a batch the same as for each row", async () => {
     for (const [what, interventions, coders = []] of lists()) {
       const together = await collect(model.generate(rows, { ...greedy, interventions, coders }));
       for (const [row, tokens] of rows.entries()) {
@@ -172,7 +172,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  test("patches the prompt, its attention too", async () => {
+  test("patches the prompt, also its attention", async () => {
     const other = prompt.map((id, i) => (i === 0 ? id : (id * 5) % 120));
     const names = ["blocks.1.hook_resid_post", "blocks.1.attn.hook_pattern"] as const;
     using run = await model.runWithCache(other, { names, logits: false });
@@ -196,7 +196,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
     }
   });
 
-  test("does in JavaScript hooks what interventions do", async () => {
+  test("gives the same with JavaScript hooks as with interventions", async () => {
     const res = cases.coder("res") as SAE;
     const edits = [clamp(res.feature(8), 25), steer(res.feature(3), 10)];
     const native = await collect(model.generate(prompt, { ...greedy, interventions: edits }));
@@ -230,7 +230,7 @@ describe("a generation with interventions", () => {
     await model.dispose();
   });
 
-  test("frees everything when it is left, ends, fails, is aborted or never begun", async () => {
+  test("frees everything when it is left, ends, fails, is aborted or never begins", async () => {
     const vector = Float32Array.from({ length: 48 }, (_, i) => Math.cos(i));
     const interventions = [
       steer(sae.feature(1), 3),
@@ -263,7 +263,7 @@ describe("a generation with interventions", () => {
     expect(memory().handles).toBe(before);
   });
 
-  test("lets other calls in between its steps", async () => {
+  test("lets other calls run between its steps", async () => {
     const order: string[] = [];
     let forwards: Promise<unknown> | undefined;
     const interventions = [steer(sae.feature(1), 3)];
@@ -279,7 +279,7 @@ describe("a generation with interventions", () => {
     expect(order.indexOf("forward")).toBeLessThan(5);
   });
 
-  test("refuses at once what it cannot do, where it is consumed", async () => {
+  test("refuses invalid arguments immediately, in the loop that consumes it", async () => {
     const refused: [object, string, string][] = [
       [{ interventions: 7 }, "ARGUMENT", "an array of interventions"],
       [{ interventions: [clamp(sae.feature(1), 1, { batch: 1 })] }, "ARGUMENT", "rows in [0, 1)"],
@@ -311,7 +311,7 @@ describe("a generation with interventions", () => {
     expect((await failure(() => collect(generation))).code).toBe("DISPOSED");
   });
 
-  test("draws by seed, row and step alone", async () => {
+  test("draws from only seed, row and step", async () => {
     const options = { interventions: [steer(sae.feature(1), 3)], seed: 7, stopAtEos: false };
     const first = async (input: number[] | number[][]) =>
       (await collect(model.generate(input, options)))

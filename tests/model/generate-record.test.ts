@@ -51,7 +51,7 @@ describe("recorded steps", () => {
 
   test("are the run over all tokens, cut into steps", async () => {
     const interventions = [clamp(sae.feature(8), 20, { positions: { from: 3 } })];
-    // In place: what a hook returns is garbage afterwards, and counts in memory().
+    // Changes in place: a returned tensor would be garbage afterwards and count in memory().
     const hooks = [hook(at, (act) => void act.mul_(1.5))];
     const options = { ...greedy, interventions, hooks };
     const tokens = await collect(
@@ -95,7 +95,7 @@ describe("recorded steps", () => {
     }
   });
 
-  test("of a padded batch have the row's real positions only", async () => {
+  test("have only the row's real positions in a padded batch", async () => {
     const rows = [prompt, [2, 74, 6, 13, 22, 44, 100, 73, 15, 3, 9], [2, 31]];
     const options = {
       ...greedy,
@@ -149,7 +149,7 @@ describe("recorded steps", () => {
     expect(run.shape).toEqual([1, 1, 128]);
   });
 
-  test("of a spliced coder have its features as edited", async () => {
+  test("have a spliced coder's features as edited", async () => {
     const interventions = [clamp(sae.feature(8), 20), ablate(sae.feature(24))];
     const record = { features: [sae] };
     for (const input of [prompt, [prompt, [2, 9]]]) {
@@ -168,7 +168,7 @@ describe("recorded tokens", () => {
   const rows = [prompt, [2, 31]];
   const all = { names: [at], features: [], logits: true as const };
 
-  test("own what they have: it outlives the loop, and goes with them", async () => {
+  test("own their tensors, which outlive the loop and are freed with them", async () => {
     const record = { ...all, features: [sae] };
     for (const input of [prompt, rows]) {
       const before = (await settledMemory()).handles;
@@ -183,7 +183,7 @@ describe("recorded tokens", () => {
     }
   });
 
-  test("that were not handed out are freed when the loop is left or fails", async () => {
+  test("are freed when the loop is left or fails before it delivers them", async () => {
     const record = { ...all, features: [sae] };
     const before = (await settledMemory()).handles;
     for await (const token of model.generate(rows, { ...greedy, record })) {
@@ -223,7 +223,7 @@ describe("recorded tokens", () => {
   test("are freed by text, and by tidy unless kept", async () => {
     const record = { ...all, features: [sae] };
     const before = (await settledMemory()).handles;
-    // Without a tokenizer there is no text, and still nothing is left.
+    // Without a tokenizer text fails, and still frees them.
     await failure(() => model.generate(rows, { ...greedy, record }).texts());
     expect(memory().handles).toBeLessThanOrEqual(before);
     let kept: { dispose(): void } | undefined;
@@ -237,7 +237,7 @@ describe("recorded tokens", () => {
     expect(memory().handles).toBeLessThanOrEqual(before);
   });
 
-  test("show what they are", async () => {
+  test("print a summary", async () => {
     const [token] = await collect(
       model.generate(prompt, { ...greedy, maxNewTokens: 1, record: { ...all, features: [sae] } }),
     );
@@ -250,7 +250,7 @@ describe("recorded tokens", () => {
     expect(inspect(token)).toContain("disposed");
   });
 
-  test("know a coder they were not given, and refuse what cannot be recorded", async () => {
+  test("name a coder they were not given, and refuse unknown records", async () => {
     const [token] = await collect(
       model.generate(prompt, { ...greedy, maxNewTokens: 1, record: { names: [at] } }),
     );

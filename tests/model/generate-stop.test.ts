@@ -6,7 +6,7 @@ import { HookedTransformer, hook } from "../../lib/index.js";
 import { gemlens, root } from "../support/cli.js";
 import { device } from "../support/compare.js";
 
-// <end_of_turn> is special and no end token here; <start_of_turn> is added and not special.
+// <end_of_turn> is special but no end token here; <start_of_turn> is added but not special.
 let folder: string;
 let model: HookedTransformer;
 let turn: number;
@@ -53,7 +53,7 @@ async function forced(lists: readonly (readonly number[])[], stop: string[]): Pr
     }
   });
   const options = { temperature: 0, maxNewTokens: lists[0]?.length ?? 0, hooks: [force], stop };
-  // The prompt holds a stop string of some cases; it is not what was generated.
+  // The prompt contains a stop string of some cases, which must not match.
   const prompts = lists.map(() => "day<end_of_turn>\n");
   for await (const { batch: row, token, text } of model.generate(prompts, options)) {
     rows[row]?.tokens.push(token);
@@ -62,9 +62,9 @@ async function forced(lists: readonly (readonly number[])[], stop: string[]): Pr
   return rows;
 }
 
-/** The same by decoding every beginning of the list anew. */
+/** The expected result, by decoding every prefix of the list anew. */
 function expectedRow(list: readonly number[], stop: readonly string[]): Row {
-  // Of a character that is not complete yet, nothing has been generated.
+  // An incomplete character counts as no text.
   const full = (count: number): string =>
     model.decode(list.slice(0, count)).replace(/\ufffd+$/, "");
   const shown = (count: number, before: number): string => {
@@ -84,7 +84,7 @@ function expectedRow(list: readonly number[], stop: readonly string[]): Row {
   throw new Error("an empty list");
 }
 
-describe("stop strings match what was generated", () => {
+describe("stop strings match the generated text", () => {
   // [text before, stop strings, text shown, tokens drawn]; "|" is <end_of_turn>.
   test.each<[string, string[], string]>([
     ["the token itself", ["<end_of_turn>"], "One day"],
@@ -110,7 +110,7 @@ describe("stop strings match what was generated", () => {
     expect((await forced([list], ["of_turn> m"]))[0]?.text).toBe("day<start_");
   });
 
-  test("as decoding from scratch does, for 400 random rows", async () => {
+  test("equals decoding from scratch, for 400 random rows", async () => {
     const pool = [...ids("One day saw"), ...ids("\n"), ...ids(" more"), ...ids("a☃é"), turn, turn];
     pool.push(model.toSingleToken("<start_of_turn>"), 1);
     let state = 7;
@@ -118,8 +118,8 @@ describe("stop strings match what was generated", () => {
       state = (state * 48_271) % 2_147_483_647;
       return state % below;
     };
-    // Whole characters only, no two of them in a row: `decode` turns a run of bytes that ends inside
-    // one into U+FFFD as a whole.
+    // Whole characters, never two in a row: `decode` replaces a run of bytes that ends inside a
+    // character with U+FFFD as a whole.
     const words = [
       ...pool.filter((id) => !/[\ufffd]/.test(model.decode(id))).map((id) => [id]),
       ids("☃"),
@@ -145,7 +145,7 @@ describe("stop strings match what was generated", () => {
     expect(stopped).toBeGreaterThan(20);
   });
 
-  test("on the command line too", async () => {
+  test("works on the command line, too", async () => {
     const flags = ["--temperature", "0", "--max-new-tokens", "12", "--json"];
     const run = async (...stop: string[]) => {
       const { stdout } = await gemlens([

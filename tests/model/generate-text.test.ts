@@ -6,11 +6,11 @@ import { HookedTransformer } from "../../lib/index.js";
 import { writeChainModel } from "../support/chain-model.js";
 import { device, failure } from "../support/compare.js";
 
-// "☃" is no token of the vocabulary: three byte tokens make it.
+// "☃" is no token of the vocabulary; it takes three byte tokens.
 const story = "the cat☃ sings\nloud";
 const greedy = { temperature: 0, maxNewTokens: 40 };
 
-describe("text", () => {
+describe("generated text", () => {
   let folder: string;
   let model: HookedTransformer;
   let chain: number[];
@@ -24,7 +24,7 @@ describe("text", () => {
     rmSync(folder, { recursive: true });
   });
 
-  test("comes token by token, no character cut in two, and ends at the end token", async () => {
+  test("comes token by token, splits no character, and ends at the end token", async () => {
     const tokens: number[] = [];
     const pieces: string[] = [];
     for await (const { token, text } of model.generate([2, chain[0] as number], greedy)) {
@@ -38,14 +38,14 @@ describe("text", () => {
     expect(pieces.at(-1)).toBe("");
   });
 
-  test("comes whole from text(), of a text or of ids", async () => {
+  test("comes whole from text(), for a text or for ids", async () => {
     const start = model.decode([chain[0] as number]);
     const rest = story.slice(start.length);
     expect(await model.generate([2, chain[0] as number], greedy).text()).toBe(rest);
     expect(await model.generate(start, greedy).text()).toBe(rest);
   });
 
-  test("of a batch ends each row by itself", async () => {
+  test("ends each row of a batch separately", async () => {
     const starts = [0, 1, chain.length - 2].map((i) => [2, ...chain.slice(0, i + 1)]);
     const texts = await model.generate(starts, greedy).texts();
     for (const [row, ids] of starts.entries()) {
@@ -58,7 +58,7 @@ describe("text", () => {
     expect(counts).toEqual([chain.length - 1, chain.length - 2, 1]);
   });
 
-  test("goes on past the end token if it is told to", async () => {
+  test("continues past the end token on request", async () => {
     const tokens: number[] = [];
     const options = { ...greedy, maxNewTokens: chain.length + 3, stopAtEos: false };
     for await (const { token } of model.generate([2, chain[0] as number], options))
@@ -84,16 +84,16 @@ describe("text", () => {
     expect(tokens).toBeLessThan(chain.length - 1);
   });
 
-  test("gives back what it held for a stop string that never came", async () => {
+  test("includes held-back text if the stop string stays incomplete", async () => {
     const rest = story.slice(model.decode([chain[0] as number]).length);
     const stop = ["loudly", " sings\nlow"];
     expect(await model.generate([2, chain[0] as number], { ...greedy, stop }).text()).toBe(rest);
-    // Also where the tokens run out in the middle of it.
+    // Also if the tokens end in the middle of it.
     const some = { ...greedy, maxNewTokens: chain.length - 2, stop };
     expect(await model.generate([2, chain[0] as number], some).text()).toBe(rest);
   });
 
-  test("is tokenized as the input of every run", async () => {
+  test("tokenizes its input as every run does", async () => {
     using logits = await model.forward("the cat", { positions: [-1] });
     const tokens = model.toTokens("the cat");
     expect(tokens.ids[0]).toBe(2);
@@ -108,7 +108,7 @@ describe("text", () => {
     expect(id).toBe(chain[1]);
   });
 
-  test("empty is one BOS, or refused without it", async () => {
+  test("generates from one BOS for empty text, and is refused without it", async () => {
     using logits = await model.forward("");
     expect(logits.shape[1]).toBe(1);
     for (const call of [
@@ -124,7 +124,7 @@ describe("text", () => {
     }
   });
 
-  test("of a conversation follows the model's template", async () => {
+  test("follows the model's template for a conversation", async () => {
     const prompt = model.applyChatTemplate([{ role: "user", content: "the cat" }]);
     expect(prompt).toContain("<start_of_turn>user\nthe cat<end_of_turn>");
     const { ids } = model.toTokens(prompt);

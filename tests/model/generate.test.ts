@@ -30,7 +30,7 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
   });
   afterAll(() => model.dispose());
 
-  test("takes transformers' greedy tokens past the window, with their log probabilities", async () => {
+  test("draws transformers' greedy tokens past the window, with their log probabilities", async () => {
     const golden = goldensOf(name, "expected_greedy24");
     const all = [...ids(golden, "tokens")];
     const logits = need(golden, "logits").data as Float32Array;
@@ -71,13 +71,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
       const logprobs = (list: GeneratedToken[]) => list.map(({ logprob }) => logprob);
       expect(relativeError(logprobs(mine), logprobs(alone))).toBeLessThan(1e-4);
     }
-    // Right padding in the input is moved to the left.
+    // generate moves right padding of the input to the left.
     const padded = model.toTokens(rows, { paddingSide: "right" });
     const again = await collect(model.generate(padded, options));
     expect(again.map(({ token }) => token)).toEqual(together.map(({ token }) => token));
   });
 
-  test("sees the cache in hooks as it sees the prompt", async () => {
+  test("gives hooks the same values with the cache as for the prompt", async () => {
     const golden = goldensOf(name, "expected_greedy24");
     const all = ids(golden, "tokens");
     const last = model.cfg.nLayers - 1;
@@ -129,7 +129,7 @@ describe("sampling", () => {
     return counts.map((count) => count / draws);
   }
 
-  /** Total variation; about 0.06 is what 3,000 draws of 128 tokens give by chance. */
+  /** Total variation; chance gives about 0.06 for 3,000 draws of 128 tokens. */
   function distance(a: readonly number[], b: readonly number[]): number {
     return a.reduce((sum, p, i) => sum + Math.abs(p - (b[i] as number)), 0) / 2;
   }
@@ -155,7 +155,7 @@ describe("sampling", () => {
     expect(distance(got, renormalized(p, kept))).toBeLessThan(0.05);
   });
 
-  test("draws among the tokens that first add up to p", async () => {
+  test("draws among the first tokens whose probabilities add up to p", async () => {
     const p = probabilities(1);
     const order = [...p.keys()].sort((a, b) => (p[b] as number) - (p[a] as number));
     const kept = new Set<number>();
@@ -179,7 +179,7 @@ describe("sampling", () => {
       model.generate(prompt, { maxNewTokens: 1, temperature: 0, repetitionPenalty: penalty }),
     );
     expect(token?.token).toBe(want);
-    // The probability told is the model's own.
+    // The reported probability is the model's own.
     expect(token?.logprob).toBeCloseTo(logSoftmax(first)[want] as number, 3);
     const long = await collect(
       model.generate(prompt, {
@@ -193,7 +193,7 @@ describe("sampling", () => {
     expect(new Set([...generated, ...seen]).size).toBe(generated.length + seen.size);
   });
 
-  test("gives the same for the same seed, tells a random one, and differs for another", async () => {
+  test("gives the same for the same seed, reports a random one, and differs for another", async () => {
     const tokens = async (generation: Generation) =>
       (await collect(generation)).map(({ token }) => token);
     const options = { maxNewTokens: 16, stopAtEos: false };
@@ -215,12 +215,12 @@ describe("a generation", () => {
   });
   afterAll(() => model.dispose());
 
-  test("draws twenty tokens unless told otherwise, or none", async () => {
+  test("draws twenty tokens by default, or none on request", async () => {
     expect(await collect(model.generate([2, 3], { stopAtEos: false }))).toHaveLength(20);
     expect(await collect(model.generate([2, 3], { maxNewTokens: 0 }))).toHaveLength(0);
   });
 
-  test("ends where the context is full, and refuses a longer prompt", async () => {
+  test("ends when the context is full, and refuses a longer prompt", async () => {
     const { nCtx } = model.cfg;
     const almost = new Int32Array(nCtx - 3).fill(5);
     const some = await collect(model.generate(almost, { maxNewTokens: 20, stopAtEos: false }));
@@ -273,7 +273,7 @@ describe("a generation", () => {
     expect(error).toBe(reason);
   });
 
-  test("can be consumed once", async () => {
+  test("can be consumed only once", async () => {
     const generation = model.generate([2, 3]);
     await collect(generation);
     expect((await failure(() => collect(generation))).code).toBe("ARGUMENT");
@@ -301,7 +301,7 @@ describe("a generation", () => {
     expect(plain.map(({ token }) => token)).not.toEqual(steered.map(({ token }) => token));
   });
 
-  test("without a tokenizer has tokens, and says what is missing when asked for text", async () => {
+  test("has tokens without a tokenizer, and names the missing tokenizer when asked for text", async () => {
     const generation = model.generate([2, 3], { maxNewTokens: 2, stopAtEos: false });
     const [token] = await collect(generation);
     const missing = await failure(() => token?.text);
@@ -310,7 +310,7 @@ describe("a generation", () => {
     expect(error.code).toBe("TOKENIZER");
   });
 
-  test("refuses options out of range and those that do not exist", async () => {
+  test("refuses unknown options and values out of range", async () => {
     const refused: [object, string][] = [
       [{ maxNewTokens: -1 }, "maxNewTokens"],
       [{ maxNewTokens: 1.5 }, "maxNewTokens"],

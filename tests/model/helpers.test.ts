@@ -36,7 +36,7 @@ describe("topTokens", () => {
     });
   }
 
-  test("ranks the vocabulary after a prompt, a row of a batch, or given logits", async () => {
+  test("ranks the vocabulary after a prompt, for a row of a batch, or from given logits", async () => {
     for (const [batch, text] of prompts.entries()) {
       for (const position of [-1, 2]) {
         const want = (await oracle(text, position)).slice(0, 4);
@@ -58,7 +58,7 @@ describe("topTokens", () => {
     expect((await topTokens(model, prompts[0])).length).toBe(10);
   });
 
-  test("counts the real tokens of a padded batch's logits, and keeps no part of them", async () => {
+  test("counts the real tokens of a padded batch's logits, and keeps no reference to them", async () => {
     const uneven = ["Lily", prompts[0]] as const;
     for (const paddingSide of ["left", "right"] as const) {
       const tokens = model.toTokens(uneven, { paddingSide });
@@ -79,7 +79,7 @@ describe("topTokens", () => {
     }
   });
 
-  test("refuses logits of which none is the largest, and takes masked tokens", async () => {
+  test("refuses logits without a largest one, and accepts masked tokens", async () => {
     const { dVocab } = model.cfg;
     const of = (values: Float32Array) => tensor(values, { shape: [1, 1, dVocab] });
     const zeros = new Float32Array(dVocab);
@@ -93,7 +93,7 @@ describe("topTokens", () => {
     expect(found).toMatchObject({ token: 7, probability: 1 });
   });
 
-  test("refuses what is ambiguous or no logits", async () => {
+  test("refuses ambiguous arguments and tensors that are not logits", async () => {
     const { dVocab } = model.cfg;
     using nan = tensor(new Float32Array(dVocab).fill(Number.NaN), { shape: [1, 1, dVocab] });
     using narrow = tensor(new Float32Array(6), { shape: [1, 2, 3] });
@@ -111,7 +111,7 @@ describe("topTokens", () => {
 });
 
 describe("bundledCoders", () => {
-  test("tells what each coder's file says", async () => {
+  test("reports the metadata of each coder's file", async () => {
     const all = bundledCoders();
     expect(all.map(({ site, layer }) => `${site} ${layer}`)).toEqual(
       ["res", "att", "mlp", "transcoder"].flatMap((site) =>
@@ -144,7 +144,7 @@ describe("bundledCoders", () => {
     }
   });
 
-  test("gives one by its place", async () => {
+  test("returns one by its layer and site", async () => {
     expect(bundledCoder({ layer: 1 }).path).toBe(bundled(1));
     expect(bundledCoder({ site: "transcoder", layer: 3 }).path).toBe(bundled(3, "transcoders"));
     expect(await failure(async () => bundledCoder({ layer: 4 }))).toMatchObject({

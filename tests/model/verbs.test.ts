@@ -5,7 +5,7 @@ import { fixture } from "../support/fixtures.js";
 
 const hookName = "blocks.2.hook_resid_post";
 
-describe("what every way to run a model refuses alike", () => {
+describe("every way to run a model refuses the same mistakes", () => {
   let model: HookedTransformer;
   let sae: SAE;
   let gone: SAE;
@@ -97,14 +97,14 @@ describe("what every way to run a model refuses alike", () => {
       const error = await failure(() => run(options()));
       expect(error.code, `${verb}: ${error.message}`).toBe(code);
       expect(error.message.startsWith(`${verb}: `), error.message).toBe(true);
-      // Each verb lists its own options.
+      // Each function lists its own options.
       found.add(error.message.slice(verb.length).replace(/one of .*, got/, "one of its own, got"));
       expect(error.message).toMatch(rest);
     }
     expect([...found], "one sentence for all").toHaveLength(1);
   });
 
-  test("and attribute, which runs it, in its own name", async () => {
+  test("attribute refuses them under its own name", async () => {
     const target = { logit: 5 } as const;
     for (const [what, options, code, rest] of cases) {
       const given = options();
