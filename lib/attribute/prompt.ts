@@ -2,6 +2,7 @@ import type { Coder } from "../coder/coder.js";
 import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { ResolvedAction } from "../intervene/resolve.js";
 import type { AnyIntervention, CoderSplice, Splice } from "../intervene/types.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
@@ -199,19 +200,13 @@ function editOf(actions: readonly ResolvedAction[], entry: AnyIntervention): Edi
 
 /** The block of a hook; −1 for the embedding, infinite behind the blocks. */
 export function layerOf(hook: string): number {
-  const layer = /^blocks\.(\d+)\./.exec(hook)?.[1];
-  if (layer !== undefined) return Number(layer);
+  const { layer } = parseHookName(hook);
+  if (layer !== null) return layer;
   return hook === "hook_embed" ? -1 : Number.POSITIVE_INFINITY;
 }
 
-/** The first block of a coder's sites, as {@link blockOf}. */
+/** The first block of a coder's sites; null if one is outside the blocks. */
 export function firstBlock(sites: readonly Site[]): number | null {
-  const blocks = sites.map(({ hookName }) => blockOf(hookName));
+  const blocks = sites.map(({ hookName }) => parseHookName(hookName).layer);
   return blocks.some((block) => block === null) ? null : Math.min(...(blocks as number[]));
-}
-
-/** The block of a hook as `ResolvedPoint` has it: null outside the blocks. */
-export function blockOf(hook: string): number | null {
-  const layer = layerOf(hook);
-  return Number.isFinite(layer) && layer >= 0 ? layer : null;
 }

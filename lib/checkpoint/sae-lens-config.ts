@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { z } from "zod";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { CoderSite, Draft } from "./coder-guess.js";
 import { refuse, refuseInvalid, show, unsupported } from "./refuse.js";
 
@@ -142,14 +143,19 @@ function guessOf(
   transcodes: boolean,
 ): Draft {
   const guess: Draft = {};
-  // Newer versions may name a module of transformers instead: then the hook has to be given.
-  const ours = /^(?:blocks\.(\d{1,4})\.(.+)|hook_embed)$/;
-  const [name, layer, point = ""] = ours.exec(hook ?? "") ?? [];
+  const name = hook !== undefined && isOurs(hook) ? hook : undefined;
+  const { layer, point } = parseHookName(name ?? "");
   if (name !== undefined) guess.hookName = name;
-  if (layer !== undefined) guess.layer = Number(layer);
+  if (layer !== null) guess.layer = layer;
   const site = transcodes ? "transcoder" : sites.get(point);
   if (site !== undefined) guess.site = site;
-  if (transcodes && hookOut !== undefined && ours.test(hookOut)) guess.hookNameOut = hookOut;
+  if (transcodes && hookOut !== undefined && isOurs(hookOut)) guess.hookNameOut = hookOut;
   if (model) guess.modelName = basename(model);
   return guess;
+}
+
+/** False for a module of transformers, which newer versions may write: then the caller gives the hook. */
+function isOurs(hook: string): boolean {
+  const { layer } = parseHookName(hook);
+  return hook === "hook_embed" || (layer !== null && layer < 10_000);
 }

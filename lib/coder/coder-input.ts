@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import { foreignHook } from "../hooks/spaces.js";
 import { originOf, setOrigin } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
@@ -103,8 +104,7 @@ export function checkOrigin(
 }
 
 function why(got: string, expected: string): string {
-  const bare = (name: string) => name.replace(/^blocks\.\d+\./, "");
-  const names = new Set([bare(got), bare(expected)]);
+  const names = new Set([parseHookName(got).point, parseHookName(expected).point]);
   if (names.has("ln2.hook_normalized") && names.has("mlp.hook_in")) {
     return "they differ by the norm's gain";
   }
@@ -117,7 +117,7 @@ function sameTensor(a: string, b: string): boolean {
 }
 
 function asOutput(name: string): string {
-  const layer = /^blocks\.(\d+)\.hook_resid_pre$/.exec(name)?.[1];
-  if (layer === undefined) return name;
-  return layer === "0" ? "hook_embed" : `blocks.${Number(layer) - 1}.hook_resid_post`;
+  const { layer, point } = parseHookName(name);
+  if (layer === null || point !== "hook_resid_pre") return name;
+  return layer === 0 ? "hook_embed" : `blocks.${layer - 1}.hook_resid_post`;
 }

@@ -1,5 +1,6 @@
 import { GemlensError } from "../errors/gemlens-error.js";
 import { HookTable } from "../hooks/hook-table.js";
+import { parseHookName, parseShortKey } from "../hooks/parse-hook-name.js";
 import { lastResidualAlias } from "../hooks/points.js";
 
 /**
@@ -15,13 +16,13 @@ export function canonicalHook(caller: string, name: string): string {
     );
   }
   // The short form, "resid_post5", is read by a table that has the layer.
-  const short = /^[a-z_]+?(\d{1,3})(?:ln\w+)?$/.exec(name)?.[1];
-  if (short !== undefined) return new HookTable(Number(short) + 1, true).resolve(name, caller).name;
-  const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(name) ?? [];
+  const short = parseShortKey(name)?.layer ?? Number.POSITIVE_INFINITY;
+  if (short < 1000) return new HookTable(short + 1, true).resolve(name, caller).name;
+  const { layer, point } = parseHookName(name);
   // One layer is enough to know all names; it stands for the layer that was asked for.
   const table = new HookTable(1, true);
-  if (layer === undefined) return table.resolve(name, caller).name;
-  const asked = (text: string) => text.replaceAll("blocks.0.", `blocks.${Number(layer)}.`);
+  if (layer === null) return table.resolve(name, caller).name;
+  const asked = (text: string) => text.replaceAll("blocks.0.", `blocks.${layer}.`);
   try {
     return asked(table.resolve(`blocks.0.${point}`, caller).name);
   } catch (error) {
@@ -32,6 +33,5 @@ export function canonicalHook(caller: string, name: string): string {
 
 /** The native id of a hook, by the name that caches use. */
 export function pointOf(name: string): number {
-  const layer = /^blocks\.(\d+)\./.exec(name)?.[1];
-  return new HookTable(layer === undefined ? 1 : Number(layer) + 1, true).resolve(name).id;
+  return new HookTable((parseHookName(name).layer ?? 0) + 1, true).resolve(name).id;
 }

@@ -4,6 +4,7 @@ import { appendBytes, writeAtomically } from "../checkpoint/atomic-file.js";
 import { type SafetensorsEntry, writeSafetensors } from "../checkpoint/safetensors-writer.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { SingleSiteConfig } from "./coder-config.js";
 
@@ -169,9 +170,9 @@ async function writeJson(path: string, json: object): Promise<void> {
 
 /** The Hugging Face module path that Gemma Scope 2 writes for a hook. */
 function hfHook(hook: string): string {
-  const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(hook) ?? [];
-  const module = modules[point ?? ""];
-  if (layer === undefined || module === undefined) {
+  const { layer, point } = parseHookName(hook);
+  const module = modules[point];
+  if (layer === null || module === undefined) {
     return refuse(`Gemma Scope 2 has no name for ${hook}; save to an .npz instead`);
   }
   return `model.layers.${layer}.${module}`;

@@ -1,3 +1,5 @@
+import { parseHookName } from "../hooks/parse-hook-name.js";
+
 /** A hook whose tensor a coder reads or writes. */
 export interface Site {
   /** Its name in the cache. */
@@ -10,8 +12,7 @@ export interface Site {
 
 /** The block of a hook; undefined outside the blocks. */
 export function layerOf(hookName: string): number | undefined {
-  const layer = /^blocks\.(\d+)\./.exec(hookName)?.[1];
-  return layer === undefined ? undefined : Number(layer);
+  return parseHookName(hookName).layer ?? undefined;
 }
 
 export function siteAt(hookName: string, width: number): Site {

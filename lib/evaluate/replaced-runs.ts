@@ -1,7 +1,7 @@
-import { blockOf } from "../attribute/prompt.js";
 import type { SparseFeatures } from "../coder/active-features.js";
 import type { SingleSiteCoder } from "../coder/single-site-coder.js";
 import type { CorpusBatch } from "../corpus/corpus.js";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import { patch } from "../intervene/patch.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
 import { tidy } from "../native/scope.js";
@@ -56,7 +56,7 @@ export class Replaced implements Disposable {
   ): Promise<ReplacedBatch> {
     const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
     const { tokens, counted } = batch;
-    const block = blockOf(hookNameOut) ?? 0;
+    const block = parseHookName(hookNameOut).layer ?? 0;
     const entering = block === 0 ? undefined : `blocks.${block}.hook_resid_pre`;
     const behind = replaces ? [...(entering ? [entering] : []), last] : [];
     using run = await this.#model.runWithCache(tokens, {

@@ -2,6 +2,7 @@ import { GemlensError } from "../errors/gemlens-error.js";
 import { native } from "../native/call.js";
 import { closest } from "./closest.js";
 import type { HookKey } from "./names.js";
+import { parseHookName, parseShortKey } from "./parse-hook-name.js";
 import {
   blockAliases,
   blockNorms,
@@ -92,24 +93,18 @@ export class HookTable {
     }
     if (name === lastResidualAlias)
       return this.#inBlock(this.nLayers - 1, "hook_resid_post", name, caller);
-    const full = /^blocks\.(\d+)\.(.+)$/.exec(name);
-    if (full !== null) {
-      const [, layer = "", suffix = ""] = full;
-      if (!Object.hasOwn(blockPoints, suffix) && !Object.hasOwn(blockAliases, suffix)) {
-        return undefined;
-      }
-      return this.#inBlock(Number(layer), suffix, name, caller);
+    const { layer, point } = parseHookName(name);
+    if (layer !== null) {
+      const known = Object.hasOwn(blockPoints, point) || Object.hasOwn(blockAliases, point);
+      return known ? this.#inBlock(layer, point, name, caller) : undefined;
     }
     if (Object.hasOwn(globalShortNames, name)) {
       return this.#points.get(globalShortNames[name as keyof typeof globalShortNames]);
     }
-    const compact = /^([a-z_]+)(\d+)(ln\w+)?$/.exec(name);
-    if (compact !== null) {
-      const [, short = "", layer = "", norm] = compact;
-      const suffix = suffixOf(short, norm);
-      if (suffix !== undefined) return this.#inBlock(Number(layer), suffix, name, caller);
-    }
-    return undefined;
+    const key = parseShortKey(name);
+    const suffix = key === undefined ? undefined : suffixOf(key.short, key.norm);
+    if (key === undefined || suffix === undefined) return undefined;
+    return this.#inBlock(key.layer, suffix, name, caller);
   }
 
   #inBlock(layer: number, suffix: string, name: string, caller: string): ResolvedPoint | undefined {

@@ -1,5 +1,6 @@
 import { isTensor, originOf } from "../tensor/internal.js";
 import { hooksIn } from "../tensor/origin.js";
+import { parseHookName } from "./parse-hook-name.js";
 
 /** Points of a block whose vectors are directions of the residual stream. */
 const residual = new Set([
@@ -21,8 +22,8 @@ const residual = new Set([
  * have no common meaning even if they are equally long.
  */
 export function spaceOf(hook: string): string {
-  const point = /^blocks\.\d+\.(.+)$/.exec(hook)?.[1];
-  if (point === undefined) {
+  const { layer, point } = parseHookName(hook);
+  if (layer === null) {
     return hook === "hook_embed" || hook === "ln_final.hook_in" ? "residual" : hook;
   }
   return residual.has(point) ? "residual" : hook;

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { tidy } from "../native/scope.js";
@@ -82,10 +83,8 @@ export function weight(model: ModelHandle, cfg: ModelConfig, name: string): Tens
 function find(name: string, cfg: ModelConfig): Weight {
   if (Object.hasOwn(globalWeights, name)) return globalWeights[name] as Weight;
   const perBlock = cfg.qkNorm ? { ...blockWeights, ...qkNormWeights } : blockWeights;
-  const match = /^blocks\.(\d+)\.(.+)$/.exec(String(name));
-  const layer = Number(match?.[1]);
-  const part = match?.[2] ?? "";
-  if (layer < cfg.nLayers && Object.hasOwn(perBlock, part)) {
+  const { layer, point: part } = parseHookName(String(name));
+  if (layer !== null && layer < cfg.nLayers && Object.hasOwn(perBlock, part)) {
     const found = perBlock[part] as Weight;
     return { ...found, source: `layers.${layer}.${found.source}` };
   }

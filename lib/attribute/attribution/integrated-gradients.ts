@@ -1,4 +1,4 @@
-import { blockOf } from "../prompt.js";
+import { parseHookName } from "../../hooks/parse-hook-name.js";
 import { checkSingle } from "../single-site.js";
 import type { Attribution, Completeness } from "./attributions.js";
 import { featurePath } from "./feature-path.js";
@@ -17,7 +17,7 @@ export async function integratedEffects(job: AttributionJob): Promise<Effects> {
   const through = job.through.map((coder) => checkSingle(job.caller, coder, use));
   const inStep = through.map((coder) => inOwnStep(job, coder));
   const starts = through.map(({ cfg }, i) =>
-    prompt.startFor(blockOf(inStep[i] ? cfg.hookName : cfg.hookNameOut)),
+    prompt.startFor(parseHookName(inStep[i] ? cfg.hookName : cfg.hookNameOut).layer),
   );
   await prompt.prepare(starts);
   const outputs = through.filter((_, i) => !inStep[i]).map(({ cfg }) => cfg.hookNameOut);

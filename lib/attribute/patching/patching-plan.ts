@@ -2,6 +2,7 @@ import { argument, checkOptions } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../../hooks/hook-table.js";
 import type { CacheShortName } from "../../hooks/names.js";
+import { isFullName } from "../../hooks/parse-hook-name.js";
 import { type blockPoints, shortNames } from "../../hooks/points.js";
 import { sizesAt } from "../../intervene/point-shape.js";
 import type { ModelClient } from "../../model/model-client.js";
@@ -91,7 +92,7 @@ function suffixOf(caller: string, point: string): string {
     throw argument(caller, 'names such as "resid_pre"', "over.points", typeof point);
   }
   if (Object.hasOwn(shortNames, point)) return shortNames[point as CacheShortName];
-  if (!/^(blocks\.|hook_embed|ln_final|unembed)/.test(point)) return point;
+  if (!isFullName(point)) return point;
   throw new GemlensError(
     "NOT_FOUND",
     `${caller}: expected the name of a point of every block, such as "resid_pre" or "hook_attn_out", for over.points, got ${JSON.stringify(point)}`,

@@ -2,6 +2,7 @@ import type { FeatureRef } from "../../coder/coder.js";
 import { argument } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../../hooks/hook-table.js";
+import { parseHookName } from "../../hooks/parse-hook-name.js";
 import { spaceOf } from "../../hooks/spaces.js";
 import { widthAt } from "../../intervene/point-shape.js";
 import { checkSpace } from "../../intervene/vector-space.js";
@@ -95,7 +96,7 @@ function written(
   const dtype = workType(model);
   const hook = point?.name ?? "blocks.0.hook_resid_post";
   const own = spaceOf(hook) === "residual" || finalPoints.has(hook);
-  const [, block = "", short = ""] = /^(blocks\.\d+)\.(.+)$/.exec(hook) ?? [];
+  const { layer, point: short } = parseHookName(hook);
   const way = own ? undefined : writers[short];
   if (!own && way === undefined) {
     throw new GemlensError(
@@ -112,11 +113,11 @@ function written(
   }
   const row = tidy(() => {
     if (way === undefined) return vector.reshape([1, dModel]).to(dtype).clone();
-    const gain = model.weight(`${block}.${way.norm}.w`).to(dtype);
+    const gain = model.weight(`blocks.${layer}.${way.norm}.w`).to(dtype);
     const flat = vector.reshape([1, vector.size]).to(dtype);
     if (way.product === undefined)
       return flat.reshape([-1, dModel]).sum({ dim: 0, keepdim: true }).mul(gain);
-    const product = model.weight(`${block}.${way.product}`).to(dtype);
+    const product = model.weight(`blocks.${layer}.${way.product}`).to(dtype);
     return flat.matmul(product.reshape([vector.size, dModel])).mul(gain);
   });
   return { row, gained: hook === "unembed.hook_in" };
