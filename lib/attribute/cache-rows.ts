@@ -1,6 +1,7 @@
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { CacheKey } from "../hooks/names.js";
 import type { LoadedModelConfig } from "../model/model-core.js";
 import { knownRows } from "../tensor/known-rows.js";
@@ -24,7 +25,13 @@ export function cached(caller: string, cache: AnyCache, name: string): Tensor {
   if (cache.has(name)) return cache.get(name as never);
   throw new GemlensError(
     "NOT_FOUND",
-    `${caller}: expected "${name}" in the cache, got ${cache.names.length} others; name it in the \`names\` of runWithCache`,
+    sentence(
+      caller,
+      `"${name}" in the cache`,
+      null,
+      `${cache.names.length} others`,
+      "; name it in the `names` of runWithCache",
+    ),
     { name, names: cache.names },
   );
 }

@@ -2,6 +2,7 @@ import type { Coder } from "../coder/coder.js";
 import { SingleSiteCoder } from "../coder/single-site-coder.js";
 import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 
 /** Refuses a coder of several sites where only one is computed. */
 export function checkSingle(caller: string, coder: Coder, use: string): SingleSiteCoder {
@@ -9,7 +10,12 @@ export function checkSingle(caller: string, coder: Coder, use: string): SingleSi
   const { reads, writes } = coder.cfg;
   throw new GemlensError(
     "UNSUPPORTED",
-    `${caller}: expected a coder of one site for ${use}, got one that reads ${siteNames(reads)} and writes ${siteNames(writes)}`,
+    sentence(
+      caller,
+      "a coder of one site",
+      use,
+      `one that reads ${siteNames(reads)} and writes ${siteNames(writes)}`,
+    ),
     { reads: reads.length, writes: writes.length },
   );
 }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 
 const piece = 8 * 1024 * 1024;
 
@@ -41,7 +42,7 @@ async function fileAt(path: string): Promise<string> {
   if (found === undefined) return path;
   if (found.isFile()) return realpath(path);
   const got = found.isDirectory() ? "a folder" : "a device or a pipe";
-  const message = `save: expected a file, or none yet, for ${path}, got ${got}`;
+  const message = sentence("save", "a file, or none yet,", path, got);
   throw new GemlensError("ARGUMENT", message, { file: path });
 }
 

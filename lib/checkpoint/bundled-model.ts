@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { packageRoot } from "../native/package-root.js";
 
 const names = new Set(["tiny", "gemlens/tiny-gemma2"]);
@@ -16,7 +17,13 @@ export function bundledFolder(caller: string, name = "tiny"): string {
   if (existsSync(folder)) return folder;
   throw new GemlensError(
     "NOT_FOUND",
-    `${caller}: expected the bundled model in ${folder} for ${JSON.stringify(name)}, got none: the package is incomplete`,
+    sentence(
+      caller,
+      `the bundled model in ${folder}`,
+      JSON.stringify(name),
+      "none",
+      ": the package is incomplete",
+    ),
     { name },
   );
 }

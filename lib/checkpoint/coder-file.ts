@@ -1,12 +1,14 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { show } from "../errors/show-value.js";
 import { type CoderGuess, guessFromPath } from "./coder-guess.js";
 import { firstNotFinite, readFloats } from "./finite.js";
 import { leafWidth, parseGemmaScope2Config } from "./gemma-scope-2-config.js";
 import { openNpz } from "./npz.js";
 import { danglingLink, isPresent, whatItIs } from "./other-format.js";
-import { refuse, show, unsupported } from "./refuse.js";
+import { refuse, unsupported } from "./refuse.js";
 import { parseSaeLensConfig, type SaeLensConfig } from "./sae-lens-config.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
@@ -131,7 +133,7 @@ function readGemmaScope2(file: string, tensors: ReadonlyMap<string, TensorSource
 function paramsFile(path: string): string {
   if (!existsSync(path)) {
     const got = danglingLink(path) ?? "none";
-    const message = `${path}: expected a coder's file or folder, got ${got}`;
+    const message = sentence(path, "a coder's file or folder", null, got);
     throw new GemlensError("NOT_FOUND", message, { file: path });
   }
   const expected = `params.npz or ${scopeWeights} (or SAELens' ${lensWeights})`;

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { refuse, show } from "./refuse.js";
+import { show } from "../errors/show-value.js";
+import { refuse } from "./refuse.js";
 
 const size = z.int().min(1).max(1_000_000_000);
 const tokenId = z.int().min(0);

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { printable } from "../errors/show-value.js";
 import { downloadFolders, snapshotsFolder } from "../hub/cache-layout.js";
 import { isPresent } from "./other-format.js";
-import { printable } from "./refuse.js";
 
 const remedy =
   "convert it in Python: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(out)";
@@ -44,8 +45,13 @@ export function refuseAdapter(dir: string): void {
   if (adapter === undefined) return;
   throw new GemlensError(
     "UNSUPPORTED",
-    `${dir}: expected a model folder, got a LoRA adapter (${adapter})${baseOf(dir)}: merge it in Python ` +
-      "with PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out), then load that folder",
+    sentence(
+      dir,
+      "a model folder",
+      null,
+      `a LoRA adapter (${adapter})${baseOf(dir)}`,
+      ": merge it in Python with PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out), then load that folder",
+    ),
     { file: join(dir, adapter) },
   );
 }
@@ -63,9 +69,9 @@ function baseOf(dir: string): string {
 /** Refuses a folder without weights that are read, saying what it holds instead. */
 export function refuseWeightless(dir: string): never {
   const names = entries(dir).sort();
-  const expected = `${dir}: expected model.safetensors or model.safetensors.index.json`;
+  const expected = "model.safetensors or model.safetensors.index.json";
   const fail = (code: "NOT_FOUND" | "UNSUPPORTED", got: string): never => {
-    throw new GemlensError(code, `${expected}, got ${got}`, { file: dir });
+    throw new GemlensError(code, sentence(dir, expected, null, got), { file: dir });
   };
   const part = unfinished(dir);
   if (part !== undefined) {
@@ -107,7 +113,7 @@ export function refuseConfigless(dir: string): never {
       : "";
   throw new GemlensError(
     "NOT_FOUND",
-    `${join(dir, "config.json")}: expected a readable file, got none${hint}`,
+    sentence(join(dir, "config.json"), "a readable file", null, "none", hint),
     { file: join(dir, "config.json") },
   );
 }

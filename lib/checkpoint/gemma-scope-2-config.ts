@@ -1,7 +1,8 @@
 import { basename } from "node:path";
 import { z } from "zod";
+import { show } from "../errors/show-value.js";
 import type { CoderSite, Draft } from "./coder-guess.js";
-import { refuse, refuseInvalid, show, unsupported } from "./refuse.js";
+import { refuse, refuseInvalid, unsupported } from "./refuse.js";
 
 const schema = z.looseObject({
   hf_hook_point_in: z.string(),

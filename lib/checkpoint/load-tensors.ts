@@ -1,12 +1,14 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { printable } from "../errors/show-value.js";
 import type { DtypeName } from "../native/addon.js";
 import { disown } from "../native/scope.js";
 import { dtypeNames } from "../tensor/dtype.js";
 import { empty } from "../tensor/factories.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { printable, refuse, unsupported } from "./refuse.js";
+import { refuse, unsupported } from "./refuse.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import type { FileSource } from "./tensor-source.js";
 
@@ -105,7 +107,7 @@ function notThere(path: string, name: string, known: readonly string[]): Gemlens
   const more = known.length > some.length ? `, and ${known.length - some.length} more` : "";
   return new GemlensError(
     "NOT_FOUND",
-    `${caller}: expected one of ${some.join(", ")}${more} for a name, got ${printable(String(name))}`,
+    sentence(caller, `one of ${some.join(", ")}${more}`, "a name", printable(String(name))),
     { file: path, name },
   );
 }

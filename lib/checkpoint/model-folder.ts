@@ -2,13 +2,15 @@ import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { show } from "../errors/show-value.js";
 import { cachedPlace } from "../hub/cache-layout.js";
 import { tokenIds } from "./config-schema.js";
 import { refuseAdapter, refuseConfigless } from "./folder-contents.js";
 import type { ModelConfig } from "./model-config.js";
 import { danglingLink, isPresent, whatItIs } from "./other-format.js";
 import { parseModelConfig } from "./parse-model-config.js";
-import { refuse, show, unsupported } from "./refuse.js";
+import { refuse, unsupported } from "./refuse.js";
 import { readShards } from "./shards.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
@@ -40,7 +42,7 @@ export interface ModelFolder {
 export function openModelFolder(dir: string): ModelFolder {
   if (!existsSync(dir) || !statSync(dir).isDirectory()) {
     const got = existsSync(dir) ? whatItIs(dir) : (danglingLink(dir) ?? "none");
-    const message = `${dir}: expected a model folder, got ${got}`;
+    const message = sentence(dir, "a model folder", null, got);
     throw new GemlensError("NOT_FOUND", message, { file: dir });
   }
   refuseAdapter(dir);

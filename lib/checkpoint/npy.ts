@@ -1,7 +1,8 @@
 import { basename } from "node:path";
+import { show } from "../errors/show-value.js";
 import { withFile } from "./file-reader.js";
 import { type PythonValue, parsePythonDict } from "./python-dict.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 import { byteLengthOf, type FileDtype, type TensorSource } from "./tensor-source.js";
 
 const dtypes = new Map<string, FileDtype>([

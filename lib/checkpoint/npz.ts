@@ -1,9 +1,10 @@
 import { freemem } from "node:os";
 import zlib from "node:zlib";
+import { show } from "../errors/show-value.js";
 import { type FileReader, withFile } from "./file-reader.js";
 import { maxNpyHeader, type NpyHeader, openNpy, parseNpyHeader } from "./npy.js";
 import { otherFormat, savedMessage, sniffedBytes, torchFile } from "./other-format.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 import type { TensorSource } from "./tensor-source.js";
 import { readZipDirectory, type ZipEntry } from "./zip-directory.js";
 import { locateMember, stored, type ZipSpan } from "./zip-member.js";

@@ -1,6 +1,7 @@
+import { printable, show } from "../errors/show-value.js";
 import { checkTextConfig, type RopeEntry, type TextConfig } from "./config-schema.js";
 import type { LayerConfig, ModelConfig } from "./model-config.js";
-import { printable, refuse, show, unsupported } from "./refuse.js";
+import { refuse, unsupported } from "./refuse.js";
 
 type LayerType = "sliding_attention" | "full_attention";
 

@@ -1,4 +1,5 @@
-import { refuse, show } from "./refuse.js";
+import { show } from "../errors/show-value.js";
+import { refuse } from "./refuse.js";
 
 /** The values that a .npy header may hold: str, bool, and a tuple of integers. */
 export type PythonValue = string | boolean | number[];

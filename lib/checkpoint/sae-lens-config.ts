@@ -1,8 +1,9 @@
 import { basename } from "node:path";
 import { z } from "zod";
+import { show } from "../errors/show-value.js";
 import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { CoderSite, Draft } from "./coder-guess.js";
-import { refuse, refuseInvalid, show, unsupported } from "./refuse.js";
+import { refuse, refuseInvalid, unsupported } from "./refuse.js";
 
 const index = z.int().nullish();
 const text = z.string().nullish();

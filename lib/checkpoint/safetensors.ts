@@ -1,6 +1,7 @@
+import { show } from "../errors/show-value.js";
 import { type FileReader, withFile } from "./file-reader.js";
 import { otherFormat, savedMessage, sniffedBytes } from "./other-format.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 import { parseStrictJson } from "./strict-json.js";
 import { byteLengthOf, type FileDtype, type FileSource, itemSize } from "./tensor-source.js";
 

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { show } from "../errors/show-value.js";
 import { refuseWeightless } from "./folder-contents.js";
 import { isPresent } from "./other-format.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 import { readSafetensorsHeader } from "./safetensors.js";
 import { readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";

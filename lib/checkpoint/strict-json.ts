@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { show } from "../errors/show-value.js";
 import { otherFormat, savedMessage } from "./other-format.js";
-import { refuse, show, unreadable } from "./refuse.js";
+import { refuse, unreadable } from "./refuse.js";
 
 const maxDepth = 32;
 

@@ -1,4 +1,5 @@
-import { refuse, show } from "./refuse.js";
+import { show } from "../errors/show-value.js";
+import { refuse } from "./refuse.js";
 
 /** Element types that a checkpoint may hold, by our names. */
 export type FileDtype =

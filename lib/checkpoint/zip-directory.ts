@@ -1,5 +1,6 @@
+import { show } from "../errors/show-value.js";
 import type { FileReader } from "./file-reader.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 
 // PKWARE APPNOTE 6.3.10: the records' signatures and fixed sizes.
 const endSignature = 0x06054b50;

@@ -1,5 +1,6 @@
+import { show } from "../errors/show-value.js";
 import type { FileReader } from "./file-reader.js";
-import { refuse, show } from "./refuse.js";
+import { refuse } from "./refuse.js";
 import { widen, type ZipEntry } from "./zip-directory.js";
 
 const localSignature = 0x04034b50;

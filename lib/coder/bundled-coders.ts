@@ -4,6 +4,7 @@ import { z } from "zod";
 import { bundledFolder } from "../checkpoint/bundled-model.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { SAE } from "./sae.js";
 import { Transcoder } from "./transcoder.js";
 
@@ -125,7 +126,7 @@ export function bundledCoder<Site extends BundledSite = "res">(place: {
   const known = bundledCoders({ site: place?.site ?? "res" }).map(({ layer }) => layer);
   throw new GemlensError(
     "NOT_FOUND",
-    `bundledCoder: expected one of ${known.join(", ")} for layer, got ${place?.layer}`,
+    sentence("bundledCoder", `one of ${known.join(", ")}`, "layer", place?.layer),
     { known },
   );
 }

@@ -1,5 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { CoderHandle, NativeFeatures, TensorHandle } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { disown } from "../native/scope.js";
@@ -182,7 +183,12 @@ function rowsOfInputs(
     if (String(got) === String(rows.sizes)) continue;
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected [${[...rows.sizes, width].join(", ")}] for ${hookName}, as at ${reads[0]?.hookName}, got [${shape.join(", ")}]`,
+      sentence(
+        caller,
+        `[${[...rows.sizes, width].join(", ")}]`,
+        `${hookName}, as at ${reads[0]?.hookName}`,
+        `[${shape.join(", ")}]`,
+      ),
       { expected: rows.sizes, got: shape, hook: hookName },
     );
   }
@@ -225,7 +231,7 @@ function checkActs(caller: string, { cfg }: CallTarget, acts: FeatureActs): void
   if (acts.dSae === cfg.dSae) return;
   throw new GemlensError(
     "SHAPE",
-    `${caller}: expected [.., ${cfg.dSae}] for acts, got [${acts.shape.join(", ")}]`,
+    sentence(caller, `[.., ${cfg.dSae}]`, "acts", `[${acts.shape.join(", ")}]`),
     { expected: cfg.dSae, got: acts.shape },
   );
 }

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { parseHookName } from "../hooks/parse-hook-name.js";
 import { foreignHook } from "../hooks/spaces.js";
 import { originOf, setOrigin } from "../tensor/internal.js";
@@ -67,7 +68,7 @@ export function checkWidth(
   }
   throw new GemlensError(
     "SHAPE",
-    `${caller}: expected [.., ${width}] for ${subject}, got [${shape.join(", ")}]`,
+    sentence(caller, `[.., ${width}]`, subject, `[${shape.join(", ")}]`),
     { expected: width, got: shape, hook: hookName },
   );
 }
@@ -92,7 +93,13 @@ export function checkOrigin(
   if (got === undefined || sameTensor(got, hook)) return;
   throw new GemlensError(
     "HOOK",
-    `${caller}: expected a tensor of ${hook} for ${subject}, got one of ${got}: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
+    sentence(
+      caller,
+      `a tensor of ${hook}`,
+      subject,
+      `one of ${got}`,
+      `: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
+    ),
     {
       expected: hook,
       got,

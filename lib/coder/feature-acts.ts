@@ -2,6 +2,7 @@ import { type InspectOptions, inspect } from "node:util";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { DisposedError } from "../errors/disposed-error.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { FeaturesHandle, NativeFeatureEdit, NativeFeatures } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 import { ownIdentity } from "../native/identity.js";
@@ -289,7 +290,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     if (this.#shape.length <= 2) return;
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected activations of [batch, pos], got [${this.shape.join(", ")}]`,
+      sentence(caller, "activations of [batch, pos]", null, `[${this.shape.join(", ")}]`),
       { got: this.shape },
     );
   }

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { HookTable } from "../hooks/hook-table.js";
 import { parseHookName, parseShortKey } from "../hooks/parse-hook-name.js";
 import { lastResidualAlias } from "../hooks/points.js";
@@ -11,7 +12,13 @@ export function canonicalHook(caller: string, name: string): string {
   if (name === lastResidualAlias) {
     throw new GemlensError(
       "NOT_FOUND",
-      `${caller}: expected the last block's own name (blocks.L.hook_resid_post) for a coder's hook, got ${name}: a coder does not know its model's depth`,
+      sentence(
+        caller,
+        "the last block's own name (blocks.L.hook_resid_post)",
+        "a coder's hook",
+        name,
+        ": a coder does not know its model's depth",
+      ),
       { name },
     );
   }

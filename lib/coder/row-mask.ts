@@ -1,6 +1,7 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
-import { shortly } from "../tensor/arguments.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import { isTensor } from "../tensor/internal.js";
 import { sameSizes, sizeOf } from "../tensor/row-cells.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -26,7 +27,7 @@ function readMask(caller: string, mask: unknown, sizes: readonly number[]): Uint
   if (!sameSizes(shape, sizes) && !(shape.length === 1 && shape[0] === count)) {
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected [${sizes.join(", ")}] for mask, got [${shape.join(", ")}]`,
+      sentence(caller, `[${sizes.join(", ")}]`, "mask", `[${shape.join(", ")}]`),
       { expected: sizes, got: shape },
     );
   }

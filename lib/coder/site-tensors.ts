@@ -1,5 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { ActivationCache } from "../hooks/activation-cache.js";
 import { isTensor } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -45,7 +46,7 @@ export function tensorsAt(
     const names = Object.keys(given);
     throw new GemlensError(
       "NOT_FOUND",
-      `${caller}: expected the tensor of ${hookName} in ${subject}, got ${names.join(", ") || "none"}`,
+      sentence(caller, `the tensor of ${hookName} in ${subject}`, null, names.join(", ") || "none"),
       { name: hookName, names },
     );
   });

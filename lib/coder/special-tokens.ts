@@ -1,5 +1,5 @@
 import { argument } from "../errors/check-options.js";
-import { shortly } from "../tensor/arguments.js";
+import { shortly } from "../errors/show-value.js";
 import type { CellData } from "../tensor/row-cells.js";
 
 /**

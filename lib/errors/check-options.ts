@@ -1,4 +1,5 @@
 import { GemlensError } from "./gemlens-error.js";
+import { sentence } from "./sentence.js";
 
 /**
  * Refuses an options object with a key that `caller` does not know: a misspelt option that is
@@ -8,7 +9,7 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
   if (options === undefined) return;
   const kind = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options;
   if (kind !== "object") {
-    throw new GemlensError("ARGUMENT", `${caller}: expected an object for options, got ${kind}`, {
+    throw new GemlensError("ARGUMENT", sentence(caller, "an object", "options", kind), {
       known,
     });
   }
@@ -16,7 +17,7 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
     if (known.includes(key)) continue;
     throw new GemlensError(
       "ARGUMENT",
-      `${caller}: expected one of ${known.join(", ")} for an option's name, got ${key}`,
+      sentence(caller, `one of ${known.join(", ")}`, "an option's name", key),
       { option: key, known },
     );
   }
@@ -30,11 +31,11 @@ export function argument(
   got: unknown,
   fields: Record<string, unknown> = {},
 ): GemlensError {
-  return new GemlensError(
-    "ARGUMENT",
-    `${caller}: expected ${expected} for ${subject}, got ${String(got)}`,
-    { ...fields, expected, got },
-  );
+  return new GemlensError("ARGUMENT", sentence(caller, expected, subject, got), {
+    ...fields,
+    expected,
+    got,
+  });
 }
 
 /** Refuses an option that is not a positive integer. */

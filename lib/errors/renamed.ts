@@ -1,4 +1,5 @@
 import { GemlensError } from "./gemlens-error.js";
+import { sentence } from "./sentence.js";
 
 const warned = new Set<string>();
 
@@ -16,7 +17,7 @@ export function renamed<T>(
   if (value !== undefined) {
     throw new GemlensError(
       "ARGUMENT",
-      `${caller}: expected one of ${name} and ${former} (its former name), got both`,
+      sentence(caller, `one of ${name} and ${former} (its former name)`, null, "both"),
       { option: former },
     );
   }

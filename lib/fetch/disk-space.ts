@@ -1,6 +1,7 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { Caller } from "./caller.js";
 
 /** @throws GemlensError `DOWNLOAD` where the disk of `folder` has fewer than `bytes` left. */
@@ -33,7 +34,7 @@ export function writeProblem(
   }
   return new GemlensError(
     "DOWNLOAD",
-    `${caller.name}: expected to write to ${folder}, got ${error.message}`,
+    sentence(caller.name, `to write to ${folder}`, null, error.message),
     { folder },
     error,
   );
@@ -52,7 +53,13 @@ function diskFull(
   got: string,
   cause: unknown,
 ): GemlensError {
-  const message = `${name}: expected ${expected} in ${folder}, got ${got}: make room, or ${moreRoom}; running it again continues`;
+  const message = sentence(
+    name,
+    `${expected} in ${folder}`,
+    null,
+    got,
+    `: make room, or ${moreRoom}; running it again continues`,
+  );
   return new GemlensError("DOWNLOAD", message, { folder }, cause);
 }
 

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { native } from "../native/call.js";
 import { closest } from "./closest.js";
 import type { HookKey } from "./names.js";
@@ -78,7 +79,7 @@ export class HookTable {
     const hint = near.length > 0 ? `; did you mean ${near.map((n) => `"${n}"`).join(", ")}?` : "";
     throw new GemlensError(
       "NOT_FOUND",
-      `${caller}: expected the name of a hook point, got ${JSON.stringify(name.slice(0, 100))}${hint}`,
+      sentence(caller, "the name of a hook point", null, JSON.stringify(name.slice(0, 100)), hint),
       { name, suggestions: near },
     );
   }
@@ -133,8 +134,13 @@ export class HookTable {
       const hint = near.length > 0 ? `; did you mean "${near[0]}"?` : "";
       throw new GemlensError(
         "NOT_FOUND",
-        `${caller}: expected [short name, layer] or ["scale" | "normalized", layer, ` +
-          `${blockNorms.map((n) => `"${n}"`).join(" | ")}] for a key, got ${shown}${hint}`,
+        sentence(
+          caller,
+          `[short name, layer] or ["scale" | "normalized", layer, ${blockNorms.map((n) => `"${n}"`).join(" | ")}]`,
+          "a key",
+          shown,
+          hint,
+        ),
         { key, suggestions: near },
       );
     }
@@ -147,7 +153,7 @@ export class HookTable {
   #layerError(layer: unknown, name: string, caller: string): GemlensError {
     return new GemlensError(
       "NOT_FOUND",
-      `${caller}: expected a layer of 0 to ${this.nLayers - 1} for ${name}, got ${String(layer)}`,
+      sentence(caller, `a layer of 0 to ${this.nLayers - 1}`, name, String(layer)),
       { name, layer, nLayers: this.nLayers },
     );
   }

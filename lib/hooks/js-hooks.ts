@@ -1,6 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { inspect } from "node:util";
 import { HookError } from "../errors/hook-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { HookAnswer, NativeRunRequest, TensorHandle } from "../native/addon.js";
 import { call, native } from "../native/call.js";
 import {
@@ -175,7 +176,12 @@ function answerOf(hook: string, act: Tensor, result: unknown): TensorHandle | nu
     const got =
       typeof result === "object" ? `an object (${result.constructor?.name})` : String(result);
     throw new WrongAnswer(
-      `hook ${hook}: expected a tensor, nothing, or a promise of either to be returned, got ${got}`,
+      sentence(
+        `hook ${hook}`,
+        "a tensor, nothing, or a promise of either to be returned",
+        null,
+        got,
+      ),
     );
   }
   if (result.isDisposed) {

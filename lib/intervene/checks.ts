@@ -3,8 +3,8 @@ import { checkFeature } from "../coder/feature-acts.js";
 import { canonicalHook } from "../coder/hook-name.js";
 import { checkExcluded } from "../coder/special-tokens.js";
 import { argument } from "../errors/check-options.js";
+import { shortly } from "../errors/show-value.js";
 import { lastResidualAlias } from "../hooks/points.js";
-import { shortly } from "../tensor/arguments.js";
 import { isTensor } from "../tensor/internal.js";
 import type { InterventionOptions, Positions, Vector } from "./types.js";
 

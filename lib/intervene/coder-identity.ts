@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type Coder, coderFiles } from "../coder/coder.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { CoderJson } from "./json-form.js";
 
 /** How to name a coder elsewhere: its release and id if published, else its hook and file. */
@@ -51,7 +52,7 @@ async function readDigest(caller: string, files: readonly string[]): Promise<str
       for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
     } catch (error) {
       const got = (error as Error).message;
-      const message = `${caller}: expected the coder's file at ${file}, got ${got}`;
+      const message = sentence(caller, `the coder's file at ${file}`, null, got);
       throw new GemlensError("NOT_FOUND", message, { file }, error);
     }
   }

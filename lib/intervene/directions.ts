@@ -1,7 +1,7 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
+import { shortly } from "../errors/show-value.js";
 import type { AnyHookName, CheckedName } from "../hooks/names.js";
-import { shortly } from "../tensor/arguments.js";
 import {
   checkFinite,
   checkHook,

@@ -4,8 +4,9 @@ import type { Site } from "../coder/site.js";
 import { argument } from "../errors/check-options.js";
 import { DisposedError } from "../errors/disposed-error.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import type { HookTable, ResolvedPoint } from "../hooks/hook-table.js";
-import { shortly } from "../tensor/arguments.js";
 import { orderOf, widthAt } from "./point-shape.js";
 
 /** What checking edits needs to know of a model and of the part of it that runs. */
@@ -31,7 +32,7 @@ export function checkCoder({ caller, cfg }: EditPlace, use: string, coder: unkno
   if (device !== cfg.device) {
     throw new GemlensError(
       "DEVICE",
-      `${caller}: expected a coder on ${cfg.device} for ${use}, got one on ${device}`,
+      sentence(caller, `a coder on ${cfg.device}`, use, `one on ${device}`),
       { expected: cfg.device, got: device },
     );
   }
@@ -102,7 +103,7 @@ function pointOf(place: EditPlace, use: string, { hookName: hook, width }: Site)
   if (expected === width) return point;
   throw new GemlensError(
     "SHAPE",
-    `${caller}: expected a coder of width ${expected ?? "none"} at ${point.name} for ${use}, got ${width}`,
+    sentence(caller, `a coder of width ${expected ?? "none"} at ${point.name}`, use, width),
     { expected, got: width, hook: point.name },
   );
 }

@@ -2,7 +2,8 @@ import { Coder, type FeatureRef } from "../coder/coder.js";
 import { siteNames } from "../coder/site.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
-import { shortly } from "../tensor/arguments.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import { findCoder } from "./coder-identity.js";
 import { project, steer } from "./directions.js";
 import { ablate, clamp, scale } from "./features.js";
@@ -90,7 +91,12 @@ async function refOf(
   const got = coders.map(({ cfg }) => cfg.saeId ?? siteNames(cfg.reads)).join(", ") || "none";
   throw new GemlensError(
     "NOT_FOUND",
-    `${caller}: expected the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders, got ${got}`,
+    sentence(
+      caller,
+      `the coder ${JSON.stringify(wanted)} of ${pathOf(path)} among coders`,
+      null,
+      got,
+    ),
     { path: pathOf(path), coder: wanted },
   );
 }

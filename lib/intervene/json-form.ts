@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { argument } from "../errors/check-options.js";
-import { shortly } from "../tensor/arguments.js";
+import { shortly } from "../errors/show-value.js";
 
 /** How a coder is named where it may be loaded anew: as published, or by its hook and file. */
 export type CoderJson =

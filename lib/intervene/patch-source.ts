@@ -1,6 +1,7 @@
 import { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { handleOf, isTensor } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
@@ -37,14 +38,19 @@ export function resolveSource(
     const wanted = sizes.map((size, i) => size ?? point.axes[i]).join(", ");
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected [${wanted}] for the source of ${use} (${point.name}), got [${shape.join(", ")}]`,
+      sentence(
+        caller,
+        `[${wanted}]`,
+        `the source of ${use} (${point.name})`,
+        `[${shape.join(", ")}]`,
+      ),
       { expected: wanted, got: shape, hook: point.name },
     );
   }
   if (device !== cfg.device) {
     throw new GemlensError(
       "DEVICE",
-      `${caller}: expected a source on ${cfg.device} for ${use}, got one on ${device}`,
+      sentence(caller, `a source on ${cfg.device}`, use, `one on ${device}`),
       { expected: cfg.device, got: device },
     );
   }
@@ -81,7 +87,12 @@ export function checkSource(
   if (layout.batch !== 1 && layout.batch !== batch) {
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected a source of ${batch === 1 ? "1 row" : `1 or ${batch} rows`} for ${use}, got ${layout.batch}`,
+      sentence(
+        caller,
+        `a source of ${batch === 1 ? "1 row" : `1 or ${batch} rows`}`,
+        use,
+        layout.batch,
+      ),
       { expected: batch, got: layout.batch },
     );
   }

@@ -1,8 +1,8 @@
 import { argument, checkOptions } from "../errors/check-options.js";
+import { shortly } from "../errors/show-value.js";
 import { ActivationCache } from "../hooks/activation-cache.js";
 import type { AnyHookName, AxesOf, CheckedKey, CheckedKeys, CheckedName } from "../hooks/names.js";
 import { keepBeyond } from "../native/scope.js";
-import { shortly } from "../tensor/arguments.js";
 import { isTensor } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { checkHook, checkWhere, whereKeys } from "./checks.js";

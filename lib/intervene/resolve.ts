@@ -8,11 +8,12 @@ import {
 import type { FeatureSites } from "../coder/coder-layout.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { NativeIntervention, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { disown, tidy } from "../native/scope.js";
-import { shortly } from "../tensor/arguments.js";
 import { handleOf } from "../tensor/internal.js";
 import { checkFinite, checkLength, checkRef, checkWhere, isObject, whereKeys } from "./checks.js";
 import { checkCoefficient } from "./directions.js";
@@ -234,7 +235,7 @@ function directionAt(place: EditPlace, use: string, { hook, vector }: Direction)
   if (vector.length !== width) {
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected ${width} numbers for the vector of ${use} (${point.name}), got ${vector.length}`,
+      sentence(caller, `${width} numbers`, `the vector of ${use} (${point.name})`, vector.length),
       { expected: width, got: vector.length, hook: point.name },
     );
   }

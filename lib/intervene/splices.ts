@@ -1,7 +1,7 @@
 import { Coder, coderHandle } from "../coder/coder.js";
 import { argument, checkOptions } from "../errors/check-options.js";
+import { shortly } from "../errors/show-value.js";
 import type { NativeSplice } from "../native/addon.js";
-import { shortly } from "../tensor/arguments.js";
 import { isObject } from "./checks.js";
 import { type CoderPoints, checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
 import { type ExcludedFrom, excludedFrom } from "./excluded.js";

@@ -1,7 +1,7 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
-import { shortly } from "../tensor/arguments.js";
+import { shortly } from "../errors/show-value.js";
 import { isObject } from "./checks.js";
 import { identityOf } from "./coder-identity.js";
 import type { FeatureJson, InterventionJson, InterventionsJson, VectorJson } from "./json-form.js";

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { foreignHook } from "../hooks/spaces.js";
 
 /**
@@ -21,7 +22,13 @@ export function checkSpace(
 function wrongSpace(caller: string, subject: string, expected: string, got: string) {
   return new GemlensError(
     "HOOK",
-    `${caller}: expected a vector of ${expected} for ${subject}, got one of ${got}: they are not of one space ({unchecked: true} takes it all the same)`,
+    sentence(
+      caller,
+      `a vector of ${expected}`,
+      subject,
+      `one of ${got}`,
+      ": they are not of one space ({unchecked: true} takes it all the same)",
+    ),
     { expected, got },
   );
 }

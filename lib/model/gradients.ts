@@ -3,6 +3,7 @@ import { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { ActivationCache } from "../hooks/activation-cache.js";
 import type { AxesOf, CheckedKey, LooseCacheKey, NameOfKey } from "../hooks/names.js";
 import { disown } from "../native/scope.js";
@@ -67,7 +68,12 @@ export class Gradients<Names extends string = string> extends Run<Names> {
     const known = [...this.#featureGrads.keys()].map(({ cfg }) => siteNames(cfg.reads));
     throw new GemlensError(
       "NOT_FOUND",
-      `grad: expected a coder that the run was given in \`coders\` (of ${known.join(", ") || "none"}), got another`,
+      sentence(
+        "grad",
+        `a coder that the run was given in \`coders\` (of ${known.join(", ") || "none"})`,
+        null,
+        "another",
+      ),
       { known },
     );
   }

@@ -2,6 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { HookError } from "../errors/hook-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { closeScope, currentScope, isThenable, openScope, runInScope } from "../native/scope.js";
@@ -109,7 +110,13 @@ function checkResult(caller: string, result: unknown): Tensor {
     if (result.isDisposed) {
       throw new GemlensError(
         "ARGUMENT",
-        `${caller}: expected a tensor of one element for the metric's result, got a disposed one; declare it with const instead of using`,
+        sentence(
+          caller,
+          "a tensor of one element",
+          "the metric's result",
+          "a disposed one",
+          "; declare it with const instead of using",
+        ),
       );
     }
     if (result.size === 1) return result;

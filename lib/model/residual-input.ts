@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { handleOf } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -16,7 +17,7 @@ export function checkResidual(
   if (x.device !== place.device) {
     throw new GemlensError(
       "DEVICE",
-      `${caller}: expected a tensor on ${place.device} for input, got one on ${x.device}`,
+      sentence(caller, `a tensor on ${place.device}`, "input", `one on ${x.device}`),
       { expected: place.device, got: x.device },
     );
   }
@@ -35,18 +36,17 @@ export function checkWidth(
 }
 
 function wrongShape(caller: string, wanted: string, x: Tensor, expected: number): GemlensError {
-  return new GemlensError(
-    "SHAPE",
-    `${caller}: expected ${wanted} for input, got [${x.shape.join(", ")}]`,
-    { expected, got: x.shape },
-  );
+  return new GemlensError("SHAPE", sentence(caller, wanted, "input", `[${x.shape.join(", ")}]`), {
+    expected,
+    got: x.shape,
+  });
 }
 
 function checkDtype(caller: string, x: Tensor, dtype: string): void {
   if (x.dtype === dtype) return;
   throw new GemlensError(
     "DTYPE",
-    `${caller}: expected ${dtype} for input, got ${x.dtype}; convert it with x.to("${dtype}")`,
+    sentence(caller, dtype, "input", x.dtype, `; convert it with x.to("${dtype}")`),
     { expected: dtype, got: x.dtype },
   );
 }

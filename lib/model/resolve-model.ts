@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { bundledFolder, isBundled } from "../checkpoint/bundled-model.js";
 import { isPresent, whatItIs } from "../checkpoint/other-format.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { hubCache, repositoryFolder, snapshotOf } from "../hub/cache-layout.js";
 
 export interface HubOptions {
@@ -48,14 +49,14 @@ export function resolveModel(
 function notAFolder(path: string): GemlensError {
   const weights = /\.safetensors(?:\.index\.json)?$|config\.json$/.test(path);
   const got = weights ? `a file of it: give ${dirname(path)}` : whatItIs(path);
-  const message = `fromPretrained: expected a model's name or folder, got ${path}, ${got}`;
+  const message = sentence("fromPretrained", "a model's name or folder", null, `${path}, ${got}`);
   return new GemlensError(weights ? "ARGUMENT" : "UNSUPPORTED", message, { name: path });
 }
 
 function notFound(name: string, expected: string, remedy: string): GemlensError {
   return new GemlensError(
     "NOT_FOUND",
-    `fromPretrained: expected ${expected} for ${JSON.stringify(name)}, got none: ${remedy}`,
+    sentence("fromPretrained", expected, JSON.stringify(name), "none", `: ${remedy}`),
     { name },
   );
 }

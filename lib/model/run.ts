@@ -3,6 +3,7 @@ import type { Coder } from "../coder/coder.js";
 import type { FeatureActs } from "../coder/feature-acts.js";
 import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { ActivationCache } from "../hooks/activation-cache.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 
@@ -35,7 +36,12 @@ export class Run<Names extends string = string> implements Disposable {
     const known = [...this.#features.keys()].map(({ cfg }) => siteNames(cfg.reads));
     throw new GemlensError(
       "NOT_FOUND",
-      `features: expected a coder that the run was given (of ${known.join(", ") || "none"}), got another`,
+      sentence(
+        "features",
+        `a coder that the run was given (of ${known.join(", ") || "none"})`,
+        null,
+        "another",
+      ),
       { known },
     );
   }

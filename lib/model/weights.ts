@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { parseHookName } from "../hooks/parse-hook-name.js";
 import type { ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
@@ -94,7 +95,7 @@ function find(name: string, cfg: ModelConfig): Weight {
   ];
   throw new GemlensError(
     "NOT_FOUND",
-    `weight: expected one of ${known.join(", ")}, got ${JSON.stringify(name)}`,
+    sentence("weight", `one of ${known.join(", ")}`, null, JSON.stringify(name)),
     { name, known },
   );
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { Addon } from "./addon.js";
 import { coreProblem } from "./core-check.js";
 import { fileProblem } from "./elf.js";
@@ -197,7 +198,7 @@ function failure(
         ]
       : [platform];
   const lines = [
-    "load: expected libtorch and the core built for it, got neither that works",
+    sentence("load", "libtorch and the core built for it", null, "neither that works"),
     `cores here: ${minors.join(", ") || "none"}. Tried, in order:`,
     ...attempts.map((attempt) => `  - ${attempt}`),
     "To fix it:",

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 
 /** The package's folder, with its native core, package.json and the bundled model. */
 export const packageRoot = findRoot(import.meta.url);
@@ -13,7 +14,13 @@ function findRoot(url: string | undefined): string {
   throw new GemlensError(
     "NATIVE_LOAD",
     [
-      `load: expected gemlens' own files beside its code, got none in ${root ?? "a bundle"}: a bundler has taken the code into a bundle`,
+      sentence(
+        "load",
+        "gemlens' own files beside its code",
+        null,
+        `none in ${root ?? "a bundle"}`,
+        ": a bundler has taken the code into a bundle",
+      ),
       "To fix it, mark gemlens as external (docs/bundlers.md):",
       "  - esbuild: --external:gemlens, or --packages=external",
       '  - Next: serverExternalPackages: ["gemlens"]',

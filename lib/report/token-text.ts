@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 
 /** A token as it is shown: its text, or the byte that it is. */
 export interface ShownToken {
@@ -49,7 +50,7 @@ function onlyFinite(key: string, value: unknown): unknown {
   if (typeof value !== "number" || Number.isFinite(value)) return value;
   throw new GemlensError(
     "ARGUMENT",
-    `json: expected a finite number for ${key}, got ${value} (not finite)`,
+    sentence("json", "a finite number", key, value, " (not finite)"),
     { key, got: value },
   );
 }

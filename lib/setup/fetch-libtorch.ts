@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { fileSum, findChange, writeSums } from "../fetch/checksum.js";
 import { checkSpace, isSystemError, writeProblem } from "../fetch/disk-space.js";
 import { withLock } from "../fetch/folder-lock.js";
@@ -72,17 +73,17 @@ export async function fetchLibtorch(options: FetchOptions = {}): Promise<string>
 
 function checkOptions(version: string, { archive, sha256 }: FetchOptions): void {
   if (!/^\d+\.\d+\.\d+$/.test(version)) {
-    throw new GemlensError("ARGUMENT", `setup: expected a version like 2.15.0, got ${version}`);
+    throw new GemlensError("ARGUMENT", sentence("setup", "a version like 2.15.0", null, version));
   }
   if (sha256 === undefined) return;
   if (archive === undefined) {
     throw new GemlensError(
       "ARGUMENT",
-      "setup: expected --archive beside --sha256, got none: it is the archive's sum",
+      sentence("setup", "--archive beside --sha256", null, "none", ": it is the archive's sum"),
     );
   }
   if (!/^[0-9a-f]{64}$/i.test(sha256)) {
-    throw new GemlensError("ARGUMENT", `setup: expected 64 hex digits for sha256, got ${sha256}`);
+    throw new GemlensError("ARGUMENT", sentence("setup", "64 hex digits", "sha256", sha256));
   }
 }
 
@@ -102,7 +103,13 @@ async function isUsable(
   if (sha256 === undefined || source === sha256.toLowerCase()) return true;
   throw new GemlensError(
     "ARGUMENT",
-    `setup: expected an archive with SHA-256 ${sha256}, got a cache from ${source ?? "an unknown one"}: remove ${target} to take another`,
+    sentence(
+      "setup",
+      `an archive with SHA-256 ${sha256}`,
+      null,
+      `a cache from ${source ?? "an unknown one"}`,
+      `: remove ${target} to take another`,
+    ),
     { folder: target },
   );
 }
@@ -225,6 +232,6 @@ function checkVersion(torch: string, version: string): void {
   const got = candidate?.version ?? candidate?.problem;
   throw new GemlensError(
     "ARGUMENT",
-    `setup: expected torch ${version}, got ${got}: name it with --torch`,
+    sentence("setup", `torch ${version}`, null, got, ": name it with --torch"),
   );
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { fileSum } from "../fetch/checksum.js";
 import { httpDownload, type OnBytes } from "../fetch/http-download.js";
 import { caller } from "./caller.js";
@@ -64,7 +65,7 @@ function checkReadable(archive: string): void {
   const wrong = (got: string, cause?: unknown) =>
     new GemlensError(
       "ARGUMENT",
-      `setup: expected a file that can be read or a URL, got ${got}`,
+      sentence("setup", "a file that can be read or a URL", null, got),
       { archive },
       cause,
     );
@@ -82,11 +83,15 @@ async function checkSum(file: string, expected: string | undefined, progress: On
   progress({ step: `checking ${basename(file)}` });
   const got = await fileSum(file);
   if (got === expected.toLowerCase()) return;
-  throw new GemlensError("DOWNLOAD", `setup: expected SHA-256 ${expected} of ${file}, got ${got}`, {
-    file,
-    expected,
-    got,
-  });
+  throw new GemlensError(
+    "DOWNLOAD",
+    sentence("setup", `SHA-256 ${expected} of ${file}`, null, got),
+    {
+      file,
+      expected,
+      got,
+    },
+  );
 }
 
 async function fetchWheel(

@@ -1,4 +1,6 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import type { TensorHandle } from "../native/addon.js";
 import { dtypeNames } from "./dtype.js";
 import type { Tensor } from "./tensor.js";
@@ -81,21 +83,8 @@ export function wrong(
   argument: string,
   got: unknown,
 ): GemlensError {
-  return new GemlensError(
-    "ARGUMENT",
-    `${caller}: expected ${expected} for ${argument}, got ${shortly(got)}`,
-    { argument, expected },
-  );
-}
-
-/** A value for an error message; never long, never throws. */
-export function shortly(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (typeof value === "function") return "a function";
-  if (typeof value !== "object" || value === null) return String(value);
-  if (Array.isArray(value)) {
-    if (value.length > 8) return `an array of ${value.length}`;
-    return `[${value.map((item) => (typeof item === "object" ? "…" : String(item))).join(", ")}]`;
-  }
-  return `an object (${value.constructor?.name ?? "null prototype"})`;
+  return new GemlensError("ARGUMENT", sentence(caller, expected, argument, shortly(got)), {
+    argument,
+    expected,
+  });
 }

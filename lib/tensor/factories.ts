@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { checkDevice, integers, wrong } from "./arguments.js";
@@ -88,7 +89,7 @@ export function tensor(
   if (size !== source.data.length) {
     throw new GemlensError(
       "SHAPE",
-      `tensor: expected ${size} values for shape [${shape.join(", ")}], got ${source.data.length}`,
+      sentence("tensor", `${size} values`, `shape [${shape.join(", ")}]`, source.data.length),
       { shape, values: source.data.length },
     );
   }
@@ -178,7 +179,7 @@ function checkShape(caller: string, shape: unknown): number[] {
   if (sizes.some((n) => n < 0)) {
     throw new GemlensError(
       "SHAPE",
-      `${caller}: expected sizes ≥ 0 for shape, got [${sizes.join(", ")}]`,
+      sentence(caller, "sizes ≥ 0", "shape", `[${sizes.join(", ")}]`),
       { shape: sizes },
     );
   }

@@ -1,4 +1,5 @@
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { DtypeName, NativeTypedArray } from "../native/addon.js";
 import type { Scalar } from "./methods.js";
 
@@ -57,7 +58,12 @@ export function toTypedArray(
     if (!ok || typeof value !== type) {
       throw new GemlensError(
         "ARGUMENT",
-        `tensor: expected only numbers, only bigints or only booleans for values, got ${type} and ${value === null ? "null" : typeof value}`,
+        sentence(
+          "tensor",
+          "only numbers, only bigints or only booleans",
+          "values",
+          `${type} and ${value === null ? "null" : typeof value}`,
+        ),
       );
     }
   }
@@ -88,7 +94,7 @@ function whole(values: readonly Scalar[], from: bigint, below: bigint, dtype: Dt
     }
     throw new GemlensError(
       "ARGUMENT",
-      `tensor: expected integers of ${from} to ${below - 1n} for ${dtype}, got ${value}`,
+      sentence("tensor", `integers of ${from} to ${below - 1n}`, dtype, value),
       { dtype },
     );
   });
@@ -97,7 +103,7 @@ function whole(values: readonly Scalar[], from: bigint, below: bigint, dtype: Dt
 function ragged(shape: readonly number[], got: string): GemlensError {
   return new GemlensError(
     "SHAPE",
-    `tensor: expected rows of equal shape [${shape.join(", ")}] for values, got ${got}`,
+    sentence("tensor", `rows of equal shape [${shape.join(", ")}]`, "values", got),
     { shape },
   );
 }

@@ -1,11 +1,12 @@
 import { inspect } from "node:util";
 import { DisposedError } from "../errors/disposed-error.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
+import { shortly } from "../errors/show-value.js";
 import type { DtypeName, NativeTypedArray, TensorHandle } from "../native/addon.js";
 import { call, native, task } from "../native/call.js";
 import { compareTensors, nextIdentity } from "../native/identity.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
-import { shortly } from "./arguments.js";
 import { describeTensor } from "./describe.js";
 import { dtypeBytes } from "./dtype.js";
 import type { Device, TensorMethods } from "./methods.js";
@@ -142,15 +143,26 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     if (this.device !== "cpu") {
       throw new GemlensError(
         "DEVICE",
-        `data: expected a tensor on cpu, got ${this.device}; use await tensor.read() or tensor.to("cpu")`,
+        sentence(
+          "data",
+          "a tensor on cpu",
+          null,
+          this.device,
+          '; use await tensor.read() or tensor.to("cpu")',
+        ),
         { device: this.device },
       );
     }
     if (!this.isContiguous) {
       throw new GemlensError(
         "ARGUMENT",
-        `data: expected a contiguous tensor, got a strided view of shape [${this.shape.join(", ")}]; ` +
-          "use tensor.contiguous() or await tensor.read()",
+        sentence(
+          "data",
+          "a contiguous tensor",
+          null,
+          `a strided view of shape [${this.shape.join(", ")}]`,
+          "; use tensor.contiguous() or await tensor.read()",
+        ),
         { shape: this.shape },
       );
     }
@@ -260,7 +272,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
         if (typeof value !== "object" || value === null || !(#handle in value)) {
           throw new GemlensError(
             "ARGUMENT",
-            `${caller}: expected a tensor for ${argument}, got ${shortly(value)}`,
+            sentence(caller, "a tensor", argument, shortly(value)),
             { argument },
           );
         }

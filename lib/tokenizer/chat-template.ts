@@ -1,5 +1,5 @@
-import { printable } from "../checkpoint/refuse.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { printable } from "../errors/show-value.js";
 import { fail } from "./fail.js";
 import { Budget } from "./jinja/budget.js";
 import { fromJavaScript } from "./jinja/from-javascript.js";

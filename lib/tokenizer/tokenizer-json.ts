@@ -1,4 +1,4 @@
-import { show } from "../checkpoint/refuse.js";
+import { show } from "../errors/show-value.js";
 import {
   checkFlag,
   checkList,

@@ -1,5 +1,6 @@
 import { argument, checkOptions } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import type { ResolvedPoint } from "../../hooks/hook-table.js";
 import type { CacheShortName } from "../../hooks/names.js";
 import { isFullName } from "../../hooks/parse-hook-name.js";
@@ -95,7 +96,12 @@ function suffixOf(caller: string, point: string): string {
   if (!isFullName(point)) return point;
   throw new GemlensError(
     "NOT_FOUND",
-    `${caller}: expected the name of a point of every block, such as "resid_pre" or "hook_attn_out", for over.points, got ${JSON.stringify(point)}`,
+    sentence(
+      caller,
+      'the name of a point of every block, such as "resid_pre" or "hook_attn_out",',
+      "over.points",
+      JSON.stringify(point),
+    ),
     { name: point },
   );
 }

@@ -1,5 +1,6 @@
 import { argument, checkOptions } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import type { HookedTransformer } from "../../model/hooked-transformer.js";
 import { ModelClient } from "../../model/model-client.js";
 import { type AnyCache, cached, checkLayers, layoutOf } from "../cache-rows.js";
@@ -71,7 +72,12 @@ export async function logitLens(
   if (layers.length === 0) {
     throw new GemlensError(
       "NOT_FOUND",
-      `${caller}: expected "blocks.L.hook_resid_post" of at least one layer in the cache, got none`,
+      sentence(
+        caller,
+        '"blocks.L.hook_resid_post" of at least one layer in the cache',
+        null,
+        "none",
+      ),
       { names: cache?.names },
     );
   }

@@ -1,6 +1,7 @@
 import type { FeatureRef } from "../../coder/coder.js";
 import { argument } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import type { ResolvedPoint } from "../../hooks/hook-table.js";
 import { parseHookName } from "../../hooks/parse-hook-name.js";
 import { spaceOf } from "../../hooks/spaces.js";
@@ -101,7 +102,13 @@ function written(
   if (!own && way === undefined) {
     throw new GemlensError(
       "HOOK",
-      `${caller}: expected a direction that is written to the residual stream for vector, got one of ${hook}, which is not; {unchecked: true} without a hook reads ${dModel} numbers as residual`,
+      sentence(
+        caller,
+        "a direction that is written to the residual stream",
+        "vector",
+        `one of ${hook}, which is not`,
+        `; {unchecked: true} without a hook reads ${dModel} numbers as residual`,
+      ),
       { got: hook },
     );
   }
@@ -138,7 +145,13 @@ function wrongWidth(
       : "";
   return new GemlensError(
     "SHAPE",
-    `${caller}: expected [${width}] for vector (${point?.name ?? "the residual stream"}), got [${vector.shape.join(", ")}]${remedy}`,
+    sentence(
+      caller,
+      `[${width}]`,
+      `vector (${point?.name ?? "the residual stream"})`,
+      `[${vector.shape.join(", ")}]`,
+      remedy,
+    ),
     { expected: width, got: vector.shape },
   );
 }

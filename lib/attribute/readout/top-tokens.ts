@@ -1,5 +1,6 @@
 import { argument, checkOptions } from "../../errors/check-options.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import type { HookedTransformer } from "../../model/hooked-transformer.js";
 import { ModelClient } from "../../model/model-client.js";
 import type { TokenInput } from "../../model/model-input.js";
@@ -107,7 +108,7 @@ function checkLogits(caller: string, { shape }: Tensor, dVocab: number): void {
   if (shape.length === 3 && shape[2] === dVocab) return;
   throw new GemlensError(
     "SHAPE",
-    `${caller}: expected logits [batch, pos, ${dVocab}] for input, got [${shape.join(", ")}]`,
+    sentence(caller, `logits [batch, pos, ${dVocab}]`, "input", `[${shape.join(", ")}]`),
     { expected: dVocab, got: shape },
   );
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { type BundledFeature, bundledCoders } from "../../coder/bundled-coders.js";
 import type { SAE } from "../../coder/sae.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import { HookedTransformer } from "../../model/hooked-transformer.js";
 import { displayWidth } from "../../report/display-width.js";
 import { tableRows } from "../../report/text-table.js";
@@ -197,10 +198,7 @@ function steeringFeature(): BundledFeature & { readonly path: string; readonly l
     const found = named.find(({ relation }) => relation === wanted);
     if (found !== undefined) return found;
   }
-  throw new GemlensError(
-    "NOT_FOUND",
-    `demo: expected a named feature for ${steering.class}, got none`,
-  );
+  throw new GemlensError("NOT_FOUND", sentence("demo", "a named feature", steering.class, "none"));
 }
 
 interface Timings {

@@ -3,6 +3,7 @@ import { isBundled } from "../../checkpoint/bundled-model.js";
 import { bundledCoder } from "../../coder/bundled-coders.js";
 import type { Coder, FeatureRef } from "../../coder/coder.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 import { collect } from "./arguments.js";
 import { namesOf } from "./feature-names.js";
 import { type FeatureSpec, type Site, showFeature, siteOf } from "./feature-spec.js";
@@ -90,8 +91,13 @@ export class CoderSet implements Disposable {
     const known = all.map(({ cfg }) => showFeature(cfg, 0).replace(/:0$/, ""));
     throw new GemlensError(
       "NOT_FOUND",
-      `${this.#caller}: expected one --sae for ${wanted}:${feature}, got ${known.join(", ")}` +
-        (fitting.length > 1 ? " (say which by its site, as in mlp/2:7)" : ""),
+      sentence(
+        this.#caller,
+        "one --sae",
+        `${wanted}:${feature}`,
+        known.join(", "),
+        fitting.length > 1 ? " (say which by its site, as in mlp/2:7)" : "",
+      ),
       { known },
     );
   }

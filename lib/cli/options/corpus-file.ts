@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { bundledFolder } from "../../checkpoint/bundled-model.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 
 const document = z.union([z.string(), z.object({ text: z.string() })]);
 
@@ -55,7 +56,13 @@ async function* decoded(path: string): AsyncGenerator<string, void, undefined> {
     try {
       return decoder.decode(bytes, { stream: bytes !== undefined });
     } catch {
-      const message = `evaluate: expected UTF-8 text in ${path}, got other bytes: convert it first`;
+      const message = sentence(
+        "evaluate",
+        `UTF-8 text in ${path}`,
+        null,
+        "other bytes",
+        ": convert it first",
+      );
       throw new GemlensError("ARGUMENT", message, { path });
     }
   };
@@ -67,7 +74,7 @@ function textOf(line: string, path: string, number: number): string {
   const refuse = (expected: string, got: string): never => {
     throw new GemlensError(
       "ARGUMENT",
-      `evaluate: expected ${expected} in line ${number} of ${path}, got ${got}`,
+      sentence("evaluate", `${expected} in line ${number} of ${path}`, null, got),
       { path, line: number },
     );
   };

@@ -3,6 +3,7 @@ import { isTranscoder } from "../../coder/coder-config.js";
 import { SAE } from "../../coder/sae.js";
 import { Transcoder } from "../../coder/transcoder.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
+import { sentence } from "../../errors/sentence.js";
 
 export interface CoderPlace {
   readonly device: string;
@@ -24,7 +25,12 @@ export async function loadCoder(
   if (!transcodes && hook === undefined && file.guess.hookName === undefined) {
     throw new GemlensError(
       "ARGUMENT",
-      `${caller}: expected --hook, the hook that the SAE reads, got none, and ${path} does not tell it`,
+      sentence(
+        caller,
+        "--hook, the hook that the SAE reads",
+        null,
+        `none, and ${path} does not tell it`,
+      ),
       { path },
     );
   }
