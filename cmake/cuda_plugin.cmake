@@ -1,6 +1,6 @@
-# libgemlens_cuda.so from every .cu under native/, by nvcc directly: CMake's own CUDA support wants a
-# toolkit laid out as NVIDIA's installer does it, and the wheels are not.
-# 90a, not 90: wgmma exists only there. PTX of 80 serves every later GPU.
+# Builds libgemlens_cuda.so from every .cu under native/ by calling nvcc directly. CMake's CUDA
+# support needs a toolkit laid out by NVIDIA's installer, and the wheels are laid out differently.
+# sm_90a instead of sm_90: wgmma exists only there. PTX for 80 serves every later GPU.
 set(cuda_flags
   -std=c++17 -O3 -Xcompiler=-fPIC,-fvisibility=hidden,-Wall -Werror all-warnings -cudart=static
   -gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90a,code=sm_90a
@@ -31,7 +31,7 @@ if(cuda_objects)
   set_target_properties(cuda_plugin PROPERTIES
     LINKER_LANGUAGE CXX OUTPUT_NAME gemlens_cuda SKIP_BUILD_RPATH ON
     LIBRARY_OUTPUT_DIRECTORY ${GEMLENS_OUT})
-  # Its symbols stay its own: libtorch_cuda carries another copy of the CUDA runtime.
+  # Hide its symbols: libtorch_cuda contains another copy of the CUDA runtime.
   target_link_options(cuda_plugin PRIVATE -Wl,--exclude-libs,ALL)
   target_link_libraries(cuda_plugin PRIVATE ${CUDART_STATIC} ${CMAKE_DL_LIBS} pthread rt)
 endif()

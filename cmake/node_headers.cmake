@@ -1,4 +1,4 @@
-# Node-API headers from their npm packages, so that nothing is fetched from nodejs.org.
+# Finds the Node-API headers in their npm packages, so that nothing is fetched from nodejs.org.
 function(gemlens_node_print out expression)
   execute_process(
     COMMAND ${GEMLENS_NODE} -p "${expression}"

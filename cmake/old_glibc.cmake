@@ -1,10 +1,10 @@
-# Artefacts for glibc 2.28 and gcc 8's libstdc++ from a newer system (GEMLENS_OLD_GLIBC, x86-64).
-# A linker binds each symbol to its newest version, and some have moved since 2.28. Two remedies:
-# - from another library (dlopen was in libdl): the linker is shown a small library first that looks as
-#   the old one did, so that the result names what it would name if linked on the old system;
-# - within its library (log): native/old_glibc.c forwards to the old version.
-# Newer systems still serve all of it. `npm run prebuild` refuses an artefact that uses a newer symbol:
-# that symbol belongs here.
+# Builds artefacts for glibc 2.28 and gcc 8's libstdc++ on a newer system (GEMLENS_OLD_GLIBC,
+# x86-64). A linker binds each symbol to its newest version, and some symbols have moved since 2.28:
+# - To another library (dlopen was in libdl). The linker first sees a stub library with the old
+#   contents, so the result names the library that it would name if linked on the old system.
+# - To a newer version in the same library (log). native/old_glibc.c forwards to the old version.
+# Newer systems still provide all of these. `npm run prebuild` rejects an artefact that uses a newer
+# symbol; add that symbol here.
 set(old_glibc_stubs)
 
 # gemlens_old_library(SONAME VERSION SYMBOL... [VERSION SYMBOL...]...)
@@ -34,7 +34,7 @@ endfunction()
 gemlens_old_library(libdl.so.2
   GLIBC_2.2.5 dlopen dlsym dlerror dlclose dladdr dlvsym
   GLIBC_2.3.4 dlmopen)
-# Most of these for the CUDA runtime in the plugin.
+# The CUDA runtime in the plugin needs most of these.
 gemlens_old_library(libpthread.so.0
   GLIBC_2.2.5 pthread_create pthread_join pthread_detach pthread_kill pthread_once
   pthread_key_create pthread_key_delete pthread_getspecific pthread_setspecific
@@ -49,8 +49,9 @@ gemlens_old_library(libpthread.so.0
 gemlens_old_library(librt.so.1 GLIBC_2.2.5 shm_open shm_unlink)
 add_custom_target(old_glibc DEPENDS ${old_glibc_stubs})
 
-# Called last for a target: an archive's symbols are only looked up in what stands after it. The paths
-# go to the linker as one flag: of a path by itself CMake would make -ldl, which finds the new one.
+# Call this last for a target: an archive's symbols are only looked up in later libraries. The paths
+# are passed to the linker as one flag, because CMake would turn a single path into -ldl, which
+# finds the new library.
 function(gemlens_bind_old_symbols target)
   list(JOIN old_glibc_stubs "," stubs)
   target_link_libraries(${target} PRIVATE -Wl,--push-state,--as-needed,${stubs},--pop-state)

@@ -1,5 +1,5 @@
-# libtorch as an interface target. Not find_package(Torch): for a CUDA libtorch that wants the whole
-# CUDA SDK, of which nothing here needs a header.
+# Makes libtorch an interface target. find_package(Torch) would require the whole CUDA SDK for a
+# CUDA libtorch, and nothing here needs its headers.
 if(NOT EXISTS ${LIBTORCH}/lib/libtorch_cpu.so OR NOT EXISTS ${LIBTORCH}/include/ATen/core/Tensor.h)
   message(FATAL_ERROR "gemlens: no libtorch at '${LIBTORCH}': set LIBTORCH to a directory that holds "
     "include/ and lib/, or run `npx gemlens setup`.")
@@ -24,5 +24,6 @@ target_include_directories(torch_interface SYSTEM INTERFACE
   ${LIBTORCH}/include ${LIBTORCH}/include/torch/csrc/api/include)
 target_link_libraries(torch_interface INTERFACE
   ${LIBTORCH}/lib/libtorch_cpu.so ${LIBTORCH}/lib/libc10.so)
-# NEEDED even where no symbol of it is used: the OpenMP runtime comes through it.
+# Keep the libraries NEEDED even if none of their symbols is used: the OpenMP runtime comes through
+# libtorch_cpu.
 target_link_options(torch_interface INTERFACE -Wl,--no-as-needed)

@@ -1,7 +1,6 @@
-// gemlens.node: opens libtorch by absolute path, then the core, and hands over the core's exports.
-// It links against libc alone, so loading it always succeeds and what is missing can be said in
-// words; a core that linked libtorch through an rpath could only fail with the linker's own
-// message.
+// gemlens.node opens libtorch by absolute path, then the core, and returns the core's exports. It
+// links against libc alone, so it always loads and can report a missing library itself. A core that
+// linked libtorch through an rpath could only fail with the linker's own message.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <node_api.h>
@@ -11,7 +10,7 @@
 
 #include "kernels/levels.h"
 
-// What this environment has loaded: a second load of the same core must not initialise it again.
+// The core that this environment has loaded. A second load must not initialise it again.
 typedef struct {
   napi_ref exports;
   char* core_path;
@@ -24,7 +23,7 @@ static napi_value fail(napi_env env, const char* what, const char* detail) {
   return NULL;
 }
 
-// The caller frees the result; NULL when `value` is no string.
+// The caller frees the result. Returns NULL if `value` is not a string.
 static char* readString(napi_env env, napi_value value) {
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
@@ -38,8 +37,8 @@ static void append(char* text, size_t size, const char* name) {
   snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ", name);
 }
 
-// limitInstructionSet(): limits the libraries opened next as GEMLENS_ISA says, each by its own
-// variable unless the user has set that. Throws if the name is unknown, or beyond this CPU.
+// limitInstructionSet() limits the libraries opened next to GEMLENS_ISA. It sets each library's own
+// variable, unless the user has set it. Throws if the level is unknown or this CPU lacks it.
 static napi_value limitInstructionSet(napi_env env, napi_callback_info info) {
   (void)info;
   const char* name = gemlens_isa();
@@ -61,13 +60,13 @@ static napi_value limitInstructionSet(napi_env env, napi_callback_info info) {
   return fail(env, "GEMLENS_ISA", message);
 }
 
-// RTLD_LOCAL: libtorch_cpu exports a libuv of its own, which must not meet Node's.
+// RTLD_LOCAL: libtorch_cpu exports its own copy of libuv, which must not collide with Node's.
 // RTLD_NODELETE: its threads and thread-local destructors outlive any environment.
 static void* openLibrary(const char* path) {
   return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 }
 
-// load(libs: string[], corePath: string): the core's exports.
+// load(libs: string[], corePath: string) returns the core's exports.
 static napi_value load(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];
@@ -94,7 +93,7 @@ static napi_value load(napi_env env, napi_callback_info info) {
   }
 
   // libgomp reads this once, when it is opened. Its default busy-wait costs milliseconds per small
-  // operation beside any other OpenMP process; a value the user has set stays.
+  // operation while another OpenMP process runs. A value set by the user is kept.
   setenv("GOMP_SPINCOUNT", "1000", 0);
 
   uint32_t count = 0;
@@ -150,7 +149,7 @@ static void forget(void* data) {
 NAPI_MODULE_INIT() {
   Loaded* loaded = calloc(1, sizeof *loaded);
   if (loaded == NULL) return fail(env, "loader", "out of memory");
-  // Not instance data: the core sets its own in this same environment.
+  // This can't be instance data: the core sets its own in the same environment.
   napi_add_env_cleanup_hook(env, forget, loaded);
   const napi_property_descriptor functions[] = {
       {"load", NULL, load, NULL, NULL, NULL, napi_default, loaded},

@@ -12,7 +12,7 @@
 namespace gemlens::attribute {
 namespace {
 
-// Keeps the value that goes on, as the variable that the gradient is taken at.
+// Makes the value at a point a variable, at which the gradient is taken, and stores it.
 class TapAction final : public hooks::Action {
  public:
   explicit TapAction(Tensor& slot) : slot_(slot) {}
@@ -52,7 +52,7 @@ void checkFired(const Tensor& kept, int point) {
   throw Error(code::kHook, name + " did not fire in this run", {{"hook", name}});
 }
 
-// The number itself, from the run's output; undefined for a metric.
+// Computes the target's value from the run's output; undefined for a metric.
 struct Value {
   const Tensor& output;
   const model::RunRequest& request;
@@ -97,7 +97,7 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     if (target->splice == nullptr) {
       plan.add(target->point(), std::make_unique<FeatureTargetAction>(*target, featureSlot));
     } else {
-      // By value: it outlives this block.
+      // Capture `target` by value: the callback outlives this block.
       target->splice->watch(target->read(), [target, &featureSlot](const Tensor& x) {
         featureSlot = preActivation(*target, x);
       });
@@ -140,7 +140,7 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
       grads[i] = full(inputs[i].sizes(), 0, inputs[i].scalar_type(), inputs[i].device());
   }
   for (size_t i = 0; i < taps.size(); ++i) {
-    // Autograd passes one tensor on through sums: each caller's is its own.
+    // Autograd may pass one tensor on through sums. Clone it, so that each result owns its memory.
     Tensor own = grads[i].contiguous();
     for (const Tensor& other : result.grads) {
       if (own.is_alias_of(other)) own = own.clone();

@@ -1,5 +1,5 @@
-// Gradients of one number at hook points and at the features of spliced coders: the forward is
-// recorded from the first point asked for on, then one backward pass.
+// Gradients of one number at hook points and at the features of spliced coders. The forward is
+// recorded from the first requested point on; one backward pass gives all gradients.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace gemlens::attribute {
 
-// Σ weights[i] · logits[rows[i], tokens[i]]; rows count in batch · columns.
+// Σ weights[i] · logits[rows[i], tokens[i]]; rows index the flattened batch · columns.
 struct LogitTarget {
   Tensor rows, tokens;  // [n] int64
   Tensor weights;       // [n] float32
@@ -30,7 +30,7 @@ struct FeatureTarget {
   size_t read() const { return coder->encoderOf(feature); }
   int point() const { return coder->reads()[read()].point; }
 };
-// Any number: given the logits, the gradient at them.
+// Any number. `gradient` returns its gradient at the logits.
 struct MetricTarget {
   std::function<Tensor(const Tensor& logits)> gradient;
 };
@@ -53,8 +53,8 @@ struct GradientResult {
   std::vector<SplicedGradients> spliced;
 };
 
-// `plan` holds all but the cache entries, which `addCache` adds after the points; `run` gets the
-// run's own result. Throws HOOK for a point or splice that did not fire.
+// `plan` has all actions except the cache's, which `addCache` adds after the points. `run` receives
+// the run's own result. Throws HOOK if a point or splice did not fire.
 GradientResult runWithGradients(const model::Transformer& model, const model::RunRequest& request,
                                 hooks::HookPlan& plan, const GradientRequest& gradients,
                                 const std::function<void()>& addCache, model::RunResult& run,

@@ -5,8 +5,8 @@
 
 namespace gemlens::attribute {
 
-// Of `scalar` (one element) at `tracked`. Throws ARGUMENT unless the one depends on the other, and
-// if an operation in place changed what the gradient needs.
+// The gradient of `scalar` (one element) at `tracked`. Throws ARGUMENT if `scalar` does not depend
+// on `tracked`, or if an in-place operation changed a tensor that the gradient needs.
 Tensor metricGradient(const Tensor& scalar, const Tensor& tracked);
 
 }  // namespace gemlens::attribute

@@ -1,4 +1,4 @@
-// Tensors that are computed with together.
+// Checks tensors that are used in one computation.
 #pragma once
 
 #include "base/aten.h"
@@ -7,7 +7,8 @@
 
 namespace gemlens::attribute {
 
-// Throws SHAPE unless `got` has this shape and holds fractions, DEVICE unless it is there.
+// Throws SHAPE unless `got` has this shape and a floating-point type, DEVICE unless it is on
+// `device`. `subject` is the tensor's name in the message.
 inline void checkOperand(const char* what, const char* subject, const Tensor& got,
                          at::IntArrayRef expected, c10::Device device) {
   if (got.sizes() != expected || !got.is_floating_point()) {

@@ -1,5 +1,5 @@
 // Attribution patching (Nanda 2023; Syed et al. 2023, arXiv 2310.10348): the first-order effect of
-// putting one run's activation in the place of another's.
+// replacing one run's activation with another's.
 #pragma once
 
 #include <vector>
@@ -8,11 +8,10 @@
 
 namespace gemlens::attribute {
 
-// (source − own) · gradient in float64, summed over all axes but positions (the one after the
-// batch, or after the heads) and heads: [pos] or [pos · heads]. The three are [batch, pos, ..], or
-// with `headAxis` 2 [batch, pos, heads, ..], or with 1 [batch, heads, query, key]. Scores that are
-// −∞ in both runs do not change.
-// Throws SHAPE or DEVICE for others.
+// (source − own) · gradient in float64, summed over all axes except positions and heads: [pos] or
+// [pos · heads]. The tensors are [batch, pos, ..] for `headAxis` 0, [batch, pos, heads, ..] for 2,
+// [batch, heads, query, key] for 1. Scores that are −∞ in both runs count as unchanged.
+// `checkEstimates` throws SHAPE or DEVICE for other tensors.
 void checkEstimates(const Tensor& source, const Tensor& own, const Tensor& gradient,
                     int64_t headAxis);
 std::vector<double> patchEstimates(const Tensor& source, const Tensor& own, const Tensor& gradient,

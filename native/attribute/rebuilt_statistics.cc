@@ -7,7 +7,7 @@
 namespace gemlens::attribute {
 namespace {
 
-// Rows whose float64 copies exist at once.
+// Rows that are converted to float64 at once.
 constexpr int64_t kRows = 512;
 
 void append(std::vector<double>& out, const Tensor& values) {

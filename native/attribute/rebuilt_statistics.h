@@ -1,4 +1,4 @@
-// Per-token sums that a coder's figures follow from, in float64.
+// Per-token sums in float64, from which a coder's statistics are computed.
 #pragma once
 
 #include <vector>
@@ -17,7 +17,7 @@ struct RebuiltStatistics {
   std::vector<double> sums;    // [d_out]: Σ over rows of x
 };
 
-// Throws SHAPE or DEVICE unless x and x̂ are [rows, d_out] of one device.
+// Throws SHAPE or DEVICE unless x and x̂ are [rows, d_out] on one device.
 void checkRebuilt(const Tensor& x, const Tensor& rebuilt);
 RebuiltStatistics rebuiltStatistics(const Tensor& x, const Tensor& rebuilt,
                                     const CancelToken& token);

@@ -1,12 +1,12 @@
-// What heads and neurons write into the residual stream, with the scale of the norm after their
-// sublayer frozen: `factor` is its gain ÷ its scale, [batch, pos, d_model].
+// The parts of the residual stream that heads and neurons write. The scale of the norm after their
+// sublayer is frozen: `factor` is its gain ÷ its scale, [batch, pos, d_model].
 #pragma once
 
 #include "base/aten.h"
 
 namespace gemlens::attribute {
 
-// Throws SHAPE or DEVICE unless act is [batch, pos, ..axes] of one axis (neurons) or two (heads),
+// Throws SHAPE or DEVICE unless act is [batch, pos, ..axes] with one axis (neurons) or two (heads),
 // weight [..axes, d_model], gain [d_model], scale [batch, pos, 1].
 void checkParts(const Tensor& act, const Tensor& weight, const Tensor& gain, const Tensor& scale,
                 bool heads);

@@ -26,7 +26,7 @@ constexpr size_t kClasses = 8 * 48;
 
 std::atomic<size_t> allocated{0};
 
-// Classes are 2^k · (1 + j/8): at most 12.5 % of a block is waste.
+// Size classes are 2^k · (1 + j/8), so at most 12.5 % of a block is wasted.
 size_t classOf(size_t bytes) {
   const int octave = std::bit_width(bytes - 1) - 1;
   const size_t step = size_t{1} << (octave - 3);
@@ -110,13 +110,13 @@ class BlockCache {
   size_t reserved_ = 0;
 };
 
-// Never destroyed: tensors may be freed while the process is ending.
+// It is never destroyed: tensors may be freed during process exit.
 BlockCache& blockCache() {
   static BlockCache* cache = new BlockCache;
   return *cache;
 }
 
-// A deleter gets no size, so each block carries its own in the 64 bytes before it.
+// A deleter gets no size, so each block stores its size in the 64 bytes before it.
 struct Header {
   size_t bytes;
   size_t sizeClass;  // kClasses: a small block

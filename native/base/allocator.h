@@ -1,7 +1,7 @@
 // A caching CPU allocator for libtorch. glibc's posix_memalign(64) does not reuse a freed 4 MB
-// block when small allocations sit between (9 GB of RSS for 4 MB alive, measured), and fresh pages
-// cost 2-3 µs each; so blocks are kept in size classes of an eighth of an octave and handed out
-// again.
+// block if small allocations lie between (measured: 9 GB of RSS for 4 MB in use). Fresh pages cost
+// 2-3 µs each. This allocator keeps freed blocks in size classes of an eighth of an octave and
+// reuses them.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@ struct AllocatorStats {
   size_t reserved = 0;   // kept for reuse
 };
 
-// Once per process, before the first tensor. GEMLENS_ALLOCATOR=system leaves libtorch's own in
-// place (sanitizers need that).
+// Installs the allocator, once per process. It must run before the first tensor is made.
+// GEMLENS_ALLOCATOR=system keeps libtorch's own allocator, which sanitizers need.
 void installAllocator();
 bool cachingAllocatorInstalled();
 AllocatorStats allocatorStats();
-// Gives every cached free block back to the system.
+// Returns every cached block to the system.
 void releaseCachedBlocks();
 
 }  // namespace gemlens

@@ -10,10 +10,10 @@ namespace gemlens {
 // True once libtorch_cuda.so is loaded and sees a GPU.
 bool cudaAvailable();
 int cudaDeviceCount();
-// Throws DEVICE when the name is not one of ours or the GPU is not there.
+// Throws DEVICE if the name is invalid or the GPU is missing.
 c10::Device deviceFromName(const std::string& name);
 std::string deviceName(c10::Device device);
-// The stream that libtorch works on there, a cudaStream_t.
+// libtorch's current stream on the device, a cudaStream_t.
 void* currentStream(c10::Device device);
 
 }  // namespace gemlens

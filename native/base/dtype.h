@@ -1,4 +1,4 @@
-// Names of the element types that cross the boundary.
+// Names of the element types that JavaScript uses.
 #pragma once
 
 #include <c10/core/ScalarType.h>
@@ -7,15 +7,16 @@
 
 namespace gemlens {
 
-// Throws DTYPE for a name that is not one of ours.
+// Throws DTYPE if the name is unknown.
 c10::ScalarType dtypeFromName(const std::string& name);
 const char* dtypeName(c10::ScalarType type);
 
-// What a checkpoint's tensor becomes on a device: `wanted`, or its own type; float16 has no usable
-// CPU GEMM (0.3 GFLOP/s measured), so it is widened there.
+// The type in which a checkpoint's tensor is loaded: `wanted`, or the type in the file for "auto".
+// On the CPU, float16 becomes float32, because its GEMM there is unusably slow (0.3 GFLOP/s
+// measured).
 c10::ScalarType dtypeOnDevice(c10::ScalarType inFile, const std::string& wanted, bool isCpu);
 
-// What sums are made in: float64 for float64 (numerical checks), else float32.
+// The accumulation type: float64 for float64 (numerical checks), otherwise float32.
 inline c10::ScalarType wideType(c10::ScalarType type) {
   return type == c10::ScalarType::Double ? type : c10::ScalarType::Float;
 }

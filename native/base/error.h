@@ -1,5 +1,5 @@
-// The one exception of the core: a code that callers branch on, a sentence, and its facts as
-// fields. Message form: "encode: expected [.., 2304] for input, got [1, 7, 2048]".
+// The core's only exception: a code to branch on, a message, and its facts as fields. Message form:
+// "encode: expected [.., 2304] for input, got [1, 7, 2048]".
 #pragma once
 
 #include <cstdint>

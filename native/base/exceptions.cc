@@ -8,10 +8,10 @@
 namespace gemlens {
 namespace {
 
-// libtorch's first line says what is wrong; the rest is its own stack.
+// The first line of a libtorch message is the error; the rest is its stack trace.
 std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// What libtorch's sentence says between two marks ("2.00 GiB"), or "unknown".
+// The text of a libtorch message between two markers, such as "2.00 GiB", or "unknown".
 std::string between(const std::string& text, const std::string& before, const std::string& after) {
   const size_t begin = text.find(before);
   if (begin == std::string::npos) return "unknown";
@@ -37,7 +37,7 @@ Error asError(const std::exception_ptr& exception, const char* what) {
              {"free", between(text, " of which ", " is free")}}};
   } catch (const c10::Error& e) {
     const std::string text = firstLine(e.what_without_backtrace());
-    // libtorch's own allocator, with GEMLENS_ALLOCATOR=system.
+    // This comes from libtorch's own allocator, used with GEMLENS_ALLOCATOR=system.
     if (text.find("DefaultCPUAllocator: ") != std::string::npos) {
       const double bytes = std::atof(between(text, "tried to allocate ", " bytes").c_str());
       return {code::kOutOfMemory,

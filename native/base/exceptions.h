@@ -8,8 +8,8 @@
 
 namespace gemlens {
 
-// `what` names the operation if the exception does not: then libtorch has checked the caller's
-// shapes and types for us, and its error is the caller's.
+// `caller` names the operation if the exception's message does not. A libtorch error is then
+// ARGUMENT: libtorch has checked shapes and types that the caller passed.
 Error asError(const std::exception_ptr& exception, const char* what = nullptr);
 
 }  // namespace gemlens

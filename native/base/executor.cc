@@ -82,10 +82,11 @@ void Executor::dropCancelled() {
 
 void Executor::wake() {
   answerer_.note();
-  // Both sides change `asleep_`: either the waiter's change is seen here, or it sees what was set
-  // before this call. As a rule it spins, and would need the lock at this very moment.
+  // Both sides modify `asleep_`, so either this sees the waiter's change, or the waiter sees what
+  // was set before this call. The waiter usually spins and takes the lock next, so this must not
+  // hold it.
   if (asleep_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
-  // The lock orders this with a waiter that has just looked and is about to sleep.
+  // Locking once lets a waiter that has already checked its condition go to sleep first.
   { std::lock_guard lock(mutex_); }
   changed_.notify_all();
 }
@@ -101,7 +102,7 @@ bool Executor::takeNested(Wait& wait, Task& out) {
 
 void Executor::await(Wait& wait, const CancelToken& token, const std::function<void()>& ask) {
   {
-    // Before asking: the answer's side may submit nested tasks at once.
+    // Register first: the other thread may submit nested tasks as soon as it is asked.
     std::lock_guard lock(mutex_);
     activeWaits_.push_back(&wait);
   }
@@ -112,7 +113,8 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
   auto spinEnd = std::chrono::steady_clock::now() + kSpin;
   while (!done()) {
     if (wait.nestedCount.load(std::memory_order_acquire) > 0) {
-      // Its own only: another wait's task on top of this one could wait for what lies below it.
+      // Run only this wait's tasks. Another wait's task could wait for something lower on this
+      // stack.
       Task task;
       if (takeNested(wait, task)) runTask(task);
       spinEnd = std::chrono::steady_clock::now() + kSpin;
@@ -129,7 +131,7 @@ void Executor::await(Wait& wait, const CancelToken& token, const std::function<v
   }
   std::lock_guard lock(mutex_);
   activeWaits_.pop_back();
-  // What this wait's hook left behind goes on in the hook around it, or as ordinary tasks.
+  // Tasks that this wait's hook left queued move to the enclosing wait, or to the ordinary queue.
   for (Task& task : wait.nested) {
     task.parentWait = activeWaits_.empty() ? 0 : activeWaits_.back()->id;
     enqueue(std::move(task));

@@ -1,6 +1,6 @@
-// One thread that runs everything heavy on a device, in order. A task may wait for an answer from
-// another thread (a JavaScript hook); while it waits, the thread runs, nested, only tasks that were
-// submitted from inside that wait. No Node here: the binding builds promises on top of it.
+// One thread that runs a device's heavy work in order. A task may wait for an answer from another
+// thread (a JavaScript hook). While it waits, the thread runs only the nested tasks that were
+// submitted from inside that wait. Nothing here depends on Node: the binding builds promises on it.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@
 
 namespace gemlens {
 
-// Set from any thread, read between layers.
+// Can be set from any thread; a run checks it between layers.
 class CancelToken {
  public:
   void cancel() { cancelled_.store(true, std::memory_order_release); }
@@ -34,7 +34,7 @@ class CancelToken {
 };
 
 struct Task {
-  // The wait from inside which it was submitted, 0 for none.
+  // The wait during which the task was submitted; 0 if none.
   int64_t parentWait = 0;
   // Runs on the executor's thread; must not throw.
   std::function<void()> run;
@@ -42,36 +42,36 @@ struct Task {
   std::shared_ptr<CancelToken> token;
 };
 
-// A wait of the executor for one answer, e.g. of one hook call.
+// The executor's wait for one answer, such as that of a hook call.
 struct Wait {
   int64_t id = 0;
   std::atomic<bool> answered{false};
-  // Submitted from inside this wait; guarded by the executor's mutex. A list, as it is empty as a
-  // rule, and then it allocates nothing.
+  // Tasks submitted from inside this wait; guarded by the executor's mutex. There are usually none,
+  // and an empty list allocates nothing.
   std::list<Task> nested;
   std::atomic<int> nestedCount{0};
 };
 
 class Executor {
  public:
-  // `onStart` runs first on the thread: grad mode, device.
+  // `onStart` runs first on the thread, to set grad mode and device.
   explicit Executor(std::function<void()> onStart);
   ~Executor();
 
   void submit(Task task);
 
-  // On the executor's thread: asks the question, then blocks until it is answered or the token is
-  // cancelled, running nested tasks meanwhile. Spins first: a synchronous hook answers within
+  // On the executor's thread: calls `ask`, then blocks until the wait is answered or the token is
+  // cancelled. Nested tasks run meanwhile. It spins first: a synchronous hook answers within
   // microseconds, and waking from a condition variable costs 50-80 µs (measured).
   void await(Wait& wait, const CancelToken& token, const std::function<void()>& ask);
 
-  // From any thread, after `wait.answered` was set.
+  // From any thread: wakes a waiting executor. Set `wait.answered` first.
   void wake();
 
-  // From any thread: a cancelled task that has not begun is run now, that is, rejected.
+  // From any thread: runs cancelled tasks that have not started, which rejects them.
   void dropCancelled();
 
-  // Lets the running task end at its next check, forgets the rest, joins.
+  // Cancels the running task, discards the queue, then joins the thread.
   void stop();
 
  private:

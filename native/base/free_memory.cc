@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
-// The number after `key` in a file of "key number" lines; `none` if it is not there.
+// The number after `key` in a file of "key number" lines; `none` if the key is missing.
 int64_t field(const char* path, const std::string& key, int64_t none) {
   std::ifstream file(path);
   std::string line;
@@ -34,14 +34,14 @@ int64_t number(const char* path, int64_t none) {
   return file >> value ? value : none;
 }
 
-// MemAvailable counts page cache that the kernel would give up.
+// MemAvailable includes page cache that the kernel can reclaim.
 int64_t ofMachine() {
   const int64_t available = field("/proc/meminfo", "MemAvailable:", -1);
   if (available < 0) return kNoLimit;
   return 1024 * (available + field("/proc/meminfo", "SwapFree:", 0));
 }
 
-// "max" is no number, so no limit.
+// "max" does not parse as a number, so it means no limit.
 int64_t ofControlGroup() {
   const int64_t limit = number("/sys/fs/cgroup/memory.max", kNoLimit);
   if (limit == kNoLimit) return kNoLimit;

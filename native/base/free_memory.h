@@ -1,4 +1,4 @@
-// How much memory a growing buffer may still take.
+// The memory that a growing buffer may still use.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -9,8 +9,9 @@
 
 namespace gemlens {
 
-// Bytes that can be had without the system ending the process: the least of what the machine, the
-// control group and the process's own limit leave. Nothing for a GPU, whose allocator tells.
+// Bytes that can be allocated before the system kills the process: the minimum over the machine,
+// the control group and the process's own limit. Empty for a GPU, whose allocator reports failures
+// itself.
 std::optional<int64_t> freeMemory(c10::Device device);
 
 // "5.2 GiB"

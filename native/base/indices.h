@@ -1,4 +1,4 @@
-// Indices from outside.
+// Checks indices that come from JavaScript.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace gemlens {
 
-// Throws ARGUMENT unless all lie in 0 ≤ index < below; `name` is what the request calls them,
-// `what` the function that was called.
+// Throws ARGUMENT unless every index is in 0 ≤ index < below. `name` is the request's field,
+// `caller` the operation.
 inline void checkIndices(const char* what, const std::vector<int32_t>& indices, int64_t below,
                          const char* name) {
   for (const int32_t index : indices) {

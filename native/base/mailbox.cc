@@ -6,7 +6,7 @@ namespace gemlens {
 namespace {
 
 constexpr auto kLookOut = std::chrono::microseconds(12);
-// After so long the loop gets its turn, for timers and I/O, whatever a run asks.
+// After this long the event loop gets a turn, for timers and I/O, even if a run keeps asking.
 constexpr auto kTurn = std::chrono::milliseconds(1);
 
 }  // namespace
@@ -16,7 +16,7 @@ void Mailbox::post(Work work) {
     std::lock_guard lock(mutex_);
     if (closed_) return;
     posted_.push_back(std::move(work));
-    if (posted_.size() > 1) return;  // a call of `open` is on its way already
+    if (posted_.size() > 1) return;  // a call of `runPosted` is already scheduled
   }
   poster_.note();
   ring_(bell_.load(std::memory_order_acquire));
@@ -43,7 +43,8 @@ void Mailbox::open(const std::function<void(const Work&)>& run) {
   taken.clear();
   const auto now = Clock::now();
   const bool turnOver = now - turnStart_ > kTurn;
-  // A run asks faster than this returns to the loop: only another bell gives others their turn.
+  // A run can ask again before this returns to the loop. Only the other channel gives timers and
+  // I/O a turn.
   if (turnOver) bell_.store(1 - bell_.load(std::memory_order_relaxed), std::memory_order_release);
   if (expecting_ && !turnOver) lookOut(now);
   sameTurn_ = !turnOver && rungAgain();

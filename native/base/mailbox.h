@@ -1,6 +1,6 @@
-// Work that other threads leave for a thread with an event loop. To wake a loop takes longer than
-// all else in the round trip of a hook, so that thread looks out for a moment after it has answered
-// one: the run that it answered may ask its next hook within microseconds. No Node here.
+// Work that other threads post to a thread with an event loop. Waking the loop is the slowest part
+// of a hook's round trip. So the loop's thread spins briefly after it answers a hook: the run may
+// call its next hook within microseconds. Nothing here depends on Node.
 #pragma once
 
 #include <atomic>
@@ -18,18 +18,18 @@ class Mailbox {
  public:
   using Work = std::function<void()>;
 
-  // Every call of `ring`, from any thread, has to bring about one call of `open`. Of two bells, the
-  // one that `open` was called for may call it again without a turn of the loop; the other as a
-  // rule does not, though a loop that looks at both in one pass may let it.
+  // Each call of `wake(channel)`, from any thread, must cause one call of `runPosted`. There are
+  // two channels. The channel that `runPosted` was called for may call it again before the loop
+  // turns. The other one usually lets the loop turn first, unless the loop polls both in one pass.
   explicit Mailbox(std::function<void(int bell)> ring) : ring_(std::move(ring)) {}
 
-  // From any thread. Forgets the work once closed.
+  // From any thread. Work posted after `close` is discarded.
   void post(Work work);
   void close();
 
-  // On the loop's thread: runs what was posted.
+  // On the loop's thread: runs the posted work.
   void open(const std::function<void(const Work&)>& run);
-  // From inside posted work: whoever was answered may soon post again, so look out for it.
+  // From inside posted work: the thread that was answered may soon post again, so spin for it.
   void expectPost() { expecting_ = true; }
 
  private:
@@ -45,7 +45,7 @@ class Mailbox {
   std::atomic<int64_t> rings_{0};
   std::atomic<int> bell_{0};
   LastCore poster_;
-  // The loop's thread: how many rings were followed, and since when without a turn of the loop.
+  // On the loop's thread: the wake-ups handled, and when the current turn of the loop began.
   int64_t opened_ = 0;
   Clock::time_point turnStart_;
   bool sameTurn_ = false;

@@ -1,6 +1,6 @@
-// Waiting for another thread without sleeping: pays for microseconds, and only while the other runs
-// on a core of its own. (No sched_yield: on a busy machine it hands whole time slices to processes
-// that have nothing to do with it, measured as 1 ms for each hook.)
+// Waits for another thread without sleeping. This pays off for waits of microseconds, if the other
+// thread runs on another core. It does not call sched_yield, which on a busy machine gives whole
+// time slices to unrelated processes (measured: 1 ms per hook).
 #pragma once
 
 #include <sched.h>
@@ -22,9 +22,10 @@ inline void pauseCpu() {
 // The core on which a thread was last seen.
 class LastCore {
  public:
-  // On that thread.
+  // Call it on that thread.
   void note() { core_.store(sched_getcpu(), std::memory_order_relaxed); }
-  // On the waiting thread: asleep it lets the other run, and is woken elsewhere.
+  // On the waiting thread. If it is true, the waiter should sleep: that frees the core for the
+  // other thread, and the waiter can wake on another one.
   bool isMine() const { return core_.load(std::memory_order_relaxed) == sched_getcpu(); }
 
  private:

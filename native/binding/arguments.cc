@@ -136,7 +136,7 @@ napi_value jsNull(napi_env env) {
 }
 
 napi_value optionalProperty(napi_env env, napi_value object, const char* name) {
-  // Asked of these, V8 throws a TypeError of its own.
+  // V8 would throw its own TypeError for null and undefined.
   if (isNullish(env, object))
     throw Error(code::kArgument, concat("expected an object with ", name, ", got nothing"));
   napi_value value = nullptr;

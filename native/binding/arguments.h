@@ -1,5 +1,5 @@
-// What a native function was called with, and how plain values are read from it. The TypeScript
-// side has checked its callers' input; these checks keep a wrong call an error instead of a crash.
+// The arguments of a native function, and parsers for plain values. TypeScript has already checked
+// the user's input; these checks turn a wrong call into an error instead of a crash.
 #pragma once
 
 #include <optional>
@@ -32,7 +32,7 @@ int64_t readInt(napi_env env, napi_value value);
 bool readBool(napi_env env, napi_value value);
 std::string readString(napi_env env, napi_value value);
 std::vector<int64_t> readInts(napi_env env, napi_value value);
-// A view of a typed array of exactly this type; throws ARGUMENT.
+// A view of an Int32Array. Another type throws ARGUMENT.
 struct Int32View {
   const int32_t* data = nullptr;
   size_t size = 0;
@@ -53,13 +53,14 @@ napi_value jsBool(napi_env env, bool value);
 napi_value jsUndefined(napi_env env);
 napi_value jsNull(napi_env env);
 
-// A property that must be there / may be missing (undefined or null).
+// If the property is undefined or null, `property` throws ARGUMENT and `optionalProperty` returns
+// nullptr.
 napi_value property(napi_env env, napi_value object, const char* name);
 napi_value optionalProperty(napi_env env, napi_value object, const char* name);
 
 using Function = napi_value (*)(Arguments&);
 
-// The C callback around a function: exceptions become JavaScript errors.
+// Wraps a function as a C callback that turns exceptions into JavaScript errors.
 template <Function function>
 napi_value callback(napi_env env, napi_callback_info info) {
   void* data = nullptr;

@@ -21,8 +21,8 @@ Environment::Environment(napi_env env)
       throw Error(code::kInternal, "the environment takes no thread-safe function");
     napi_unref_threadsafe_function(env, bridge);
   }
-  // Added after the thread-safe functions' own hooks, so it runs before: the executor threads end
-  // while they can still be told to. Without it a terminated worker would never exit.
+  // This hook is added after those of the thread-safe functions, so it runs before them and can
+  // still stop the executor threads. Without it, a terminated worker would never exit.
   napi_add_env_cleanup_hook(
       env, [](void* self) { static_cast<Environment*>(self)->shutDown(); }, this);
 }
@@ -34,18 +34,21 @@ void Environment::shutDown() {
   closing_ = true;
   mailbox_.close();
   for (auto& [id, call] : hookCalls_) call->outcome = HookCall::Outcome::Failed;
-  // Stopped, not gone: a hook that ended the environment is still on this thread's stack.
+  // Stop the executors but keep them: a hook that ended the environment is still on this thread's
+  // stack.
   for (auto& [name, executor] : executors_) executor->stop();
   hookCalls_.clear();
   for (const auto bridge : bridges_) napi_release_threadsafe_function(bridge, napi_tsfn_abort);
 }
 
 Executor& Environment::executor(c10::Device device) {
-  if (closing_) throw Error(code::kAborted, "the environment is ending");  // set on this thread
+  if (closing_)
+    throw Error(code::kAborted, "the environment is ending");  // only this thread sets closing_
   auto& executor = executors_[deviceName(device)];
   if (!executor) {
     executor = std::make_unique<Executor>([device] {
-      // No-grad, not inference mode: a cached activation must be usable in a later backward pass.
+      // Use no-grad instead of inference mode: a cached activation must be usable in a later
+      // backward pass.
       c10::GradMode::set_enabled(false);
       if (!device.is_cpu()) c10::impl::getDeviceGuardImpl(device.type())->setDevice(device);
     });
@@ -53,16 +56,16 @@ Executor& Environment::executor(c10::Device device) {
   return *executor;
 }
 
-// One call for each ring of the mailbox. What rings while it runs, Node hands over right after it,
-// without the event loop in between, yet in a handle scope of its own and after the ticks and
-// promise jobs of the call before.
+// Node calls this once for each wake of the mailbox. If a wake comes while it runs, Node calls it
+// again without a turn of the event loop. Each call has its own handle scope, and runs after the
+// ticks and promise jobs of the previous call.
 void Environment::drain(napi_env env, napi_value, void* context, void*) {
-  if (env == nullptr) return;  // going: whoever waits has been released by shutDown
+  if (env == nullptr) return;  // the environment is ending; shutDown has released all waits
   static_cast<Environment*>(context)->mailbox_.open([](const Mailbox::Work& work) {
     try {
       work();
     } catch (...) {
-      // A worker that is being terminated refuses every call: nobody is left to tell.
+      // Every call fails in a worker that is being terminated, and nobody is left to report it to.
     }
   });
 }

@@ -1,6 +1,5 @@
 // All state of one Node environment (the main thread or a worker): handles, executors, running
-// tasks, hooks that are being waited for. Instance data, never globals: workers share the core's
-// statics.
+// tasks, pending hook calls. It is instance data, because workers share the core's globals.
 #pragma once
 
 #include <atomic>
@@ -18,16 +17,16 @@
 
 namespace gemlens::binding {
 
-// One call of a JavaScript hook, from the executor's question to the answer.
+// One call of a JavaScript hook, from the request to its answer.
 struct HookCall {
   Wait wait;
   enum class Outcome { Observed, Replaced, Failed } outcome = Outcome::Observed;
   Tensor replacement;
   Executor* executor = nullptr;
-  const void* model = nullptr;                // whose run is waiting
+  const void* model = nullptr;                // the model whose run is waiting
   int64_t parentCall = 0;                     // the hook call that run was submitted from
   std::atomic<bool> abandoned{false};         // the run was aborted meanwhile
-  std::shared_ptr<std::vector<Tensor>> uses;  // JS thread: what hooks of the run returned
+  std::shared_ptr<std::vector<Tensor>> uses;  // JS thread: tensors that the run's hooks returned
 };
 
 class Environment {
@@ -41,23 +40,23 @@ class Environment {
   HandleTable& handles() { return handles_; }
   Executor& executor(c10::Device device);
 
-  // Posted work runs on the JS thread, unless the environment goes first.
+  // Posted work runs on the JS thread, unless the environment ends first.
   Mailbox& mailbox() { return mailbox_; }
 
-  // JS thread. While one task is pending, the event loop stays alive.
+  // JS thread. The event loop stays alive while a task is pending.
   void taskStarted();
   void taskEnded();
 
-  // JS thread. Tasks by the caller's id, for abort.
+  // JS thread. The tokens of running tasks by task id, for abort.
   std::unordered_map<int64_t, std::shared_ptr<CancelToken>>& tokens() { return tokens_; }
   void dropCancelled();
   // JS thread. Hook calls that are not settled.
   std::unordered_map<int64_t, std::shared_ptr<HookCall>>& hookCalls() { return hookCalls_; }
   int64_t nextCallId() { return ++lastCallId_; }
-  // Throws BUSY when `model`'s run is waiting for a hook from inside which this was called.
+  // Throws BUSY if `model`'s own run is waiting for hook call `call`, or for one that encloses it.
   void checkNotInsideOwnHook(int64_t call, const void* model) const;
 
-  // The environment is ending: no thread of ours outlives this call, and none begins after it.
+  // Ends the environment's threads. None outlives this call, and none starts after it.
   void shutDown();
 
  private:
@@ -65,7 +64,7 @@ class Environment {
 
   napi_env env_;
   HandleTable handles_;
-  napi_threadsafe_function bridges_[2] = {};  // one for each bell of the mailbox
+  napi_threadsafe_function bridges_[2] = {};  // one for each channel of the mailbox
   Mailbox mailbox_;
   bool closing_ = false;
   int64_t pending_ = 0;

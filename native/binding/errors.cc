@@ -46,7 +46,7 @@ void throwToJs(napi_env env, const std::exception_ptr& error, const char* what) 
   try {
     napi_throw(env, toJsError(env, error, what));
   } catch (...) {
-    // A worker that is being terminated makes no error objects.
+    // No error object can be made in a worker that is being terminated.
   }
 }
 

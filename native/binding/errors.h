@@ -7,8 +7,8 @@
 
 namespace gemlens::binding {
 
-// An Error for any exception; must be called on the JS thread. `what` names the operation where the
-// message does not.
+// Makes an Error for any exception. Call it on the JS thread. `caller` names the operation if the
+// exception's message does not.
 napi_value toJsError(napi_env env, const std::exception_ptr& error, const char* what = nullptr);
 
 // Throws it into JavaScript.

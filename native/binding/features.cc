@@ -13,7 +13,7 @@ namespace {
 using coder::EditOp;
 using coder::Features;
 
-// The compressed rows as typed arrays of JavaScript's own.
+// The compressed rows as typed arrays that JavaScript owns.
 napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
   return ObjectWriter(env)
       .set("indptr", handles.ownedArray(rows.indptr))
@@ -101,7 +101,7 @@ napi_value featuresEdit(Arguments& args) {
                 });
 }
 
-// On the calling thread, with the edits applied, as small tensors are read.
+// Runs on the calling thread, as reads of small tensors do, and applies the edits.
 napi_value featuresReadSync(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
   const auto edits = readEdits(args.env(), args[1], *features);

@@ -1,4 +1,4 @@
-// Features as a result: a handle, and what is read of every set at once.
+// Writes features as a result: a handle, and the facts that every caller needs at once.
 #pragma once
 
 #include "binding/tasks.h"

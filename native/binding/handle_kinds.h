@@ -1,5 +1,5 @@
-// The kinds of native objects that JavaScript holds handles of. A new kind is a struct here and a
-// place in Payload.
+// The kinds of native objects that JavaScript holds handles to. To add one, add a struct here and
+// an alternative of Payload.
 #pragma once
 
 #include <cstdint>
@@ -19,19 +19,20 @@ using ModelPtr = std::shared_ptr<const model::Transformer>;
 using CoderPtr = std::shared_ptr<const coder::Coder>;
 using FeaturesPtr = std::shared_ptr<const coder::Features>;
 using KvCachePtr = std::shared_ptr<model::KvCache>;
-// Interventions of a run or a generation, and what its runs have compiled.
+// The interventions of a run or a generation, and the steps that its runs have compiled.
 using EditsPtr = std::shared_ptr<const intervene::Interventions>;
 
 // The alternative's index is the handle's tag.
 using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr, EditsPtr>;
 
-// What a kind is unless it says otherwise.
+// The defaults of a kind.
 struct AnyKind {
-  // Loaded from a file, and large: forgotten ones are looked for before the next load.
+  // True if it is loaded from a file and large. Unreachable ones are freed before the next load.
   static constexpr bool kLoaded = false;
-  // Its bytes change while it lives: HandleTable::recount counts them again.
+  // True if its size changes while it lives. HandleTable::recount updates the count.
   static constexpr bool kGrows = false;
-  // What it holds besides the storages below: V8 must know that collecting it pays.
+  // The bytes that it holds in addition to the storages below. V8 must know them to see that
+  // collecting it frees memory.
   template <typename T>
   static int64_t bytes(const T&) {
     return 0;
@@ -40,8 +41,8 @@ struct AnyKind {
   static bool onCpu(const T&) {
     return true;
   }
-  // Calls `visit` with each tensor whose storage it shares. A storage counts once, whoever holds
-  // it, and in-place operations on one that a queued task uses are refused.
+  // Calls `visit` with each tensor whose storage it shares. A storage counts once, however many
+  // handles hold it. In-place operations on a storage that a queued task uses are rejected.
   template <typename T, typename Visit>
   static void forEachStorage(const T&, Visit) {}
 };
@@ -101,7 +102,7 @@ struct HandleKind<EditsPtr> : AnyKind {
   }
 };
 
-// Calls `visit(kind, value)` with what a payload holds and its kind.
+// Calls `visit(kind, value)` with a payload's kind and value.
 template <typename Visit>
 auto visitKind(const Payload& payload, Visit visit) {
   return std::visit(
@@ -119,7 +120,7 @@ constexpr size_t tagOf() {
   }
 }
 
-// "a tensor", by tag.
+// The name of a kind by tag, such as "a tensor".
 const char* kindName(size_t tag);
 
 }  // namespace gemlens::binding

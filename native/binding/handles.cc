@@ -11,7 +11,8 @@ namespace {
 constexpr int kIndexBits = 24;
 constexpr int kGenerationBits = 20;
 constexpr uint64_t kMaxHandles = uint64_t{1} << kIndexBits;
-// 47 bits: kind, generation, index; stays a canonical user-space address whatever V8 does with it.
+// Packs kind, generation and index into 47 bits, which V8 can store as a canonical user-space
+// address.
 void* encode(size_t kind, uint32_t generation, uint32_t index) {
   const uint64_t bits = (static_cast<uint64_t>(kind) << (kIndexBits + kGenerationBits)) |
                         (static_cast<uint64_t>(generation) << kIndexBits) | index;
@@ -115,7 +116,7 @@ Slot* HandleTable::find(napi_value handle, size_t* kind) {
   if (*kind >= std::variant_size_v<Payload> || index >= slots_.size()) return nullptr;
   Slot& slot = slots_[index];
   if (!slot.used || slot.generation != generation || slot.payload.index() != *kind) {
-    if (generation > slot.generation) return nullptr;  // never handed out
+    if (generation > slot.generation) return nullptr;  // never issued
     throw Error(code::kDisposed, concat(kindName(*kind), " was used after its dispose()"));
   }
   return &slot;
@@ -147,7 +148,7 @@ void HandleTable::release(uint32_t index) {
   uncount(slot.payload);
   slot.payload = Tensor();
   slot.used = false;
-  // A slot whose generations are used up is retired: a stale handle must never come alive again.
+  // Retire a slot whose generations are used up: a stale handle must never become valid again.
   if (++slot.generation < (1u << kGenerationBits) - 1) free_.push_back(index);
   --live_;
 }
@@ -158,7 +159,7 @@ bool HandleTable::dispose(napi_value handle, bool endLoan) {
   try {
     slot = find(handle, &kind);
   } catch (const Error&) {
-    return false;  // disposed before
+    return false;  // already disposed
   }
   if (slot == nullptr)
     throw Error(code::kArgument, "dispose: expected a handle, got something else");

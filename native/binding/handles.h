@@ -1,9 +1,9 @@
-// Handles: JavaScript holds an External that encodes slot, generation and kind; everything behind
-// it is in this table, so a stale, foreign or wrong handle is an error and never a wild pointer.
-// One table per environment, used on its JS thread alone.
+// Handles: JavaScript holds an External that encodes slot, generation and kind. The payload is in
+// this table, so a stale, foreign or wrong handle is an error and never a wild pointer. Each
+// environment has one table, used only on its JS thread.
 //
-// Finalizers do not run inside a synchronous loop, so unreachable handles are found by a sweep: a
-// weak reference reads as empty as soon as V8 has collected its External.
+// Finalizers do not run inside a synchronous loop, so a sweep finds unreachable handles: a weak
+// reference reads as empty as soon as V8 has collected its External.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct Slot {
   Payload payload;
   uint32_t generation = 0;
   bool used = false;
-  bool frozen = false;      // in-place operations are refused
-  napi_ref weak = nullptr;  // to the External; null for what is lent
+  bool frozen = false;      // in-place operations are rejected
+  napi_ref weak = nullptr;  // to the External; null for a borrowed tensor
 };
 
 struct MemoryUse {
@@ -36,17 +36,20 @@ struct MemoryUse {
 class HandleTable {
  public:
   explicit HandleTable(napi_env env) : env_(env), account_(env), storages_(env) {}
-  // The environment is going: its references go with it.
+  // An environment that ends frees its references itself.
   ~HandleTable() = default;
 
   napi_value create(Payload payload);
-  // The handle of what a hook is lent, which `dispose` takes back when the hook ends. Its memory is
-  // the run's, so V8 is not told of it, and it is not watched: both cost more than the handle.
+  // Makes the handle of a tensor that a hook borrows; `dispose` frees it when the hook ends. The
+  // run owns the memory, so it is not reported to V8, and there is no weak reference: both cost
+  // more than the handle.
   napi_value lend(const Tensor& tensor);
-  // A loan whose end is uncertain: from now on it also ends with the handle.
+  // Adds a weak reference to a borrowed handle whose hook may never end, so that a sweep can free
+  // it.
   void watch(napi_value handle);
 
-  // What a handle of this kind holds. Throws ARGUMENT (not such a handle) or DISPOSED.
+  // The value of a handle of this kind. Throws ARGUMENT if it is another handle, DISPOSED if it was
+  // disposed.
   template <typename T>
   const T& get(napi_value handle) {
     return std::get<T>(slot(handle, tagOf<T>()).payload);
@@ -58,19 +61,19 @@ class HandleTable {
   KvCachePtr kvCache(napi_value handle) { return get<KvCachePtr>(handle); }
 
   bool alive(napi_value handle);
-  // False if it was freed before. `endLoan` detaches the ArrayBuffer over its memory, if there is
-  // one.
+  // Returns false if it was already disposed. `endLoan` also detaches the ArrayBuffer over its
+  // memory, if there is one.
   bool dispose(napi_value handle, bool endLoan);
   void freeze(napi_value handle) { slot(handle, tagOf<Tensor>()).frozen = true; }
   bool frozen(napi_value handle) { return slot(handle, tagOf<Tensor>()).frozen; }
-  // Another tensor in the same handle.
+  // Puts another tensor in the same handle.
   void replace(napi_value handle, Tensor tensor);
 
-  // A typed array over the tensor's memory; one ArrayBuffer per storage. A runtime that allows no
-  // buffers over native memory (Electron) makes it throw UNSUPPORTED: writes to a copy would be
+  // A typed array over the tensor's memory; one ArrayBuffer per storage. Throws UNSUPPORTED if the
+  // runtime allows no buffers over native memory (Electron), because writes to a copy would be
   // lost.
   napi_value typedArray(const Tensor& tensor) { return storages_.typedArray(tensor, false); }
-  // For values that are the caller's alone: a copy where the runtime wants one.
+  // For values that nobody else holds: it copies them if the runtime requires it.
   napi_value ownedArray(const Tensor& values) { return storages_.typedArray(values, true); }
 
   // Storages that submitted tasks use.
@@ -78,7 +81,7 @@ class HandleTable {
   void removeUser(const Tensor& tensor) { storages_.removeUser(tensor); }
   bool inUse(const Tensor& tensor) const { return storages_.inUse(tensor); }
 
-  // What grows may have grown since it was last counted.
+  // Counts the bytes of a growing payload again.
   template <typename T>
   void recount(const T& growing) {
     const auto counted = growing_.find(growing.get());
@@ -87,10 +90,10 @@ class HandleTable {
     account_.add(counted->second - before);
   }
 
-  // Frees what JavaScript no longer reaches.
+  // Frees payloads that JavaScript can no longer reach.
   void sweep();
-  // Each load begins and ends with this: frees forgotten models and coders. After many bytes of
-  // loads it makes V8 find out which are forgotten.
+  // Runs at the start and at the end of each load: frees unreachable models and coders. If much has
+  // been loaded since the last collection, it makes V8 collect first.
   void beforeLoad();
   MemoryUse use() const;
 
@@ -108,7 +111,7 @@ class HandleTable {
   std::vector<uint32_t> free_;
   MemoryAccount account_;
   Storages storages_;
-  std::unordered_map<const void*, int64_t> growing_;  // bytes that were counted
+  std::unordered_map<const void*, int64_t> growing_;  // bytes counted so far
   int64_t live_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Interventions: made once for a run or a generation, and placed in each run.
+// Parses interventions once for a run or a generation, and the rows on which they act for each run.
 #pragma once
 
 #include "binding/read.h"
@@ -6,7 +6,7 @@
 
 namespace gemlens::binding {
 
-// What a request says of them: its handle, and where they act in this run.
+// Parses a request's interventions: their handle, and the rows on which they act in this run.
 intervene::Interventions readEdits(const ObjectReader& in);
 
 // editsCreate.

@@ -9,13 +9,14 @@ namespace {
 using Outcome = HookCall::Outcome;
 
 void answer(Environment& environment, HookCall& call) {
-  // Not there: the environment was shut down inside the hook, and nobody waits any more.
+  // If the call is gone, the environment was shut down inside the hook and nobody is waiting.
   if (environment.hookCalls().erase(call.wait.id) == 0) return;
   call.wait.answered.store(true, std::memory_order_release);
   call.executor->wake();
 }
 
-// null observes, a handle replaces, false failed. True: not answered yet.
+// Parses a hook's answer: null keeps x, a handle replaces it, false means that the hook failed.
+// Returns true if the hook has not answered yet.
 bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
   napi_env env = environment.env();
   napi_valuetype type = napi_undefined;
@@ -27,7 +28,7 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
     try {
       call.replacement = environment.handles().tensor(value);
       call.outcome = Outcome::Replaced;
-      // The run reads it until it ends.
+      // The run uses the tensor until it ends.
       environment.handles().addUser(call.replacement);
       call.uses->push_back(call.replacement);
     } catch (const Error&) {
@@ -39,11 +40,11 @@ bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
 
 constexpr int kMetric = -1;
 
-// What the JS thread is asked.
+// A call that the executor asks the JS thread to make.
 struct Question {
   std::shared_ptr<const HookTarget> target;
   Tensor x;
-  int hook;  // or kMetric
+  int hook;  // index in the request, or kMetric
   hooks::Position position;
 };
 
@@ -78,7 +79,7 @@ void put(const Question& question, const std::shared_ptr<HookCall>& call) {
     status = napi_generic_failure;
   }
   if (status != napi_ok) {
-    // A throw that the dispatcher did not catch, or a worker that is being terminated.
+    // Either the dispatcher did not catch a throw, or this worker is being terminated.
     bool pending = false;
     napi_value ignored = nullptr;
     if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
@@ -111,7 +112,7 @@ std::shared_ptr<const HookCall> await(Question question, const CancelToken& toke
     environment->mailbox().post([question = std::move(question), call] { put(question, call); });
   });
   if (token.cancelled()) {
-    // The script may go on for long, but no run waits for it any more.
+    // The script may still run for long, but no run waits for it now.
     call->abandoned.store(true, std::memory_order_release);
     environment->mailbox().post(
         [environment, id = call->wait.id] { environment->hookCalls().erase(id); });

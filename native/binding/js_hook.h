@@ -1,4 +1,5 @@
-// JavaScript that a run waits for, hooks and metrics: the executor asks, the JS thread answers.
+// The JavaScript functions that a run waits for: hooks and a metric. The executor asks, the JS
+// thread answers.
 #pragma once
 
 #include <memory>
@@ -9,10 +10,10 @@
 
 namespace gemlens::binding {
 
-// A function of the request; made and released on the JS thread.
+// A reference to a function of the request. Make and release it on the JS thread.
 class JsFunction {
  public:
-  // `name` is what the request calls it.
+  // `name` is the request's field.
   JsFunction(napi_env env, napi_value function, const char* name);
   void release();
   napi_value value() const;
@@ -22,7 +23,7 @@ class JsFunction {
   napi_ref reference_ = nullptr;
 };
 
-// What the JS thread needs to call the functions of a run.
+// The state that the JS thread needs to call a run's functions.
 struct HookTarget {
   Environment* environment = nullptr;
   Executor* executor = nullptr;
@@ -33,14 +34,14 @@ struct HookTarget {
   std::shared_ptr<std::vector<Tensor>> uses = std::make_shared<std::vector<Tensor>>();
 };
 
-// The script that submitted a run.
+// The functions of the script that submitted a run.
 class JsCaller final : public run::Caller {
  public:
-  // JS thread. `object`: what the request was read from; `hasMetric`: it has `onMetric`. Nothing
-  // after it may throw before the run is submitted, or the references to the functions would stay.
+  // JS thread. `object` is the request's object; `hasMetric` is true if it has `onMetric`. Nothing
+  // may throw between this and the submission of the run, or the function references would leak.
   JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
            int64_t parentCall, napi_value object);
-  // JS thread, when the run has been answered.
+  // JS thread. Call it after the run has settled.
   void settled();
 
   Tensor hook(int index, const Tensor& x, const hooks::Position& position,

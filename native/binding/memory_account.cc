@@ -5,11 +5,12 @@
 namespace gemlens::binding {
 namespace {
 
-// So much may be loaded, and half of what is held (but no more than 512 MB), before a load looks
-// for models and coders that were forgotten.
+// The bytes that may be loaded before a load looks for unreachable models and coders are half of
+// those held, within these limits.
 constexpr int64_t kLoadSlack = int64_t{32} << 20;
 constexpr int64_t kMostLoadSlack = int64_t{512} << 20;
-// More than any heap's limit: told of so much native memory, V8 collects before the call returns.
+// This exceeds any heap limit. If this much native memory is reported, V8 collects before the call
+// returns.
 constexpr int64_t kUnbearable = int64_t{1} << 45;
 
 }  // namespace
@@ -27,19 +28,20 @@ void MemoryAccount::tell(int64_t change) {
 }
 
 void MemoryAccount::swept(int64_t handles) {
-  // Half of what comes and goes: half of a model's bytes may be more than the machine has.
+  // Half of the bytes that are not models or coders: half of a model may be more than the machine
+  // has.
   sweepAtBytes_ = live_ + std::max(int64_t{256} << 20, (live_ - loaded_) / 2);
   sweepAtCount_ = std::max<int64_t>(20000, handles * 2);
 }
 
 bool MemoryAccount::collectionIsDue() {
   if (loaded_ > collectAtLoaded_) return true;
-  collectAtLoaded_ = std::min(collectAtLoaded_, collectionLimit());  // after disposals
+  collectAtLoaded_ = std::min(collectAtLoaded_, collectionLimit());  // disposals lower the limit
   return false;
 }
 
-// V8 marks while the script goes on, and on a busy machine takes its time: a loop that forgets what
-// it loads would be hundreds of megabytes ahead.
+// V8 marks concurrently with the script, slowly on a busy machine. A loop that drops what it loads
+// would otherwise be hundreds of megabytes ahead.
 void MemoryAccount::collect() {
   tell(kUnbearable);
   tell(-kUnbearable);

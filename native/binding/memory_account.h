@@ -1,5 +1,5 @@
-// The bytes behind handles: V8 is told of them, so that it knows what collecting a handle would
-// free, and they decide when unreachable handles are looked for.
+// Counts the bytes that handles hold. They are reported to V8, so that it knows what collecting a
+// handle frees, and they decide when to sweep for unreachable handles.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@ class MemoryAccount {
  public:
   explicit MemoryAccount(napi_env env) : env_(env) {}
 
-  // `loaded`: of these, what models and coders hold.
+  // `loaded` is the part of the change that models and coders hold.
   void add(int64_t change, int64_t loaded = 0);
 
-  // Whether so much came since the last sweep that another is due.
+  // True if enough was added since the last sweep.
   bool sweepIsDue(int64_t handles) const {
     return live_ > sweepAtBytes_ || handles > sweepAtCount_;
   }
   void swept(int64_t handles);
 
-  // Whether so much was loaded since the last collection that V8 should find out what is forgotten.
+  // True if enough was loaded since the last collection.
   bool collectionIsDue();
-  // Makes it collect before this returns.
+  // Makes V8 collect before this returns.
   void collect();
   void collected() { collectAtLoaded_ = collectionLimit(); }
 

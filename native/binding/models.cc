@@ -84,7 +84,7 @@ napi_value modelParameter(Arguments& args) {
   return handle;
 }
 
-// Submits what gives one tensor.
+// Submits work that returns one tensor.
 napi_value submitTensor(Environment& environment, const ModelPtr& model, const TaskContext& context,
                         std::function<Tensor()> work, std::vector<Tensor> uses) {
   return submit(environment, model->device(), context,

@@ -1,4 +1,4 @@
-// The core's entry: one Environment per Node environment, and the export list.
+// The core's entry point: one Environment per Node environment, and the export list.
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <c10/core/GradMode.h>
@@ -76,8 +76,8 @@ napi_value abortTask(Arguments& args) {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   installAllocator();
-  // Small operations run on the thread that calls them: no thread team for a 2×2 product, and no
-  // graph. at::get_num_threads makes libtorch do its own per-thread set-up first.
+  // Small operations run on the calling thread. They need neither a thread team nor a graph.
+  // at::get_num_threads makes libtorch do its own per-thread set-up first.
   c10::GradMode::set_enabled(false);
   at::get_num_threads();
   omp_set_num_threads(1);

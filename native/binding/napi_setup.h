@@ -1,5 +1,5 @@
-// The only include of napi.h: its flags (NAPI_VERSION, exceptions on) are set by the build, and
-// nothing outside this folder knows of Node.
+// The only file that includes napi.h. The build sets its flags (NAPI_VERSION, exceptions on).
+// Nothing outside this folder depends on Node.
 #pragma once
 
 #include <napi.h>

@@ -1,6 +1,5 @@
-// Values of JavaScript by their C++ type: `read<int64_t>(environment, value)`, and the same for the
-// properties of an object. The TypeScript side has checked its callers' input; a value of another
-// type is an ARGUMENT error. Whether a number makes sense is not decided here.
+// Parses JavaScript values by C++ type: `parse<int64_t>(environment, value)`, and the same for an
+// object's properties. A value of another type throws ARGUMENT. Ranges are checked elsewhere.
 #pragma once
 
 #include <optional>
@@ -11,11 +10,10 @@
 
 namespace gemlens::binding {
 
-// int64_t; int32_t (an integer beyond its range reads as its nearest end); double; bool;
-// std::string; Tensor and the other payloads of handles; std::vector of int32_t (an Int32Array), of
-// float (a Float32Array), of uint8_t (the bytes of any typed array), of int64_t and double (an
-// array of numbers), of Tensor (an array of handles), of std::vector of int32_t (an array of
-// Int32Arrays).
+// Defined for int64_t; int32_t (an integer out of range is clamped); double; bool; std::string;
+// Tensor and the other payloads of handles; std::vector of int32_t (an Int32Array), of float (a
+// Float32Array), of uint8_t (the bytes of any typed array), of int64_t and double (an array of
+// numbers), of Tensor (an array of handles), of std::vector of int32_t (an array of Int32Arrays).
 template <typename T>
 T read(Environment& environment, napi_value value);
 
@@ -49,7 +47,7 @@ class ObjectReader {
     if (value == nullptr) return std::nullopt;
     return read<T>(environment_, value);
   }
-  // Sets `value` if there is one.
+  // Sets `value` if the property is given.
   template <typename T>
   void into(const char* name, T& value) const {
     if (auto given = optional<T>(name)) value = std::move(*given);
@@ -62,7 +60,7 @@ class ObjectReader {
     if (value == nullptr) return std::nullopt;
     return ObjectReader(environment_, value);
   }
-  // Calls `visit` with each object of an array, in order; of a missing array never.
+  // Calls `visit` with each object of an array, in order. A missing array counts as empty.
   template <typename Visit>
   void forEach(const char* name, Visit visit) const {
     napi_value list = optionalProperty(environment_.env(), object_, name);
@@ -70,7 +68,7 @@ class ObjectReader {
     binding::forEach(environment_.env(), list,
                      [&](napi_value element) { visit(ObjectReader(environment_, element)); });
   }
-  // The same of an array whose objects may be missing.
+  // The same for an array whose objects may be null or undefined.
   template <typename Visit>
   void forEachOptional(const char* name, Visit visit) const {
     napi_value list = optionalProperty(environment_.env(), object_, name);

@@ -1,4 +1,4 @@
-// The plain outcome of a run; the others write it too.
+// Writes the plain outcome of a run, which the other outcomes include.
 #pragma once
 
 #include "binding/arguments.h"

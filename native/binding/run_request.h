@@ -1,4 +1,4 @@
-// The request of a run: read on the JS thread, and submitted.
+// Parses a run's request on the JS thread, and submits it.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,12 @@
 
 namespace gemlens::binding {
 
-// The request that `modelRun` and its like take as second argument, after their model, checked.
+// Parses and checks the request of a run: the first argument is the model, the second the request.
 // Throws BUSY inside a hook of this model's own run.
 run::Request readRequest(Arguments& args, const TaskContext& context);
 
-// Submits a run: `outcome(request, token)` on the executor's thread, what it gives goes to
-// `write(outcome)` on the JS thread. `hasMetric`: it asks for a metric.
+// Submits a run. `outcome(request, token)` runs on the executor's thread; its result goes to
+// `write` on the JS thread. `hasMetric` is true if the request has a metric.
 template <typename Outcome, typename Write>
 napi_value submitRun(Arguments& args, run::Request request, const TaskContext& context,
                      bool hasMetric, Outcome outcome, Write write) {

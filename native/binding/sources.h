@@ -1,4 +1,4 @@
-// Tensor sources as the TypeScript readers describe them.
+// Parses tensor sources as the TypeScript readers describe them.
 #pragma once
 
 #include "binding/arguments.h"

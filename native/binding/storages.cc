@@ -84,9 +84,9 @@ void Storages::dropBuffer(Storage& storage, bool detach) {
   storage.buffer = nullptr;
 }
 
-// An ArrayBuffer over the storage, kept while a handle holds that storage: two typed arrays of one
-// tensor share a buffer. (A storage without a handle is not looked up: its address may be used
-// again.)
+// Returns an ArrayBuffer over the storage. It is cached while a handle holds the storage, so two
+// typed arrays of one tensor share a buffer. (The buffer of a storage without a handle is not
+// cached: its address may be reused.)
 napi_value Storages::arrayBuffer(const Tensor& tensor) {
   const auto known = storages_.find(key(tensor));
   napi_ref* cached = known == storages_.end() ? nullptr : &known->second.buffer;
@@ -100,9 +100,9 @@ napi_value Storages::arrayBuffer(const Tensor& tensor) {
     napi_delete_reference(env_, *cached);
     *cached = nullptr;
   }
-  // Owned twice: on failure Node calls the finalizer later (more than 4 GiB on Node 20) or never (a
-  // worker that is being terminated, a runtime that allows none), and the memory must go either
-  // way.
+  // The memory has two owners and must be freed in any case. On failure, Node calls the finalizer
+  // later (more than 4 GiB on Node 20) or never (a worker that is being terminated, a runtime that
+  // allows no external buffers).
   const auto owner = std::make_shared<c10::Storage>(tensor.storage());
   auto* hint = new std::shared_ptr<c10::Storage>(owner);
   napi_value buffer = nullptr;

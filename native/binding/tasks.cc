@@ -27,7 +27,7 @@ void settle(Environment& environment, Pending& pending) {
   }
   if (pending.options.onSettled) pending.options.onSettled();
   environment.taskEnded();
-  // Last: where the environment is being terminated, making the error throws.
+  // Do this last: making the error throws if the environment is being terminated.
   if (pending.error) {
     napi_reject_deferred(env, pending.deferred, toJsError(env, pending.error));
   } else {
@@ -71,7 +71,8 @@ napi_value submit(Environment& environment, c10::Device device, const TaskContex
     } catch (...) {
       pending->error = std::current_exception();
     }
-    // Released here: tearing down a model is the executor's work as a rule, not the JS thread's.
+    // Release it here, so that a model is usually freed on the executor's thread, not on the JS
+    // thread.
     pending->work = nullptr;
     environment.mailbox().post([pending, &environment] { settle(environment, *pending); });
   };

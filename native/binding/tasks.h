@@ -22,12 +22,12 @@ struct TaskContext {
 TaskContext readContext(const Arguments& args, size_t index);
 
 struct TaskOptions {
-  std::vector<Tensor> uses;         // in-place operations on these are refused meanwhile
+  std::vector<Tensor> uses;         // in-place operations on these are rejected meanwhile
   std::function<void()> onSettled;  // JS thread, just before the promise settles
 };
 
-// Queues `work` on the device's executor; returns the promise. The work holds what it needs by
-// value.
+// Queues `work` on the device's executor and returns the promise. The work must capture what it
+// needs by value.
 napi_value submit(Environment& environment, c10::Device device, const TaskContext& context,
                   Work work, TaskOptions options = {});
 

@@ -1,4 +1,4 @@
-// Export lists, one per theme; module.cc joins them.
+// The export lists, one per theme. module.cc calls them.
 #pragma once
 
 #include "binding/arguments.h"
@@ -12,7 +12,7 @@ void exportCoders(Environment& environment, napi_value exports);
 void exportFeatures(Environment& environment, napi_value exports);
 void exportModels(Environment& environment, napi_value exports);
 
-// A copy of the tensor's values on the host in row-major order, 16-bit floats widened.
+// Copies the tensor's values to the host in row-major order. 16-bit floats become float32.
 Tensor hostValues(const Tensor& tensor);
 
 }  // namespace gemlens::binding

@@ -1,4 +1,4 @@
-// Numbers copied into a JavaScript typed array.
+// Copies numbers into a JavaScript typed array.
 #pragma once
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// The small tensor vocabulary: one row per operation. Arguments are converted by the C++ signature
-// of each function; lib/tensor/vocabulary.ts has the same names with their types and texts.
+// The small tensor vocabulary: one entry per operation. Each function's C++ signature decides how
+// its arguments are parsed. lib/tensor/vocabulary.ts has the same names with their types and texts.
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace gemlens::binding {
 namespace {
 
-using namespace ops;  // NOLINT: the table below is theirs
+using namespace ops;  // NOLINT: the table below uses its names
 
 // A tensor that the operation writes to.
 struct Target {

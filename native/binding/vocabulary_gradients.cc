@@ -1,4 +1,4 @@
-// Gradients through the small vocabulary: of a metric that a script computes from logits.
+// The gradient of a metric that a script computes from logits with the small vocabulary.
 #include <c10/core/GradMode.h>
 
 #include "attribute/metric_gradient.h"

@@ -1,4 +1,4 @@
-// Answers as JavaScript objects and arrays.
+// Writes results as JavaScript objects and arrays.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ class ObjectWriter {
   napi_value object_ = nullptr;
 };
 
-// An array of what `make` gives for each item.
+// An array of `make(item)` for each item.
 template <typename Items, typename Make>
 napi_value writeArray(napi_env env, Items& items, Make make) {
   napi_value array = nullptr;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kPiece = 1 << 18;
 
-// All exponent bits set: an infinity or a NaN. Branch-free, so that it runs at memory speed.
+// An infinity or a NaN has all exponent bits set. The loop is branch-free, so it runs at memory
+// speed.
 template <typename Bits>
 bool anyNotFinite(const Bits* bits, int64_t count, Bits exponent) {
   unsigned bad = 0;
@@ -37,7 +38,8 @@ int64_t scan(const Tensor& tensor, Bits exponent) {
   return -1;
 }
 
-// On a GPU: a piece of rows at a time, as each makes temporaries of its own size.
+// Used for GPU and non-contiguous tensors. It scans a piece at a time, because isfinite allocates a
+// temporary of its size.
 int64_t scanComposed(const Tensor& tensor) {
   constexpr int64_t kElements = 1 << 26;
   const Tensor flat = tensor.reshape(-1);

@@ -7,7 +7,8 @@
 
 namespace gemlens::checkpoint {
 
-// Its index in row-major order; -1 if every element is finite. Reads the tensor once, on all cores.
+// Returns its index in row-major order; -1 if every element is finite. Reads the tensor once, on
+// all cores.
 int64_t firstNotFinite(const Tensor& tensor);
 
 }  // namespace gemlens::checkpoint

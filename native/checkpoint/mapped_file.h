@@ -1,5 +1,5 @@
-// A file mapped privately and writable (copy-on-write): tensors are used in place, and a stray
-// write through a typed array changes memory, not the file, and does not kill the process.
+// A file mapped privately and writable (copy-on-write). Tensors are used in place. A stray write
+// through a typed array changes memory, not the file, and does not crash the process.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace gemlens::checkpoint {
 
 class MappedFile {
  public:
-  // Throws CHECKPOINT naming the file when it cannot be opened, is empty or cannot be mapped.
+  // Throws CHECKPOINT, naming the file, if it is empty or cannot be opened or mapped.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -20,7 +20,7 @@ class MappedFile {
 
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
-  // Tells the system that these pages will not be needed again (after a converting copy).
+  // Releases these pages, which are not needed again after a converting copy.
   void forget(size_t offset, size_t bytes) const;
 
  private:
@@ -28,7 +28,7 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Each file of a checkpoint is mapped once.
+// Maps each file of a checkpoint once.
 class MappedFiles {
  public:
   std::shared_ptr<MappedFile> open(const std::string& path);

@@ -9,7 +9,7 @@
 namespace gemlens::checkpoint {
 namespace {
 
-// -1 on overflow.
+// Returns -1 on overflow.
 int64_t byteCount(const WeightSource& source) {
   int64_t count = static_cast<int64_t>(c10::elementSize(source.type));
   for (const int64_t extent : source.shape) {
@@ -32,7 +32,7 @@ Span spanOf(const WeightSource& source, MappedFiles& files) {
   return {file->data() + source.byteOffset, file, file};
 }
 
-// A tensor over these bytes, or a copy of them where they are not aligned.
+// A tensor over these bytes, or a copy if they are not aligned.
 Tensor overBytes(uint8_t* data, at::IntArrayRef shape, c10::ScalarType type, size_t bytes,
                  std::shared_ptr<void> owner) {
   if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0) {
@@ -43,7 +43,7 @@ Tensor overBytes(uint8_t* data, at::IntArrayRef shape, c10::ScalarType type, siz
   return tensor;
 }
 
-// Of `sameValues`: 16 MB of float32.
+// Elements that `sameValues` compares at once: 16 MB of float32.
 constexpr int64_t kPiece = 4 << 20;
 
 }  // namespace
@@ -73,7 +73,8 @@ Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarTyp
   Tensor tensor = overBytes(span.data, source.shape, source.type, bytes, span.owner);
   if (type != source.type || !device.is_cpu())
     tensor = tensor.to(device, type, /*non_blocking=*/false, /*copy=*/true);
-  // What was copied needs its pages no more, though other tensors may keep the file mapped.
+  // The pages of the copied bytes are no longer needed, though other tensors may keep the file
+  // mapped.
   if (span.file && tensor.const_data_ptr() != span.data)
     span.file->forget(static_cast<size_t>(source.byteOffset), bytes);
   return tensor;

@@ -1,4 +1,4 @@
-// Where a tensor's bytes lie, as the TypeScript readers found it, and how it becomes a tensor.
+// Locates a tensor's bytes, as the TypeScript readers found them, and loads the tensor.
 #pragma once
 
 #include <cstdint>
@@ -21,17 +21,19 @@ struct WeightSource {
   std::shared_ptr<std::vector<uint8_t>> bytes;
 };
 
-// Throws CHECKPOINT naming file and tensor unless every stretch lies within its file. Call it for
-// all tensors before loading the first: nothing is allocated for a checkpoint that is cut short.
+// Throws CHECKPOINT, naming file and tensor, unless the tensor's bytes lie within the file. Call it
+// for every tensor before loading the first, so that nothing is allocated for a truncated
+// checkpoint.
 void checkWithinFile(const WeightSource& source, MappedFiles& files);
 
-// In its own type on the CPU: used in place (aligned) or copied (not aligned). Otherwise converted,
-// and the file's pages are given back, so that the peak is the target plus this one tensor.
+// On the CPU, a tensor kept in its own type uses the file's memory, or a copy if it is not aligned.
+// Otherwise it is converted and the file's pages are released, so the peak is the target plus this
+// one tensor.
 Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarType type,
                   c10::Device device);
 
-// Whether two tensors of one shape are equal once both are loaded as `type`. Reads a piece at a
-// time and stops at the first difference. Throws ABORTED.
+// True if the tensors have one shape and are equal when loaded as `type`. Compares a piece at a
+// time and stops at the first difference. Throws ABORTED if `token` is cancelled.
 bool sameValues(const WeightSource& a, const WeightSource& b, MappedFiles& files,
                 c10::ScalarType type, const CancelToken& token);
 

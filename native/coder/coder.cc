@@ -204,7 +204,8 @@ Features Coder::dots(const Features& features, const std::vector<Tensor>& gs, At
   return {features.shape, features.dSae, merge(parts)};
 }
 
-// One encoder's entries are the whole. Of several: those whose ids lie in its range.
+// With one encoder, its part is all entries. With several, a part is the entries whose ids lie in
+// the encoder's range.
 Parts Coder::split(const ops::SparseRows& flat) const {
   if (encoders_.size() == 1) return {flat};
   Parts parts;
@@ -220,7 +221,7 @@ Parts Coder::split(const ops::SparseRows& flat) const {
   return parts;
 }
 
-// Row by row the first encoder's entries, then the second's, and so on: ids ascend.
+// Each row has the first encoder's entries, then the second's, and so on, so ids ascend.
 ops::SparseRows Coder::merge(const Parts& parts) const {
   if (parts.size() == 1) return parts[0];
   const int64_t rows = parts[0].indptr.size(0) - 1;
@@ -245,7 +246,7 @@ ops::SparseRows Coder::merge(const Parts& parts) const {
     const ops::SparseRows& part = parts[e];
     const Tensor starts = part.indptr.narrow(0, 0, rows).to(c10::kLong);
     const Tensor counts = part.indptr.diff().to(c10::kLong);
-    // Where the entries go: as far from their row's next free place as from the part's own start.
+    // An entry is as far from its row's next free slot as it is from the row's start in the part.
     const Tensor at =
         arange(0, part.indices.size(0), device()).add(next.sub(starts).repeat_interleave(counts));
     indices.index_copy_(0, at, part.indices.add(encoders_[e].first()));

@@ -15,11 +15,11 @@
 namespace gemlens::coder {
 
 struct Site {
-  int point = 0;      // of hooks/hook_points.h
-  int64_t width = 0;  // numbers for each position, heads flattened
+  int point = 0;      // id in hooks/hook_points.h
+  int64_t width = 0;  // elements per position, heads flattened
 };
 
-// One entry for each encoder.
+// The active features of each encoder.
 using Parts = std::vector<ops::SparseRows>;
 
 class Coder {
@@ -32,36 +32,37 @@ class Coder {
   const std::vector<Site>& writes() const { return writes_; }
   const Encoder& encoder(size_t read) const { return encoders_[read]; }
   const Decoder& decoder(size_t write) const { return decoders_[write]; }
-  // In all.
+  // The number of features of all encoders.
   int64_t dSae() const { return dSae_; }
-  // The encoder that has a feature.
+  // The index of the encoder that has the feature.
   size_t encoderOf(int32_t feature) const;
   c10::Device device() const { return encoders_[0].device(); }
   int64_t bytes() const;
-  // W_enc, b_enc, threshold (of the encoder `read`), b_dec, skip (of the decoder `write`), W_dec
-  // (of both). Throws NOT_FOUND.
+  // W_enc, b_enc or threshold of encoder `read`, b_dec or skip of decoder `write`, or W_dec of
+  // both. Throws NOT_FOUND if there is no such parameter, ARGUMENT if a site is out of range.
   Tensor parameter(const std::string& name, size_t read, size_t write) const;
 
-  // `xs`: one tensor for each read site, of the same positions. Throws ARGUMENT for a row that is
-  // not finite.
+  // `xs` has one tensor for each read site, all with the same positions. Throws ARGUMENT if a row
+  // is not finite.
   Features encode(const std::vector<Tensor>& xs, const Tensor& rowReal = {}) const;
-  // Only these features (ascending); the others are not computed.
+  // Computes only these features (ascending ids).
   Features encodeOnly(const std::vector<Tensor>& xs, const std::vector<int32_t>& ids,
                       const Tensor& rowReal = {}) const;
-  // For each write site [shape.., width] float32. `xs` may be empty without a skip connection.
+  // Returns [shape.., width] float32 for each write site. `xs` may be empty if there is no skip
+  // connection.
   std::vector<Tensor> decode(const Features& features, const std::vector<Tensor>& xs) const;
-  // decode(encode(xs)) in the type of xs[0]; an SAE's output has x's very shape.
+  // decode(encode(xs)) in the type of xs[0]; an SAE's output also has x's shape.
   std::vector<Tensor> forward(const std::vector<Tensor>& xs) const;
-  // bases[w] + (after − before)·W_dec where edits are written, in its type and shape.
+  // bases[w] + (after − before)·W_dec at the write sites of edits, in the base's type and shape.
   std::vector<Tensor> applyEdit(const std::vector<Tensor>& bases, const Features& before,
                                 const Features& after) const;
 
-  // ⟨gs[w][row], W_dec[feature]⟩ at each entry, summed over the write sites (those where edits are
-  // written, or all); gs[w] has rows of its width.
+  // ⟨gs[w][row], W_dec[feature]⟩ at each entry, summed over `sites`: the write sites of edits, or
+  // all of them. gs[w] has rows of the site's width.
   enum class At { Edits, All };
   Features dots(const Features& features, const std::vector<Tensor>& gs, At at) const;
 
-  // `active` of each encoder from the flat ids, and back.
+  // Splits entries with flat ids by encoder, and merges them again.
   Parts split(const ops::SparseRows& flat) const;
   ops::SparseRows merge(const Parts& parts) const;
 

@@ -10,25 +10,27 @@
 
 namespace gemlens::coder {
 
-// What the features of one encoder write at one site: row `feature · stride + offset` of `table`.
-// Published cross-layer files hold [features, sites, width], which is one table for all its sites.
+// The decoder rows of one encoder at one write site: feature f has row `f · stride + offset` of
+// `table`. Published cross-layer files hold [features, sites, width], which is one table for all
+// sites.
 struct DecoderRows {
   ops::Matrix table;  // [features · stride, width]; undefined: the encoder writes nothing here
   int64_t stride = 1, offset = 0;
-  bool edits = true;  // changes of its features are added here
+  bool edits = true;  // edits of its features are added here
 
   bool defined() const { return table.defined(); }
   // W_dec [features, width], a view.
   Tensor dense() const;
-  // These features' rows, [k, width].
+  // The rows of these features, [k, width].
   Tensor rows(const std::vector<int32_t>& ids) const;
-  // `active` with the rows of `table` for its ids.
+  // `active` with its ids replaced by rows of `table`.
   ops::SparseRows in(const ops::SparseRows& active) const;
 };
 
 class Decoder {
  public:
-  // `rows`: one for each encoder. `skip` may be undefined; it reads `skipRead`.
+  // `rows` has one entry for each encoder. `skip` may be undefined; its input is read site
+  // `skipRead`.
   Decoder(std::vector<DecoderRows> rows, Tensor bDec, Tensor skip, size_t skipRead);
 
   int64_t width() const { return bDec_.size(0); }
@@ -36,13 +38,13 @@ class Decoder {
   bool hasSkip() const { return skip_.defined(); }
   size_t skipRead() const { return skipRead_; }
   Tensor parameter(const std::string& name, size_t encoder) const;
-  // Without tables that several sites share.
+  // Counts this site's share of a table that several sites use.
   int64_t bytes() const;
 
-  // [rows, width] float32 of the active features of each encoder that writes here; x, the input at
-  // `skipRead`, is needed when there is a skip connection.
+  // Decodes the active features of each encoder to [rows, width] float32. If there is a skip
+  // connection, x must be the input at `skipRead`.
   Tensor decode(const std::vector<ops::SparseRows>& active, const Tensor& x) const;
-  // The same of values that a gradient goes to, at the features' entries.
+  // The same with differentiable `values` at the active entries.
   Tensor decodeTracked(const std::vector<Tensor>& values,
                        const std::vector<ops::SparseRows>& active, const Tensor& x) const;
 

@@ -1,4 +1,4 @@
-// Reads hook points through a coder inside the run: one action for each site that the coder reads.
+// Encodes activations during a run: one action for each site that the coder reads.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ class EncodeAction final : public hooks::Action {
   Features& slot_;
 };
 
-// `slot` gets the features when the last site has fired.
+// `slot` gets the features after the last site has fired.
 inline void readCoder(hooks::HookPlan& plan, const std::shared_ptr<const Coder>& coder,
                       const Tensor& rowReal, Features& slot) {
   const auto encoding = std::make_shared<Encoding>(coder, rowReal);

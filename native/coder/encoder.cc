@@ -10,7 +10,8 @@
 namespace gemlens::coder {
 namespace {
 
-// The error in terms of the input's own axes: [batch, pos] as a row and its real token.
+// Restates the error in the input's axes: the row of the batch and the position among its real
+// tokens.
 Error located(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape, const Tensor& real,
               const std::string& what, int64_t at) {
   Fields fields{{"row", static_cast<double>(e.row())}};

@@ -1,8 +1,8 @@
-// The encoder of one read site: f = pre where pre > max(threshold, 0), else 0, with
-// pre = x·W_enc + b_enc. Parameters keep the published orientation: W_enc [width, features], b_enc
-// and threshold [features]. A plain ReLU has thresholds of 0. With a `shift`, x stands for
-// x − shift (SAELens' apply_b_dec_to_input): it is never folded into b_enc, whose sum would round
-// otherwise than the published one.
+// The encoder of one read site: f = pre if pre > max(threshold, 0), else 0, with pre = x·W_enc +
+// b_enc. Parameters keep the published orientation: W_enc [width, features], b_enc and threshold
+// [features]. A plain ReLU has thresholds of 0. If there is a `shift`, x means x − shift (SAELens'
+// apply_b_dec_to_input). It is not folded into b_enc, because that sum would round differently from
+// the published one.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,16 @@ struct EncoderColumns {
   Tensor bEnc, threshold;
 };
 
-// For the message if a row is not finite.
+// Describes the input in the error for a row that is not finite.
 struct Reading {
   std::string what = "encode";
-  Tensor real;  // [rows] bool, real tokens, if the rows that are read are fewer
+  Tensor real;  // [rows] bool: the real tokens, if fewer rows than those are encoded
 };
 
 class Encoder {
  public:
-  // `threshold` undefined: 0; `shift` undefined: none. `first`: the flat id of its first feature.
-  // Throws CHECKPOINT unless the shapes agree.
+  // An undefined `threshold` means 0, an undefined `shift` none. `first` is the flat id of the
+  // first feature. Throws CHECKPOINT unless the shapes agree.
   Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64_t first);
 
   int64_t width() const { return wEnc_.rowCount(); }
@@ -41,26 +41,26 @@ class Encoder {
   Tensor parameter(const std::string& name) const;
 
   // The leading dimensions of x [.., width] or [.., heads, d_head] with heads · d_head = width.
-  // Throws SHAPE, DEVICE.
+  // Throws SHAPE or DEVICE.
   std::vector<int64_t> leadingShape(const Tensor& x) const;
   Tensor asRows(const Tensor& x) const { return x.reshape({-1, width()}); }
 
-  // Ids count from 0 in this encoder, in all that follows. `rowReal` [rows] bool or undefined.
-  // Throws ARGUMENT for a row that is not finite.
+  // From here on, ids count from 0 in this encoder. `rowReal` [rows] bool or undefined. Throws
+  // ARGUMENT if a row is not finite.
   ops::SparseRows encode(const Tensor& x, const Tensor& rowReal, const Reading& reading) const;
-  // Only these features (ascending); the others are not computed.
+  // Computes only these features (ascending ids).
   ops::SparseRows encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
                              const Tensor& rowReal) const;
-  // The values of `active` as a function of x, of which they were encoded.
+  // The values of `active`, which was encoded from x, as a differentiable function of x.
   Tensor track(const ops::SparseRows& active, const Tensor& x) const;
   EncoderColumns columns(const std::vector<int32_t>& ids) const;
-  // [rows, k] float32 (float64 of float64).
+  // [rows, k] float32 (float64 for float64).
   Tensor preActivations(const Tensor& x, const EncoderColumns& columns) const;
 
  private:
-  // Rows as W_enc multiplies them.
+  // The rows that W_enc multiplies: x less the shift.
   Tensor input(const Tensor& x) const;
-  // `ids`: the features of the columns, if not all.
+  // `ids` are the features of `columns`; null means all.
   ops::SparseRows encodeRows(const Tensor& x, const EncoderColumns& columns, const Tensor& rowReal,
                              const Reading& reading, const std::vector<int32_t>* ids) const;
 

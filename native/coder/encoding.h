@@ -1,5 +1,5 @@
-// An encoding in a run: it takes the coder's inputs site by site, as they fire, and has all
-// features when each site has been read.
+// Encodes a coder's inputs during a run. It takes the inputs site by site, as they fire, and has
+// all features after the last one.
 #pragma once
 
 #include <memory>
@@ -14,17 +14,17 @@ class Encoding {
   // `rowReal` [rows] bool or undefined: rows that are false get no features.
   Encoding(std::shared_ptr<const Coder> coder, Tensor rowReal);
 
-  // The input of one read site, in whatever order they come.
+  // Adds the input of one read site. Sites may come in any order.
   void add(size_t read, const Tensor& x, const Reading& reading);
   const Tensor& rowReal() const { return rowReal_; }
   bool has(size_t read) const { return parts_[read].indptr.defined(); }
   bool complete() const { return added_ == parts_.size(); }
-  // What the encoders that were added fire.
+  // The active features of the sites added so far.
   const Parts& parts() const { return parts_; }
   const std::vector<int64_t>& shape() const { return shape_; }
-  // All features; needs all sites.
+  // All features. Requires `complete()`.
   Features features() const { return {shape_, coder_->dSae(), coder_->merge(parts_)}; }
-  // Ready for the next pass.
+  // Prepares for the next pass.
   void clear();
 
  private:

@@ -14,7 +14,7 @@ struct Entry {
   float value;
 };
 
-// The host's view of one set of rows.
+// A copy of sparse rows on the host.
 class HostRows {
  public:
   explicit HostRows(const ops::SparseRows& rows)

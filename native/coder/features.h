@@ -29,14 +29,15 @@ struct FeatureEdit {
   std::vector<int32_t> rows;
 };
 
-// A new set with the edits applied in order; a value that becomes 0 is dropped, one that becomes
-// non-zero is inserted.
+// Returns the features with the edits applied in order. A value that becomes 0 is removed; one that
+// becomes non-zero is inserted. Throws ARGUMENT if a value becomes non-finite.
 Features editFeatures(const Features& features, const std::vector<FeatureEdit>& edits);
 
-// after − before, entries that are equal left out. Both must have the same rows.
+// after − before, without equal entries. Throws SHAPE unless both have the same number of rows and
+// of features.
 ops::SparseRows difference(const Features& before, const Features& after);
 
-// Rows begin … end−1 under another leading shape.
+// Rows begin … end−1, with `shape` as their leading shape.
 Features sliceRows(const Features& features, int64_t begin, int64_t end,
                    std::vector<int64_t> shape);
 

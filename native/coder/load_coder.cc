@@ -12,8 +12,8 @@ namespace {
 
 using checkpoint::WeightSource;
 
-// A feature with such a parameter would be active never or always, whatever comes in.
-// `featureAxis`: the dimension that counts features, -1 if none does.
+// Throws CHECKPOINT if a parameter is not finite: such a feature would be active never or always.
+// `featureAxis` is the dimension of the features, -1 if there is none.
 void checkFinite(const Tensor& tensor, const WeightSource& source, const char* name,
                  int featureAxis) {
   const int64_t at = checkpoint::firstNotFinite(tensor);
@@ -46,8 +46,8 @@ class Loader {
       check(decoder.bDec);
       if (decoder.skip) check(*decoder.skip);
     }
-    // "auto" is W_enc's own type for all, as one product cannot mix two; but float64 (as numpy
-    // writes by default) is float32 to every reader.
+    // "auto" loads every tensor in W_enc's type, because one product cannot mix two types. But
+    // float64, which numpy writes by default, becomes float32.
     const auto own = sources_.encoders[0].wEnc.type;
     type_ = dtypeOnDevice(own, sources_.dtype, sources_.device.is_cpu());
     if (type_ == c10::ScalarType::Double && sources_.dtype == "auto") type_ = c10::kFloat;
@@ -91,7 +91,7 @@ class Loader {
     return scale == 1 ? loaded : loaded.mul(scale);
   }
 
-  // One table for all the sites that an encoder writes.
+  // Adds an encoder's decoder rows. One table serves all sites that it writes.
   void addRows(const EncoderSources& from, std::vector<std::vector<DecoderRows>>& rows) {
     const Tensor loaded = tensor(from.wDec, "W_dec", 0, sources_.decoderScale);
     const bool single = loaded.dim() == 2;

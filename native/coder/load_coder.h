@@ -1,4 +1,4 @@
-// A coder from where its parameters lie: any number of sites, in the published layouts.
+// Loads a coder with any number of sites, in the published layouts.
 #pragma once
 
 #include <memory>
@@ -12,19 +12,19 @@
 
 namespace gemlens::coder {
 
-// Of one read site.
+// The parameters of one read site.
 struct EncoderSources {
   checkpoint::WeightSource wEnc, bEnc;
-  std::optional<checkpoint::WeightSource> threshold;  // none: 0
+  std::optional<checkpoint::WeightSource> threshold;  // nullopt: 0
   // [features, width], or [features, n, width] for n write sites.
   checkpoint::WeightSource wDec;
-  // The write site of each of the n; -1 for rows that are left out.
+  // The write site of each of the n; -1 to skip those rows.
   std::vector<int32_t> writesAt;
-  // The write sites where edits of its features are added; none given means all of `writesAt`.
+  // The write sites where edits of its features are added; nullopt means all of `writesAt`.
   std::optional<std::vector<int32_t>> editsAt;
 };
 
-// Of one write site.
+// The parameters of one write site.
 struct DecoderSources {
   checkpoint::WeightSource bDec;
   std::optional<checkpoint::WeightSource> skip;
@@ -36,14 +36,15 @@ struct CoderSources {
   std::vector<EncoderSources> encoders;
   std::vector<DecoderSources> decoders;
   double encoderScale = 1, decoderScale = 1;
-  // The encoder of read site i reads x less the b_dec of write site i.
+  // The encoder of read site i subtracts the b_dec of write site i from x.
   bool subtractsBDec = false;
   bool transposeSkip = false;
   std::string dtype = "auto";
   c10::Device device = c10::kCPU;
 };
 
-// Throws CHECKPOINT naming file and tensor, also for a parameter that is not finite; ABORTED.
+// Throws CHECKPOINT, naming file and tensor, also if a parameter is not finite. Throws ABORTED if
+// `token` is cancelled.
 std::shared_ptr<const Coder> loadCoder(const CoderSources& sources, const CancelToken& token);
 
 }  // namespace gemlens::coder

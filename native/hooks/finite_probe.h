@@ -1,5 +1,5 @@
-// Notes at a hook point whether each row of the batch is finite, for the message of a run that
-// ends in logits that are not. Nothing is read back until somebody asks, so a GPU never waits.
+// Records at a hook point whether each row of the batch is finite, for the error of a run with
+// non-finite logits. Marks are copied to the host only on request, so a GPU never waits.
 #pragma once
 
 #include <utility>
@@ -8,8 +8,8 @@
 
 namespace gemlens::hooks {
 
-// Not finite where x is not finite at a real position of the row: [batch]. −∞ is legal in attention
-// scores. `mask` [batch, pos] bool or undefined.
+// Returns [batch]: a row's mark is not finite if x is not finite at one of its real positions. −∞
+// is legal in attention scores. `mask` [batch, pos] bool or undefined.
 Tensor finiteMark(int point, const Tensor& x, const Tensor& mask);
 
 class FiniteProbe final : public Action {

@@ -1,5 +1,5 @@
-// What happens at each hook point of one run. The forward asks `x = plan.at(point, layer, x)` at
-// every point; where nobody listens that is one bit test.
+// The actions at each hook point of one run. The forward calls `x = plan.at(point, layer, x)` at
+// every point. A point without actions costs one bit test.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,24 @@
 
 namespace gemlens::hooks {
 
-// Where a run is when a point fires.
+// One firing of a hook point, with the run's progress.
 struct Position {
   int point = 0;
-  int64_t step = 0;            // 0 for a prompt, then one for each generated token
+  int64_t step = 0;            // 0 for a prompt, 1 more for each generated token
   int64_t positionOffset = 0;  // column of the first position of this run
 };
 
-// Something done at a point: a splice, an intervention, a JavaScript hook, a cache entry, an
-// encoding.
+// An action at a point: a splice, an intervention, a JavaScript hook, a cache entry or an encoding.
 class Action {
  public:
   virtual ~Action() = default;
-  // The value that goes on: `x` itself (observed, or edited in place) or another tensor of its
-  // shape.
+  // Returns the value that the run continues with: `x` itself (observed or edited in place), or
+  // another tensor of its shape.
   virtual Tensor apply(const Tensor& x, const Position& position) = 0;
-  // Whether `apply` hands memory to someone who may write to it: such an action gets a copy when
-  // anyone else holds that memory.
+  // True if `apply` may write to x's memory, or hand it to code that may. Such an action gets a
+  // copy if anyone else holds that memory.
   virtual bool mayWrite() const { return false; }
-  // Whether what goes on is a function of `x` that a gradient goes through.
+  // True if the result is a differentiable function of `x`.
   virtual bool differentiates() const { return false; }
 };
 
@@ -45,7 +44,7 @@ class HookPlan {
   bool live(GlobalPoint point) const { return live(pointId(point)); }
   bool live(BlockPoint point, int layer) const { return live(pointId(point, layer)); }
 
-  // Whether some action there differentiates.
+  // True if an action at the point differentiates.
   bool differentiates(BlockPoint point, int layer) const;
 
   Tensor at(GlobalPoint point, Tensor x) {
@@ -55,12 +54,12 @@ class HookPlan {
     return live(point, layer) ? fire(pointId(point, layer), std::move(x)) : x;
   }
 
-  // A cached entry: a writing action must not change it.
+  // Protects a cached entry: a writing action must not change it.
   void protectEntry(const Tensor& x) { entries_.push_back(x); }
-  // A tensor that the caller holds too: a writing action must not change it, and as it may change
-  // under us, a cache entry of it is a copy.
+  // Protects a tensor that the caller also holds. A writing action must not change it. The caller
+  // may change it at any time, so a cache entry of it is a copy.
   void protectForeign(const Tensor& x) { foreign_.push_back(x); }
-  // Whether anyone else holds x's memory, so that writing to it would be seen elsewhere.
+  // True if anyone else holds x's memory and would see writes to it.
   bool isHeld(const Tensor& x) const {
     return sharesMemory(entries_, x) || sharesMemory(foreign_, x);
   }
@@ -82,7 +81,7 @@ class HookPlan {
   int64_t positionOffset_ = 0;
 };
 
-// Keeps the value in a slot that the caller owns.
+// Stores the value in `slot`, which the caller owns.
 class CacheAction final : public Action {
  public:
   CacheAction(HookPlan& plan, Tensor& slot) : plan_(plan), slot_(slot) {}
@@ -93,7 +92,7 @@ class CacheAction final : public Action {
   Tensor& slot_;
 };
 
-// Throws HOOK unless `got` can stand in for `expected` at this point: shape, dtype, device.
+// Throws HOOK unless `got` has the shape, dtype and device of `expected`.
 void checkReplacement(int point, const Tensor& expected, const Tensor& got);
 
 }  // namespace gemlens::hooks

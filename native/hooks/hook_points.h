@@ -1,6 +1,6 @@
-// Every named place in the forward pass, as dense integers. Names are TransformerLens' own; the
-// gained inputs and what leaves attention and MLP before their post norms are named as its 4.x
-// bridge does.
+// All hook points of the forward pass, as dense integers. Names are TransformerLens' own. The
+// gained inputs, and the outputs of attention and MLP before their post-norms, are named as in its
+// 4.x bridge.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace gemlens::hooks {
 
-// Once in the model, in order of firing.
+// Points that fire once in the model, in order of firing.
 enum class GlobalPoint : int {
   Embed,
   LnFinalScale,
@@ -20,7 +20,7 @@ enum class GlobalPoint : int {
   kCount,
 };
 
-// Once in each block, in order of firing.
+// Points that fire once in each block, in order of firing.
 enum class BlockPoint : int {
   ResidPre,
   AttnInput,
@@ -68,17 +68,17 @@ inline constexpr int kBlockPoints = static_cast<int>(BlockPoint::kCount);
 const std::array<std::string_view, kGlobalPoints>& globalPointNames();
 const std::array<std::string_view, kBlockPoints>& blockPointNames();
 
-// Id of a point: the globals first, then block by block.
+// The id of a point: global points first, then block by block.
 inline constexpr int pointId(GlobalPoint point) { return static_cast<int>(point); }
 inline constexpr int pointId(BlockPoint point, int layer) {
   return kGlobalPoints + layer * kBlockPoints + static_cast<int>(point);
 }
-// Which of a block's points an id is; kCount for a global one.
+// The block point of an id; kCount if the id is a global point.
 inline constexpr BlockPoint blockPointOf(int id) {
   if (id < kGlobalPoints) return BlockPoint::kCount;
   return static_cast<BlockPoint>((id - kGlobalPoints) % kBlockPoints);
 }
-// Whether an activation there is [batch, head, query, key].
+// True if activations at the point are [batch, head, query, key].
 inline constexpr bool isAttention(int id) {
   return blockPointOf(id) == BlockPoint::AttnScores || blockPointOf(id) == BlockPoint::Pattern;
 }

@@ -1,4 +1,4 @@
-// Adding a direction, and taking one out.
+// Adds a direction to activations, or removes one.
 #pragma once
 
 #include <optional>
@@ -8,8 +8,8 @@
 
 namespace gemlens::intervene {
 
-// x + α·v (activation addition, arXiv 2308.10248). With a cap c no further along v̂ than to the
-// projection x·v̂ = c: δ = min(α‖v‖, max(0, c − x·v̂)) for α > 0, mirrored for α < 0.
+// x + α·v (activation addition, arXiv 2308.10248). A cap c limits the projection on v̂ to c: δ =
+// min(α‖v‖, max(0, c − x·v̂)) for α > 0, mirrored for α < 0.
 class SteerAction final : public hooks::Action {
  public:
   // `vector` is flattened; `rows` [n] int64 or undefined (all).

@@ -73,7 +73,7 @@ bool FeatureStep::writes(size_t write) const {
 FeatureStep::Affine FeatureStep::affine(const std::vector<int32_t>& flat,
                                         c10::Device device) const {
   const size_t k = flat.size();
-  // One line serves all rows if every change is for all rows.
+  // If every change is for all rows, one line serves all of them.
   const size_t lines = !allRows_       ? rows_.size()
                        : rows_.empty() ? 1
                                        : static_cast<size_t>(rowCount_);

@@ -1,5 +1,5 @@
-// Changes of a coder's features with the coder's error kept: base + (f′ − f)·W_dec, where f is read
-// once and f′ is f with the changes made in order. Only the columns of the changed features are
+// Changes a coder's features and keeps the coder's error: base + (f′ − f)·W_dec. f is computed
+// once, and f′ is f with the changes applied in order. Only the columns of the changed features are
 // computed. (Cunningham et al. 2023, arXiv 2309.08600; Marks et al. 2024, arXiv 2403.19647.)
 #pragma once
 
@@ -24,37 +24,39 @@ struct FeatureChange {
 
 class FeatureStep {
  public:
-  // `rowCount`: batch · positions. `at`: where the changes are written: where edits of the coder
-  // are, or, in a splice without its error term, wherever its features are decoded.
+  // `rowCount` is batch · positions. `sites` are the write sites of the changes: those of edits, or
+  // all of them in a splice without its error term.
   FeatureStep(std::shared_ptr<const coder::Coder> coder, std::vector<FeatureChange> changes,
               int64_t rowCount, coder::Coder::At at = coder::Coder::At::Edits);
 
-  // A run begins: nothing of an earlier one that failed may be left.
+  // Starts a run and clears what an earlier, failed run may have left.
   void begin();
-  // The sites that the changed features are read from and written to.
+  // True if changed features are read at, or written to, the site.
   bool reads(size_t read) const;
   bool writes(size_t write) const;
-  // x at a read site: keeps f′ − f until it has been written.
+  // Takes x at a read site and keeps f′ − f until it has been written.
   void read(size_t read, const Tensor& x);
-  // base, which the coder writes to; `inPlace`: it may be written to.
+  // Returns the base at a write site with the changes added. If `inPlace`, base itself may be
+  // modified.
   Tensor write(size_t write, const Tensor& base, bool inPlace = writesInPlace());
-  // All of a coder's features with the changes made, in these rows ([rows] bool; undefined: all).
+  // All features of the coder, with the changes applied in the active rows. `active` [rows] bool;
+  // undefined: all.
   coder::Features changed(const coder::Features& features, const Tensor& active) const;
 
  private:
-  // f′ = f·factor + offset, each [1 or rows, k]: the changes in order.
+  // The changes in order: f′ = f·factor + offset, each [1 or rows, k].
   struct Affine {
     Tensor factor, offset;
   };
   // The changed features of one encoder.
   struct Part {
     size_t encoder = 0;
-    std::vector<int32_t> flat, ids;  // flat ids, and counted in the encoder; ascending
+    std::vector<int32_t> flat, ids;  // flat ids, and ids in the encoder; ascending
     coder::EncoderColumns columns;
     Affine lines;
     std::vector<Tensor> decoder;  // for each write site [k, width]; undefined: none
     Tensor delta;
-    int unwritten = 0;  // write sites that have yet to take delta
+    int unwritten = 0;  // write sites that delta has not been written to yet
   };
   Affine affine(const std::vector<int32_t>& flat, c10::Device device) const;
   bool touchesRows() const { return allRows_ || !rows_.empty(); }
@@ -63,8 +65,8 @@ class FeatureStep {
   std::vector<FeatureChange> changes_;
   int64_t rowCount_;
   std::vector<Part> parts_;
-  bool allRows_ = false;       // some change is of all rows
-  std::vector<int32_t> rows_;  // else: those of any change
+  bool allRows_ = false;       // a change applies to all rows
+  std::vector<int32_t> rows_;  // otherwise: the rows of any change
   Tensor rowIndex_;
 };
 

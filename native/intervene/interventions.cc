@@ -10,7 +10,7 @@
 namespace gemlens::intervene {
 namespace {
 
-// Reads at a site of a coder.
+// Passes x at a read site to a step.
 template <typename Step>
 class ReadAction final : public hooks::Action {
  public:
@@ -25,7 +25,7 @@ class ReadAction final : public hooks::Action {
   size_t read_;
 };
 
-// Writes at a site of a coder.
+// Lets a step change the value at a write site.
 template <typename Step>
 class WriteAction final : public hooks::Action {
  public:
@@ -39,7 +39,7 @@ class WriteAction final : public hooks::Action {
   size_t write_;
 };
 
-// Where a site is read and written, it is read first.
+// If a site is both read and written, the read comes first.
 template <typename Step>
 void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, const coder::Coder& coder) {
   for (size_t read = 0; read < coder.reads().size(); ++read) {
@@ -66,7 +66,7 @@ std::vector<FeatureChange> changesOf(const Interventions& interventions,
   return changes;
 }
 
-// Adds one intervention that is not a feature's.
+// Adds the action of an intervention that does not change a feature.
 struct AddAction {
   hooks::HookPlan& plan;
   c10::Device device;

@@ -1,5 +1,5 @@
-// What is done to one run, as plain data, and its compilation to actions of the run's plan: splices
-// first, then interventions, each in the order given.
+// The interventions of one run as plain data, and their compilation to actions of the run's plan:
+// first splices, then interventions, each in the order given.
 #pragma once
 
 #include <memory>
@@ -15,11 +15,11 @@
 
 namespace gemlens::intervene {
 
-// Row indices on the host; none given means all rows.
+// Row indices on the host; nullopt means all rows.
 using Rows = std::optional<std::vector<int32_t>>;
 
-// Those of one coder are one step, at the place of the first; of a spliced coder a part of its
-// splice.
+// The changes of one coder's features form one step, in the position of the first change. If the
+// coder is spliced, they are part of its splice.
 struct ChangeFeature {
   std::shared_ptr<const coder::Coder> coder;
   FeatureChange change;
@@ -47,7 +47,7 @@ using Intervention = std::variant<ChangeFeature, Steer, Project, Patch>;
 struct Interventions {
   std::vector<SpliceOptions> splices;
   std::vector<Intervention> list;
-  // Of a generation: what its runs have compiled. Null: each run compiles for itself.
+  // The compiled steps that a generation's runs share. Null: each run compiles its own.
   std::shared_ptr<StepMemo> steps;
 };
 
@@ -61,19 +61,19 @@ void forEachTensor(const Interventions& interventions, Visit visit) {
   }
 }
 
-// One run's: the splices keep what they read.
+// The compiled interventions of one run. Its splices hold activations of the run.
 class Compiled {
  public:
-  // `rowReal` [rows] bool or undefined, on the device. `tracks`: for a run with gradients.
+  // `rowReal` [rows] bool or undefined, on the device. `tracks` is true for a run with gradients.
   Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
            int64_t rowCount, c10::Device device, bool tracks = false);
 
   // The splice of a coder; null if it is not spliced.
   Splice* spliceOf(const coder::Coder* coder) const;
-  // The same with gradients, of a run that tracks; by coder, or by place in `splices`.
+  // The same for a run with gradients: by coder, or by index in `splices`.
   TrackedSplice* trackedSpliceOf(const coder::Coder* coder) const;
   TrackedSplice& trackedSplice(size_t i) const { return *tracked_[i]; }
-  // After the run: throws ARGUMENT if something that is not finite was patched in.
+  // Call it after the run. Throws ARGUMENT if a patch put in numbers that are not finite.
   void check() const { checkPatches(patches_); }
 
  private:

@@ -5,7 +5,7 @@
 namespace gemlens::intervene {
 namespace {
 
-// Masked scores are −∞.
+// Masked attention scores are −∞, which is legal.
 Tensor isFinite(const Tensor& x, int point) {
   const Tensor finite = x.isfinite();
   if (hooks::blockPointOf(point) != hooks::BlockPoint::AttnScores) return finite.all();

@@ -1,4 +1,4 @@
-// Rows of an activation taken over from another run (activation patching, arXiv 2304.14997).
+// Replaces rows of an activation with those of another run (activation patching, arXiv 2304.14997).
 #pragma once
 
 #include <memory>
@@ -9,20 +9,20 @@
 
 namespace gemlens::intervene {
 
-// Whether what a patch put in at a point was finite, [] bool: asked for after the run, so that a
-// GPU need not wait in it.
+// Whether a patch's numbers at a point were finite, [] bool. It is copied to the host after the
+// run, so that a GPU does not wait during it.
 struct PatchMark {
   int point = 0;
   Tensor finite;
 };
 using PatchMarks = std::shared_ptr<std::vector<PatchMark>>;
-// Throws ARGUMENT for the first that was not.
+// Throws ARGUMENT for the first patch that was not finite.
 void checkPatches(const PatchMarks& marks);
 
 class PatchAction final : public hooks::Action {
  public:
-  // x[rows[i]] = source[sourceRows[i]], of `heads` only where defined; all int64. A row is a
-  // position, in attention's [batch, head, query, key] tensors a query.
+  // x[rows[i]] = source[sourceRows[i]], only for `heads` if defined; all int64. A row is a
+  // position, or a query in attention's [batch, head, query, key] tensors.
   PatchAction(Tensor source, Tensor rows, Tensor sourceRows, Tensor heads, PatchMarks marks)
       : source_(std::move(source)),
         rows_(std::move(rows)),

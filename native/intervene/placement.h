@@ -1,4 +1,4 @@
-// Where the interventions of a generation act in one of its runs.
+// The rows on which the interventions of a generation act in one of its runs.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,8 @@
 namespace gemlens::intervene {
 
 struct Place {
-  Rows rows;                        // none given: all; an empty list: it is left out of this run
-  std::vector<int32_t> sourceRows;  // of a patch, one for each row
+  Rows rows;                        // nullopt: all; an empty list: not used in this run
+  std::vector<int32_t> sourceRows;  // for a patch, one for each row
 };
 
 struct Placement {
@@ -17,7 +17,7 @@ struct Placement {
   std::vector<std::vector<int32_t>> skipRows;  // one for each splice; empty: none
 };
 
-// What is done in that run. Throws ARGUMENT unless the lists agree.
+// Returns the interventions of that run. Throws ARGUMENT unless the lengths of the lists agree.
 Interventions place(const Interventions& interventions, const Placement& placement);
 
 }  // namespace gemlens::intervene

@@ -2,7 +2,7 @@
 
 namespace gemlens::intervene {
 
-// With its error term and no reader a splice needs the changed features alone.
+// A splice needs only the changed features if it has its error term and nobody reads its features.
 void PlainSplice::encode(size_t read, const Tensor& x) {
   if (!options_.errorTerm || wantsFeatures()) addToEncoding(read, x);
 }

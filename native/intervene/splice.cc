@@ -7,7 +7,7 @@
 namespace gemlens::intervene {
 namespace {
 
-// Padding, and the rows that pass untouched: [rows] bool; undefined: none.
+// The rows that the coder changes: neither padding nor `skipRows`. [rows] bool; undefined: all.
 Tensor activeRows(const SpliceOptions& options, const Tensor& rowReal, int64_t rowCount) {
   if (options.skipRows.empty()) return rowReal;
   Tensor active = rowReal.defined() ? rowReal.cpu().clone() : full({rowCount}, 1, c10::kBool);
@@ -72,7 +72,7 @@ void Splice::addToEncoding(size_t read, const Tensor& x) {
   for (size_t w = 0; w < coder().writes().size(); ++w) {
     const coder::Decoder& decoder = coder().decoder(w);
     if (!decoder.hasSkip() || decoder.skipRead() != read) continue;
-    // A copy: later hooks may write to x before the run reaches the coder's output.
+    // Copy x: later hooks may write to it before the run reaches the coder's output.
     xs_[read] = x.requires_grad() ? x : x.clone();
     return;
   }

@@ -1,5 +1,5 @@
-// A coder in the place of what it rebuilds. With the error term base + decode(f′) − decode(f), so
-// without changes base itself; without it decode(f′).
+// Replaces an activation by a coder's reconstruction. With the error term: base + decode(f′) −
+// decode(f), which is base itself if nothing changes. Without it: decode(f′).
 #pragma once
 
 #include <memory>
@@ -12,9 +12,9 @@ namespace gemlens::intervene {
 struct SpliceOptions {
   std::shared_ptr<const coder::Coder> coder;
   bool errorTerm = true;
-  // Runs at the coder's first edit instead of before all interventions; last if there is none.
+  // Runs at the coder's first edit instead of before all interventions, or last if it has no edits.
   bool inOrder = false;
-  std::vector<int32_t> skipRows;  // pass untouched
+  std::vector<int32_t> skipRows;  // rows that stay unchanged
 };
 
 // A run with gradients uses TrackedSplice, any other run PlainSplice.
@@ -39,12 +39,12 @@ class Splice {
   virtual void encode(size_t read, const Tensor& x) = 0;
   // The value at a write site before the changes.
   virtual Tensor rebuild(size_t write, const Tensor& base) = 0;
-  // The features with the changes made are wanted.
+  // True if the changed features are needed.
   virtual bool wantsFeatures() const { return slot_ != nullptr; }
   virtual void keepChanged(const coder::Features& features);
-  // The value at a write site after the changes, of all rows.
+  // Takes the value at a write site after the changes, for all rows, and returns the value to use.
   virtual Tensor written(size_t, Tensor value) { return value; }
-  // All sites have been written.
+  // Called after all sites have been written.
   virtual void clear();
 
   void addToEncoding(size_t read, const Tensor& x);
@@ -52,12 +52,12 @@ class Splice {
 
   SpliceOptions options_;
   coder::Encoding encoding_;
-  std::vector<Tensor> xs_;  // of the read sites that a skip connection needs
+  std::vector<Tensor> xs_;  // inputs of the read sites that a skip connection needs
 
  private:
   std::shared_ptr<FeatureStep> step_;
   Tensor real_;    // [rows] bool or undefined
-  Tensor active_;  // [rows] bool: those that the coder takes part in; undefined: all
+  Tensor active_;  // [rows] bool: rows that the coder changes; undefined: all
   coder::Features* slot_ = nullptr;
   std::vector<bool> fired_;
   size_t written_ = 0;

@@ -1,5 +1,5 @@
-// Keeps the compiled feature steps of a generation's runs. As long as the changes of a coder's
-// features stay the same from one token to the next, their columns are gathered once.
+// Caches the compiled feature steps of a generation's runs. While the changes of a coder's features
+// stay the same from token to token, their columns are gathered only once.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@ namespace gemlens::intervene {
 // Used by one run at a time, on the executor's thread.
 class StepMemo {
  public:
-  // The step of these changes: the last one of its coder if it was of the same ones.
+  // The step for these changes: the coder's previous step if its changes were the same, otherwise a
+  // new one.
   std::shared_ptr<FeatureStep> step(const std::shared_ptr<const coder::Coder>& coder,
                                     std::vector<FeatureChange> changes, int64_t rowCount,
                                     coder::Coder::At at);

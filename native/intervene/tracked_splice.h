@@ -1,5 +1,5 @@
-// The splice of a run with gradients. The error term is a constant: the gradient goes through the
-// features, and a skip's x·A (arXiv 2403.19647).
+// The splice of a run with gradients. The error term is a constant. Gradients flow through the
+// features and a skip connection's x·A (arXiv 2403.19647).
 #pragma once
 
 #include <functional>
@@ -13,13 +13,13 @@ class TrackedSplice final : public Splice {
   TrackedSplice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
                 int64_t rowCount);
 
-  // The gradient at the features is asked for: it is ⟨gradient at `outputs`, W_dec⟩.
+  // Requests the gradient at the features, which is ⟨gradient at `outputs`, W_dec⟩.
   void trackOutput() { tracked_ = true; }
   // One for each write site; undefined before it has fired.
   const std::vector<Tensor>& outputs() const { return outputs_; }
-  // With the changes made.
+  // The features with the changes applied.
   const coder::Features& features() const { return changed_; }
-  // Called with x at a read site.
+  // Calls `watcher` with x at a read site.
   void watch(size_t read, std::function<void(const Tensor&)> watcher) {
     watched_ = read;
     watcher_ = std::move(watcher);
@@ -35,7 +35,7 @@ class TrackedSplice final : public Splice {
 
  private:
   bool tracked_ = false;
-  std::vector<Tensor> values_;  // of each encoder's features, as functions of x
+  std::vector<Tensor> values_;  // each encoder's feature values, as functions of x
   std::vector<Tensor> outputs_;
   coder::Features changed_;
   size_t watched_ = 0;

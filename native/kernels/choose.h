@@ -1,5 +1,5 @@
-// Which CPU table is used: the highest one that the CPU has, unless GEMLENS_ISA names a lower one.
-// The loader has refused a name that is unknown or too high.
+// Chooses the CPU's kernel table: the highest level that the CPU supports, unless GEMLENS_ISA names
+// a lower one. The loader has already rejected unknown and unsupported names.
 #pragma once
 
 #include <vector>

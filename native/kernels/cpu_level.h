@@ -67,7 +67,8 @@ int firingMask(const FiringMask& args, void* /*stream*/) {
   return 0;
 }
 
-// Spelt out: left to itself the compiler shuffles wider registers for these four sums, and loses.
+// Written as vectors of four: the compiler otherwise shuffles wider registers for these four sums,
+// which is slower.
 using Four = float __attribute__((vector_size(16)));
 
 inline Four load(const float* from) {
@@ -76,7 +77,7 @@ inline Four load(const float* from) {
   return four;
 }
 
-// Sums `count` entries at once: the additions of a single entry depend on each other.
+// Sums `count` entries at once, because the additions of a single entry depend on each other.
 template <int count>
 void dots(const float* row, const SparseDots& args, int32_t first) {
   const float* entries[count];
@@ -114,7 +115,7 @@ int probe(const Probe& args, void* /*stream*/) {
 
 }  // namespace
 
-// extern: a constant of a namespace is otherwise its file's own.
+// Without extern, a namespace-scope constant has internal linkage.
 extern const Kernels GEMLENS_LEVEL;
 constexpr Kernels GEMLENS_LEVEL{GEMLENS_NAME(GEMLENS_LEVEL), firingMask, sparseDots, probe};
 

@@ -20,7 +20,8 @@ bool unchanged(const Tensor& now, const Tensor& before) {
   return now.isclose(before, /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true).all().item<bool>();
 }
 
-// A pattern's 0 times a value that is not finite would be NaN in a real row.
+// Sets non-finite values at padding to 0: the pattern's 0 times such a value would be NaN in a real
+// row.
 Tensor finiteAtPadding(const Tensor& v, const Tensor& mask) {
   if (!mask.defined()) return v;
   const Tensor padding = mask.logical_not().unsqueeze(-1).unsqueeze(-1);
@@ -114,7 +115,7 @@ Tensor Block::output(const Tensor& z, Pass& pass) const {
 Tensor Block::mlp(const Tensor& resid, Pass& pass) const {
   auto& plan = pass.plan;
   Tensor input = resid;
-  // A copy: what is done at hook_mlp_in must not reach the residual stream beside it.
+  // Copy: edits at hook_mlp_in must not reach the residual stream.
   if (plan.live(BlockPoint::MlpInput, layer_)) {
     input = plan.at(BlockPoint::MlpInput, layer_, resid.clone());
   }
@@ -141,10 +142,11 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
     if (!plan.live(point, layer_)) return;
     const Tensor whole =
         resid.unsqueeze(2).expand({-1, -1, heads, -1}).clone(at::MemoryFormat::Contiguous);
-    // A gradient asked for here must not reach the residual stream a second time, beside ln1.
+    // A gradient requested here must not also reach the residual stream a second time, in addition
+    // to that through ln1.
     const bool apart = recording && !plan.differentiates(point, layer_);
     const Tensor input = plan.at(point, layer_, (apart ? whole.detach() : whole).clone());
-    // Where it was only looked at, what was done at ln1 and attn.hook_in stays.
+    // If the point was only observed, keep the edits made at ln1 and attn.hook_in.
     const bool observed = unchanged(input, whole);
     if (observed && !input.requires_grad()) return;
     checkSplit(point);
@@ -161,7 +163,7 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
 }
 
 void Block::checkSplit(BlockPoint point) const {
-  // With shared key heads one copy per query head does not say what a key head reads.
+  // If query heads share a key head, one copy per query head does not define the key head's input.
   if (point != BlockPoint::AttnInput || config_.kvHeads == config_.heads) return;
   throw Error(code::kUnsupported,
               concat("blocks.", layer_, ".hook_attn_in: changing it is not defined with ",

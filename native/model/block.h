@@ -11,7 +11,7 @@
 
 namespace gemlens::model {
 
-// What all blocks of one run share.
+// The state that all blocks of one run share.
 struct Pass {
   hooks::HookPlan& plan;
   Tensor mask;              // [batch, pos] bool of this run's columns; undefined: all real
@@ -25,7 +25,7 @@ class Block {
   Block(const ModelConfig& config, const LayerWeights& weights, int layer)
       : config_(config), weights_(weights), layer_(layer) {}
 
-  // resid [batch, pos, d] that enters → that leaves.
+  // Takes the residual stream [batch, pos, d] before the block and returns it after the block.
   Tensor forward(Tensor resid, Pass& pass, const ops::RopeTable& rope) const;
 
  private:

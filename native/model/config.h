@@ -1,4 +1,4 @@
-// A Gemma as data: what differs between Gemma 2 and Gemma 3 is in these numbers, not in the code.
+// A Gemma model as data. Gemma 2 and Gemma 3 differ in these numbers, not in code.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct ModelConfig {
   int layerCount() const { return static_cast<int>(layers.size()); }
 };
 
-// Throws CHECKPOINT for sizes that no model has.
+// Throws CHECKPOINT if the sizes are invalid.
 void check(const ModelConfig& config);
 
 }  // namespace gemlens::model

@@ -12,10 +12,10 @@
 namespace gemlens::model {
 namespace {
 
-// Decode steps between two moves of a window's keys to the front.
+// Decode steps between moves of a window's keys to the front of its buffer.
 constexpr int64_t kSlack = 64;
 
-// Growth by less is tried at once: asking the system takes 0.1 ms.
+// Smaller growth is attempted directly: querying free memory takes 0.1 ms.
 constexpr int64_t kSmall = int64_t{64} << 20;
 
 constexpr int64_t kUnknown = -1;
@@ -55,7 +55,7 @@ bool KvCache::fits(const ModelConfig& config, c10::ScalarType type, c10::Device 
   return same;
 }
 
-// Of one column of one layer, keys and values.
+// The bytes of one column of one layer, for keys and values.
 int64_t KvCache::slotBytes() const {
   return 2 * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(c10::elementSize(type_));
 }
@@ -63,7 +63,7 @@ int64_t KvCache::slotBytes() const {
 int64_t KvCache::needed(const Layer& layer, int64_t pos) const {
   if (layer.window == 0) return layer.count + pos;
   const int64_t kept = layer.window - 1;
-  // Of a prompt only what later queries see is stored.
+  // For a prompt, only the keys that later queries can see are stored.
   if (layer.count == 0) return std::max<int64_t>(std::min(pos, kept), 1);
   if (layer.count + pos <= kept + kSlack) return layer.count + pos;
   return std::min(layer.count, kept) + pos;
@@ -84,7 +84,7 @@ int64_t KvCache::missing(int64_t pos, bool room) const {
     slots += (room ? roomy(layer, need) : need) - layer.slots();
     moved = std::max(moved, layer.slots());
   }
-  // A buffer is freed after its keys, or its values, were copied to the larger one.
+  // A buffer is freed after its keys or values have been copied to the larger one.
   return slots * slotBytes() + moved * slotBytes() / 2;
 }
 
@@ -159,12 +159,12 @@ void KvCache::refuse(int64_t pos, int64_t available, const std::string& why) con
     text += concat("none (", why, "); fewer rows, or fewer tokens, fit");
     throw Error(code::kOutOfMemory, text, fields);
   }
-  int64_t low = 0, high = pos;  // `low` columns more fit
+  int64_t low = 0, high = pos;  // `low` more columns fit
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
     (missing(middle, false) <= available ? low : high) = middle;
   }
-  // A smaller batch has the place of what is held, too.
+  // A smaller batch can also use the memory that this cache holds now.
   const int64_t ofRow = std::max<int64_t>(1, (bytes_ + more) / batch_);
   const int64_t rows = std::min(batch_ - 1, (bytes_ + available) / ofRow);
   text += formatBytes(static_cast<double>(available));
@@ -181,8 +181,8 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
   Layer& layer = layers_[static_cast<size_t>(index)];
   const int64_t added = k.size(2);
   if (layer.window > 0 && layer.count == 0) {
-    // A prompt: its early queries still see keys that no later one will, so attention uses all of
-    // them and only the window's tail is kept.
+    // This is a prompt. Its early queries see keys that no later query will, so attention uses all
+    // keys but only the window's tail is stored.
     const int64_t keep = std::min(added, layer.window - 1);
     if (keep > 0) {
       layer.k.narrow(2, 0, keep).copy_(k.narrow(2, added - keep, keep));
@@ -194,7 +194,8 @@ KvCache::View KvCache::append(int index, const Tensor& k, const Tensor& v) {
     return {k, v, keyColumn};
   }
   if (layer.count + added > layer.slots()) {
-    // Only a window's buffer is too small after `reserve`: move what is still seen to the front.
+    // After `reserve`, only a window's buffer can be too small. Move the keys still in the window
+    // to the front.
     const int64_t keep = std::min(layer.count, layer.window - 1), drop = layer.count - keep;
     layer.k.narrow(2, 0, keep).copy_(layer.k.narrow(2, drop, keep).clone());
     layer.v.narrow(2, 0, keep).copy_(layer.v.narrow(2, drop, keep).clone());

@@ -1,5 +1,5 @@
 // Keys (rotated) and values of the positions seen so far, per layer [batch, kv heads, keys,
-// d_head]. A sliding-window layer keeps only what its window can still see. Buffers grow in steps,
+// d_head]. A sliding-window layer keeps only the keys still in its window. Buffers grow in steps,
 // before a run changes anything.
 #pragma once
 
@@ -15,20 +15,20 @@
 namespace gemlens::model {
 
 struct KvGrowth {
-  int64_t block = 256;  // columns that a buffer gains at least; half of what it has if that is more
-  int64_t maxBytes = std::numeric_limits<int64_t>::max();  // of all buffers together
+  int64_t block = 256;  // a buffer grows by this many columns or by half, whichever is more
+  int64_t maxBytes = std::numeric_limits<int64_t>::max();  // limit for all buffers together
 };
 
 class KvCache {
  public:
-  // `capacity`: columns that may ever be appended. Throws ARGUMENT for sizes out of range.
+  // `capacity` is the maximum number of columns. Throws ARGUMENT if a size is out of range.
   KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device device, int64_t batch,
           int64_t capacity, KvGrowth growth = {});
 
-  // Whether it was made for a model of these sizes, this type and device.
+  // True if the cache was made for a model of these sizes, this type and this device.
   bool fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const;
   c10::Device device() const { return device_; }
-  // What its buffers take now; any thread may ask.
+  // The buffers' current size. Any thread may call it.
   int64_t bytes() const { return bytes_; }
 
   int64_t batch() const { return batch_; }
@@ -36,26 +36,26 @@ class KvCache {
   // Columns appended so far, the same for each row.
   int64_t length() const { return length_; }
 
-  // Makes room for `pos` more columns. Throws OUT_OF_MEMORY, saying what would fit, and then holds
-  // what it held.
+  // Makes room for `pos` more columns. Throws OUT_OF_MEMORY, reporting what would fit, and leaves
+  // the cache's contents unchanged.
   void reserve(int64_t pos);
 
   struct View {
     Tensor k, v;        // [batch, kv heads, keys, d_head]
     int64_t keyColumn;  // column of the first key
   };
-  // k, v [batch, kv heads, pos, d_head] of the columns after `length()`.
+  // Appends k, v [batch, kv heads, pos, d_head] for the columns after `length()`.
   View append(int layer, const Tensor& k, const Tensor& v);
 
   // Real tokens among the columns, [batch, length] bool; undefined while all are real.
   Tensor real() const { return real_; }
   // Real tokens per row so far: [batch] int64.
   Tensor rowLengths(c10::Device device) const;
-  // Before the blocks run: the new columns' mask ([batch, pos] bool or undefined).
+  // Call it before the blocks run, with the new columns' mask ([batch, pos] bool or undefined).
   void beginColumns(int64_t pos, const Tensor& mask);
-  // After they have run.
+  // Call it after the blocks have run.
   void endColumns(int64_t pos) { length_ += pos; }
-  // Forgets the columns that were appended last.
+  // Removes the last `pos` columns.
   void dropLast(int64_t pos);
 
  private:
@@ -70,10 +70,10 @@ class KvCache {
     }
   };
   int64_t slotBytes() const;
-  // Slots that a layer needs once `pos` columns more are appended, and with room for later ones.
+  // The slots that a layer needs for `pos` more columns, without and with room for later ones.
   int64_t needed(const Layer& layer, int64_t pos) const;
   int64_t roomy(const Layer& layer, int64_t need) const;
-  // Bytes to be had besides what is held while `pos` columns more are made room for.
+  // The bytes to allocate, in addition to those held, to make room for `pos` more columns.
   int64_t missing(int64_t pos, bool room) const;
   void grow(Layer& layer, int64_t slots);
   [[noreturn]] void refuse(int64_t pos, int64_t available, const std::string& why) const;

@@ -11,7 +11,7 @@
 namespace gemlens::model {
 namespace {
 
-// Rows of [rows, d_vocab] held at once: 256 · 256,000 · 4 bytes = 262 MB.
+// Rows of [rows, d_vocab] logits held at once: 256 · 256,000 · 4 bytes = 262 MB.
 constexpr int64_t kRows = 256;
 
 }  // namespace

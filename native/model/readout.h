@@ -1,4 +1,4 @@
-// What residual vectors say about tokens, some hundred rows of logits at a time.
+// Reads tokens out of residual vectors, a few hundred rows of logits at a time.
 #pragma once
 
 #include <vector>
@@ -18,24 +18,24 @@ struct ReadoutOptions {
 // Throws ARGUMENT, SHAPE or DEVICE, before anything is queued.
 void check(const Transformer& model, const Tensor& x, const ReadoutOptions& options);
 
-// x [rows, d_model]. Throws ARGUMENT for a row whose logits have a NaN or +infinity, or -infinity
-// everywhere: they have no order.
+// x [rows, d_model]. Throws ARGUMENT if a row's logits can't be ordered: they have a NaN or
+// +infinity, or only -infinity.
 ops::TokenRanks readout(const Transformer& model, const Tensor& x, const ReadoutOptions& options,
                         const CancelToken& token);
 
-// [runs · rows]; 0 where there is no target.
+// Each is [runs · rows]; 0 if the row has no target.
 struct Comparison {
   std::vector<float> loss;
   std::vector<float> kl;  // KL(softmax of the first ‖ softmax of this one), nats
 };
 
-// Throws ARGUMENT, SHAPE or DEVICE, before anything is queued; gives the residuals as `compare`
-// takes them.
+// Throws ARGUMENT, SHAPE or DEVICE, before anything is queued. Returns the residuals in the form
+// that `compare` expects.
 std::vector<Tensor> checkCompared(const Transformer& model, const std::vector<Tensor>& normed,
                                   const std::vector<int32_t>& targets);
 
-// Normed residuals [rows, d_model] of several runs over the same tokens, and each row's next token
-// (−1: none).
+// Compares runs over the same tokens: their normed residuals [rows, d_model], and each row's next
+// token (−1: none).
 Comparison compare(const Transformer& model, const std::vector<Tensor>& normed,
                    const std::vector<int32_t>& targets, const CancelToken& token);
 

@@ -90,7 +90,8 @@ Tensor Transformer::runBlocks(const RunRequest& request, Tensor resid, hooks::Ho
 
 std::vector<ops::RopeTable> Transformer::ropeTables(const RunRequest& request,
                                                     const Tensor& lengthsBefore) const {
-  // A row's positions count its real tokens; padding's own positions are never seen by a real one.
+  // A row's positions count its real tokens. Real tokens never attend to padding, so padding's
+  // positions don't matter.
   Tensor positions = request.mask.defined() ? request.mask.cumsum(1).sub_(1).clamp_min_(0)
                                             : arange(0, request.pos, device()).unsqueeze(0);
   if (lengthsBefore.defined()) positions = positions.add(lengthsBefore.unsqueeze(1));
@@ -147,7 +148,7 @@ Tensor Transformer::logits(const RunRequest& request, const Tensor& normed,
     const Tensor index = request.columns.unsqueeze(-1).expand({-1, -1, x.size(2)});
     return x.gather(1, index);
   };
-  // A hook on the logits sees all positions; without one only the wanted rows are multiplied.
+  // A hook on the logits gets all positions. Without one, only the requested rows are multiplied.
   if (!plan.live(GlobalPoint::UnembedOut)) return unembed(choose(normed));
   const Tensor all = plan.at(GlobalPoint::UnembedOut, unembedRaw(normed));
   return ops::softCap(choose(all), config_.finalSoftcap);

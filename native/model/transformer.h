@@ -1,4 +1,4 @@
-// The model: embedding, blocks, final norm, unembedding; one call is one `run`.
+// The model: embedding, blocks, final norm and unembedding.
 #pragma once
 
 #include <memory>
@@ -23,12 +23,12 @@ struct RunRequest {
   int64_t batch = 0;
   int64_t pos = 0;
   Tensor tokens;  // [batch, pos] int64; undefined with `resid`
-  Tensor resid;   // [batch, pos, d] that enters startLayer
+  Tensor resid;   // [batch, pos, d], the input of startLayer
   Tensor mask;    // [batch, pos] bool, true for a real token; undefined: all real
   int startLayer = 0;
   int stopLayer = 0;
   Output output = Output::Logits;
-  Tensor columns;  // [batch, n] int64: whose logits are wanted; undefined: all
+  Tensor columns;  // [batch, n] int64: columns whose logits are returned; undefined: all
   std::shared_ptr<KvCache> kv;
   int64_t step = 0;
   std::optional<ops::Sampling> sampling;

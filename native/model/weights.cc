@@ -11,9 +11,9 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
                  const std::string& dtype, c10::Device device, const CancelToken& token) {
   checkpoint::MappedFiles files;
   for (const auto& source : sources) checkpoint::checkWithinFile(source, files);
-  // "auto" is the embedding's type for all, as one product cannot mix two.
-  // Values are not looked at: a model whose weights are not finite shows it in its logits, and
-  // reading 5 GB to say so at once would make every load as slow as the disk.
+  // "auto" loads every tensor in the embedding's type, because one product cannot mix two types.
+  // Values are not checked. Non-finite weights show in the logits, and reading 5 GB to check them
+  // would make every load as slow as the disk.
   const auto embedding = std::find_if(sources.begin(), sources.end(), [](const auto& source) {
     return source.name == "embed_tokens";
   });
@@ -21,7 +21,7 @@ Weights::Weights(const ModelConfig& config, const std::vector<checkpoint::Weight
     token.check();
     const auto inFile = embedding == sources.end() ? source.type : embedding->type;
     const auto type = dtypeOnDevice(inFile, dtype, device.is_cpu());
-    // An equal copy of the embedding, as some checkpoints have one, would only take memory.
+    // Some checkpoints store a copy of the embedding as their head. Loading it would waste memory.
     if (source.name == "lm_head" && embedding != sources.end() &&
         checkpoint::sameValues(*embedding, source, files, type, token)) {
       continue;

@@ -14,7 +14,7 @@
 
 namespace gemlens::model {
 
-// The matrices belong to Weights.
+// Weights owns the matrices.
 struct LayerWeights {
   Tensor inputGain, postAttentionGain, preMlpGain, postMlpGain;  // [d]
   Tensor qGain, kGain;           // [d_head]; undefined without qk-norm
@@ -26,8 +26,8 @@ struct LayerWeights {
 
 class Weights {
  public:
-  // Every tensor is checked against its file before the first is loaded. Tensor by tensor: the peak
-  // is the target plus the largest one. Throws CHECKPOINT; ABORTED between two
+  // Checks every tensor against its file before it loads the first. It loads one tensor at a time,
+  // so the peak is the target plus the largest tensor. Throws CHECKPOINT, or ABORTED between two
   // tensors.
   Weights(const ModelConfig& config, const std::vector<checkpoint::WeightSource>& sources,
           const std::string& dtype, c10::Device device, const CancelToken& token);
@@ -37,12 +37,12 @@ class Weights {
 
   const LayerWeights& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   const ops::Matrix& embedding() const { return *embedding_; }  // [d_vocab, d]
-  // [d_vocab, d]: the checkpoint's own head where it differs from the embedding, else the
+  // [d_vocab, d]: the checkpoint's own head if it differs from the embedding, otherwise the
   // embedding.
   const ops::Matrix& unembedding() const { return *unembedding_; }
   bool tied() const { return unembedding_ == embedding_; }
   const Tensor& finalGain() const { return finalGain_; }
-  // "lm_head" is the unembedding, tied or not. Throws NOT_FOUND.
+  // "lm_head" is the unembedding, tied or not. Throws NOT_FOUND if there is no such tensor.
   const Tensor& parameter(const std::string& name) const;
   int64_t bytes() const;
 
@@ -52,7 +52,7 @@ class Weights {
   const ops::Matrix& matrix(const std::string& name, int64_t rows, int64_t columns) const;
   Tensor gain(const std::string& name, int64_t width) const;
 
-  // The one owner of each weight: the roles point into it.
+  // These own the weights; the roles point into them.
   std::map<std::string, ops::Matrix> matrices_;
   std::map<std::string, Tensor> vectors_;
   std::vector<LayerWeights> layers_;

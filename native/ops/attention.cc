@@ -11,15 +11,15 @@ namespace {
 
 constexpr int64_t kQueryBlock = 256;
 
-// Queries whose scores are held at once. A GPU wants few launches with much in each: up to 256 MiB
-// of scores in float32.
+// The number of queries whose scores are held at once. Few large launches are faster on a GPU, so
+// it allows 256 MiB of float32 scores there.
 int64_t queryBlock(const Tensor& q, int64_t keys) {
   if (q.is_cpu()) return kQueryBlock;
   constexpr int64_t kScores = int64_t{1} << 26;
   return std::max(kQueryBlock, kScores / std::max<int64_t>(1, q.size(0) * q.size(2) * keys));
 }
 
-// Heads that share a key head lie together: [b, p, h, d] → [b, kv, group · p, d].
+// Groups the heads that share a key head: [b, p, h, d] → [b, kv, group · p, d].
 Tensor groupQueries(const Tensor& q, int64_t kvHeads) {
   const int64_t batch = q.size(0), pos = q.size(1), group = q.size(2) / kvHeads;
   return q.transpose(1, 2).reshape({batch, kvHeads, group * pos, q.size(3)});

@@ -20,7 +20,7 @@ struct AttentionShape {
   int64_t keyColumn = 0;    // column of the first key
 };
 
-// [batch or 1, 1, pos, keys], true where visible. `real` [batch, keys] bool, or undefined.
+// [batch or 1, 1, pos, keys], true if visible. `real` [batch, keys] bool, or undefined.
 Tensor attentionMask(const AttentionShape& shape, int64_t queries, int64_t keys, const Tensor& real,
                      c10::Device device);
 Tensor attentionScores(const Tensor& q, const Tensor& k, const AttentionShape& shape,
@@ -28,8 +28,8 @@ Tensor attentionScores(const Tensor& q, const Tensor& k, const AttentionShape& s
 Tensor attentionPattern(const Tensor& scores);
 Tensor attentionZ(const Tensor& pattern, const Tensor& v);
 
-// All of it, block of queries by block of queries: never more than [batch, heads, 256, keys] of
-// scores, and for a windowed layer only the keys that a block can see.
+// Computes attention one block of queries at a time. On the CPU it never holds more than [batch,
+// heads, 256, keys] of scores. For a windowed layer it uses only the keys that a block can see.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape,
                  const Tensor& real);
 

@@ -12,10 +12,10 @@ namespace {
 
 constexpr int64_t kColumnChunk = 4096;
 
-// `rowReal` [rows] bool or undefined: the others may hold anything.
+// `rowReal` [rows] bool or undefined: rows that are false are not checked.
 void checkFinite(const Tensor& x, const Tensor& rowReal) {
-  // A finite sum has no NaN or infinity in it, and makes no copy of x; only the rows where it is
-  // not finite are looked at one by one.
+  // If a row's sum is finite, so is every element, and the sum makes no copy of x. Only rows with a
+  // non-finite sum are checked element by element.
   Tensor suspect = x.sum(1).isfinite().logical_not();
   if (rowReal.defined()) suspect = suspect.logical_and(rowReal);
   if (!suspect.any().item<bool>()) return;
@@ -71,14 +71,14 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Ten
   const auto device = x.device();
   const Tensor& weight = wEnc.dense();
   Tensor counts = zeros({rows}, c10::kLong, device);
-  // Empty ones first: no feature may be asked for, and there is no cat of nothing.
+  // Start with empty tensors: if no features are requested, cat would have no inputs.
   std::vector<Tensor> keys{zeros({0}, c10::kLong, device)};
   std::vector<Tensor> values{zeros({0}, c10::kFloat, device)};
   for (int64_t begin = 0; begin < width; begin += kColumnChunk) {
     const int64_t count = std::min(kColumnChunk, width - begin);
     const Tensor pre =
         addmm(bEnc.narrow(0, begin, count), x, weight.narrow(1, begin, count)).to(c10::kFloat);
-    // Not "at most", so that a NaN is kept to be found below.
+    // Negate ≤, so that a NaN counts as firing and is found below.
     Tensor fires = pre.le(threshold.narrow(0, begin, count)).logical_or(pre.le(0)).logical_not();
     if (rowReal.defined()) fires = fires.logical_and(rowReal.unsqueeze(1));
     counts.add_(fires.sum(1));

@@ -1,7 +1,7 @@
 // The encoder of a JumpReLU sparse autoencoder (arXiv 2407.14435; Gemma Scope's tutorial):
-//   pre = x·W_enc + b_enc,  f = relu(pre) where pre > threshold (strictly), else 0
+//   pre = x·W_enc + b_enc,  f = relu(pre) if pre > threshold (strictly), else 0
 // x [rows, d_in], W_enc [d_in, d_sae], b_enc and threshold [d_sae]. The result is CSR with
-// ascending feature ids; [rows, d_sae] is never allocated: columns are done in chunks.
+// ascending feature ids. Columns are computed in chunks, so [rows, d_sae] is never allocated.
 #pragma once
 
 #include <vector>
@@ -19,13 +19,14 @@ struct SparseRows {
   Tensor values;   // [nnz] float32
 };
 
-// An input, or the pre-activation of a feature, is not finite: no feature could be said to fire.
+// Thrown if an input or a feature's pre-activation is not finite: the active features are then
+// undefined.
 class NotFiniteRow final : public Error {
  public:
   NotFiniteRow(int64_t row, bool isFeature, int64_t at, float value);
   int64_t row() const { return row_; }
   bool isFeature() const { return isFeature_; }
-  // The feature, or the input's dimension.
+  // The index of the feature or of the input's dimension.
   int64_t at() const { return at_; }
   const char* value() const;
 
@@ -36,13 +37,14 @@ class NotFiniteRow final : public Error {
   float value_;
 };
 
-// Throws NotFiniteRow if x holds NaN or an infinity, or a pre-activation is NaN or +infinity; SHAPE
-// on a width mismatch. `rowReal` [rows] bool or undefined: rows that are false get no features.
+// Throws NotFiniteRow if x has a NaN or an infinity, or a pre-activation is NaN or +infinity.
+// Throws SHAPE if the widths differ. `rowReal` [rows] bool or undefined: rows that are false get no
+// features and are not checked.
 SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
                           const Tensor& threshold, const Tensor& rowReal);
 
-// jumpReluEncodeCpu uses a CPU table's firing masks, row by row. jumpReluEncodeComposed uses
-// libtorch's operations alone: on other devices, or if GEMLENS_ISA is "composed".
+// jumpReluEncodeCpu uses a CPU table's firing masks, row by row. jumpReluEncodeComposed uses only
+// libtorch's operations, for other devices or if GEMLENS_ISA is "composed".
 SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
                              const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal);
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,

@@ -10,7 +10,7 @@
 namespace gemlens::ops {
 namespace {
 
-// [4096, 2048] of float32 is 32 MB: big enough for the GEMM's full rate, small enough for the
+// [4096, 2048] of float32 is 32 MB: large enough for the GEMM's full rate, small enough for the
 // cache.
 constexpr int64_t kRowBlock = 4096;
 constexpr int64_t kColumnChunk = 2048;

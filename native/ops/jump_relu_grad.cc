@@ -10,7 +10,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Only the columns of W_enc that are active anywhere, as rows, with the entries renumbered.
+// The columns of W_enc that are active in any row, stored as rows, and the entries' indices into
+// them.
 struct ActiveColumns {
   Tensor table;  // [distinct, d_in]
   Tensor indices;

@@ -1,6 +1,6 @@
-// The JumpReLU coder with gradients, at its active entries alone: where a feature is active its
-// derivative by the pre-activation is 1, elsewhere 0 (arXiv 2407.14435; the threshold's own
-// pseudo-derivative is for training). The entries are found without gradients first.
+// Gradients of the JumpReLU coder at its active entries. The derivative of a feature with respect
+// to its pre-activation is 1 if it is active, else 0 (arXiv 2407.14435; the threshold's
+// pseudo-derivative is for training only). The active entries are found first, without gradients.
 #pragma once
 
 #include "base/aten.h"

@@ -1,5 +1,5 @@
-// How an operation finds its kernel: the table of the tensor's device, and the composed form where
-// the table lacks it.
+// Finds an operation's kernel in the table of the tensor's device. If the table lacks it, the
+// operation uses its composed form.
 #pragma once
 
 #include "base/aten.h"
@@ -7,13 +7,13 @@
 
 namespace gemlens::ops {
 
-// nullptr: everything is composed there.
+// nullptr if every operation is composed on this device.
 const kernels::Kernels* kernelsOn(c10::Device device);
 
 // Throws DEVICE if an entry returned an error.
 void checkLaunch(int status, const char* kernel, c10::Device device);
 
-// Runs the CUDA plugin's probe on the first GPU, on libtorch's current stream, and looks at every
+// Runs the CUDA plugin's probe on the first GPU, on libtorch's current stream, and checks every
 // number that it wrote. Throws DEVICE if the plugin is not loaded or its kernels do not run there.
 void probeCudaPlugin();
 

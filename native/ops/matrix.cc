@@ -3,11 +3,11 @@
 namespace gemlens::ops {
 namespace {
 
-// True if W · xᵀ is faster than x · Wᵀ for this many rows of x. The same products, but a library
-// splits them between threads by the longer side, the weight's, and reads the weight once. Measured
-// with MKL and oneDNN of libtorch 2.15, 2 threads, gemma-2-2b's shapes (speed-up): float32 2.3 at 2
-// rows, 1.6 at 4, 1.3 at 16 and 32, 1.2 at 64 and 128, 1.1 at 256, 1.0 at 1 and 512; bfloat16 0.8
-// at 4, 1.0 at 8, 1.2 at 16 and 32, 1.0 at 64, 0.9 at 512.
+// True if W · xᵀ is faster than x · Wᵀ for this many rows of x. The products are the same, but
+// libraries split them among threads along the longer side, which is the weight's, and read the
+// weight once. Measured with MKL and oneDNN of libtorch 2.15, 2 threads, gemma-2-2b's shapes
+// (speed-up): float32 2.3 at 2 rows, 1.6 at 4, 1.3 at 16 and 32, 1.2 at 64 and 128, 1.1 at 256, 1.0
+// at 1 and 512; bfloat16 0.8 at 4, 1.0 at 8, 1.2 at 16 and 32, 1.0 at 64, 0.9 at 512.
 bool weightFirst(const Tensor& x, int64_t rows) {
   if (!x.is_cpu()) return false;
   if (x.scalar_type() == c10::kFloat) return rows >= 2 && rows <= 256;

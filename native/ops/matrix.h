@@ -1,6 +1,6 @@
-// A weight matrix W [n, m] that knows the form in which it is kept. Whoever multiplies by a weight
-// asks it here, so that another form is one more case in matrix.cc and not one more `if`
-// everywhere. Dense is the only form so far. Copies share memory, as tensors do.
+// A weight matrix W [n, m] that knows its storage form. All products with weights go through it, so
+// a new form is one more case in matrix.cc. Dense is the only form so far. Copies share memory, as
+// tensors do.
 #pragma once
 
 #include <utility>
@@ -13,7 +13,7 @@ class Matrix {
  public:
   // Undefined, for a weight that the checkpoint lacks.
   Matrix() = default;
-  // Not explicit: a tensor is a dense matrix.
+  // Implicit, because a tensor is a dense matrix.
   Matrix(Tensor dense) : dense_(std::move(dense)) {}
 
   bool defined() const { return dense_.defined(); }
@@ -30,8 +30,7 @@ class Matrix {
   Tensor rows(const Tensor& ids) const;
   // W[:, ids].
   Tensor columns(const Tensor& ids) const;
-  // What belongs to one attention head of `width`: of the rows for W_Q, W_K and W_V, of the columns
-  // for W_O.
+  // The part of one attention head, `width` wide: rows of W_Q, W_K and W_V, columns of W_O.
   Matrix headRows(int64_t head, int64_t width) const;
   Matrix headColumns(int64_t head, int64_t width) const;
   // The whole matrix as a tensor, for callers that no method above serves. A dense matrix returns

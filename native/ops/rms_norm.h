@@ -1,4 +1,4 @@
-// Root-mean-square normalisation as Gemma has it, in float32 whatever the input's type:
+// Root-mean-square normalisation as in Gemma, in float32 (float64 for float64):
 //   scale = √(mean_d(x²) + eps)   normalized = x / scale   out = normalized · (1 + w)
 // x [.., d], w [d] float32 as stored (without the 1), scale [.., 1]. (arXiv 1910.07467;
 // Gemma2RMSNorm in transformers: the product with the gain is rounded to the input's type once, at

@@ -5,7 +5,7 @@
 namespace gemlens::ops {
 
 RopeTable ropeTable(const Tensor& positions, int64_t dHead, double base, double scale) {
-  // The inverse frequencies as transformers rounds them: float32 powers, then the division.
+  // Rounds the inverse frequencies as transformers does: float32 powers, then the division.
   const Tensor exponent = arange(0, dHead / 2, positions.device()).to(c10::kFloat).mul(2.0 / dHead);
   const Tensor frequency =
       full({1}, base, c10::kFloat, positions.device()).pow(exponent).reciprocal().div(scale);

@@ -17,7 +17,8 @@ uint64_t mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-// In [0, 1), a counter-based generator (splitmix64's finaliser): no state between draws.
+// Returns a number in [0, 1) from a counter-based generator (splitmix64's finaliser), which keeps
+// no state between draws.
 double uniform(uint64_t seed, uint64_t row, uint64_t step) {
   return static_cast<double>(mix(mix(mix(seed) ^ row) ^ step) >> 11) * 0x1.0p-53;
 }
@@ -32,7 +33,7 @@ void penalize(std::vector<float>& logits, const std::vector<int32_t>& history, d
   }
 }
 
-// Finite logits times a penalty have no NaN, but may overflow.
+// A penalty on finite logits can overflow, but makes no NaN.
 void checkPenalized(const std::vector<float>& logits, int64_t row, int64_t step) {
   const float top = *std::max_element(logits.begin(), logits.end());
   if (std::isfinite(top)) return;
@@ -44,7 +45,7 @@ void checkPenalized(const std::vector<float>& logits, int64_t row, int64_t step)
       {{"row", static_cast<double>(row)}, {"step", static_cast<double>(step)}});
 }
 
-// Sorts the strongest first until `count` are in order; equal logits keep the order of their ids.
+// Sorts the `count` highest logits to the front, in descending order; ties are ordered by id.
 void sortStrongest(std::vector<int32_t>& order, size_t count, const std::vector<float>& logits) {
   const auto stronger = [&](int32_t a, int32_t b) {
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
@@ -97,7 +98,7 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
   }
   double total = mass(order, kept);
   if (sampling.topP < 1) {
-    // The nucleus is small as a rule: sort a growing head of the vocabulary, not all of it.
+    // The nucleus is usually small, so sort a growing prefix instead of the whole vocabulary.
     const double wanted = sampling.topP * total;
     size_t sorted = kept < vocabulary ? kept : std::min<size_t>(256, kept);
     for (;;) {
@@ -119,7 +120,7 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
     if (left < 0) return order[i];
     if (own > 0) last = order[i];
   }
-  // Rounding left some: never a masked token.
+  // Rounding left a remainder. Return the last token with a positive weight, never a masked one.
   return last;
 }
 
@@ -134,7 +135,8 @@ Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step) {
     const float top = *std::max_element(begin, begin + vocabulary);
     double total = 0;
     for (int64_t i = 0; i < vocabulary; ++i) total += std::exp(static_cast<double>(begin[i] - top));
-    // A NaN, +infinity or -infinity everywhere makes a NaN here: no pass of its own.
+    // A NaN, a +infinity or a row of -infinity makes this sum non-finite, so no separate pass is
+    // needed.
     const bool ended = !sampling.ended.empty() && sampling.ended[static_cast<size_t>(row)] != 0;
     if (!std::isfinite(total)) {
       if (!ended) refuse(begin, vocabulary, row, step);

@@ -1,6 +1,6 @@
-// One token per row from logits [rows, vocabulary]: repetition penalty (arXiv 1909.05858),
-// temperature, top-k, top-p (arXiv 1904.09751), then a draw that depends on seed, row and step
-// alone, so that neither the batch nor the device changes it.
+// Draws one token per row from logits [rows, vocabulary]. It applies the repetition penalty (arXiv
+// 1909.05858), temperature, top-k and top-p (arXiv 1904.09751). The draw depends only on seed, row
+// and step, so neither the batch nor the device changes it.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ struct Sampling {
   double topP = 1;         // 1: off
   double repetitionPenalty = 1;
   uint64_t seed = 0;
-  std::vector<std::vector<int32_t>> history;  // per row; needed for the penalty only
-  std::vector<uint8_t> ended;                 // per row: nobody reads what is drawn; empty: none
+  std::vector<std::vector<int32_t>> history;  // per row; only the penalty needs it
+  std::vector<uint8_t> ended;  // per row: 1 if the drawn token is ignored; empty: none
 };
 
-// No token can be drawn from a row of logits.
+// Thrown if no token can be drawn from a row of logits.
 class NotFiniteLogits final : public Error {
  public:
   NotFiniteLogits(int64_t row, std::string message, Fields fields)
@@ -39,8 +39,8 @@ struct Sample {
   std::vector<float> logprobs;  // under the unmodified softmax
 };
 
-// Throws NotFiniteLogits for a row with a NaN or +infinity, or with -infinity (a masked token)
-// everywhere, unless the row has ended.
+// Throws NotFiniteLogits if a row that has not ended has a NaN or +infinity, or only -infinity
+// (masked tokens).
 Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step);
 
 }  // namespace gemlens::ops

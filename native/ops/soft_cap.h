@@ -1,4 +1,5 @@
-// c · tanh(x / c): Gemma 2's bound on attention scores (50) and logits (30). cap 0 is none.
+// c · tanh(x / c): Gemma 2's bound on attention scores (50) and logits (30). A cap of 0 leaves x
+// unchanged.
 #pragma once
 
 #include <c10/core/GradMode.h>

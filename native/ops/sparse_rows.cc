@@ -8,7 +8,7 @@
 namespace gemlens::ops {
 namespace {
 
-// [nnz, d] of float32 that the composed form holds at once, in elements: 64 MB.
+// Elements of [nnz, d] float32 that the composed form holds at once: 64 MB.
 constexpr int64_t kGathered = int64_t{1} << 24;
 
 Tensor sparseDotsByKernel(const kernels::Kernels& kernels, const SparseRows& rows,

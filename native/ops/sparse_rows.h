@@ -13,7 +13,7 @@ namespace gemlens::ops {
 Tensor sparseDecode(const SparseRows& rows, const Matrix& table);
 Tensor sparseDots(const SparseRows& rows, const Matrix& table, const Tensor& g);
 
-// The form composed of libtorch's operations, for what the device's table has no kernel for.
+// The form composed of libtorch's operations, used if the device's table has no kernel.
 Tensor sparseDotsComposed(const SparseRows& rows, const Matrix& table, const Tensor& g);
 
 }  // namespace gemlens::ops

@@ -16,7 +16,8 @@ void append(std::vector<T>& out, const Tensor& values, c10::ScalarType type) {
   out.insert(out.end(), data, data + host.numel());
 }
 
-// `total`: the log of the sum of exponentials, [rows, 1]; not finite if and only if no order is.
+// `total` [rows, 1] is the log of the sum of exponentials. It is not finite if and only if the
+// row's logits can't be ordered.
 void checkFinite(const Tensor& total, int64_t firstRow) {
   const Tensor host = total.to(c10::kCPU, c10::kFloat).contiguous();
   for (int64_t row = 0; row < host.size(0); ++row) {
@@ -64,10 +65,10 @@ void appendRanks(TokenRanks& out, const Tensor& raw, int64_t topK, const Tensor&
   append(out.targetLogits, asked, c10::kDouble);
   append(out.targetLogprobs, asked.sub(total), c10::kDouble);
   for (int64_t i = 0; i < asked.size(1); ++i) {
-    // Row by row of targets: [rows, targets, vocabulary] would be large.
+    // One target at a time: [rows, targets, vocabulary] would be large.
     append(out.targetRanks, logits.gt(asked.narrow(1, i, 1)).sum(1), c10::kInt);
   }
-  // The ranks of this block are [targets, rows]: turn them.
+  // This block's ranks are [targets, rows]; transpose them.
   const auto n = static_cast<size_t>(asked.size(1)), count = static_cast<size_t>(asked.size(0));
   const auto block = out.targetRanks.end() - static_cast<int64_t>(n * count);
   const std::vector<int32_t> turned(block, out.targetRanks.end());

@@ -31,8 +31,8 @@ Tensor whereOp(Tensor condition, Operand a, Operand b) {
 }
 
 Tensor indexOp(Tensor t, int64_t dim, Tensor indices) {
-  // On the CPU libtorch checks them; on CUDA one out of range is an assert that poisons the
-  // process.
+  // libtorch checks the indices on the CPU. On CUDA, an index out of range is a device-side assert
+  // that leaves the process unusable.
   if (!t.is_cpu() && indices.numel() > 0 && dim >= -t.dim() && dim < t.dim()) {
     const int64_t extent = t.size(dim);
     if (indices.min().item<int64_t>() < 0 || indices.max().item<int64_t>() >= extent) {

@@ -1,5 +1,5 @@
-// Operations of the small tensor vocabulary that are more than one method of Tensor: what may be
-// left out, numbers in the place of tensors, checks that libtorch lacks.
+// Operations of the small tensor vocabulary that are more than one method of Tensor: they have
+// optional arguments, accept numbers for tensors, or make checks that libtorch lacks.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ namespace gemlens::ops {
 using Ints = std::vector<int64_t>;
 using Operand = std::variant<Tensor, double>;
 
-// JavaScript has one number type: a whole number keeps an integer tensor integral, as in torch.
+// Converts a JavaScript number. A whole number becomes an integer, so an integer tensor stays
+// integral, as in torch.
 at::Scalar scalar(double number);
 
-// The one for a tensor, or the other for a number.
+// Calls `withTensor` if `other` is a tensor, `withScalar` if it is a number.
 template <typename WithTensor, typename WithScalar>
 Tensor binary(const Operand& other, WithTensor withTensor, WithScalar withScalar) {
   if (const auto* tensor = std::get_if<Tensor>(&other)) return withTensor(*tensor);

@@ -1,5 +1,5 @@
-// The script that a run waits for: it answers hooks and a metric of the logits. Called on the
-// executor's thread.
+// The callbacks of the script that a run waits for: hooks, and a metric of the logits. They are
+// called on the executor's thread.
 #pragma once
 
 #include "base/executor.h"
@@ -10,11 +10,13 @@ namespace gemlens::run {
 class Caller {
  public:
   virtual ~Caller() = default;
-  // What hook `index` of the request puts in place of x; undefined if it leaves x, which it may
-  // have edited in place. Throws HOOK if the hook failed, ABORTED.
+  // Calls hook `index` of the request. Returns its replacement for x, or an undefined tensor if it
+  // keeps x, which it may have edited in place. Throws HOOK if the hook failed, ABORTED if `token`
+  // is cancelled.
   virtual Tensor hook(int index, const Tensor& x, const hooks::Position& position,
                       const CancelToken& token) = 0;
-  // The gradient at `logits` of the caller's metric; undefined if it failed. Throws ABORTED.
+  // Returns the metric's gradient at `logits`, or an undefined tensor if the metric failed. Throws
+  // ABORTED if `token` is cancelled.
   virtual Tensor metric(const Tensor& logits, const CancelToken& token) = 0;
 };
 

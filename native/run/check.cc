@@ -129,7 +129,7 @@ void checkDraw(const Request& request) {
   }
 }
 
-// One intervention of a run.
+// Checks one intervention of a run.
 struct CheckIntervention {
   const Request& request;
 

@@ -12,8 +12,8 @@ using hooks::BlockPoint;
 using hooks::GlobalPoint;
 using Marks = std::map<int, Tensor>;
 
-// What a run without JavaScript hooks is searched for when it is done again: the points that cost
-// no memory of their own.
+// The points that are probed when a run without JavaScript hooks is repeated: those that need no
+// extra memory.
 constexpr BlockPoint kSearched[] = {
     BlockPoint::ResidPre,  BlockPoint::AttnIn, BlockPoint::Q,       BlockPoint::K,
     BlockPoint::V,         BlockPoint::Z,      BlockPoint::AttnOut, BlockPoint::ResidMid,
@@ -21,7 +21,7 @@ constexpr BlockPoint kSearched[] = {
     BlockPoint::ResidPost,
 };
 
-// In order of the pass; ids have the points after the blocks before them.
+// Orders points as they fire. By id, the global points after the blocks come before the blocks.
 int passOrder(int point) {
   const bool after = point > pointId(GlobalPoint::Embed) && point < hooks::kGlobalPoints;
   return after ? std::numeric_limits<int>::max() - hooks::kGlobalPoints + point : point;
@@ -31,7 +31,7 @@ bool isFinite(const Tensor& mark, int64_t row) {
   return std::isfinite(mark.select(0, row).item<double>());
 }
 
-// Fills marks until it ends or fails.
+// Repeats the run and fills `marks` until it ends or fails.
 void searchAgain(const Request& request, const model::RunRequest& pass, Marks& marks,
                  const CancelToken& token) {
   const int layers = request.model->config().layerCount();
@@ -62,7 +62,7 @@ void explain(const ops::NotFiniteLogits& error, const Request& request, const Pl
     try {
       searchAgain(request, plan.pass(), marks, token);
     } catch (const std::exception&) {
-      // What the first run has shown is enough, and of an abort the caller knows.
+      // The marks of the first run are enough, unless the run was aborted.
       token.check();
     }
   }

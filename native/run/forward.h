@@ -1,4 +1,4 @@
-// The plain outcome of a run: its output, drawn tokens, and what was read on the way.
+// The plain outcome of a run: its output, the drawn tokens and the recorded activations.
 #pragma once
 
 #include "run/plan.h"
@@ -10,8 +10,8 @@ struct Forward {
   Recorded recorded;
 };
 
-// Throws ARGUMENT if tokens are to be drawn from logits that are not finite, naming the first hook
-// point that is not.
+// Throws ARGUMENT if tokens must be drawn from non-finite logits, naming the first hook point known
+// not to be finite.
 Forward forward(const Request& request, const CancelToken& token);
 
 }  // namespace gemlens::run

@@ -42,7 +42,7 @@ Tensor floatTensor(const std::vector<float>& values) {
   return out;
 }
 
-// The target as the backward pass takes it.
+// Converts the target for the backward pass.
 struct ForPlan {
   const Request& request;
   const Plan& plan;

@@ -8,7 +8,7 @@
 
 namespace gemlens::run {
 
-// Σ weights[i] · logits[rows[i], tokens[i]]; rows count in batch · columns.
+// Σ weights[i] · logits[rows[i], tokens[i]]; rows index the flattened batch · columns.
 struct LogitTarget {
   std::vector<int32_t> rows, tokens;
   std::vector<float> weights;
@@ -20,13 +20,13 @@ struct FeatureTarget {
   int32_t feature = 0;
   std::vector<int32_t> rows;
 };
-// The caller's metric.
+// The script's metric.
 struct MetricTarget {};
 using Target = std::variant<LogitTarget, LossTarget, FeatureTarget, MetricTarget>;
 
 struct GradientRequest {
   std::vector<int32_t> points;
-  std::vector<int32_t> splices;  // indices into the request's
+  std::vector<int32_t> splices;  // indices into the request's splices
   Target target;
 
   bool hasMetric() const { return std::holds_alternative<MetricTarget>(target); }
@@ -37,7 +37,7 @@ struct Gradients {
   attribute::GradientResult gradients;
 };
 
-// `request` has been checked. Throws ARGUMENT, DEVICE.
+// Requires a checked `request`. Throws ARGUMENT or DEVICE.
 void check(const Request& request, const GradientRequest& asked);
 
 Gradients differentiate(const Request& request, const GradientRequest& asked,

@@ -6,8 +6,8 @@ namespace gemlens::run {
 
 Tensor HookAction::apply(const Tensor& x, const hooks::Position& position) {
   if (!x.requires_grad()) return ask(x, position);
-  // Under gradients the hook gets a copy, as what was recorded must not change. What it returns is
-  // a constant; of what it edits in place, the elements that are not as they were.
+  // Under gradients the hook gets a copy, because recorded tensors must not change. A returned
+  // tensor is a constant. After an in-place edit, only the changed elements are constants.
   const Tensor lent = x.detach().clone();
   const Tensor answer = ask(lent, position);
   if (!answer.is_alias_of(lent)) return answer.detach();
@@ -16,7 +16,7 @@ Tensor HookAction::apply(const Tensor& x, const hooks::Position& position) {
 }
 
 Tensor HookAction::ask(const Tensor& x, const hooks::Position& position) {
-  // Tasks that run nested while the hook is awaited record nothing.
+  // Nested tasks that run during the wait must not record gradients.
   const c10::AutoGradMode silent(false);
   const Tensor replacement = caller_->hook(index_, x, position, token_);
   if (!replacement.defined()) return x;

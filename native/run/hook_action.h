@@ -1,4 +1,4 @@
-// A hook of the caller's as an action of the plan.
+// A hook of the script as an action of the plan.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@ namespace gemlens::run {
 
 class HookAction final : public hooks::Action {
  public:
-  // The caller's hook number `index`; a tensor that it puts in is the caller's too.
+  // Calls hook `index` of the request. The script may keep the tensor that the hook returns.
   HookAction(hooks::HookPlan& plan, std::shared_ptr<Caller> caller, int index,
              const CancelToken& token)
       : plan_(plan), caller_(std::move(caller)), index_(index), token_(token) {}
@@ -26,8 +26,8 @@ class HookAction final : public hooks::Action {
   const CancelToken& token_;
 };
 
-// The gradient at the logits that the caller's metric answers with. Throws HOOK unless it is of
-// their shape, type and device.
+// Asks the script for its metric's gradient at the logits. Throws HOOK unless it has their shape,
+// type and device.
 Tensor askMetric(Caller& caller, const Tensor& logits, const CancelToken& token);
 
 }  // namespace gemlens::run

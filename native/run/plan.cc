@@ -22,8 +22,8 @@ Plan::Plan(const Request& request, const CancelToken& token, bool tracks)
   addFeatures();
 }
 
-// Tokens are drawn from finite logits only. For a run that cannot be repeated, the probes find the
-// first point that is not finite.
+// Tokens are only drawn from finite logits. If a run cannot be repeated, the probes find the first
+// point that is not finite.
 void Plan::addProbes() {
   const int points = hooks::pointCount(request_.model->config().layerCount());
   for (int id = 0; id < points; ++id) {

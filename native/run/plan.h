@@ -1,5 +1,5 @@
-// The actions of one run, and where they leave what they read. Order at one point: spliced coders,
-// interventions, hooks, probes, coders of `features`, then what the outcome adds, then the cache.
+// The actions of one run, and the slots for its results. Order at one point: spliced coders,
+// interventions, hooks, probes, coders of `features`, the outcome's own actions, the cache.
 #pragma once
 
 #include <map>
@@ -9,15 +9,16 @@
 
 namespace gemlens::run {
 
-// What every outcome has.
+// The recorded results of every outcome.
 struct Recorded {
   std::vector<Tensor> cache;              // in the request's order
-  std::vector<coder::Features> features;  // likewise
+  std::vector<coder::Features> features;  // in the request's order
 };
 
 class Plan {
  public:
-  // All actions but the cache's. The request must outlive it. `tracks`: for a run with gradients.
+  // Adds all actions except the cache's. The request must outlive the plan. `tracks` is true for a
+  // run with gradients.
   Plan(const Request& request, const CancelToken& token, bool tracks = false);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
@@ -26,11 +27,10 @@ class Plan {
   hooks::HookPlan& hooks() { return hooks_; }
   const intervene::Compiled& edits() const { return edits_; }
 
-  // Last: an entry is the value that goes on.
+  // Call it last: a cache entry is the final value at its point.
   void addCache();
 
-  // After the run. Throws ARGUMENT for a patch that is not finite, HOOK for a point that did not
-  // fire.
+  // Call it after the run. Throws ARGUMENT if a patch is not finite, HOOK if a point did not fire.
   Recorded finish();
 
   // Finite marks by point (hooks::FiniteProbe). `probed`: points with an action, if the run draws

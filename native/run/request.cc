@@ -14,7 +14,7 @@ Tensor idTensor(const std::vector<int32_t>& ids, int64_t rows) {
   return out;
 }
 
-// Undefined if all are real.
+// Returns an undefined tensor if every token is real.
 Tensor maskTensor(const Request& request) {
   const auto isReal = [](uint8_t real) { return real != 0; };
   if (!request.mask || std::all_of(request.mask->begin(), request.mask->end(), isReal)) return {};
@@ -28,7 +28,7 @@ ops::Sampling samplingOf(const Draw& draw, int64_t batch) {
   sampling.history.resize(static_cast<size_t>(batch));
   if (!draw.history) return sampling;
   for (size_t row = 0; row < sampling.history.size(); ++row) {
-    // An empty stretch may lie anywhere.
+    // An empty history may have any start.
     if (draw.historyStarts[row] >= draw.historyStarts[row + 1]) continue;
     const auto tokens = draw.history->begin();
     sampling.history[row].assign(tokens + draw.historyStarts[row],

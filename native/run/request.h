@@ -1,5 +1,5 @@
-// One run of a model as plain data: what it begins with, how far it goes, what is done and read on
-// the way. Nothing here has been checked or put on a device yet (run/check.h, run/plan.h).
+// One run of a model as plain data: its input, the blocks that run, its interventions and the
+// points to record. Nothing has been checked or moved to a device yet (run/check.h, run/plan.h).
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace gemlens::run {
 
-// One token is drawn for each row from the last column's logits.
+// Draws one token for each row from the last column's logits.
 struct Draw {
   ops::Sampling sampling;  // without its history
-  // Row r's earlier tokens are history[starts[r] … starts[r+1]); none for no history.
+  // Row r's earlier tokens are history[historyStarts[r] … historyStarts[r+1]); nullopt: no history.
   std::optional<std::vector<int32_t>> history;
   std::vector<int32_t> historyStarts;
 };
@@ -27,20 +27,20 @@ struct Request {
   std::shared_ptr<const model::Transformer> model;
   int64_t batch = 0;
   int64_t pos = 0;
-  // [batch · pos] row-major; the loss needs them beside `resid` too.
+  // [batch · pos] row-major. The loss needs them even if `resid` is given.
   std::optional<std::vector<int32_t>> tokens;
-  Tensor resid;                              // [batch, pos, d] that enters startLayer
-  std::optional<std::vector<uint8_t>> mask;  // [batch · pos], 0 for padding; none: all are real
+  Tensor resid;                              // [batch, pos, d], the input of startLayer
+  std::optional<std::vector<uint8_t>> mask;  // [batch · pos], 0 for padding; nullopt: all real
   int startLayer = 0;
   int stopLayer = 0;
   model::Output output = model::Output::Logits;
-  std::optional<std::vector<int32_t>> columns;  // [batch · n] whose logits are wanted; none: all
+  std::optional<std::vector<int32_t>> columns;  // [batch · n]: columns whose logits are returned
   std::vector<int32_t> cache;                   // points
-  std::vector<int32_t> hooks;                   // points of the caller's hooks, in calling order
-  // Coders that are read, after all hooks at their sites.
+  std::vector<int32_t> hooks;                   // points of the script's hooks, in calling order
+  // Coders whose features are recorded, after all hooks at their sites.
   std::vector<std::shared_ptr<const coder::Coder>> features;
   intervene::Interventions interventions;
-  std::shared_ptr<Caller> caller;  // needed with hooks, and for a metric
+  std::shared_ptr<Caller> caller;  // required for hooks and for a metric
   std::shared_ptr<model::KvCache> kv;
   int64_t step = 0;
   std::optional<Draw> draw;
@@ -49,10 +49,10 @@ struct Request {
 // "logits", "residual", "loss" or "none". Throws ARGUMENT.
 model::Output outputFromName(const std::string& name);
 
-// Tensors of the caller's that the run reads.
+// The caller's tensors that the run uses.
 std::vector<Tensor> inputsOf(const Request& request);
 
-// The part that the model takes, on its device. The request has been checked.
+// The model's part of a checked request, on its device.
 model::RunRequest passOf(const Request& request);
 
 }  // namespace gemlens::run
