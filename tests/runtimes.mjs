@@ -1,5 +1,6 @@
-// One script for runtimes other than Node, outside CI: bun tests/runtimes.mjs; deno run -A tests/runtimes.mjs
-// (both come from npm: `bun`, `deno`). Compares with what Node gives; ends with 0 if all is equal.
+// Tests runtimes other than Node, outside CI: bun tests/runtimes.mjs; deno run -A
+// tests/runtimes.mjs (both come from npm: `bun`, `deno`). Compares with Node's results; ends with 0
+// if all are equal.
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { HookedTransformer, hook, memory, SAE } from "../dist/index.js";

@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the check says about a tree of these files, without its closing count. */
+/** The check's messages about a tree of these files, without its closing count. */
 function check(files: Record<string, string>) {
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
@@ -24,7 +24,7 @@ function check(files: Record<string, string>) {
   return run.stdout === "" ? [] : lines.slice(0, -1);
 }
 
-test("a tree that keeps the rules passes", () => {
+test("passes a tree that keeps the rules", () => {
   const files = {
     "lib/index.ts": 'export { a } from "./hooks/a.js";\n',
     "lib/hooks/a.ts":
@@ -83,7 +83,7 @@ test.each<[string, string, string]>([
   expect(found[0]).toMatch(new RegExp(`^${file}:\\d+: `));
 });
 
-test("a door is also what lib/index.ts offers", () => {
+test("counts the files of lib/index.ts as doors", () => {
   const files = {
     "lib/index.ts": 'export { m } from "./model/m.js";\n',
     "lib/model/m.ts": "export const m = 1;\n",
@@ -92,7 +92,7 @@ test("a door is also what lib/index.ts offers", () => {
   expect(check(files)).toEqual([]);
 });
 
-test("a circle of imports is named with all its files, types included; lib/tensor has one", () => {
+test("names all files of a circle of imports, types included, except inside lib/tensor", () => {
   const circle = (folder: string) => ({
     [`lib/${folder}/a.ts`]: 'import { b } from "./b.js";\nexport const a = b;\n',
     [`lib/${folder}/b.ts`]: 'import { c } from "./c.js";\nexport const b = c;\n',

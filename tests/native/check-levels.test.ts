@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the build's check says about objects of these sources; "" if it passes. */
+/** The build check's message about objects of these sources; "" if it passes. */
 function check(sources: Record<string, string>) {
   const objects = Object.entries(sources).map(([name, text]) => {
     const object = join(folder, "kernels", `${name}.cc.o`);
@@ -33,18 +33,18 @@ const table = (name: string) =>
   `namespace gemlens::kernels { extern const int ${name}; const int ${name} = 1; }\n`;
 const tables = { portable: table("portable"), avx2: table("avx2"), avx512: table("avx512") };
 
-test("objects that define their table alone pass", () => {
+test("passes objects that define only their table", () => {
   expect(check(tables)).toBe("");
 });
 
-test("an inline function of a level is refused: the linker could give it to every file", () => {
+test("refuses an inline function of a level, which the linker could give to every file", () => {
   const shared = "inline int shared(int x) { return x + 1; }\nint (*used)(int) = shared;\n";
   const problem = check({ ...tables, avx512: `${tables.avx512}static ${shared}` });
   expect(problem).toContain("kernels/avx512.cc may define its table only");
   expect(check({ ...tables, avx2: tables.avx2 + shared })).toContain("_Z6sharedi W");
 });
 
-test("a level whose object is not there is named", () => {
+test("names a level whose object is missing", () => {
   const { avx2: _, ...others } = tables;
   expect(check(others)).toContain("kernels/avx2.cc: no such object");
 });

@@ -26,7 +26,7 @@ function gemlens(args: readonly string[], env: Record<string, string>) {
 
 const works = () => ({ LIBTORCH: report.libtorch.dir, GEMLENS_ADDON: report.artefacts });
 
-test("wrong usage ends with 2, and says on stderr what was wrong", () => {
+test("wrong usage ends with 2 and a reason on stderr", () => {
   for (const args of [[], ["frobnicate"], ["doctor", "--frobnicate"], ["setup", "--torch"]]) {
     const run = gemlens(args, works());
     expect([args, run.status, run.stdout]).toEqual([args, 2, ""]);
@@ -37,18 +37,18 @@ test("wrong usage ends with 2, and says on stderr what was wrong", () => {
   expect(version.stderr).toBe(
     "gemlens: ARGUMENT: setup: expected a version like 2.15.0, got newest\n",
   );
-  // Not dropped, although a libtorch with its core is there.
+  // The option is refused, not ignored, although a libtorch with its core is there.
   const sum = gemlens(["setup", "--sha256", "0".repeat(64)], works());
   expect(sum.status).toBe(2);
   expect(sum.stderr).toContain("ARGUMENT: setup: expected --archive beside --sha256, got none");
 });
 
-test("--help and --version are data, with 0", () => {
+test("--help and --version print to stdout and end with 0", () => {
   expect(gemlens(["--help"], works())).toMatchObject({ status: 0, stderr: "" });
   expect(gemlens(["--version"], works()).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-test("doctor: 0 and JSON on stdout where it loads, 1 with the remedy where it does not", () => {
+test("doctor: 0 and JSON on stdout if the core loads, otherwise 1 with the remedy", () => {
   const good = gemlens(["doctor", "--json"], works());
   expect([good.status, good.stderr]).toEqual([0, ""]);
   expect(JSON.parse(good.stdout)).toMatchObject({
@@ -62,13 +62,13 @@ test("doctor: 0 and JSON on stdout where it loads, 1 with the remedy where it do
   expect(bad.stdout).toContain("npx gemlens setup");
 });
 
-test("setup does nothing where a libtorch with its core is there", () => {
+test("setup does nothing if a libtorch with its core is there", () => {
   const run = gemlens(["setup", "--json"], works());
   expect(run.status).toBe(0);
   expect(JSON.parse(run.stdout)).toEqual({ libtorch: report.libtorch.dir });
 });
 
-/** Loader and core by name, in a folder of their own. */
+/** Loader and core by name, in a separate folder. */
 function artefacts(core: (path: string) => void) {
   const dir = join(folder, "artefacts");
   mkdirSync(dir);
@@ -77,7 +77,7 @@ function artefacts(core: (path: string) => void) {
   return dir;
 }
 
-test("setup is not ready with a core that does not load", () => {
+test("setup fails with a core that does not load", () => {
   const GEMLENS_ADDON = artefacts((path) => writeFileSync(path, "not a library"));
   const run = gemlens(["setup"], { ...works(), GEMLENS_ADDON });
   expect([run.status, run.stdout]).toEqual([1, ""]);
@@ -87,7 +87,7 @@ test("setup is not ready with a core that does not load", () => {
   expect(run.stderr).toContain("installing gemlens again");
 });
 
-/** The files by which a libtorch with headers is known; it does not load. */
+/** The files that identify a libtorch with headers; it does not load. */
 function layOut(dir: string, version: string) {
   const [major, minor, patch] = version.split(".");
   for (const path of ["lib", "include/ATen/core", "include/torch/headeronly"]) {
@@ -102,7 +102,7 @@ function layOut(dir: string, version: string) {
   return dir;
 }
 
-/** A PATH with a Python that has this torch, and a pip that tells what it was asked for and fails. */
+/** A PATH with a Python that has this torch, and a pip that prints its arguments and fails. */
 function python(torch: string) {
   const bin = join(folder, "bin");
   mkdirSync(bin);
@@ -117,7 +117,7 @@ esac
   return bin;
 }
 
-test("setup fetches the libtorch that has a core, rather than build for another that is found", () => {
+test("setup fetches the libtorch that has a core instead of building for another that is found", () => {
   const minor = defaultTorchVersion.replace(/\.\d+$/, "");
   const GEMLENS_ADDON = artefacts(() => undefined);
   writeFileSync(join(GEMLENS_ADDON, `libgemlens_core-${minor}.so`), "");
@@ -125,13 +125,13 @@ test("setup fetches the libtorch that has a core, rather than build for another 
   const fetching = gemlens(["setup"], env);
   expect(fetching.status).toBe(1);
   expect(fetching.stderr).toContain(`torch==${defaultTorchVersion}`);
-  // One that is named is built for.
+  // Setup builds for a libtorch that is named.
   const LIBTORCH = layOut(join(folder, "named"), "2.12.0");
   const building = gemlens(["setup"], { ...env, LIBTORCH });
   expect(building.status).toBe(1);
   expect(building.stderr).toContain("building needs cmake");
   expect(building.stderr).toContain(`npx gemlens setup --torch ${defaultTorchVersion}`);
-  // Not one that is too old.
+  // Setup does not build for one that is too old.
   const old = gemlens(["setup"], { ...env, LIBTORCH: layOut(join(folder, "old"), "1.13.1") });
   expect(old.stderr).toContain(`torch==${defaultTorchVersion}`);
 });

@@ -36,7 +36,7 @@ let model: HookedTransformer;
 let coder: CrossLayer;
 let xs: Float32Array[];
 let f: Float64Array;
-let active: number[]; // ids that are active at the last token, of both encoders
+let active: number[]; // The ids that are active at the last token, of both encoders.
 
 beforeAll(async () => {
   model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), {
@@ -65,7 +65,9 @@ async function dense(acts: FeatureActs): Promise<Float64Array> {
   return all.read("float64") as Promise<Float64Array>;
 }
 
-/** In JavaScript what a splice or an edit should do: `change` makes f′ of f, in float64. */
+/**
+ * The expected effect of a splice or an edit, in JavaScript and float64: `change` makes f′ from f.
+ */
 function inHooks(change: (f: Float64Array, first: number) => void, bare = false): Hook[] {
   const seen: Float64Array[] = [];
   const readers = reads.map((name, site) =>
@@ -75,7 +77,7 @@ function inHooks(change: (f: Float64Array, first: number) => void, bare = false)
   );
   const writers = writes.map((name, site) =>
     hook(name as string, async (act, { positionOffset }) => {
-      // The later site has not been read yet where the first is written; nothing of it goes there.
+      // The later site has not been read yet when the first is written, so it adds nothing there.
       const before = encoded([seen[0] as Float64Array, seen[site] as Float64Array]);
       const after = before.slice();
       change(after, positionOffset);
@@ -122,7 +124,7 @@ describe("a coder of two sites", () => {
     expect(JSON.parse(JSON.stringify(coder))).toMatchObject({ hook: reads[0], dSae: count });
   });
 
-  test("encodes, decodes, and takes its tensors in any form", async () => {
+  test("encodes, decodes, and accepts its tensors in any form", async () => {
     using run = await model.runWithCache(tokens, {
       names: [...reads, ...writes],
       features: [coder],
@@ -174,7 +176,7 @@ describe("a coder of two sites", () => {
     }
   });
 
-  test("refuses tensors that are not its own", async () => {
+  test("refuses tensors of other sites", async () => {
     using run = await model.runWithCache(tokens, { names: [...reads], logits: false });
     const [a, b] = reads.map((name) => run.cache.get(name) as Tensor) as [Tensor, Tensor];
     using short = b.slice(1, 0, 2);
@@ -188,7 +190,7 @@ describe("a coder of two sites", () => {
     for (const [code, attempt] of tries) expect((await failure(attempt)).code).toBe(code);
   });
 
-  test("is spliced with its error term without a change, and bare", async () => {
+  test("can be spliced with its error term, which changes nothing, and without it", async () => {
     using plain = await model.forward(tokens);
     using spliced = await model.forward(tokens, { coders: [coder] });
     expect(await spliced.read()).toEqual(await plain.read());
@@ -208,7 +210,7 @@ describe("a coder of two sites", () => {
     );
   });
 
-  test("is ablated, clamped, scaled and steered at every site that it writes", async () => {
+  test("can be ablated, clamped, scaled and steered at every site that it writes", async () => {
     const at = (id: number, change: (value: number) => number) =>
       inHooks((all) => {
         for (let i = id; i < all.length; i += count) all[i] = change(all[i] as number);
@@ -242,7 +244,7 @@ describe("a coder of two sites", () => {
     await expectSame({ interventions: [steer(coder.feature(a), 2)] }, added);
   });
 
-  test("is edited while text is generated", async () => {
+  test("can be edited during generation", async () => {
     const options = { temperature: 0, maxNewTokens: 5 };
     const drawn = async (edits: object): Promise<number[]> => {
       const found: number[] = [];
@@ -261,7 +263,7 @@ describe("a coder of two sites", () => {
     expect(relativeError(await drawn({}), want)).toBeGreaterThan(1e-3);
   });
 
-  test("goes to JSON and back by the bytes of its files", async () => {
+  test("survives JSON through the bytes of its files", async () => {
     const json = await Intervention.toJSON([ablate(coder.feature(second()))]);
     using same = await CrossLayer.load();
     const [back] = await Intervention.fromJSON(JSON.parse(JSON.stringify(json)), {
@@ -290,7 +292,7 @@ describe("gradients through two sites", () => {
     return ((await logits.read("float64")) as Float64Array)[40] as number;
   }
 
-  test("attribute's effects are the activation times the slope", async () => {
+  test("attribute's effects equal activation times slope", async () => {
     const found = await attribute(wide, tokens, { target, through: [coder] });
     expect(found.length).toBe(f.filter((value) => value > 0).length);
     const here = found.filter((entry) => entry.position === position);
@@ -316,20 +318,20 @@ describe("gradients through two sites", () => {
     }
   });
 
-  test("a bare splice's gradients are the slopes at its features", async () => {
+  test("gradients of a splice without error term equal the slopes at its features", async () => {
     const id = first();
     const coders = [{ coder, errorTerm: false }];
     const held = (value: number) => [clamp(coder.feature(id), value, { positions: position })];
     using run = await wide.runWithGradients(tokens, { target, coders, interventions: held(2) });
     const slopes = await run.grad(coder).at({ position });
     const slope = slopes.find(({ feature }) => feature === id)?.value;
-    const h = 1e-2; // f′ is a float32
+    const h = 1e-2; // f′ is float32
     const more = await logit({ coders, interventions: held(2 + h) });
     const less = await logit({ coders, interventions: held(2 - h) });
     expect(slope).toBeCloseTo((more - less) / (2 * h), 3);
   });
 
-  test("ablation's effects are those of ablate, and a feature can be the target", async () => {
+  test("ablation effects equal those of ablate, and a feature can be the target", async () => {
     const found = await attribute(wide, tokens, { target, through: [coder], method: "ablation" });
     const [strongest] = found;
     if (strongest === undefined) throw new Error("no feature is active");
@@ -347,7 +349,7 @@ describe("gradients through two sites", () => {
     expect(run.value).toBeCloseTo(want, 4);
   });
 
-  test("says what takes coders of one site alone", async () => {
+  test("functions for coders of one site refuse it", async () => {
     const method = "integrated-gradients";
     const tries = [
       () => attribute(wide, tokens, { target, through: [coder], method }),

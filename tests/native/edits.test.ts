@@ -18,7 +18,9 @@ afterAll(async () => {
   await model.dispose();
 });
 
-/** Runs `fn`; gives the edits of each native run in it, and how often interventions were made. */
+/**
+ * Runs `fn`; returns the edits of each native run in it, and how often interventions were compiled.
+ */
 async function watch(fn: () => Promise<unknown>) {
   const core = native();
   const { modelRun, editsCreate } = core;
@@ -47,7 +49,7 @@ async function drain(generation: AsyncIterable<unknown>) {
 
 const options = { maxNewTokens: 5, temperature: 0, stopAtEos: false } as const;
 
-test("a generation makes its interventions once, and its steps refer to them", async () => {
+test("a generation compiles its interventions once, and its steps refer to them", async () => {
   using direction = sae.direction(4);
   const interventions = [
     ablate(sae.feature(3), { to: 0.5 }),
@@ -61,13 +63,13 @@ test("a generation makes its interventions once, and its steps refer to them", a
   expect(made).toBe(1);
   expect(edits).toHaveLength(5);
   expect(new Set(edits.map((entry) => entry?.handle)).size).toBe(1);
-  // All rows, all rows, then what the clamp chooses: the prompt's second position, and later none.
+  // All rows, all rows, then the clamp's rows: the prompt's second position, and later none.
   expect(edits[0]?.places?.map((place) => place && [...place.rows])).toEqual([null, null, [1]]);
   expect(edits[4]?.places?.map((place) => place && [...place.rows])).toEqual([null, null, []]);
   expect(memory().handles).toBe(handles);
 });
 
-test("steps send no rows where interventions act on all of them", async () => {
+test("steps send no rows if interventions act on all of them", async () => {
   const { edits } = await watch(() =>
     drain(model.generate([prompt], { ...options, interventions: [clamp(sae.feature(3), 2)] })),
   );
@@ -76,7 +78,7 @@ test("steps send no rows where interventions act on all of them", async () => {
   );
 });
 
-test("each step does what a run over all tokens so far does", async () => {
+test("each step gives the same as a run over all tokens so far", async () => {
   const interventions = [
     clamp(sae.feature(7), 3, { positions: { from: 2, to: 6 } }),
     ablate(sae.feature(3), { to: 0.5 }),
@@ -85,7 +87,7 @@ test("each step does what a run over all tokens so far does", async () => {
   const drawn: number[] = [];
   for await (const { token, logprob } of model.generate([prompt], { ...options, interventions })) {
     const tokens = [...prompt, ...drawn];
-    // A run by itself knows only the positions that it has.
+    // A single run has only its own positions.
     const here = interventions.slice(0, tokens.length > 5 ? 3 : 2);
     using logits = await model.forward([tokens], { interventions: here, positions: [-1] });
     using logprobs = logits.logSoftmax(-1);

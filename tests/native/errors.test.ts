@@ -27,7 +27,7 @@ afterAll(async () => {
   await model.dispose();
 });
 
-describe("a hook that returns what its point cannot take", () => {
+describe("a hook with an invalid return value", () => {
   const wrong: [string, (act: Tensor) => Tensor, object, string][] = [
     [
       "another shape",
@@ -71,7 +71,7 @@ describe("a hook that returns what its point cannot take", () => {
     expect(again.allClose(plain)).toBe(true);
   });
 
-  test("in a run inside a hook fails that run alone, with its own error", async () => {
+  test("in a nested run fails only that run, with the nested run's error", async () => {
     await using other = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     let inner: Error | undefined;
     using got = await model.forward(prompt, {
@@ -90,7 +90,7 @@ describe("a hook that returns what its point cannot take", () => {
     expect(got.allClose(plain)).toBe(true);
   });
 
-  test("of two hooks that fail the first is told", async () => {
+  test("after another failing hook is not reported", async () => {
     const first = new Error("first");
     const error = await failure(() =>
       model.forward(prompt, {
@@ -114,7 +114,7 @@ describe("an error", () => {
     expect(frames.join("\n")).toContain("errors.test.ts");
   };
 
-  test("of a call has the native one as its cause", async () => {
+  test("has the native error as its cause if a call throws", async () => {
     async function scriptOfTheUser() {
       return zeros([2, 3], { device }).matmul(zeros([2, 3], { device }));
     }
@@ -123,7 +123,7 @@ describe("an error", () => {
     expect(error.cause).toMatchObject({ code: "ARGUMENT", message: error.message });
   });
 
-  test("of the executor has the stack of who asked, and the native one as its cause", async () => {
+  test("has the caller's stack and the native error as its cause if the executor throws", async () => {
     async function scriptOfTheUser() {
       using out = await model.forward(prompt, { hooks: [[POST, () => zeros([1], { device })]] });
       return out.shape;
@@ -134,7 +134,7 @@ describe("an error", () => {
     expect((error.cause as { fields: object }).fields).toEqual((error as GemlensError).fields);
   });
 
-  test("of the executor that is found before the work names both sides", async () => {
+  test("names both sides if the executor rejects arguments before it works", async () => {
     using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: POST,
       device,
@@ -152,7 +152,7 @@ describe("an error", () => {
     expect(nan.cause).toMatchObject({ code: "ARGUMENT" });
   });
 
-  test("that a hook threw has the hook's as its cause, untouched", async () => {
+  test("has a hook's error as its cause, unchanged", async () => {
     const cause = new GemlensError("NOT_FOUND", "mine", { mine: 1 });
     async function scriptOfTheUser() {
       return model.forward(prompt, { hooks: [[PRE, () => Promise.reject(cause)]] });
@@ -177,7 +177,7 @@ describe("an error", () => {
     }
   });
 
-  test("of memory that is not there says so, before anything is lost", async () => {
+  test("reports too little memory before anything is lost", async () => {
     const error = await failure(() => zeros([2 ** 47], { dtype: "uint8", device }));
     expect(error.code).toBe("OUT_OF_MEMORY");
     expect((error as GemlensError).fields["device"]).toBeDefined();
@@ -185,7 +185,7 @@ describe("an error", () => {
     expect(again.allClose(plain)).toBe(true);
   });
 
-  test("of memory says the same with libtorch's own allocator", async () => {
+  test("reports too little memory with libtorch's own allocator", async () => {
     const end = await runChild("no-memory.ts");
     expect(end, end.stderr).toMatchObject({ code: 0, signal: null });
     const { code, fields } = JSON.parse(end.stdout) as GemlensError;

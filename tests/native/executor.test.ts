@@ -23,8 +23,8 @@ afterAll(async () => {
   await b.dispose();
 });
 
-describe("while a run waits for a hook, only what was submitted inside that hook runs", () => {
-  test("the second of two nested runs waits for the first, so its hook may too", async () => {
+describe("while a run waits for a hook, only work submitted inside that hook runs", () => {
+  test("the second of two nested runs waits for the first, as the first one's hook may submit work", async () => {
     const order: string[] = [];
     using out = await a.forward([2, 3, 4], {
       hooks: [
@@ -57,14 +57,14 @@ describe("while a run waits for a hook, only what was submitted inside that hook
     expect(out.allClose(plain)).toBe(true);
   });
 
-  test("thousands of nested runs with asynchronous hooks do not pile up on the stack", async () => {
+  test("thousands of nested runs with asynchronous hooks do not grow the stack", async () => {
     const end = await runChild("many-nested.ts", ["12000"]);
     expect(end).toMatchObject({ code: 0, signal: null, stdout: "12000\n" });
   });
 });
 
-describe("abort", () => {
-  test("of a queued call rejects before its turn", async () => {
+describe("aborting a call", () => {
+  test("rejects a queued call before its turn", async () => {
     const { promise, open } = gate();
     const started = gate();
     const running = a.forward([2, 3, 4], {
@@ -90,7 +90,7 @@ describe("abort", () => {
     expect(out.allClose(plain)).toBe(true);
   });
 
-  test("during a pending hook frees the model, also for what that hook still does", async () => {
+  test("during a pending hook frees the model, also for that hook's further calls", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     let later: Promise<Tensor> | undefined;
@@ -118,7 +118,7 @@ describe("abort", () => {
 });
 
 describe("a tensor that a hook returned", () => {
-  test("belongs to the run until it ends: in-place operations are BUSY, then free", async () => {
+  test("belongs to the run until it ends: in-place operations are BUSY, then allowed", async () => {
     using patch = full([1, 3, 48], 0.5, { device });
     const replace = () => patch;
     using want = await a.forward([2, 3, 4], { hooks: [[POST, replace]] });

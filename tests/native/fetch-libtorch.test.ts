@@ -32,7 +32,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-// Any real shared library will do where it is the fetching that is tested, not torch.
+// Any shared library that loads can stand for torch here.
 const library = readFileSync(join(findArtefacts(), "gemlens.node"));
 
 const versionHeader = strToU8(
@@ -58,7 +58,10 @@ function write(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-/** Serves `bytes` with ranges; `cutAfter` breaks the first answer off, and refuses the rest once. */
+/**
+ * Serves `bytes` with ranges; `cutAfter` truncates the first answer, and refuses the second
+ * request.
+ */
 async function serve(bytes: Uint8Array, cutAfter?: number) {
   const ranges: (string | undefined)[] = [];
   const server = createServer((request, response) => {
@@ -80,7 +83,7 @@ async function serve(bytes: Uint8Array, cutAfter?: number) {
       return;
     }
     response.write(body.subarray(0, cutAfter));
-    // Broken once these bytes are on disk.
+    // The connection breaks after these bytes are on disk.
     const timer = setInterval(() => {
       if (partSize() < cutAfter) return;
       clearInterval(timer);
@@ -101,7 +104,7 @@ function partSize(): number {
 
 const cached = () => readdirSync(join(folder, "cache", "libtorch"));
 
-test("keeps include/ and the CPU libraries, proves that they load, and is then found", async () => {
+test("keeps include/ and the CPU libraries, proves that they load, and then finds them", async () => {
   const steps: string[] = [];
   const path = write("torch.zip", archive(library));
   const dir = await fetchLibtorch({ archive: path, onProgress: ({ step }) => steps.push(step) });
@@ -117,11 +120,11 @@ test("keeps include/ and the CPU libraries, proves that they load, and is then f
   expect(steps).toEqual(["unpacking torch.zip", "loading it once"]);
   const candidates = [...libtorchCandidates(process.env)];
   expect(candidates.at(-1)).toMatchObject({ source: "cache", version: "2.15.0", headers: true });
-  // There already: nothing is done, not even to look at the archive.
+  // The libtorch is there already, so fetch does not even open the archive.
   expect(await fetchLibtorch({ archive: join(folder, "gone.zip") })).toBe(dir);
 });
 
-test("what does not load does not take its place", async () => {
+test("does not install a libtorch that fails to load", async () => {
   const path = write("torch.zip", archive(library.subarray(0, 4096)));
   await expect(fetchLibtorch({ archive: path })).rejects.toMatchObject({
     code: "DOWNLOAD",
@@ -130,7 +133,7 @@ test("what does not load does not take its place", async () => {
   expect(cached()).toEqual(["2.15.0.locks", "2.15.0.partial"]);
 });
 
-test("an archive by URL continues where it broke off", async () => {
+test("resumes a broken download of an archive by URL", async () => {
   const bytes = archive(library);
   const { url, ranges } = await serve(bytes, 5000);
   await expect(fetchLibtorch({ archive: url })).rejects.toMatchObject({ code: "DOWNLOAD" });
@@ -143,7 +146,7 @@ test("an archive by URL continues where it broke off", async () => {
   expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
 });
 
-test("what a killed setup left beside a whole libtorch is tidied away", async () => {
+test("removes the leftovers of a killed setup next to a complete libtorch", async () => {
   const path = write("torch.zip", archive(library));
   const dir = await fetchLibtorch({ archive: path });
   mkdirSync(filesFolder(), { recursive: true });
@@ -155,7 +158,7 @@ test("what a killed setup left beside a whole libtorch is tidied away", async ()
   expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
 });
 
-test("two at once: one waits, then uses what the other fetched", async () => {
+test("of two at once, one waits, then uses the other's libtorch", async () => {
   const path = write("torch.zip", archive(library));
   const waited: string[] = [];
   const onProgress = ({ step }: { step: string }) => waited.push(step);
@@ -168,7 +171,7 @@ test("two at once: one waits, then uses what the other fetched", async () => {
   expect(waited.filter((step) => step.startsWith("waiting"))).toHaveLength(1);
 });
 
-test("a damaged download is not kept for the next attempt, and another version is refused", async () => {
+test("discards a damaged download, and refuses another version", async () => {
   const damaged = archive(library);
   damaged[2000] = (damaged[2000] as number) ^ 0xff;
   const { url } = await serve(damaged);
@@ -182,7 +185,7 @@ test("a damaged download is not kept for the next attempt, and another version i
   });
 });
 
-test("a version that is none, and a file that is not there, are wrong arguments", async () => {
+test("refuses an invalid version and a missing file as arguments", async () => {
   await expect(fetchLibtorch({ version: "latest" })).rejects.toMatchObject({ code: "ARGUMENT" });
   await expect(fetchLibtorch({ archive: join(folder, "no.zip") })).rejects.toMatchObject({
     code: "ARGUMENT",
@@ -191,7 +194,7 @@ test("a version that is none, and a file that is not there, are wrong arguments"
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-test("an archive's sum is held: the right one counts, a wrong one leaves nothing behind", async () => {
+test("checks an archive's sum: the right one passes, a wrong one leaves nothing on disk", async () => {
   const bytes = archive(library);
   const { url, ranges } = await serve(bytes);
   const wrong = sha256(library);
@@ -209,7 +212,7 @@ test("an archive's sum is held: the right one counts, a wrong one leaves nothing
 
   await fetchLibtorch({ archive: url, sha256: sha256(bytes).toUpperCase() });
   expect(ranges).toEqual([undefined, undefined]);
-  // What is in the cache has come from that archive, and from no other.
+  // The cache records its archive's sum: the same sum needs no fetch, another is refused.
   await fetchLibtorch({ archive: url, sha256: sha256(bytes) });
   expect(ranges).toHaveLength(2);
   await expect(fetchLibtorch({ archive: url, sha256: wrong })).rejects.toMatchObject({
@@ -218,7 +221,7 @@ test("an archive's sum is held: the right one counts, a wrong one leaves nothing
   });
 });
 
-test("a sum that is none, or that belongs to no archive, is a wrong argument", async () => {
+test("refuses an invalid sum, and a sum without an archive", async () => {
   const path = write("torch.zip", archive(library));
   await expect(fetchLibtorch({ sha256: sha256(library) })).rejects.toMatchObject({
     code: "ARGUMENT",
@@ -229,7 +232,7 @@ test("a sum that is none, or that belongs to no archive, is a wrong argument", a
   });
 });
 
-test("a damaged cache is found and fetched again: a changed byte, a missing file, a cut library", async () => {
+test("fetches a damaged cache again: a changed byte, a missing file, a truncated library", async () => {
   const path = write("torch.zip", archive(library));
   const dir = await fetchLibtorch({ archive: path });
   const lib = (name: string) => join(dir, "lib", name);
@@ -251,7 +254,7 @@ test("a damaged cache is found and fetched again: a changed byte, a missing file
     expect(readFileSync(lib("libtorch_cpu.so")).equals(library)).toBe(true);
     expect(cached()).toEqual(["2.15.0", "2.15.0.locks"]);
   }
-  // Where it cannot be fetched again, what is there is left alone.
+  // If the fetch fails, the damaged cache stays.
   rmSync(lib("libc10.so"));
   await expect(fetchLibtorch({ archive: join(folder, "gone.zip") })).rejects.toMatchObject({
     code: "ARGUMENT",

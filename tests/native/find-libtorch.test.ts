@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The files by which a libtorch is known; nothing here loads it. */
+/** The files that identify a libtorch; no test loads it. */
 function layOut(dir: string, version: string, options: { cuda?: boolean; headers?: boolean } = {}) {
   const [major, minor, patch] = version.split(".");
   mkdirSync(join(dir, "lib"), { recursive: true });
@@ -39,12 +39,12 @@ function layOut(dir: string, version: string, options: { cuda?: boolean; headers
   return dir;
 }
 
-/** An environment that knows nothing but what is given. */
+/** An environment with only these variables. */
 function environment(extra: Record<string, string>) {
   return { PATH: "", HOME: folder, ...extra };
 }
 
-test("LIBTORCH comes first, then Python, then the cache folder", () => {
+test("tries LIBTORCH first, then Python, then the cache folder", () => {
   const named = layOut(join(folder, "named"), "2.13.1");
   const cached = layOut(join(folder, "cache", "libtorch", "2.15.0", "torch"), "2.15.0");
   const env = environment({ LIBTORCH: named, GEMLENS_CACHE: join(folder, "cache") });
@@ -60,7 +60,7 @@ test("LIBTORCH comes first, then Python, then the cache folder", () => {
   expect(candidates[3]).toMatchObject({ dir: cached, version: "2.15.0", problem: undefined });
 });
 
-test("what is wrong with a candidate is said", () => {
+test("reports each candidate's problem", () => {
   mkdirSync(join(folder, "empty"));
   const problem = (dir: string) => {
     const env = environment({ LIBTORCH: join(folder, dir) });
@@ -75,7 +75,7 @@ test("what is wrong with a candidate is said", () => {
   expect(unset?.problem).toBe("not set");
 });
 
-test("CUDA means that libtorch_cuda.so is there, whatever the version says", () => {
+test("a libtorch has CUDA if libtorch_cuda.so exists, whatever the version says", () => {
   const cpu = layOut(join(folder, "cpu"), "2.15.0", { headers: false });
   const cuda = layOut(join(folder, "cuda"), "2.11.0", { cuda: true });
   const first = (dir: string) => libtorchCandidates(environment({ LIBTORCH: dir })).next().value;
@@ -83,7 +83,7 @@ test("CUDA means that libtorch_cuda.so is there, whatever the version says", () 
   expect(first(cuda)).toMatchObject({ minor: "2.11", cuda: true, headers: true });
 });
 
-test.skipIf(!hasPython)("Python is asked where torch is without importing it", () => {
+test.skipIf(!hasPython)("asks Python for its torch without importing it", () => {
   const site = join(folder, "site");
   layOut(join(site, "torch"), "2.14.1");
   writeFileSync(join(site, "torch", "__init__.py"), "raise SystemExit('imported')\n");
@@ -93,7 +93,7 @@ test.skipIf(!hasPython)("Python is asked where torch is without importing it", (
   expect(python[0]).toMatchObject({ dir: join(site, "torch"), version: "2.14.1" });
 });
 
-test.skipIf(!hasPython)("a torch in the working directory is nobody's choice", () => {
+test.skipIf(!hasPython)("ignores a torch in the working directory", () => {
   layOut(join(folder, "torch"), "2.15.0");
   writeFileSync(join(folder, "torch", "__init__.py"), "");
   const before = process.cwd();
@@ -107,7 +107,7 @@ test.skipIf(!hasPython)("a torch in the working directory is nobody's choice", (
   }
 });
 
-test("what cannot be read is a candidate's problem, not an error", () => {
+test("reports an unreadable candidate as its problem, not as an error", () => {
   const named = layOut(join(folder, "named"), "2.15.0");
   rmSync(join(named, "include", "torch", "headeronly", "version.h"));
   mkdirSync(join(named, "include", "torch", "headeronly", "version.h"));
@@ -119,7 +119,7 @@ test("what cannot be read is a candidate's problem, not an error", () => {
   expect(candidates.at(-1)).toMatchObject({ source: "cache", problem: "cannot be read (ENOTDIR)" });
 });
 
-test("of several fetched versions the default comes first, then the newest", () => {
+test("prefers the default among fetched versions, then the newest", () => {
   for (const version of ["2.9.1", "2.16.0", "2.15.0"]) {
     layOut(join(folder, "libtorch", version, "torch"), version);
   }
@@ -129,7 +129,7 @@ test("of several fetched versions the default comes first, then the newest", () 
   expect(cached.map((candidate) => candidate.version)).toEqual(["2.15.0", "2.16.0", "2.9.1"]);
 });
 
-test("a build passes over a candidate without headers, and lists it", () => {
+test("a build skips a candidate without headers, and lists it", () => {
   const runtimeOnly = layOut(join(folder, "runtime"), "2.15.0", { headers: false });
   const cached = layOut(join(folder, "cache", "libtorch", "2.15.0", "torch"), "2.15.0");
   const env = environment({ LIBTORCH: runtimeOnly, GEMLENS_CACHE: join(folder, "cache") });
@@ -142,7 +142,7 @@ test("a build passes over a candidate without headers, and lists it", () => {
   ]);
 });
 
-test("a build passes over a libtorch that is too old, and says so", () => {
+test("a build skips a libtorch that is too old, and says so", () => {
   const old = layOut(join(folder, "old"), "2.9.1");
   const cached = layOut(join(folder, "libtorch", "2.11.0", "torch"), "2.11.0");
   const env = environment({ LIBTORCH: old, GEMLENS_CACHE: folder });
@@ -159,7 +159,7 @@ test("the cache folder follows GEMLENS_CACHE, XDG_CACHE_HOME, HOME in that order
   expect(cacheDir({ HOME: "/h", XDG_CACHE_HOME: "/x", GEMLENS_CACHE: "/g" })).toBe("/g");
 });
 
-test("a library that ends too early is passed over: to open it would end the process", () => {
+test("skips a truncated library, which would crash the process if opened", () => {
   const dir = layOut(join(folder, "torch"), "2.15.0");
   const whole = readFileSync(join(findArtefacts(), "gemlens.node"));
   const problem = () => libtorchCandidates(environment({ LIBTORCH: dir })).next().value?.problem;
@@ -167,24 +167,24 @@ test("a library that ends too early is passed over: to open it would end the pro
     const library = join(dir, "lib", name);
     writeFileSync(library, whole);
     expect(problem()).toBeUndefined();
-    // In its code, in its header, in the table after the header.
+    // The library ends in its code, in its header, or in the table after the header.
     for (const length of [whole.length / 2, 64, 100]) {
       writeFileSync(library, whole.subarray(0, length));
       expect(problem()).toBe(`lib/${name} is cut short`);
     }
     writeFileSync(library, whole);
   }
-  // A header that says its table is nowhere.
+  // The offset of the table in the header is invalid.
   const astray = Buffer.from(whole);
   astray.writeBigUInt64LE(2n ** 63n, 0x20);
   writeFileSync(join(dir, "lib", "libc10.so"), astray);
   expect(problem()).toBe("lib/libc10.so is cut short");
-  // What is no ELF file at all is for the loader to say.
+  // The loader reports a file that is no ELF file.
   writeFileSync(join(dir, "lib", "libc10.so"), "no library");
   expect(problem()).toBeUndefined();
 });
 
-test("a library that cannot be read is passed over", () => {
+test("skips a library that cannot be read", () => {
   const dir = layOut(join(folder, "torch"), "2.15.0");
   rmSync(join(dir, "lib", "libtorch_cpu.so"));
   mkdirSync(join(dir, "lib", "libtorch_cpu.so"));

@@ -55,7 +55,7 @@ function plant(target: string) {
 
 const here = () => readlinkSync("/proc/self/ns/pid");
 
-test("one after the other in one process, and nothing but a free turn is left", async () => {
+test("callers in one process take turns, and only a free turn is left", async () => {
   const order: string[] = [];
   const body = (name: string) => async () => {
     order.push(`${name} in`);
@@ -77,7 +77,7 @@ test("one after the other in one process, and nothing but a free turn is left", 
   expect(await withLock("test", lock, async () => 7)).toBe(7);
 });
 
-test("a live holder keeps it however long it is silent, also while stopped; a killed one does not", async () => {
+test("a silent or stopped holder keeps the lock; a killed one loses it", async () => {
   const holder = start("lock-hold.ts");
   await once(holder.stdout as NonNullable<ChildProcess["stdout"]>, "data");
   holder.kill("SIGSTOP");
@@ -91,7 +91,7 @@ test("a live holder keeps it however long it is silent, also while stopped; a ki
     },
     { onWait: (text) => waiting.push(text), patienceMs: 0 },
   );
-  // Many looks at it: what must not happen has its chance.
+  // Leaves time for many attempts.
   await sleep(1500);
   expect(got).toBe(false);
   expect(waiting[0]).toContain(` ${holder.pid} `);
@@ -100,7 +100,7 @@ test("a live holder keeps it however long it is silent, also while stopped; a ki
   expect(got).toBe(true);
 });
 
-test("several processes, a dead turn at the start and one that dies inside: never two at once", async () => {
+test("never admits two of several processes, with a dead turn at the start and one that dies inside", async () => {
   plant(`${hostname()} ${here()} 4194304 1`);
   const runs = [["6"], ["6"], ["6"], ["6", "3"]].map((args) =>
     outputOf(start("lock-rounds.ts", ...args)),
@@ -108,7 +108,7 @@ test("several processes, a dead turn at the start and one that dies inside: neve
   expect(await Promise.all(runs)).toEqual(["done\n", "done\n", "done\n", ""]);
 });
 
-test("a process number that was given to another process since is a dead holder", async () => {
+test("treats a process number that another process now has as a dead holder", async () => {
   const start = readFileSync("/proc/self/stat", "utf8").split(") ")[1]?.split(" ")[19];
   plant(`${hostname()} ${here()} ${process.pid} ${Number(start) - 1}`);
   const waited: string[] = [];
@@ -124,7 +124,7 @@ test.each([
     (path: string) => symlinkSync(`${hostname()} pid:[1] 4194304 1`, path),
   ],
   ["something that is no lock", (path: string) => writeFileSync(path, "")],
-])("%s is waited for, then said, and never taken over", async (_what, make) => {
+])("waits for %s, then reports it, and never takes the lock over", async (_what, make) => {
   mkdirSync(lock);
   make(join(lock, "1"));
   const run = withLock("test", lock, async () => 7, { patienceMs: 800 });

@@ -28,7 +28,7 @@ const loadCoder = () =>
 const values = async (fn: () => Promise<Tensor>) => (await fn()).read("float32");
 
 describe("the native core", () => {
-  test("refuses anything else for any argument of any function, with a typed error", async () => {
+  test("refuses any other value for any argument of any function, with a typed error", async () => {
     const end = await runChild("wrong-arguments.ts");
     expect(end, end.stderr).toMatchObject({ code: 0, signal: null });
     const { tried, missed, wrong, same } = JSON.parse(end.stdout);
@@ -38,7 +38,7 @@ describe("the native core", () => {
     expect(same).toBe(true);
   });
 
-  test("names the kind it wants and the kind it got", async () => {
+  test("names the expected and the given kind of handle", async () => {
     const core = native();
     const t = core.tensorEmpty([2, 3], "float32", "cpu");
     const kv = core.kvCacheCreate(handle, 1, 4);
@@ -58,7 +58,7 @@ describe("the native core", () => {
     expect([core.dispose(kv), core.dispose(t)]).toEqual([true, true]);
   });
 
-  test("takes no External of somebody else", async () => {
+  test("refuses an External of another library", async () => {
     const server = createServer().listen(0) as Server & { _handle: { _externalStream: unknown } };
     const foreign = server._handle._externalStream as AnyHandle;
     server.close();
@@ -69,12 +69,12 @@ describe("the native core", () => {
     expect(native().isAlive(foreign)).toBe(false);
   });
 
-  test("slices features by no shape whose sizes wrap around, or are negative", async () => {
+  test("refuses to slice features by a shape whose sizes overflow or are negative", async () => {
     const core = native();
     const path = fixture("tiny-gemma2/gs1/res/params.npz");
     const made = await coderWithHandle(path, { hookName: point, device });
     using sae = made.sae;
-    const zeros = new Float32Array(4 * sae.cfg.dIn); // memory that is not set may hold a NaN
+    const zeros = new Float32Array(4 * sae.cfg.dIn); // uninitialized memory may hold a NaN
     const x = core.tensorFrom(zeros, [4, sae.cfg.dIn], "float32", device);
     const { handle: features } = await core.coderEncode(made.handle, [x], null, null, none);
     for (const [end, shape] of [
@@ -89,12 +89,12 @@ describe("the native core", () => {
     expect([core.dispose(features), core.dispose(x)]).toEqual([true, true]);
   });
 
-  test("never takes a stale handle for what has its place now", async () => {
+  test("never takes a stale handle for the new one in its slot", async () => {
     const core = native();
     const stale = core.tensorEmpty([1], "float32", "cpu");
     expect(core.dispose(stale)).toBe(true);
     const before = (await settledMemory()).handles;
-    // The place is taken and freed again many times over.
+    // The slot is taken and freed many times.
     for (let i = 0; i < 100; i++) {
       const now = core.tensorEmpty([i], "float32", "cpu");
       expect(core.isAlive(stale)).toBe(false);
@@ -122,7 +122,7 @@ describe("a key-value cache", () => {
   });
   const run = (kv: unknown, batch = 1) => native().modelRun(handle, request(kv, batch), none);
 
-  test("of another model, of other rows, disposed or full is refused", async () => {
+  test("is refused if it has another model or other rows, or is disposed or full", async () => {
     const core = native();
     const other = await loadWithHandle("tiny-gemma3", { device });
     const foreign = core.kvCacheCreate(other.handle, 1, 8);
@@ -141,7 +141,7 @@ describe("a key-value cache", () => {
     await other.model.dispose();
   });
 
-  test("of a model of the same sizes and another dtype is refused", async () => {
+  test("is refused if its model has the same sizes and another dtype", async () => {
     const half = await loadWithHandle("tiny-gemma2", { device, dtype: "bfloat16" });
     const kv = native().kvCacheCreate(half.handle, 1, 8);
     expect((await failure(() => run(kv))).code).toBe("ARGUMENT");
@@ -151,7 +151,7 @@ describe("a key-value cache", () => {
 });
 
 describe("disposing", () => {
-  test("twice is nothing: models, coders, features, caches", async () => {
+  test("twice does nothing: models, coders, features, caches", async () => {
     const start = (await settledMemory()).handles;
     const own = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     const sae = await loadCoder();
@@ -170,7 +170,7 @@ describe("disposing", () => {
     expect(memory().handles).toBe(start);
   });
 
-  test("a model inside its own hook lets the run end, and does not wait for itself", async () => {
+  test("a model inside its own hook lets the run end, and does not deadlock", async () => {
     const own = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
     using want = await model.forward(prompt);
     using got = await own.forward(prompt, { hooks: [[point, () => own.dispose()]] });
@@ -178,7 +178,7 @@ describe("disposing", () => {
     expect((await failure(() => own.forward(prompt))).code).toBe("DISPOSED");
   });
 
-  test("a coder while it encodes, and while a run reads it", async () => {
+  test("a coder while it encodes, and during a run with it", async () => {
     const before = (await settledMemory()).handles;
     const sae = await loadCoder();
     const run = await model.runWithCache(prompt, { names: [point], features: [sae] });
@@ -227,8 +227,8 @@ describe("disposing", () => {
   });
 });
 
-describe("inputs are read at the call", () => {
-  test("ids, masks, positions and hooks that change afterwards do not matter", async () => {
+describe("calls copy their inputs immediately", () => {
+  test("later changes of ids, masks, positions and hooks have no effect", async () => {
     const want = await values(() =>
       model.forward(
         [
@@ -255,7 +255,7 @@ describe("inputs are read at the call", () => {
     expect(relativeError(await values(() => embedding), embedded)).toBe(0);
   });
 
-  test("a typed array is copied into a tensor", () => {
+  test("tensor copies a typed array", () => {
     const source = Float32Array.of(1, 2, 3);
     using x = tensor(source, { device: device as "cpu" });
     source.fill(0);

@@ -1,5 +1,5 @@
-// A run's synchronous hooks are answered one after the other without waking the event loop: what
-// else lives on it must not notice.
+// A run answers its synchronous hooks one after the other without a wake-up of the event loop.
+// Other work on the loop must not notice.
 import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
@@ -35,7 +35,7 @@ function spend(microseconds: number): void {
   while (performance.now() < end);
 }
 
-test("timers and immediates go on during thousands of them", async () => {
+test("timers and immediates continue during thousands of synchronous hooks", async () => {
   let immediates = 0;
   let ticks = 0;
   let called = 0;
@@ -49,7 +49,7 @@ test("timers and immediates go on during thousands of them", async () => {
       lastTurn = called;
     }
   })();
-  // Fewer than Node hands over in one go by itself, and long enough for many turns.
+  // Fewer than Node handles in one batch, and long enough for many turns.
   const fn = () => {
     called++;
     longest = Math.max(longest, called - lastTurn);
@@ -68,7 +68,7 @@ test("timers and immediates go on during thousands of them", async () => {
   expect(seen.ticks).toBeGreaterThan(2);
 });
 
-test("what one puts off (promise jobs, ticks) runs before the next is called", async () => {
+test("a hook's promise jobs and ticks run before the next hook", async () => {
   let jobs = 0;
   let ticks = 0;
   const seen: number[][] = [];
@@ -84,7 +84,7 @@ test("what one puts off (promise jobs, ticks) runs before the next is called", a
   expect(seen).toEqual(Array.from({ length: 500 }, (_, i) => [i, i]));
 });
 
-test("asynchronous ones, nested runs and replacements between them", async () => {
+test("asynchronous hooks, nested runs and replacements may come between", async () => {
   const order: number[] = [];
   const kinds: HookFunction[] = [
     () => {},
@@ -111,11 +111,11 @@ test("asynchronous ones, nested runs and replacements between them", async () =>
     expect(out.allClose(plain)).toBe(true);
   }
   expect(order).toEqual(hooks.map((_, i) => i));
-  // What a hook returned is its caller's: 50 of each of the two kinds, no longer reachable.
+  // The caller owns returned tensors: 50 of each of the two kinds, now unreachable.
   expect((await settledMemory()).handles).toBeLessThanOrEqual(start);
 });
 
-test("two models' runs that answer each other's hooks in turns", async () => {
+test("two models' runs can answer each other's hooks in turns", async () => {
   let called = 0;
   const hooks = inARow(400, () => void called++);
   const runs = [model, other, model, other].map((each) => each.forward(prompt, { hooks }));
@@ -148,7 +148,7 @@ test("a throw in the middle stops the rest", async () => {
   expect(called).toBe(400);
 });
 
-test("what is lent to a hook that never ends goes once nobody holds it", async () => {
+test("a tensor borrowed by a hook that never ends is freed when nothing holds it", async () => {
   const start = (await settledMemory()).handles;
   for (let i = 0; i < 20; i++) {
     const controller = new AbortController();
@@ -159,6 +159,6 @@ test("what is lent to a hook that never ends goes once nobody holds it", async (
     const { signal } = controller;
     await failure(() => model.forward(prompt, { hooks: inARow(1, fn), signal }));
   }
-  // The last may still be held by what has just been awaited.
+  // The await before may still hold the last one.
   expect((await settledMemory()).handles).toBeLessThan(start + 3);
 });

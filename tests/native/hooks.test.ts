@@ -35,7 +35,7 @@ afterAll(async () => {
   await Promise.all([a.dispose(), b.dispose()]);
 });
 
-// No test of this file may leave anything behind: no rejection that nobody handles, no handle.
+// No test of this file may leave an unhandled rejection or a handle.
 let start: number;
 beforeEach(async () => {
   start = (await settledMemory()).handles;
@@ -46,7 +46,7 @@ afterEach(async () => {
   expect(memory().handles).toBe(start);
 });
 
-/** A run of `model` whose first hook does `fn`; true if its logits are the plain ones. */
+/** A run of `model` whose first hook calls `fn`; true if its logits are the plain ones. */
 async function runAround(model: HookedTransformer, fn: () => unknown): Promise<boolean> {
   const hook = async () => {
     await fn();
@@ -115,7 +115,7 @@ describe("a model whose run waits for a hook", () => {
     expect(ok).toBe(true);
   });
 
-  test("that throws the BUSY error fails with it as the cause", async () => {
+  test("fails with BUSY as the cause if the hook throws the BUSY error", async () => {
     const error = await failure(() => runAround(a, () => runAround(a, () => {})));
     expect(error).toMatchObject({ code: "HOOK", cause: { code: "BUSY" } });
     const deep = await failure(() =>
@@ -125,8 +125,8 @@ describe("a model whose run waits for a hook", () => {
     expect(((deep as HookError).cause as HookError).hook).toBe(PRE);
   });
 
-  test("is free in a timer that was set before, and after the hook in what it left", async () => {
-    // The caller's context, not the moment, decides: this request is not the hook's.
+  test("is free in a timer set before the hook, and after the hook in work that it left", async () => {
+    // The caller's async context decides, not the time: this request is outside the hook.
     let unrelated: Promise<boolean> | undefined;
     const before = new Promise<void>((resolve) => {
       setTimeout(() => {
@@ -145,11 +145,11 @@ describe("a model whose run waits for a hook", () => {
   });
 });
 
-describe("two requests at once, of which one has a slow hook", () => {
+describe("two requests at once, one with a slow hook", () => {
   test.each([
     ["the same model", () => a],
     ["another model", () => b],
-  ])("on %s: the other queues, and neither sees the other's tensors", async (_, other) => {
+  ])("on %s: the other waits, and neither sees the other's tensors", async (_, other) => {
     const order: string[] = [];
     let mine: Tensor | undefined;
     let answer: Tensor | undefined;
@@ -159,7 +159,7 @@ describe("two requests at once, of which one has a slow hook", () => {
       const own = act.mul(2);
       waiting.open();
       await queued.promise;
-      await sleep(20); // time for the other to run, if it would
+      await sleep(20); // the other would run now if it could
       expect(own.isDisposed).toBe(false);
       expect(mine?.isDisposed).toBe(false);
       order.push("slow hook");
@@ -172,7 +172,7 @@ describe("two requests at once, of which one has a slow hook", () => {
     });
     const second = (async () => {
       await waiting.promise;
-      // Created while the other request's hook waits: not that hook's to dispose.
+      // Created while the other request's hook waits, so that hook must not dispose it.
       const x = zeros([4], { device });
       mine = x;
       const running = other().forward(prompt, {
@@ -196,7 +196,7 @@ describe("two requests at once, of which one has a slow hook", () => {
     })();
     using one = await first;
     using two = await second;
-    // When `first` is told is up to the event loop.
+    // The event loop decides when `first` settles.
     expect(order.filter((what) => what !== "first")).toEqual([
       "slow hook",
       "second hook",
@@ -204,12 +204,12 @@ describe("two requests at once, of which one has a slow hook", () => {
     ]);
     expect(order).toContain("first");
     expect(one.allClose(plain) && two.allClose(plain)).toBe(true);
-    // What a hook returns stays its caller's.
+    // The caller keeps a tensor that its hook returns.
     expect(answer?.isDisposed).toBe(false);
     answer?.dispose();
   });
 
-  test("small operations on tensors go on meanwhile", async () => {
+  test("small operations on tensors continue meanwhile", async () => {
     using x = zeros([3], { device });
     let waits = true;
     const running = runAround(a, () => sleep(20)).finally(() => {
@@ -226,8 +226,8 @@ describe("two requests at once, of which one has a slow hook", () => {
   });
 });
 
-describe("work that a hook does not wait for", () => {
-  test("goes on after it, with its own result", async () => {
+describe("work that a hook does not await", () => {
+  test("continues after the hook, with its own result", async () => {
     let left: Promise<Tensor> | undefined;
     const ok = await runAround(a, () => {
       left = b.forward(prompt);
@@ -237,7 +237,7 @@ describe("work that a hook does not wait for", () => {
     expect(out.allClose(plain)).toBe(true);
   });
 
-  test("with a slow hook of its own holds the run up, and both end", async () => {
+  test("delays the run if it has a slow hook, and both end", async () => {
     const order: string[] = [];
     const started = gate();
     const held = gate();
@@ -266,7 +266,7 @@ describe("work that a hook does not wait for", () => {
     expect([ok, out.allClose(plain)]).toEqual([true, true]);
   });
 
-  test("a hundred of them, of both models, from a hook at depth two", async () => {
+  test("may be a hundred calls to both models, from a hook at depth two", async () => {
     const left: Promise<unknown>[] = [];
     const ok = await runAround(a, () =>
       runAround(b, () => {
@@ -278,14 +278,14 @@ describe("work that a hook does not wait for", () => {
       }),
     );
     expect(ok).toBe(true);
-    // While the hooks run both models are BUSY for them; afterwards they are free.
+    // Both models are BUSY while the hooks run, and free afterwards.
     const results = await Promise.all(left);
     expect(results.filter((result) => result !== true && result !== "BUSY")).toEqual([]);
     expect(results).toContain(true);
     expect(await runAround(a, () => {})).toBe(true);
   });
 
-  test("and that fails, rejects where it is handled and nowhere else", async () => {
+  test("rejects only to its own handler if it fails", async () => {
     let left: Promise<Error & { code?: string }> | undefined;
     const ok = await runAround(a, () => {
       left = failure(() => runAround(b, () => Promise.reject(new Error("inner"))));
@@ -295,8 +295,8 @@ describe("work that a hook does not wait for", () => {
   });
 });
 
-describe("no rejection is left unhandled", () => {
-  test("by hooks that fail late, twice, after an abort, or return odd things", async () => {
+describe("leaves no rejection unhandled", () => {
+  test("after hooks that fail late, twice, after an abort, or return invalid values", async () => {
     const reason = new Error("enough");
     const late = async () => {
       await sleep(3);
@@ -327,11 +327,11 @@ describe("no rejection is left unhandled", () => {
     await turn();
     controller.abort(reason);
     expect(await failure(() => running)).toBe(reason);
-    // The hook rejects only now, to nobody.
+    // The hook rejects only now, and nobody listens.
     await sleep(6);
   });
 
-  test("by an abort that comes again, too late, or before", async () => {
+  test("after an abort that is repeated, too late, or early", async () => {
     const controller = new AbortController();
     using out = await a.forward(prompt, { signal: controller.signal });
     controller.abort(new Error("too late"));
@@ -353,7 +353,7 @@ describe("no rejection is left unhandled", () => {
     await sleep(10);
   });
 
-  test("by a generation that is left while a hook is pending", async () => {
+  test("after a generation that is left during a pending hook", async () => {
     const tokens = a.generate(prompt, { stopAtEos: false, hooks: [[PRE, () => sleep(3)]] });
     const iterator = tokens[Symbol.asyncIterator]();
     expect((await iterator.next()).value?.step).toBe(0);

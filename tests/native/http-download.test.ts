@@ -31,7 +31,7 @@ afterEach(() => {
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A server whose nth answer is the nth of `answers`, the last one ever after. */
+/** A server whose nth answer is the nth of `answers`; the last one repeats. */
 async function serve(...answers: Answer[]) {
   const asked: { range: string | undefined; ifRange: string | undefined }[] = [];
   server = createServer((request, response) => {
@@ -45,8 +45,8 @@ async function serve(...answers: Answer[]) {
 }
 
 /**
- * The rest of `bytes` from where the range begins. With `bytesSent` no more than these come, and the
- * connection breaks once the last of them is in the part on disk.
+ * The rest of `bytes` from the start of the range. With `bytesSent` it sends at most this many, and
+ * breaks the connection once the partial file has the last of them.
  */
 function ranged(bytes: Uint8Array, etag: string, bytesSent = Number.POSITIVE_INFINITY): Answer {
   return (request, response) => {
@@ -73,14 +73,14 @@ async function breakOff(response: ServerResponse, onDisk: number) {
   while (onDisk > 0 && !(existsSync(`${path}.part`) && statSync(`${path}.part`).size >= onDisk)) {
     await sleep(5);
   }
-  // Not before the headers are on their way.
+  // The headers must be sent first.
   await sleep(5);
   response.socket?.destroy();
 }
 
 const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * 31 + (i >> 8)) & 255);
 
-test("a connection that breaks again and again is taken up where it broke", async () => {
+test("resumes a connection that breaks again and again", async () => {
   const { url, asked } = await serve(
     ranged(bytes, '"a"', 50_000),
     ranged(bytes, '"a"', 100_000),
@@ -100,7 +100,7 @@ test("a connection that breaks again and again is taken up where it broke", asyn
   expect(readdirSync(folder)).toEqual(["file.zip"]);
 });
 
-test("a server that gives nothing more ends in an error, and the part stays for the next attempt", async () => {
+test("fails if the server sends nothing more, and keeps the partial file for the next attempt", async () => {
   const { url, asked } = await serve(ranged(bytes, '"a"', 50_000), ranged(bytes, '"a"', 0));
   await expect(httpDownload(caller, url, path)).rejects.toMatchObject({
     code: "DOWNLOAD",
@@ -112,7 +112,7 @@ test("a server that gives nothing more ends in an error, and the part stays for 
   expect(existsSync(path)).toBe(false);
 });
 
-test("a server that stumbles meanwhile is asked again", async () => {
+test("retries after a server error", async () => {
   const { url, asked } = await serve(
     ranged(bytes, '"a"', 50_000),
     (_request, response) => response.writeHead(502).end(),
@@ -124,7 +124,7 @@ test("a server that stumbles meanwhile is asked again", async () => {
   expect(asked.map(({ range }) => range)).toEqual([undefined, ...Array(3).fill("bytes=50000-")]);
 });
 
-test("a part of another version of the file is not gone on with", async () => {
+test("does not resume a partial file of another version", async () => {
   const newer = bytes.map((byte) => byte ^ 255);
   writeFileSync(`${path}.part`, bytes.subarray(0, 60_000));
   writeFileSync(`${path}.part.tag`, '"a"');
@@ -134,7 +134,7 @@ test("a part of another version of the file is not gone on with", async () => {
   expect(readFileSync(path).equals(newer)).toBe(true);
 });
 
-test("a part that is the whole counts; one that is longer than the file is fetched anew", async () => {
+test("accepts a complete partial file, and fetches one that is too long again", async () => {
   const { url } = await serve(ranged(bytes, '"a"'));
   writeFileSync(`${path}.part`, bytes);
   writeFileSync(`${path}.part.tag`, '"a"');
@@ -147,7 +147,7 @@ test("a part that is the whole counts; one that is longer than the file is fetch
   expect(readdirSync(folder)).toEqual(["file.zip"]);
 });
 
-test("a file that cannot fit is refused before its bytes come", async () => {
+test("refuses a file that cannot fit before its bytes arrive", async () => {
   const { url } = await serve((_request, response) => {
     response.writeHead(200, { "content-length": 1e16 }).flushHeaders();
   });
@@ -159,7 +159,7 @@ test("a file that cannot fit is refused before its bytes come", async () => {
   });
 });
 
-test("what a server answers is named", async () => {
+test("names the server's answer", async () => {
   const { url } = await serve((_request, response) => response.writeHead(404).end());
   await expect(httpDownload(caller, url, path)).rejects.toMatchObject({
     code: "DOWNLOAD",
@@ -167,7 +167,7 @@ test("what a server answers is named", async () => {
   });
 });
 
-test("nobody there: the address, the reason, and what to do about a proxy", async () => {
+test("names the address, the reason, and the proxy remedy if nobody answers", async () => {
   const { url } = await serve();
   await new Promise((resolve) => server.close(resolve));
   const hint = async (env: Record<string, string>) => {
@@ -194,7 +194,7 @@ test("nobody there: the address, the reason, and what to do about a proxy", asyn
   );
 });
 
-test("another caller is named, with its own ways out and none of setup's", async () => {
+test("names another caller, with that caller's remedies", async () => {
   const other = { name: "download", moreRoom: "set HF_HOME to a larger disk" };
   const { url } = await serve(
     (_request, response) => response.writeHead(404).end(),

@@ -6,10 +6,10 @@ import { type KernelOutcome, type KernelRun, kernelCases } from "./fixtures/kern
 import { runChild } from "./fixtures/run-child.js";
 
 const { instructionSets } = loadAddon().info();
-// One table serves a GPU, whatever the CPU's.
+// A GPU has one table, independent of the CPU's instruction set.
 const levels = device === "cpu" ? ["composed", ...instructionSets] : ["composed"];
 
-// The same products of libtorch for all, so that only the kernels differ.
+// All levels use the same products of libtorch, so that only the kernels differ.
 const pinned = {
   ATEN_CPU_CAPABILITY: "default",
   ONEDNN_MAX_CPU_ISA: "SSE41",
@@ -26,7 +26,7 @@ beforeAll(async () => {
   }
 });
 
-describe("encode, decode and dots of the corpus against float64", () => {
+describe("encode, decode and dots of the corpus match float64", () => {
   test.each(levels)("%s", (level) => {
     const { instructionSet, cases } = runs[level]!;
     expect(instructionSet).toBe(level);

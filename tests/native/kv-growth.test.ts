@@ -10,7 +10,7 @@ import { writeRandomCheckpoint } from "./fixtures/random-checkpoint.js";
 
 const place = { device: device as "cpu" };
 
-/** Generations made in `fn` have caches that grow so. */
+/** Caches of generations created in `fn` grow in steps of this size. */
 async function withGrowth<T>(
   growth: { block?: number; maxBytes?: number },
   fn: () => Promise<T>,
@@ -45,7 +45,7 @@ async function greedy(
   return { tokens, logprobs };
 }
 
-/** The same without a cache: the whole text is run again for each token. */
+/** The same without a cache: each token reruns the whole text. */
 async function uncached(
   model: HookedTransformer,
   prompt: readonly number[],
@@ -83,7 +83,7 @@ describe.each([
   });
   afterAll(() => model.dispose());
 
-  test("a cache that grows gives bit for bit what one reserved at once gives", async () => {
+  test("a growing cache gives bit for bit the same as one reserved in advance", async () => {
     const whole = await withGrowth({ block: 1000 }, () => greedy(model, prompts, steps));
     for (const block of [1, 2, 7]) {
       expect(await withGrowth({ block }, () => greedy(model, prompts, steps))).toEqual(whole);
@@ -91,11 +91,11 @@ describe.each([
     expect(await greedy(model, prompts, steps)).toEqual(whole);
   });
 
-  test("and what a loop without a cache gives, row by row", async () => {
+  test("a growing cache gives the same as a loop without a cache, row by row", async () => {
     const got = await withGrowth({ block: 3 }, () => greedy(model, prompts, steps));
     for (const [row, prompt] of prompts.entries()) {
       const want = await uncached(model, prompt, steps);
-      // In bfloat16 sums in another order may part a tie; until then the numbers agree.
+      // In bfloat16 another order of sums may break a tie; until then the numbers agree.
       const firstOther = want.tokens.findIndex((token, i) => token !== got.tokens[row]?.[i]);
       const same = firstOther < 0 ? steps : firstOther;
       if (dtype === "float32") expect(same).toBe(steps);
@@ -106,7 +106,7 @@ describe.each([
 });
 
 describe("memory", () => {
-  // Two layers with a window of 64 tokens and two without; a column of a layer takes 512 bytes.
+  // Two layers have a window of 64 tokens and two have none; a column of a layer takes 512 bytes.
   const column = 2 * 2 * 32 * 4;
   const context = 131_072;
   const { folder } = writeRandomCheckpoint({ context });
@@ -121,7 +121,7 @@ describe("memory", () => {
   });
   const held = () => memory().cpuBytes + memory().cudaBytes;
 
-  test("64 rows that may draw 130,000 tokens each take what they have drawn", async () => {
+  test("64 rows that may draw 130,000 tokens each use memory for the drawn tokens only", async () => {
     const prompts = Array.from({ length: 64 }, (_, i) => [2, 3 + i]);
     const before = held();
     let drawn = 0;
@@ -134,7 +134,7 @@ describe("memory", () => {
     expect(held()).toBe(before);
   });
 
-  test("a layer with a window never holds more than it", async () => {
+  test("a layer with a window never holds more than its window", async () => {
     const before = held();
     let most = 0;
     await withGrowth({ block: 8 }, async () => {
@@ -146,7 +146,7 @@ describe("memory", () => {
     expect(most).toBeLessThanOrEqual(column * (2 * 600 + 2 * (63 + 64)));
   });
 
-  test("tokens that were drawn stay delivered if the next do not fit", async () => {
+  test("drawn tokens stay delivered if the next do not fit", async () => {
     const prompts = [
       [2, 3, 4],
       [2, 9],
@@ -186,7 +186,7 @@ describe("memory", () => {
   });
   const none = { call: 0, task: 0 };
 
-  test("the error says how many tokens and rows fit, and they do", async () => {
+  test("the error says how many tokens and rows fit, and that many do", async () => {
     const core = native();
     const maxBytes = 200_000;
     const run = async (batch: number, pos: number) => {
@@ -210,7 +210,7 @@ describe("memory", () => {
     expect(error.message).toContain(`${fitsTokens} tokens fit`);
   });
 
-  test("a run that does not fit leaves the cache as it was", async () => {
+  test("a run that does not fit leaves the cache unchanged", async () => {
     const core = native();
     const after = async (refused: boolean) => {
       const kv = core.kvCacheCreate(handle, 1, 1000, { block: 1, maxBytes: column * 4 * 30 });
@@ -232,7 +232,7 @@ describe("memory", () => {
     expect(await after(true)).toEqual(await after(false));
   });
 
-  test("a prompt that the machine has no memory for is refused at once", async () => {
+  test("refuses a prompt that exceeds the machine's memory immediately", async () => {
     // 512 KiB for each token: 2 TiB.
     const sizes = {
       layers: 8,
@@ -256,7 +256,7 @@ describe("memory", () => {
     }
   });
 
-  test("growth that is not one is refused", async () => {
+  test("refuses an invalid growth", async () => {
     const core = native();
     const make = (growth: object) => () => core.kvCacheCreate(handle, 1, 4, growth);
     expect((await failure(make({ block: 0 }))).code).toBe("ARGUMENT");

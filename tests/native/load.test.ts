@@ -47,13 +47,13 @@ const describeFailure = `
   try { loadAddon(); console.log(JSON.stringify({ loaded: true })); }
   catch (e) { console.log(JSON.stringify({ code: e.code, message: e.message, fields: e.fields })); }`;
 
-test("the core of the libtorch's own minor is loaded, once", () => {
+test("loads the core of the libtorch's own minor, once", () => {
   expect(report.core).toBe(join(report.artefacts, `libgemlens_core-${report.libtorch.minor}.so`));
   expect(loadWithReport().addon).toBe(loadWithReport().addon);
   expect(Object.keys(loadWithReport().addon).length).toBeGreaterThan(0);
 });
 
-test("nothing is loaded by importing, and GOMP_SPINCOUNT is set by loading unless it is there", () => {
+test("importing loads nothing, and loading sets GOMP_SPINCOUNT unless it is set", () => {
   const code = `
     const before = process.env.GOMP_SPINCOUNT ?? null;
     const { readFileSync } = await import("node:fs");
@@ -67,7 +67,7 @@ test("nothing is loaded by importing, and GOMP_SPINCOUNT is set by loading unles
   expect(chosen["after"]).toBe("7");
 });
 
-test("GEMLENS_ISA limits the kernels and libtorch, unless the user has set libtorch's own variables", () => {
+test("GEMLENS_ISA limits the kernels and libtorch, unless libtorch's own variables are set", () => {
   const code = `
     const { instructionSet, cpuCapability } = loadAddon().info();
     const { ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_ENABLE_INSTRUCTIONS } = process.env;
@@ -84,7 +84,7 @@ test("GEMLENS_ISA limits the kernels and libtorch, unless the user has set libto
   });
 });
 
-test("GEMLENS_ISA that names no instruction set of this CPU is refused, with those that it has", () => {
+test("refuses a GEMLENS_ISA that this CPU does not have, and lists those that it has", () => {
   const { instructionSets } = loadWithReport().addon.info();
   const failure = inFreshNode(describeFailure, { ...works(), GEMLENS_ISA: "AVX2" });
   expect(failure["code"]).toBe("NATIVE_LOAD");
@@ -93,7 +93,7 @@ test("GEMLENS_ISA that names no instruction set of this CPU is refused, with tho
   );
 });
 
-test("one OpenMP runtime is in the process: libtorch's", () => {
+test("the process has one OpenMP runtime: libtorch's", () => {
   const code = `
     const { readFileSync } = await import("node:fs");
     loadAddon();
@@ -103,7 +103,7 @@ test("one OpenMP runtime is in the process: libtorch's", () => {
   expect(paths).toHaveLength(1);
 });
 
-test("a libtorch without a core is passed over and listed", () => {
+test("skips a libtorch without a core and lists it", () => {
   const old = join(folder, "old");
   mkdirSync(join(old, "lib"), { recursive: true });
   writeFileSync(join(old, "lib", "libtorch_cpu.so"), "");
@@ -127,7 +127,7 @@ test("a libtorch without a core is passed over and listed", () => {
   ]);
 });
 
-test("without any libtorch the error lists every place and names the remedies", () => {
+test("without any libtorch the error lists every location and names the remedies", () => {
   const failure = inFreshNode(describeFailure, { GEMLENS_ADDON: report.artefacts });
   expect(failure["code"]).toBe("NATIVE_LOAD");
   expect(failure["message"]).toBe(
@@ -146,7 +146,7 @@ test("without any libtorch the error lists every place and names the remedies", 
   );
 });
 
-test("a missing loader and a damaged core say so in the linker's words", () => {
+test("reports a missing loader and a damaged core in the linker's words", () => {
   const none = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
   expect(none["code"]).toBe("NATIVE_LOAD");
   expect(none["message"]).toContain(`GEMLENS_ADDON: ${folder} holds no gemlens.node`);
@@ -159,7 +159,7 @@ test("a missing loader and a damaged core say so in the linker's words", () => {
   expect(damaged["message"]).toContain(`${core}: file too short`);
 });
 
-test("a loader or core that ends too early is not opened: that would be the process's end", () => {
+test("does not open a truncated loader or core, which would crash the process", () => {
   const names = ["gemlens.node", `libgemlens_core-${report.libtorch.minor}.so`];
   const reset = () => {
     for (const name of names) copyFileSync(join(report.artefacts, name), join(folder, name));
@@ -167,7 +167,7 @@ test("a loader or core that ends too early is not opened: that would be the proc
   for (const name of names) {
     reset();
     const path = join(folder, name);
-    // Where there is debug information it comes last, and may well be missing.
+    // Debug information comes last, and is not needed.
     truncateSync(path, Math.min(statSync(path).size >> 1, 100_000));
     const failure = inFreshNode(describeFailure, { ...works(), GEMLENS_ADDON: folder });
     expect(failure["code"]).toBe("NATIVE_LOAD");
@@ -176,7 +176,7 @@ test("a loader or core that ends too early is not opened: that would be the proc
   }
 });
 
-test("a core of another gemlens is told from ours", () => {
+test("refuses a core of another gemlens version", () => {
   const { addon } = loadWithReport();
   expect(coreProblem(addon)).toBeUndefined();
   const { shutDown: _, ...older } = addon;
@@ -187,7 +187,7 @@ test("a core of another gemlens is told from ours", () => {
   );
 });
 
-test("worker threads load it beside the main thread, again and again", () => {
+test("worker threads load it next to the main thread, repeatedly", () => {
   const load = pathToFileURL(join(root, "dist/native/load.js")).href;
   const worker = join(folder, "worker.mjs");
   writeFileSync(
@@ -216,7 +216,7 @@ test("worker threads load it beside the main thread, again and again", () => {
   ]);
 });
 
-test("doctor reports what loading found, in its order", () => {
+test("doctor reports the loader's findings, in its order", () => {
   const found = doctor();
   expect(found.ok).toBe(true);
   expect(found.loaded?.libtorch).toEqual(report.libtorch);

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 const script = join(import.meta.dirname, "../../scripts/prebuild/symbols.mjs");
 
-/** The script's answer to `objdump -p -T`'s text. */
+/** The script's answer to the text of `objdump -p -T`. */
 const checkSymbols = (text: string): { newest: object; tooNew: string[] } =>
   JSON.parse(spawnSync(process.execPath, [script], { input: text, encoding: "utf8" }).stdout);
 
@@ -12,7 +12,7 @@ const checkSymbols = (text: string): { newest: object; tooNew: string[] } =>
 const needs = (version: string, name: string) =>
   `0000000000000000      DF *UND*\t0000000000000000 ${version} ${name}\n`;
 
-test("old symbols pass, with the newest version of each family", () => {
+test("passes old symbols, with the newest version of each family", () => {
   const text = [
     needs("(GLIBC_2.2.5)", "malloc"),
     needs("(GLIBC_2.14)", "memcpy"),
@@ -21,7 +21,7 @@ test("old symbols pass, with the newest version of each family", () => {
     needs("(CXXABI_1.3.11)", "__cxa_init_primary_exception"),
     needs("(GCC_3.0) ", "_Unwind_Resume"),
     needs(" Base       ", "at_quick_exit"),
-    // Its own, and of no family that has a floor.
+    // The library's own symbol, in a family without a floor.
     "0000000000001120 g    DF .text\t0000000000000010 GLIBC_2.99  ours\n",
     needs("(GOMP_4.0)", "GOMP_parallel"),
   ].join("");
@@ -31,7 +31,7 @@ test("old symbols pass, with the newest version of each family", () => {
   });
 });
 
-test("each one beyond the floor is named", () => {
+test("names each symbol beyond the floor", () => {
   const text = [
     needs("(GLIBC_2.29)", "exp"),
     needs("(GLIBC_2.34)", "dlopen"),
@@ -47,7 +47,7 @@ test("each one beyond the floor is named", () => {
   ]);
 });
 
-test("packed relocations, which no symbol tells, need a newer loader", () => {
+test("requires a newer loader for packed relocations, which no symbol shows", () => {
   const references = "  required from libc.so.6:\n    0x0b792650 0x00 08 GLIBC_ABI_DT_RELR\n";
   expect(checkSymbols(references).tooNew).toEqual(["GLIBC_ABI_DT_RELR"]);
 });

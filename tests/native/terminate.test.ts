@@ -13,7 +13,7 @@ const situations = [
   "long forward",
 ];
 
-// One process for all of them: what one leaves behind would show in the next.
+// One process runs all of them, so that damage by one shows in the next.
 let long: string;
 let end: ChildEnd;
 beforeAll(async () => {
@@ -22,13 +22,13 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(long, { recursive: true, force: true }));
 
-describe("worker.terminate() neither hangs nor takes the process with it", () => {
+describe("worker.terminate() neither hangs nor ends the process", () => {
   test.each(situations)("%s", (situation) => {
     const lines = end.stdout.split("\n").filter((line) => line === `terminated in ${situation}`);
     expect(lines, end.stderr).toHaveLength(situation === "long forward" ? 1 : 2);
   });
 
-  test("and it works afterwards, and ends by itself", () => {
+  test("and the process works afterwards, and ends normally", () => {
     expect(end).toMatchObject({ code: 0, signal: null, stderr: "" });
     expect(end.stdout).toMatch(/\nworks 1 2 128\n$/);
   });

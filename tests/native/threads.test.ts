@@ -65,12 +65,12 @@ describe("threads", () => {
     expect(memory().handles).toBe(handles);
   });
 
-  test("the event loop goes on during a long forward", async () => {
+  test("the event loop continues during a long forward", async () => {
     await using model = await HookedTransformer.fromPretrained(long, { device });
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     try {
-      // Until it takes long on this machine, so that five ticks say something.
+      // Repeats until it takes long enough for five ticks on this machine.
       for (let pos = 1024, ms = 0; ms < 200; pos *= 2) {
         expect(pos, "a forward of 200 ms").toBeLessThanOrEqual(8192);
         const start = performance.now();
@@ -100,13 +100,14 @@ describe("threads", () => {
       );
     const running = model.forward(tokens, { hooks, signal: controller.signal });
     await expect(running).rejects.toThrow("enough");
-    // Not behind what is left of the other: the model is free, and no hook fires any more.
+    // The model is free without waiting for the rest of the aborted run, and no hook fires any
+    // more.
     (await model.forward([2, 3], { stopAtLayer: 1 })).dispose();
     expect(seen).toEqual([0, 1, 2, 3]);
   });
 });
 
-test.each([false, true])("a worker may end inside its hook, nested: %s", async (nested) => {
+test.each([false, true])("a worker may exit inside its hook, nested: %s", async (nested) => {
   for (let i = 0; i < 3; i++) {
     const { code } = await work("exit-in-hook.ts", { nested });
     expect(code).toBe(7);
@@ -130,18 +131,18 @@ describe("process.exit()", () => {
 });
 
 describe("a process", () => {
-  test("that throws in the middle of a forward ends with the error", async () => {
+  test("ends with the error that it throws during a forward", async () => {
     const end = await runChild("exit.ts", ["a throw that nobody catches", long]);
     expect(end).toMatchObject({ code: 1, signal: null, stdout: "" });
     expect(end.stderr).toContain("Error: mine");
   });
 
-  test("does the work that nobody awaits, then ends by itself", async () => {
+  test("finishes work that nobody awaits, then ends", async () => {
     const end = await runChild("exit.ts", ["work that nobody awaits"]);
     expect(end).toEqual({ code: 0, signal: null, stdout: "forward\nloss\nexit\n", stderr: "" });
   });
 
-  test("whose work is done ends by itself, with everything still open", async () => {
+  test("ends after its work, with everything still open", async () => {
     const end = await runChild("exit.ts", ["done"]);
     expect(end).toEqual({ code: 0, signal: null, stdout: "done 0\n", stderr: "" });
   });

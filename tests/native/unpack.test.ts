@@ -21,7 +21,7 @@ function write(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-test("a changed byte is found, by the wheel's RECORD and by the zip's CRC", async () => {
+test("finds a changed byte by the wheel's RECORD and by the zip's CRC", async () => {
   const text = "the library ".repeat(500);
   const digest = createHash("sha256").update(text).digest("base64url");
   const files = { "torch/a.txt": strToU8(text) };
@@ -52,7 +52,7 @@ test("a changed byte is found, by the wheel's RECORD and by the zip's CRC", asyn
   });
 });
 
-test("a zip that names a file outside the folder is refused", async () => {
+test("refuses a zip that names a file outside the folder", async () => {
   const path = write("evil.zip", zipSync({ "torch/x": strToU8("x") }));
   await expect(unpack(path, join(folder, "in"), () => "../out")).rejects.toMatchObject({
     code: "DOWNLOAD",
@@ -60,9 +60,9 @@ test("a zip that names a file outside the folder is refused", async () => {
   expect(existsSync(join(folder, "out"))).toBe(false);
 });
 
-test("a file system that refuses is no damaged zip, and costs no download", async () => {
+test("reports a file system error as such, not as a damaged zip, and keeps the download", async () => {
   const path = write("a.zip", zipSync({ "torch/x": strToU8("x") }));
-  // A file where a folder has to be: the same way as a full disk or a quota, as a system error.
+  // A file takes the place of a folder, which fails with a system error, as a full disk does.
   const into = join(folder, "into");
   writeFileSync(into, "");
   await expect(unpack(path, into, (name) => name)).rejects.toMatchObject({

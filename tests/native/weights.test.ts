@@ -18,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.runIf(onCpu)("the memory of a weight", () => {
-  test("can be written to without harm to the file or to another model of it", async () => {
+  test("can be written without changing the file or another model of it", async () => {
     const file = join(folder, "model.safetensors");
     const bytes = readFileSync(file);
     await using model = await HookedTransformer.fromPretrained(folder);
@@ -39,7 +39,7 @@ describe.runIf(onCpu)("the memory of a weight", () => {
     expect(same.allClose(want)).toBe(true);
   });
 
-  test("stays, with the file gone and the model disposed", async () => {
+  test("survives the file's removal and the model's dispose", async () => {
     const copy = join(folder, "copy");
     cpSync(fixture("tiny-gemma2/config.json"), join(copy, "config.json"));
     cpSync(fixture("tiny-gemma2/model.safetensors"), join(copy, "model.safetensors"));
@@ -56,7 +56,7 @@ describe.runIf(onCpu)("the memory of a weight", () => {
     expect((data as Float32Array).reduce((total, value) => total + value, 0)).toBe(sum);
   });
 
-  test("of every name is read-only to operations, also through its views and in hooks", async () => {
+  test("is read-only to operations for every name, also through its views and in hooks", async () => {
     await using model = await HookedTransformer.fromPretrained(folder);
     for (const name of ["W_U", "ln_final.w", "blocks.0.attn.W_K", "blocks.3.mlp.W_out"]) {
       for (const view of [model.weight(name), model.weight(name).select(0, 0)]) {
@@ -79,7 +79,7 @@ describe.runIf(onCpu)("the memory of a weight", () => {
     expect(got.allClose(want)).toBe(true);
   });
 
-  test("of a coder is read-only to operations too", async () => {
+  test("is read-only to operations in a coder, too", async () => {
     using sae = await SAE.fromFile(fixture("tiny-gemma2/gs1/res/params.npz"), {
       hookName: "blocks.2.hook_resid_post",
     });
@@ -91,7 +91,7 @@ describe.runIf(onCpu)("the memory of a weight", () => {
 });
 
 describe.runIf(onCpu)("typed arrays over one storage", () => {
-  test("share one ArrayBuffer for as long as any of them lives", () => {
+  test("share one ArrayBuffer as long as any of them lives", () => {
     using x = tensor([
       [1, 2],
       [3, 4],
@@ -104,7 +104,7 @@ describe.runIf(onCpu)("typed arrays over one storage", () => {
     expect(x.clone().data.buffer).not.toBe(buffer);
   });
 
-  test("see the same memory also after the first was collected", async () => {
+  test("see the same memory after the first was collected", async () => {
     using x = full([1 << 16], 1);
     const write = () => {
       (x.data as Float32Array)[7] = 5;
@@ -118,7 +118,7 @@ describe.runIf(onCpu)("typed arrays over one storage", () => {
     expect(x.select(0, 7).item()).toBe(5);
   });
 
-  test("keep the memory when the tensor and all its views are gone", () => {
+  test("keep the memory after the tensor and all its views are freed", () => {
     const x = ones([1 << 16]);
     const { data } = x.slice(0, 1 << 15, 1 << 16);
     x.dispose();
@@ -128,10 +128,10 @@ describe.runIf(onCpu)("typed arrays over one storage", () => {
     expect(data.every((value: number | bigint) => value === 1)).toBe(true);
   });
 
-  test("a buffer that was given away is replaced, the tensor stays", () => {
+  test("survive a transferred buffer, which is replaced", () => {
     using x = tensor([1, 2, 3]);
     const { buffer } = x.data;
-    // Node 20 copies, later ones refuse: both leave the tensor whole.
+    // Node 20 copies the buffer, later versions refuse; both leave the tensor intact.
     try {
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
     } catch {

@@ -1,16 +1,16 @@
-// A libtorch archive laid out like PyTorch's, with the real libraries from the cache folder and the two
-// headers by which a libtorch is known. Not compressed: the cases want bytes, not work.
+// A libtorch archive laid out like PyTorch's. It has the real libraries from the cache folder and
+// the two headers that identify a libtorch. It is not compressed, to save time.
 import { createReadStream, createWriteStream, existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Zip, ZipPassThrough } from "fflate";
 
 const headers = ["include/ATen/core/Tensor.h", "include/torch/headeronly/version.h"];
 
-/** [path, name in the archive] of everything in it. */
+/** [path, name in the archive] of every file. */
 function contents(torch) {
   const libraries = readdirSync(join(torch, "lib")).map((name) => `lib/${name}`);
   const own = [...headers, ...libraries].map((name) => [join(torch, name), `libtorch/${name}`]);
-  // What a CUDA build's libtorch_cpu needs besides lies in site-packages, beside torch.
+  // A CUDA build's libtorch_cpu also needs libraries in site-packages, outside of torch.
   const nvidia = join(dirname(torch), "nvidia");
   if (!existsSync(nvidia)) return own;
   const besides = readdirSync(nvidia, { recursive: true }).filter((name) =>

@@ -1,4 +1,4 @@
-// gemlens in a bundle says what to do; marked as external it runs.
+// Tests that gemlens in a bundle names the remedy, and that it runs if marked as external.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,7 +21,7 @@ writeFileSync(
   });`,
 );
 
-/** Bundles the application with esbuild and runs what comes out, in a folder without gemlens' files. */
+/** Bundles the application with esbuild and runs the bundle in a folder without gemlens' files. */
 function bundled(name: string, ...options: string[]) {
   const file = join(folder, "out", name);
   const bundle = ["--bundle", "--platform=node", "--log-level=error", `--outfile=${file}`];
@@ -33,7 +33,7 @@ function bundled(name: string, ...options: string[]) {
   return spawnSync(process.execPath, [file], { encoding: "utf8", cwd: folder });
 }
 
-describe("a bundle by esbuild", () => {
+describe("an esbuild bundle", () => {
   test.each([
     ["a module", "app.mjs", "--format=esm"],
     ["CommonJS", "app.cjs", "--format=cjs"],

@@ -1,4 +1,4 @@
-// The few assertions that the cases need: each says what was run and what came out.
+// The assertions of the cases; each message has the command and its output.
 function tail(result) {
   return result.output.trim().split("\n").slice(-25).join("\n");
 }

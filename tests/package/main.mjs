@@ -1,8 +1,9 @@
-// What a user of the package meets, each in a place that knows nothing of this machine: packs it, then
-// runs the cases one after the other. Needs prebuilds/ (npm run prebuild) and a network for npm and pip;
-// the cases of full disks need root, the one without network needs namespaces.
-//   --only CASE,CASE   these alone
-//   --list             their names
+// Tests the package as its users get it, each case in an environment isolated from this machine.
+// Packs it, then runs the cases one after the other. Needs prebuilds/ (npm run prebuild) and a
+// network for npm and pip; the cases of full disks need root, the one without network needs
+// namespaces.
+//   --only CASE,CASE   only these
+//   --list             prints their names
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -28,9 +29,9 @@ function once(make) {
   };
 }
 
-/** What the cases share; each part is made when the first of them asks. */
+/** Shared by the cases; each part is made at its first use. */
 async function makeContext(folder) {
-  // What lies in dist may be of another day.
+  // dist may be outdated.
   ended(await run("npm", ["run", "build:ts"], { cwd: root }), 0, "npm run build:ts");
   const packed = await pack(root, folder);
   const from = (path) => import(pathToFileURL(join(root, "dist", path)).href);

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../support/cli.js";
 
-// `npm pack` runs scripts/prepare.mjs: here on a project of two modules.
+// Runs scripts/prepare.mjs, as `npm pack` does, on a project of two modules.
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
 
@@ -50,7 +50,7 @@ test("npm pack compiles TypeScript if it has changed, and never the core", () =>
   const changed = pack().compiled;
   expect(changed).toBeGreaterThan(first.compiled);
   utimesSync(at("lib/part/one.ts"), new Date(0), new Date(0));
-  // What tsc left of a module that is gone does not stay in the package.
+  // The output of a removed module must not stay in the package.
   writeFileSync(at("dist/part/gone.js"), "");
   pack();
   expect(existsSync(at("dist/part/gone.js"))).toBe(false);

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
 
-// What an application sees of the package, short of installing it (npm run test:package does).
+// Tests the package as an application sees it, without installing it (npm run test:package does).
 const require = createRequire(import.meta.url);
 const read = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8"));
 
@@ -22,16 +22,16 @@ function tsc(...args: string[]): string {
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "gemlens-types-"));
   mkdirSync(at("app/node_modules/gemlens"), { recursive: true });
-  // Beside it, what the declarations import: zod and @types/node.
+  // The declarations import these packages, zod and @types/node.
   symlinkSync(join(root, "node_modules"), at("node_modules"));
   symlinkSync(join(root, "package.json"), at("app/node_modules/gemlens/package.json"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the published declarations", () => {
-  test("compile in an application that checks libraries too", () => {
+  test("compile in an application that checks libraries, too", () => {
     const dist = at("app/node_modules/gemlens/dist");
-    // Types themselves are checked by npm run lint.
+    // npm run lint checks the types themselves.
     const build = ["-p", join(root, "tsconfig.build.json"), "--emitDeclarationOnly", "--noCheck"];
     expect(tsc(...build, "--outDir", dist)).toBe("");
 
@@ -53,7 +53,7 @@ const other: typeof minus = "NaN";
 });
 
 describe("package.json", () => {
-  test("asks for a Node that has zlib.crc32 and that every dependency takes", () => {
+  test("requires a Node that has zlib.crc32 and that every dependency accepts", () => {
     const { subset } = require("semver") as { subset(inner: string, outer: string): boolean };
     const { node } = read("package.json").engines as { node: string };
     expect(subset(node, "^20.15.0 || >=22.2.0")).toBe(true);
@@ -66,7 +66,7 @@ describe("package.json", () => {
   });
 });
 
-test("has no script that npm runs before or after another without being asked", () => {
+test("has no script that npm runs automatically before or after another", () => {
   const names = Object.keys(read("package.json").scripts);
   const hooks = names.filter((name) => names.includes(name.replace(/^(pre|post)/, "")));
   expect(hooks.filter((name) => /^(pre|post)/.test(name))).toEqual([]);
@@ -81,7 +81,7 @@ describe("the packed files", () => {
     paths = files.map(({ path }) => path);
   });
 
-  test("hold every file that a packed page links", () => {
+  test("include every file that a packed page links", () => {
     const pages = paths.filter((path) => path.endsWith(".md"));
     expect(pages).toContain("docs/hooks.md");
     const broken = pages.flatMap((page) =>
@@ -95,7 +95,7 @@ describe("the packed files", () => {
     expect(broken).toEqual([]);
   });
 
-  test("hold no configuration that extends one which is not packed", () => {
+  test("include no configuration that extends one outside the package", () => {
     expect(paths.filter((path) => /tsconfig/.test(path))).toEqual([]);
   });
 });

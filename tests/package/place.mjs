@@ -1,5 +1,5 @@
-// A place that knows nothing of this machine: an empty HOME, a PATH that holds Node, npm, the basics and
-// a Python with pip but without torch, and no compiler.
+// An environment isolated from this machine: an empty HOME and no compiler. Its PATH holds Node,
+// npm, the basics and a Python with pip but without torch.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ const basics =
   );
 const compilers = "cc gcc c++ g++ clang clang++ cmake make ninja nvcc".split(" ");
 
-// How this machine reaches its package indexes is all that is taken along.
+// It keeps only this machine's settings for its package indexes.
 const networkVariable =
   /^(pip_|npm_config_(registry|cafile|proxy|https_proxy)|(https?|no|all)_proxy$|ssl_cert|requests_ca|node_extra_ca)/i;
 
@@ -20,7 +20,7 @@ function which(command) {
   return folders.map((folder) => join(folder, command)).find((path) => existsSync(path));
 }
 
-// Of a shim, the Python behind it: the shim's own tool is not on the narrow PATH.
+// Resolves a shim to its Python, because the shim's own tool is not on the narrow PATH.
 function pythonWithPip() {
   const ask = `
 import importlib.util, sys, pip
@@ -32,12 +32,14 @@ if importlib.util.find_spec("torch") is None: print(sys.executable)`;
   throw new Error("no Python on PATH has pip and no torch");
 }
 
-// What a case that failed may leave behind.
+// Leftovers of a failed case.
 const places = [];
 const children = new Set();
 const servers = new Set();
 
-/** @returns {{ root: string, home: string, env: Record<string, string>, at: (...names) => string }} */
+/**
+ * @returns {{ root: string, home: string, env: Record<string, string>, at: (...names) => string }}
+ */
 export function makePlace({ python = true, compiler = false } = {}) {
   const root = mkdtempSync(join(tmpdir(), "gemlens-package-"));
   places.push(root);
@@ -64,9 +66,9 @@ export function makePlace({ python = true, compiler = false } = {}) {
   return { root, home: at("home"), env, at };
 }
 
-/** After each case: ends what still runs and closes the servers. */
+/** Runs after each case: ends the running processes and closes the servers. */
 export function cleanUp() {
-  // The whole group: npx and sh have children of their own.
+  // Kills the whole group, as npx and sh have children.
   for (const { pid } of children) process.kill(-pid, "SIGKILL");
   for (const close of servers) close();
 }

@@ -1,4 +1,4 @@
-// A local server of one file, with ranges, that can be told to misbehave.
+// A local server of one file, with ranges and optional failures.
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,9 +6,10 @@ import { closeLater } from "./place.mjs";
 
 /**
  * @param {string} file
- * @param {{ cutAfter?: number, refuseOnce?: number, pauseAt?: number, changedByte?: number }} behaviour
- *   cutAfter: every answer breaks off after so many bytes; refuseOnce: this request gets
- *   403; pauseAt: an answer stops at this place of the file until `resume` is called.
+ * @param {{ cutAfter?: number, refuseOnce?: number, pauseAt?: number, changedByte?: number }}
+ * behaviour
+ *   cutAfter: truncates every answer after this many bytes; refuseOnce: answers this request with
+ *   403; pauseAt: pauses an answer at this offset of the file until `resume` is called.
  */
 export async function serve(file, behaviour = {}) {
   const size = statSync(file).size;

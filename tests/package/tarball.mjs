@@ -14,7 +14,7 @@ export async function pack(from, into) {
   return { path: join(into, filename), files: files.map((file) => file.path), bytes: size };
 }
 
-/** The same package without what `unwanted` names, paths within it. */
+/** The same package without the paths in `unwanted`. */
 export async function packWithout(tarball, unwanted, place) {
   const folder = place.at("repack");
   mkdirSync(folder, { recursive: true });
@@ -24,7 +24,7 @@ export async function packWithout(tarball, unwanted, place) {
   return (await pack(root, place.at("repacked"))).path;
 }
 
-/** `npm i TARBALL` in the place's empty app folder. */
+/** Runs `npm i TARBALL` in the environment's empty app folder. */
 export async function install(place, tarball, args = []) {
   const app = place.at("app");
   if (readdirSync(app).length === 0) {

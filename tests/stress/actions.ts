@@ -20,7 +20,7 @@ import type { Random } from "../support/random.js";
 import { somePrompts } from "./prompts.js";
 import type { World } from "./world.js";
 
-/** One call with everything that it chooses by chance. */
+/** One call with all its random choices. */
 export type Action = (world: World, random: Random) => Promise<void>;
 
 function someHook({ model, sae }: World, random: Random): Hook {
@@ -82,7 +82,7 @@ const cache: Action = async (world, random) => {
   if (features.length > 0) await run.features(sae).topK(3);
   const first = names[0];
   if (first !== undefined) await run.cache.get(first).read();
-  if (random.chance(0.8)) run.dispose(); // else it is dropped
+  if (random.chance(0.8)) run.dispose(); // otherwise it is dropped
 };
 
 const generate: Action = async (world, random) => {
@@ -195,7 +195,7 @@ const worker: Action = async (_, random) => {
   if (failure !== undefined) throw new Error("a worker failed", { cause: failure });
 };
 
-/** Common ones are there several times. */
+/** Common actions are listed several times. */
 export const actions: readonly (readonly [name: string, action: Action])[] = [
   ...Array.from({ length: 6 }, () => ["forward", forward] as const),
   ...Array.from({ length: 5 }, () => ["cache", cache] as const),

@@ -5,13 +5,13 @@ import { type Action, actions } from "./actions.js";
 export interface Call {
   readonly name: string;
   readonly action: Action;
-  /** Of the call's own generator: several calls run at once, and must not take each other's numbers. */
+  /** Each call has its own generator, because several calls run at once. */
   readonly seed: number;
-  /** Whether all calls under way end before the next begins. */
+  /** Whether all running calls must end before the next begins. */
   readonly alone: boolean;
 }
 
-/** The calls of a seed, without end: the same for the same seed, whatever becomes of them. */
+/** The endless calls of a seed: always the same for the same seed, independent of their results. */
 export function* callsOf(seed: number): Generator<Call> {
   const random = new Random(seed);
   for (;;) {

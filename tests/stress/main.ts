@@ -1,5 +1,6 @@
-// Random calls from a seed, for as long as asked: nothing may crash, hang, reject unheard, or leave
-// memory behind. The seed is printed; the same seed makes the same calls with the same choices.
+// Makes random calls from a seed for the given time: nothing may crash, hang, reject without a
+// handler, or leak memory. Prints the seed; the same seed makes the same calls with the same
+// choices.
 //
 //     node --expose-gc --import tsx tests/stress/main.ts [--minutes 30] [--seed N] [--calls N] [--trace]
 import { createHash } from "node:crypto";
@@ -13,18 +14,20 @@ import { World } from "./world.js";
 
 interface Options {
   readonly seed: number;
-  /** What ends first. */
+  /** The limit that is reached first ends the run. */
   readonly minutes: number;
   readonly calls: number;
-  /** Every call on a line of its own, on stderr. */
+  /** Prints every call as a line on stderr. */
   readonly trace: boolean;
 }
 
-// What hangs does so for ever; on a busy machine a worker may take minutes to load everything.
+// A hang lasts for ever; on a busy machine a worker may take minutes to load everything.
 const slowest = 600_000;
 const megabyte = 1e6;
 
-/** Errors that a random call may end with: a hook that throws, an abort, something disposed before. */
+/**
+ * Errors that a random call may end with: a hook that throws, an abort, something disposed before.
+ */
 function isExpected(error: unknown): boolean {
   const { name, code } = error as { name?: string; code?: string };
   return name === "AbortError" || ["HOOK", "DISPOSED", "BUSY", "ABORTED"].includes(code ?? "");
@@ -50,7 +53,7 @@ async function withWatchdog(what: string, work: Promise<void>, time: RunningTime
 async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
   const world = new World();
   const counts = new Map<string, number>();
-  // Of the calls as they were made: two runs of one seed and as many calls have the same.
+  // A hash of the calls: two runs with the same seed and number of calls have the same one.
   const made = createHash("sha256");
   let expected = 0;
   let total = 0;

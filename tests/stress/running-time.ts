@@ -1,7 +1,7 @@
 const tick = 250;
 const longest = 1000;
 
-/** Milliseconds that this process ran: not those for which it was stopped and then continued. */
+/** Milliseconds that this process ran, without the time for which it was stopped. */
 export class RunningTime {
   #sum = 0;
   #last = performance.now();

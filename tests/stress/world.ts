@@ -3,7 +3,7 @@ import { HookedTransformer, type MemoryUse, memory, SAE, Transcoder } from "../.
 
 const scope = "assets/tiny-gemma2/gemma-scope";
 
-/** What the calls of a stress run share: one model, its coders. */
+/** The shared objects of a stress run: one model and its coders. */
 export class World {
   #model: HookedTransformer | undefined;
   #sae: SAE | undefined;
@@ -24,9 +24,9 @@ export class World {
     return this.#transcoder;
   }
 
-  /** Loads everything; the memory before that is what `close` must come back to. */
+  /** Loads everything; `close` must return to the memory before this. */
   async open(): Promise<MemoryUse> {
-    // Once before: what libraries allocate at their first use is not a leak.
+    // Runs once first, because libraries allocate memory at their first use.
     await this.#load();
     (await this.model.forward("One sunny day")).dispose();
     const start = await this.close();
@@ -39,7 +39,7 @@ export class World {
     this.#transcoder?.dispose();
     await this.#model?.dispose();
     this.#model = undefined;
-    // Objects that were dropped without dispose() are found by the sweep once they are collected.
+    // The sweep finds objects dropped without dispose() once they are collected.
     for (let i = 0; i < 5; i++) {
       globalThis.gc?.();
       await sleep(20);

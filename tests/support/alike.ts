@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-/** What is printed against what a page shows: the same words, and numbers within rounding. */
+/** Compares printed text with a page: the same words, and numbers within rounding. */
 export function expectAlike(got: string, want: string): void {
   const number = /(-?\d+(?:\.\d+)?)/;
   const [gotParts, wantParts] = [got.split(number), want.split(number)];

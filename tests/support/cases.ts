@@ -62,7 +62,7 @@ interface CaseFile {
   readonly cases: readonly Case[];
 }
 
-/** A file of cases on a tiny model, made by tests/goldens, with what they expect. */
+/** A file of cases on a tiny model, made by tests/goldens, with the expected results. */
 export class Cases {
   readonly file: CaseFile;
   readonly #goldens: ReadonlyMap<string, Golden>;
@@ -75,7 +75,7 @@ export class Cases {
     this.#goldens = goldensOf(model, `expected_${name}`);
   }
 
-  /** Loads the coders, and runs what patches take from. */
+  /** Loads the coders and the sources of patches. */
   async load(model: HookedTransformer): Promise<void> {
     for (const [key, { class: kind, path, ...hooks }] of Object.entries(this.file.coders)) {
       const kinds = { SAE, Transcoder } as const;

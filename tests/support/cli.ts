@@ -18,7 +18,7 @@ export function runNode(
     readonly env?: Readonly<Record<string, string>>;
     /** Closes the process's standard output after this many bytes, as `head` does. */
     readonly closeAfter?: number;
-    /** Files that standard output and standard error go to. */
+    /** Files that receive standard output and standard error. */
     readonly stdout?: string;
     readonly stderr?: string;
   } = {},
@@ -46,7 +46,7 @@ export function runNode(
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  // A command with its text in the arguments ends without reading any of this.
+  // A command with its text in the arguments ends without reading standard input.
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input ?? "");
   return new Promise((resolve, reject) => {
@@ -55,7 +55,7 @@ export function runNode(
   });
 }
 
-/** `gemlens …`, compiled: scripts/test.mjs brings dist up to date. */
+/** Runs the compiled `gemlens …`; scripts/test.mjs updates dist. */
 export function gemlens(
   args: readonly string[],
   options?: Parameters<typeof runNode>[1],

@@ -8,7 +8,7 @@ export function upload(golden: Golden): Tensor {
   return tensor(golden.data as Float32Array, { device: device as "cpu" }).reshape(golden.shape);
 }
 
-/** Active sets equal, values within tolerance. */
+/** Active sets must be equal, values within tolerance. */
 export async function expectFeatures(acts: FeatureActs, want: Golden): Promise<void> {
   const { indptr, indices, values, shape } = await acts.read();
   const dSae = shape.at(-1) as number;

@@ -7,8 +7,8 @@ setFlagsFromString("--expose_gc");
 const gc = runInNewContext("gc") as () => void;
 
 /**
- * What is alive once everything unreachable is gone: what earlier tests dropped would else be found
- * at any time, and be missing from a later count.
+ * The live handles after a collection. Otherwise a later collection could free objects of earlier
+ * tests and change a later count.
  */
 export async function settledMemory(): Promise<MemoryUse> {
   for (let i = 0; i < 2; i++) {

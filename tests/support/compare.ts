@@ -24,7 +24,7 @@ export function relativeError(got: Numbers, want: Numbers): number {
   return scale === 0 ? worst : worst / scale;
 }
 
-/** Shape and values of a tensor against the golden one. */
+/** Compares a tensor's shape and values with the golden one. */
 export async function expectClose(
   name: string,
   got: Tensor,
@@ -38,7 +38,7 @@ export async function expectClose(
   );
 }
 
-/** Runs `fn` and gives the error it must fail with. */
+/** Runs `fn` and returns the error it must fail with. */
 export async function failure(fn: () => unknown): Promise<Error & { code?: string }> {
   try {
     await fn();

@@ -9,7 +9,7 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(name, root));
 }
 
-/** The tensors of `folder/file.safetensors`, read once. */
+/** The tensors of `folder/file.safetensors`, loaded once. */
 export function goldensOf(folder: string, file: string): ReadonlyMap<string, Golden> {
   const name = `${folder}/${file}.safetensors`;
   let goldens = read.get(name);
@@ -34,6 +34,6 @@ export function rowsOf(goldens: ReadonlyMap<string, Golden>): number[][] {
 export function hookGoldens(name: "tiny-gemma2" | "tiny-gemma3"): ReadonlyMap<string, Golden> {
   const hooks = goldensOf(name, "expected_hooks_s24");
   if (name === "tiny-gemma3") return hooks;
-  // What TransformerLens' own class has for Gemma 2 is in a file of its own.
+  // The values of TransformerLens' own class for Gemma 2 are in a separate file.
   return new Map([...goldensOf(name, "expected_tl_s24"), ...hooks]);
 }

@@ -1,4 +1,4 @@
-/** A promise with its handle outside: tests order what happens by these and never by sleeping. */
+/** A promise that a test opens from outside: tests order events by gates and never by sleeping. */
 export function gate(): { readonly promise: Promise<void>; readonly open: () => void } {
   let open!: () => void;
   const promise = new Promise<void>((resolve) => {

@@ -17,7 +17,7 @@ export const threshold = numbers(dSae, 5).map(Math.abs);
 export const A = numbers(dIn * dIn, 6, 0.3);
 export const x = numbers(rows * dIn, 7);
 
-/** SAELens' JumpReLUSAE.encode (6.54) in float64; of its StandardSAE without thresholds. */
+/** SAELens' JumpReLUSAE.encode (6.54) in float64; without thresholds, its StandardSAE's. */
 export function encoded(subtract: boolean, thresholds = true): Float64Array {
   return Float64Array.from({ length: rows * dSae }, (_, i) => {
     const [row, feature] = [Math.floor(i / dSae), i % dSae];
@@ -31,7 +31,7 @@ export function encoded(subtract: boolean, thresholds = true): Float64Array {
   });
 }
 
-/** Its decode, with W_skip @ x of JumpReLUSkipTranscoder. */
+/** SAELens' decode, with W_skip @ x of JumpReLUSkipTranscoder. */
 export function decoded(features: Float64Array, skip: boolean): Float64Array {
   return Float64Array.from({ length: rows * dIn }, (_, i) => {
     const [row, column] = [Math.floor(i / dIn), i % dIn];
@@ -66,7 +66,7 @@ export const parameters = (): Map<string, Raw> =>
     ["threshold", f32(threshold, [dSae])],
   ]);
 
-/** A folder as SAELens saves it; a key that is undefined is left out. */
+/** A folder as SAELens saves it, without keys that are undefined. */
 export function saved(
   change: object = {},
   edit: (all: Map<string, Raw>) => void = () => {},

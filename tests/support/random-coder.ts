@@ -7,8 +7,8 @@ import { device } from "./compare.js";
 import { Random } from "./random.js";
 
 /**
- * A coder of the same shape, biases, thresholds and lengths of its directions, which point anywhere.
- * It is written in the published format and read back.
+ * A coder with the same shape, biases, thresholds and direction norms, but random directions. It is
+ * written in the published format and loaded again.
  */
 export async function randomCoderLike(
   coder: SingleSiteCoder,
@@ -35,7 +35,7 @@ export async function randomCoderLike(
   }
 }
 
-/** Random directions along `axis`, as long as the coder's. */
+/** Random directions along `axis`, with the norms of the coder's. */
 async function turned(coder: SingleSiteCoder, name: "W_enc" | "W_dec", axis: 0 | 1, seed: number) {
   const { shape } = coder[name];
   const [rows, columns] = shape as [number, number];

@@ -25,7 +25,7 @@ afterAll(() => {
   root = undefined;
 });
 
-/** Reads a small safetensors file as it is; independent of the reader under test. */
+/** Reads a small safetensors file unchanged; independent of the reader under test. */
 export function readRaw(file: string): Map<string, Raw> {
   const all = readFileSync(file);
   const start = 8 + Number(all.readBigUInt64LE(0));

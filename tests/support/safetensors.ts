@@ -13,8 +13,7 @@ interface Entry {
 }
 
 /**
- * Reads a small safetensors file whole, but for the tensors to skip; independent of the reader under
- * test.
+ * Reads a small safetensors file except the tensors to skip; independent of the reader under test.
  */
 export function readGoldens(
   url: URL,
@@ -26,7 +25,7 @@ export function readGoldens(
   const goldens = new Map<string, Golden>();
   for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(header)) {
     if (name === "__metadata__" || skip.includes(name)) continue;
-    // Copied, so that every element is aligned.
+    // The copy aligns every element.
     const bytes = new Uint8Array(file.subarray(8 + length + offsets[0], 8 + length + offsets[1]));
     goldens.set(name, { shape, data: decode(dtype, bytes.buffer) });
   }
@@ -55,7 +54,7 @@ function decode(dtype: string, buffer: ArrayBuffer): Golden["data"] {
   }
 }
 
-/** The named tensor; a missing one fails the test that asks. */
+/** The named tensor; a missing one fails the test. */
 export function need(goldens: ReadonlyMap<string, Golden>, name: string): Golden {
   const golden = goldens.get(name);
   if (golden === undefined) throw new Error(`no golden ${name}; there are ${[...goldens.keys()]}`);

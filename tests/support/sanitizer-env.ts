@@ -1,4 +1,4 @@
-// scripts/test-sanitizers.mjs sets these.
+// scripts/test-sanitizers.mjs sets these variables.
 const names = [
   "LD_PRELOAD",
   "ASAN_OPTIONS",
@@ -8,7 +8,7 @@ const names = [
 ];
 const options = process.env["ASAN_OPTIONS"];
 
-/** What a process needs that is given an environment of its own; empty but under the sanitizers. */
+/** Variables that a process with its own environment needs; empty except under the sanitizers. */
 export function sanitizerEnv(): Record<string, string> {
   if (options === undefined) return {};
   const set = names.map((name) => [name, process.env[name]]).filter(([, value]) => value);
@@ -16,8 +16,8 @@ export function sanitizerEnv(): Record<string, string> {
 }
 
 /**
- * Bytes that a process may hold besides: AddressSanitizer keeps freed memory for a while, and notes
- * about all of it. 0 without it.
+ * Additional bytes that a process may hold. AddressSanitizer keeps freed memory for a while, with
+ * records of all of it. 0 without it.
  */
 export const quarantine =
   2 * 2 ** 20 * Number(/quarantine_size_mb=(\d+)/.exec(options ?? "")?.[1] ?? 0);

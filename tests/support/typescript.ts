@@ -5,13 +5,16 @@ import ts from "typescript";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const fixture = join(root, "tests/types/fixture.ts");
 
-/** What TypeScript and an editor say of a text that stands in tests/types without being a file there. */
+/**
+ * The compiler's errors and an editor's completions for a text, as if it were a file in
+ * tests/types.
+ */
 export class TypeScript {
   readonly #service: ts.LanguageService;
   readonly #text: string;
   readonly #carets: number[] = [];
 
-  /** Every `‸` in `text` is a caret, counted from 0, and is taken out. */
+  /** Every `‸` in `text` is a caret, counted from 0, and is removed. */
   constructor(text: string) {
     const [first = "", ...rest] = text.split("‸");
     this.#text = rest.reduce((before, after) => {
@@ -46,14 +49,14 @@ export class TypeScript {
     }));
   }
 
-  /** What an editor offers at a caret. */
+  /** An editor's completions at a caret. */
   completions(caret: number): string[] {
     const at = this.#carets[caret] as number;
     const found = this.#service.getCompletionsAtPosition(fixture, at, undefined);
     return found?.entries.map(({ name }) => name) ?? [];
   }
 
-  /** How often the checker put types into generic ones to find the errors. */
+  /** The number of type instantiations that the checker needed to find the errors. */
   get instantiations(): number {
     const program = this.#service.getProgram() as unknown as { getInstantiationCount(): number };
     return program.getInstantiationCount();

@@ -6,7 +6,7 @@ import { device } from "../support/compare.js";
 
 const on = { device: device as "cpu" };
 
-describe("two tensors are never equal to a deep comparison", () => {
+describe("a deep comparison never finds two tensors equal", () => {
   const pairs: [what: string, a: Tensor, b: Tensor][] = [
     ["other shapes", tensor([1, 2], on), tensor([5, 3, 4], on)],
     ["other values", tensor([1, 2], on), tensor([1, 3], on)],
@@ -33,7 +33,7 @@ describe("two tensors are never equal to a deep comparison", () => {
     expect(a.reshape(a.shape)).not.toEqual(a);
   });
 
-  test("a tensor equals itself, also after its disposal", () => {
+  test("a tensor equals itself, also after dispose", () => {
     const a = tensor([1, 2], on);
     assert.deepStrictEqual({ a }, { a });
     expect([a]).toEqual([a]);
@@ -42,13 +42,13 @@ describe("two tensors are never equal to a deep comparison", () => {
     expect([a]).toStrictEqual([a]);
   });
 
-  test("node's message says what to do", () => {
+  test("node's message names the remedy", () => {
     const message = "compare tensors with allClose";
     expect(() => assert.deepStrictEqual([tensor([1])], [tensor([1])])).toThrow(message);
   });
 });
 
-test("a tensor is not cloned, nor posted to a worker", () => {
+test("a tensor can be neither cloned nor posted to a worker", () => {
   const error = expect.objectContaining({ name: "DataCloneError" });
   const { port1, port2 } = new MessageChannel();
   try {
@@ -65,7 +65,7 @@ test("a tensor is not cloned, nor posted to a worker", () => {
 describe("JSON of a tensor", () => {
   const json = (x: Tensor) => JSON.parse(JSON.stringify(x)) as unknown;
 
-  test("is its shape, dtype and values", () => {
+  test("has its shape, dtype and values", () => {
     const x = tensor(
       [
         [1, 2.5],
@@ -98,12 +98,12 @@ describe("JSON of a tensor", () => {
     });
   });
 
-  test("names what JSON has no number for", () => {
+  test("writes non-finite numbers as names", () => {
     const x = tensor([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY], on);
     expect(json(x)).toMatchObject({ values: ["NaN", "Infinity", "-Infinity"] });
   });
 
-  test("is for 1,000 elements, and reads nothing beyond", () => {
+  test("refuses more than 1,000 elements without reading them", () => {
     expect(json(zeros([10, 100], on))).toMatchObject({ values: new Array(1000).fill(0) });
     const large = zeros([7, 143], on);
     const before = memory().handles;
@@ -115,7 +115,7 @@ describe("JSON of a tensor", () => {
     expect(memory().handles).toBe(before);
   });
 
-  test("of a disposed tensor is an error", () => {
+  test("throws for a disposed tensor", () => {
     const x = tensor([1], on);
     x.dispose();
     expect(() => JSON.stringify(x)).toThrow(GemlensError);

@@ -55,7 +55,7 @@ describe("creation", () => {
     ]);
   });
 
-  test("fills on the device asked for", () => {
+  test("fills on the requested device", () => {
     expect(zeros([2], { device }).tolist()).toEqual([0, 0]);
     expect(ones([2], { dtype: "int64", device }).tolist()).toEqual([1n, 1n]);
     expect(full([2], -2.5, { device }).tolist()).toEqual([-2.5, -2.5]);
@@ -88,7 +88,7 @@ describe("dtypes follow torch", () => {
     expect(ints().add(0.5).tolist()).toEqual([1.5, 2.5, 5.5]);
   });
 
-  test("division, comparison and argmax", () => {
+  test("for division, comparison and argmax", () => {
     expect(ints().div(2).dtype).toBe("float32");
     expect(ints().div(2).tolist()).toEqual([0.5, 1, 2.5]);
     expect(ints().gt(1).dtype).toBe("bool");
@@ -104,7 +104,7 @@ describe("dtypes follow torch", () => {
   });
 
   test("conversions round as their formats do", () => {
-    // 1 + 2⁻⁸ lies between two bfloat16 numbers and goes to the even one; float16 holds it.
+    // 1 + 2⁻⁸ lies between two bfloat16 numbers and rounds to the even one; float16 holds it.
     const x = tensor([1 + 2 ** -8, 65504], { device });
     expect(x.to("bfloat16").tolist()).toEqual([1, 65536]);
     expect(x.to("float16").tolist()).toEqual([1 + 2 ** -8, 65504]);

@@ -19,7 +19,7 @@ type Loose = Record<string, (...args: unknown[]) => unknown>;
 const free: Loose = { cat, stack, where } as unknown as Loose;
 const x = () => ones([2, 3], { device });
 
-// Arguments that each operation takes for a [2, 3] tensor, by the names that its errors use.
+// Valid arguments of each operation for a [2, 3] tensor, by the names that its errors use.
 const calls: Record<
   keyof TensorMethods<[]> | keyof TensorFunctions,
   readonly (readonly [name: string, good: () => unknown])[]
@@ -136,7 +136,7 @@ describe("every operation refuses", () => {
         });
       });
 
-      test(`${name}: something that is no tensor`, async () => {
+      test(`${name}: a value that is no tensor`, async () => {
         for (const self of [{}, null, 5, { shape: [2, 3] }, Tensor.prototype]) {
           expect(await failure(() => invoke(self, goodArguments()))).toMatchObject({
             code: "ARGUMENT",
@@ -175,7 +175,7 @@ describe("every operation refuses", () => {
       });
     });
 
-    test(`${name}: options and arguments that it does not have`, async () => {
+    test(`${name}: unknown options and arguments`, async () => {
       const options = withOptions.includes(name);
       const args = [...goodArguments(), ...(options ? [{ dimm: 0 }] : [1, 2, 3])];
       expect(await failure(() => invoke(x(), args))).toMatchObject({
@@ -185,7 +185,7 @@ describe("every operation refuses", () => {
     });
   }
 
-  test("and takes the arguments that this test calls good", () => {
+  test("but accepts the valid arguments of this test", () => {
     for (const [name, parameters] of Object.entries(calls)) {
       if (["item", "to", "clamp"].includes(name)) continue;
       const args = parameters.map(([, good]) => good());
@@ -226,12 +226,12 @@ describe("shapes that do not fit", () => {
       const error = await failure(fn);
       expect(error).toMatchObject({ code: "ARGUMENT", name: "GemlensError" });
       expect(error.message.startsWith(`${name}: `)).toBe(true);
-      // libtorch's own stack and build paths stay out of the message.
+      // The message must not contain libtorch's stack and build paths.
       expect(error.message).not.toMatch(/\n|\.cpp/);
     });
   }
 
-  test("an index out of range is refused on the host", async () => {
+  test("refuses an index out of range on the host", async () => {
     const table = ones([2, 3], { device });
     for (const bad of [3, -1, 2 ** 40]) {
       expect(await failure(() => table.index(1, [bad]))).toMatchObject({ code: "ARGUMENT" });
@@ -246,7 +246,7 @@ describe("shapes that do not fit", () => {
   });
 });
 
-test("in place on a model's own weight or a view of it", async () => {
+test("refuses in-place changes of a model's own weight or a view of it", async () => {
   const folder = fileURLToPath(new URL("../fixtures/tiny-gemma2", import.meta.url));
   await using model = await HookedTransformer.fromPretrained(folder, { device });
   const weight = model.weight("W_E");

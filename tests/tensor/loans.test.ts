@@ -19,7 +19,7 @@ import { settledMemory } from "../support/collect.js";
 import { device, failure } from "../support/compare.js";
 import { gate } from "../support/gate.js";
 
-// What a hook is lent, what it creates, returns and keeps.
+// Tests the tensors that a hook borrows, creates, returns and keeps.
 const folder = fileURLToPath(new URL("../fixtures/tiny-gemma2", import.meta.url));
 const point = "blocks.1.hook_resid_pre";
 const tokens = [2, 5, 7, 11];
@@ -46,8 +46,8 @@ async function logits(...hooks: Parameters<typeof hook>[]): Promise<Float32Array
 type Fn = (act: Tensor, info: HookPointInfo) => Tensor | void | Promise<Tensor | void>;
 const withHook = (fn: Fn, name = point) => logits([name, fn]);
 
-describe("the activation lent to a hook", () => {
-  test("ends with the hook, also for views and typed arrays", async () => {
+describe("the activation that a hook borrows", () => {
+  test("is disposed with the hook, also for views and typed arrays", async () => {
     let act: Tensor | undefined;
     let view: Tensor | undefined;
     let data: ArrayBufferView | undefined;
@@ -69,7 +69,7 @@ describe("the activation lent to a hook", () => {
     expect(live()).toBe(0);
   });
 
-  test("lasts as long as the promise that the hook returns", async () => {
+  test("lives as long as the hook's promise", async () => {
     let act: Tensor | undefined;
     const got = await withHook(async (x) => {
       act = x;
@@ -82,7 +82,7 @@ describe("the activation lent to a hook", () => {
     expect(live()).toBe(0);
   });
 
-  test("may be disposed early, which ends nothing but its use", async () => {
+  test("can be disposed early, which ends only its use", async () => {
     const got = await withHook((x) => {
       const view = x.select(1, 0);
       x.dispose();
@@ -93,7 +93,7 @@ describe("the activation lent to a hook", () => {
     expect(live()).toBe(0);
   });
 
-  test("keep() takes it, with its values when the hook ended", async () => {
+  test("survives with keep(), with its values at the hook's end", async () => {
     let kept: Tensor | undefined;
     let first: Float32Array | undefined;
     await logits(
@@ -120,7 +120,7 @@ describe("the activation lent to a hook", () => {
     expect(live()).toBe(0);
   });
 
-  test("a kept view gets its own memory, and changes nothing later", async () => {
+  test("gets its own memory as a kept view, and changes nothing later", async () => {
     let view: Tensor | undefined;
     let want: Float32Array | undefined;
     const got = await logits(
@@ -145,7 +145,7 @@ describe("the activation lent to a hook", () => {
   });
 });
 
-describe("what a hook returns", () => {
+describe("a tensor that a hook returns", () => {
   test("replaces the activation and is never disposed by the run", async () => {
     let made: Tensor | undefined;
     const got = await withHook((x) => {
@@ -184,7 +184,7 @@ describe("what a hook returns", () => {
     expect(await withHook(async (x) => x.mul(2))).toEqual(edited);
   });
 
-  test("a disposed tensor is a HookError that says what to write", async () => {
+  test("is a HookError with the remedy if it is disposed", async () => {
     for (const fn of [
       (x: Tensor) => {
         using y = x.mul(2);
@@ -203,7 +203,7 @@ describe("what a hook returns", () => {
     expect(live()).toBe(0);
   });
 
-  test("anything else is a HookError", async () => {
+  test("is a HookError if it is anything else", async () => {
     for (const wrong of [5, "x", {}, [1], true]) {
       const error = await failure(() => withHook((() => wrong) as unknown as Fn));
       expect(error).toBeInstanceOf(HookError);
@@ -214,8 +214,8 @@ describe("what a hook returns", () => {
   });
 });
 
-describe("what a hook creates", () => {
-  test("is disposed when it settles, unless kept or returned", async () => {
+describe("a tensor that a hook creates", () => {
+  test("is disposed when the hook settles, unless kept or returned", async () => {
     const made: Tensor[] = [];
     await withHook(async (x) => {
       made.push(x.add(1), x.mul(2).keep());
@@ -227,13 +227,13 @@ describe("what a hook creates", () => {
     made[1]?.dispose();
   });
 
-  test("what was there before stays", async () => {
+  test("survives if it existed before the hook", async () => {
     using outside = ones([1], { device });
     await withHook((x) => x.mul(outside).keep());
     expect(outside.isDisposed).toBe(false);
   });
 
-  test("is disposed as well when it throws", async () => {
+  test("is disposed if the hook throws", async () => {
     await failure(() =>
       withHook((x) => {
         x.add(1);
@@ -243,7 +243,7 @@ describe("what a hook creates", () => {
     expect(live()).toBe(0);
   });
 
-  test("belongs to a tidy around the run once it was returned", async () => {
+  test("belongs to a surrounding tidy once it was returned", async () => {
     let made: Tensor | undefined;
     await tidy(() =>
       model.forward(tokens, {
@@ -266,7 +266,7 @@ describe("a hook that fails", () => {
   beforeAll(() => void process.on("unhandledRejection", remember));
   afterAll(() => void process.off("unhandledRejection", remember));
 
-  test("rejects the run with what it threw as the cause", async () => {
+  test("rejects the run with the thrown value as the cause", async () => {
     const cause = new RangeError("boom");
     for (const fn of [
       () => {
@@ -287,7 +287,7 @@ describe("a hook that fails", () => {
     expect(await logits()).toEqual(plain);
   });
 
-  test("settles alone: an abort does not wait for it, or this would hang", async () => {
+  test("settles independently: an abort does not wait for it, or this would hang", async () => {
     const controller = new AbortController();
     const [goOn, settled] = [gate(), gate()];
     const running = model.forward(tokens, {
@@ -310,8 +310,8 @@ describe("a hook that fails", () => {
   });
 });
 
-describe("where a hook runs", () => {
-  test("it knows its point, and keeps the caller's async context", async () => {
+describe("the context of a hook", () => {
+  test("has its point, and keeps the caller's async context", async () => {
     const request = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];
     await request.run("r1", () =>
@@ -324,7 +324,7 @@ describe("where a hook runs", () => {
     expect(seen).toEqual([{ name: point, layer: 1, step: 0, positionOffset: 0 }, "r1", "r1"]);
   });
 
-  test("the same model from inside its own hook is BUSY, another one runs", async () => {
+  test("makes its own model BUSY, while another one runs", async () => {
     const error = await failure(() =>
       withHook(async () => {
         (await model.forward(tokens)).dispose();
@@ -345,7 +345,7 @@ describe("where a hook runs", () => {
 describe("the cache", () => {
   const names = ["blocks.1.hook_resid_pre", "blocks.0.attn.hook_pattern"] as const;
 
-  test("never changes after its point, and in-place edits count before it", async () => {
+  test("never changes after its point, and includes earlier in-place edits", async () => {
     using run = await model.runWithCache(tokens, {
       names: [...names, "blocks.1.hook_resid_mid"],
       hooks: [
@@ -358,7 +358,7 @@ describe("the cache", () => {
     ).toBe(true);
   });
 
-  test("finds entries by every name, and says what it has", async () => {
+  test("finds entries by every name, and lists its names", async () => {
     using run = await model.runWithCache(tokens, { names });
     const { cache } = run;
     const last = model.cfg.nLayers - 1;

@@ -23,7 +23,7 @@ beforeEach(async () => {
 const live = () => memory().tensors - before.tensors;
 
 describe("reading", () => {
-  test.runIf(onCpu)("data is the tensor's own memory, both ways", () => {
+  test.runIf(onCpu)("data is the tensor's own memory, in both directions", () => {
     using x = empty([2, 3]);
     const { data } = x;
     expect(data).toBeInstanceOf(Float32Array);
@@ -57,7 +57,7 @@ describe("reading", () => {
     expect([...data]).toEqual([1, 2, 3]);
   });
 
-  test.runIf(onCpu)("data has the array of its dtype", () => {
+  test.runIf(onCpu)("data has its dtype's array type", () => {
     const kind = (dtype: Parameters<Tensor["read"]>[0]) =>
       tensor([1, 0, 1], { dtype }).data.constructor;
     expect(kind("float32")).toBe(Float32Array);
@@ -70,19 +70,19 @@ describe("reading", () => {
     expect(kind("float16")).toBe(Uint16Array);
   });
 
-  test.runIf(onCpu)("bfloat16 bits go in and come out", async () => {
+  test.runIf(onCpu)("bfloat16 bits are stored and returned unchanged", async () => {
     using x = tensor(Uint16Array.of(0x3f80, 0xc040, 0x7f80), { dtype: "bfloat16" });
     expect([...(await x.read())]).toEqual([1, -3, Number.POSITIVE_INFINITY]);
     expect([...x.data]).toEqual([0x3f80, 0xc040, 0x7f80]);
   });
 
-  test.runIf(!onCpu)("data of a GPU tensor names the way out", async () => {
+  test.runIf(!onCpu)("data of a GPU tensor names the remedy", async () => {
     const error = await failure(() => ones([2], { device }).data);
     expect(error).toMatchObject({ code: "DEVICE" });
     expect(error.message).toMatch(/read\(\)/);
   });
 
-  test("data of a strided view names the way out", async () => {
+  test("data of a strided view names the remedy", async () => {
     const error = await failure(() => ones([2, 3]).transpose(0, 1).data);
     expect(error).toMatchObject({ code: "ARGUMENT" });
     expect(error.message).toBe(
@@ -117,7 +117,7 @@ describe("reading", () => {
     }
   });
 
-  test("read converts when asked, and leaves no tensor behind", async () => {
+  test("read converts on request, and leaves no tensor alive", async () => {
     using x = tensor([1, 0, 3], { dtype: "int64", device });
     expect(await x.read("float32")).toEqual(Float32Array.of(1, 0, 3));
     expect(x.readSync("bool")).toEqual(Uint8Array.of(1, 0, 1));
@@ -196,7 +196,7 @@ describe("dispose", () => {
     expect(live()).toBe(0);
   });
 
-  test("every use afterwards is a DisposedError that names the call", async () => {
+  test("every later use is a DisposedError that names the call", async () => {
     const x = zeros([10], { device });
     x.dispose();
     using y = zeros([10], { device });
@@ -224,7 +224,7 @@ describe("dispose", () => {
 });
 
 describe("tidy", () => {
-  test("disposes what was created inside and not returned", () => {
+  test("disposes tensors that are created inside and not returned", () => {
     const result = tidy(() => zeros([3], { device }).add(1).mul(2).exp());
     expect(live()).toBe(1);
     expect(result.isDisposed).toBe(false);
@@ -241,7 +241,7 @@ describe("tidy", () => {
     for (const x of [...pair, sum.of]) x.dispose();
   });
 
-  test("keeps what is kept, and leaves alone what came from outside", () => {
+  test("keeps kept tensors, and leaves outside tensors alone", () => {
     using outside = ones([3], { device });
     let kept: Tensor | undefined;
     tidy(() => {
@@ -254,7 +254,7 @@ describe("tidy", () => {
     kept?.dispose();
   });
 
-  test("nests: the outer one takes over what the inner one returns", () => {
+  test("nests: the outer one takes over the tensors that the inner one returns", () => {
     let inner: Tensor | undefined;
     tidy(() => {
       inner = tidy(() => ones([3], { device }).add(1));
@@ -298,7 +298,7 @@ describe("tidy", () => {
     expect(live()).toBe(0);
   });
 
-  test("what is created after it has ended belongs to the scope around", async () => {
+  test("assigns tensors created after its end to the surrounding scope", async () => {
     let later: Promise<Tensor> | undefined;
     await tidy(async () => {
       tidy(() => {
@@ -371,7 +371,7 @@ describe("console.log", () => {
     expect(String(tensor([1], { device }))).toBe(`Tensor [1] float32 ${where} [1]`);
   });
 
-  test("creates nothing that stays", () => {
+  test("creates no tensor that stays", () => {
     using x = zeros([100, 100], { device });
     shown(x);
     tidy(() => shown(x));

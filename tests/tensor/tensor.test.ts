@@ -63,7 +63,7 @@ const softmax = (list: number[]) => {
   return list.map((x) => Math.exp(x) / total);
 };
 
-/** Changes a copy of A in place, and says whether the method returned that copy. */
+/** Changes a copy of A in place, and reports whether the method returned that copy. */
 function inPlace(fn: (x: Tensor) => Tensor): () => Tensor {
   return () => {
     const x = make(A);
@@ -72,7 +72,7 @@ function inPlace(fn: (x: Tensor) => Tensor): () => Tensor {
   };
 }
 
-// The type asks for a case for every operation.
+// The type requires a case for every operation.
 const cases: Record<keyof TensorMethods<[]> | keyof TensorFunctions, Case[]> = {
   reshape: [
     { got: () => make(A).reshape([4, -1]), want: { shape: [4, 6], data: [...A] } },
@@ -367,11 +367,11 @@ const cases: Record<keyof TensorMethods<[]> | keyof TensorFunctions, Case[]> = {
   ],
 };
 
-describe("the vocabulary against float64", () => {
+describe("every operation matches float64", () => {
   for (const [name, list] of Object.entries(cases)) {
     list.forEach(({ got, want }, i) => {
       test(`${name} ${i + 1}`, async () => {
-        // Read as float64: int64 and bool results compare like the others.
+        // As float64, because int64 and bool results then compare like the others.
         const golden = { shape: [...want.shape], data: Float64Array.from(want.data) };
         await expectClose(name, got().to("float64"), golden, 2e-6);
       });

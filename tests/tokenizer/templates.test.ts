@@ -10,7 +10,7 @@ import {
 } from "../../lib/index.js";
 import { fixture } from "../support/fixtures.js";
 
-/** A template, its variables, and what jinja2 makes of them in transformers' environment. */
+/** A template, its variables, and jinja2's result for them in transformers' environment. */
 interface Case {
   readonly template: string;
   readonly variables: Readonly<Record<string, unknown>>;
@@ -31,7 +31,7 @@ function withTemplate(template: string): Tokenizer {
 
 const hi: ChatMessage[] = [{ role: "user", content: "Hi" }];
 
-/** The text, or the code of what refuses it. */
+/** The text, or the code of the error that refuses it. */
 function render(
   tokenizer: Tokenizer,
   messages: ChatMessage[],
@@ -73,7 +73,7 @@ describe("templates render as jinja2 renders them, or are refused by name", () =
 
   test(`in ${cases.length} cases`, () => {
     const named = cases.filter(check);
-    // Most of them render.
+    // Most of them must render.
     expect(named.length).toBeLessThan(cases.length / 8);
   });
 });
@@ -91,7 +91,7 @@ describe("published templates", () => {
 });
 
 describe("options", () => {
-  // As transformers' apply_chat_template renders them.
+  // The expected texts follow transformers' apply_chat_template.
   const gemma = Tokenizer.fromFolder(fixture("tokenizer"));
   const open = "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n";
   const prefill = (content: ChatMessage["content"]) => [...hi, { role: "assistant", content }];
@@ -101,7 +101,7 @@ describe("options", () => {
     expect(gemma.applyChatTemplate(prefill("Sure:"), { continueFinalMessage })).toBe(
       `${open}Sure:`,
     );
-    // Gemma's template trims the message, so what is continued is trimmed, too.
+    // Gemma's template trims the message, so the continued message is trimmed, too.
     expect(gemma.applyChatTemplate(prefill(" Sure: "), { continueFinalMessage })).toBe(
       `${open}Sure:`,
     );
@@ -126,7 +126,7 @@ describe("options", () => {
     expect(own.applyChatTemplate(said)).toBe("[t|c]");
   });
 
-  test("tools choose the template for tools, and are seen by it", () => {
+  test("tools select the template for tools, which receives them", () => {
     const tools = [{ type: "function", function: { name: "f" } }];
     const own = withTemplate("plain {{ tools }}");
     expect(own.applyChatTemplate(hi)).toBe("plain None");
@@ -141,7 +141,7 @@ describe("options", () => {
     rmSync(join(dir, "additional_chat_templates"), { recursive: true });
   });
 
-  test("variables reach the template, and win over special tokens", () => {
+  test("variables reach the template, and override special tokens", () => {
     const own = withTemplate("{{ bos_token }}{{ enable_thinking }}{{ documents[0].title }}");
     const documents = [{ title: "D", text: "" }];
     expect(own.applyChatTemplate(hi, { variables: { enable_thinking: false }, documents })).toBe(
@@ -176,7 +176,7 @@ describe("options", () => {
     expect(got).toContain(words);
   });
 
-  test("refuses values without end", () => {
+  test("refuses endless values", () => {
     const loop: Record<string, unknown> = {};
     loop["self"] = loop;
     expect(render(gemma, hi, { variables: { loop } })).toMatch(/^ARGUMENT/);

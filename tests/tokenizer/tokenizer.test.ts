@@ -27,7 +27,7 @@ interface Padded {
   ids: number[][];
   mask: number[][];
 }
-// Made by Python's tokenizers and transformers.
+// Python's tokenizers and transformers made the expected values.
 interface Expected {
   vocabulary: number;
   cases: Case[];
@@ -50,7 +50,7 @@ function codeAndMessage(run: () => unknown): { code: string; message: string } {
   throw new Error("expected a GemlensError, got a result");
 }
 
-describe("equal to Python's tokenizers", () => {
+describe("encoding equals Python's tokenizers", () => {
   test.each(expected.cases)("$text", (example) => {
     const { text } = example;
     expect([...tokenizer.encode(text, { prependBos: false })]).toEqual(example.ids);
@@ -83,7 +83,7 @@ describe("equal to Python's tokenizers", () => {
     expect([...mask]).toEqual(want.mask.flat());
   });
 
-  test("knows its special tokens and size", () => {
+  test("has its special tokens and size", () => {
     expect(tokenizer.bosTokenId).toBe(2);
     expect(tokenizer.eosTokenIds).toEqual([1]);
     expect(tokenizer.padTokenId).toBe(0);
@@ -109,13 +109,13 @@ describe.each(["tokenizer", "tokenizer-gemma3"])("chat template of %s", (name) =
       }
       const prompt = own.applyChatTemplate(messages, { addGenerationPrompt });
       expect(prompt).toBe(rendered);
-      // The template wrote a BOS already: not a second one.
+      // The template wrote a BOS already, so no second one is added.
       expect([...own.encode(prompt)]).toEqual(ids);
     },
   );
 });
 
-describe("edges", () => {
+describe("edge cases", () => {
   test("never doubles the BOS", () => {
     expect([...tokenizer.encode("<bos>")]).toEqual([2]);
     expect([...tokenizer.encode("<bos>the")].filter((id) => id === 2)).toHaveLength(1);
@@ -137,7 +137,7 @@ describe("edges", () => {
     expect(stream.end()).toBe("");
   });
 
-  test("gives replacement characters for bytes that are no text, as decode does", () => {
+  test("gives replacement characters for invalid UTF-8, as decode does", () => {
     const first = tokenizer.encode("🙂", { prependBos: false })[0] as number;
     const stream = tokenizer.stream();
     expect(stream.push(first)).toBe("");
@@ -145,13 +145,13 @@ describe("edges", () => {
     expect(tokenizer.decode([first, first])).toBe("\ufffd\ufffd");
   });
 
-  test("leaves special tokens out of a stream when asked", () => {
+  test("omits special tokens from a stream on request", () => {
     const stream = tokenizer.stream({ skipSpecialTokens: true });
     const ids = [...tokenizer.encode("the sea<end_of_turn>")];
     expect(ids.map((id) => stream.push(id)).join("")).toBe("the sea");
   });
 
-  test("gives no text to an id above the vocabulary", () => {
+  test("gives no text for an id above the vocabulary", () => {
     expect(tokenizer.decode([expected.vocabulary + 5])).toBe("");
     expect(tokenizer.decode([])).toBe("");
   });
@@ -160,7 +160,7 @@ describe("edges", () => {
     expect(codeAndMessage(() => tokenizer.decode([id])).code).toBe("ARGUMENT");
   });
 
-  test("finds a single token, or names what it splits into", () => {
+  test("finds a single token, or names the tokens of a longer text", () => {
     const id = tokenizer.toSingleToken(" the");
     expect(tokenizer.decode(id)).toBe(" the");
     const refused = codeAndMessage(() => tokenizer.toSingleToken(" the river"));
@@ -169,7 +169,7 @@ describe("edges", () => {
       /^toSingleToken: expected one token for " the river", got \d: " the" /,
     );
     expect(codeAndMessage(() => tokenizer.toSingleToken("")).message).toContain("got none");
-    // Words without their space are what people ask for first.
+    // Most people ask for words without the leading space first.
     const words = ["river", "flower", "little", "friend", "garden"];
     const split = words.filter((word) => tokenizer.encode(word, { prependBos: false }).length > 1);
     const whole = split.find(
@@ -194,7 +194,7 @@ describe("edges", () => {
   });
 });
 
-describe("files that are missing or broken", () => {
+describe("missing or broken files", () => {
   let dir: string;
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), "gemlens-tokenizer-"));
@@ -212,7 +212,7 @@ describe("files that are missing or broken", () => {
     return Tokenizer.fromFolder(copy);
   }
 
-  test("costs nothing before its first use, then says which file is missing", () => {
+  test("are opened at first use, and the error names a missing file", () => {
     const missing = Tokenizer.fromFolder(join(dir, "nowhere"));
     const refused = codeAndMessage(() => missing.encode("a"));
     expect(refused.code).toBe("TOKENIZER");
@@ -256,7 +256,7 @@ describe("files that are missing or broken", () => {
     expect(refused.message).toContain(` for ${field}, `);
   });
 
-  test("reads special tokens from special_tokens_map.json, and a template from its own file", () => {
+  test("are made up for by special_tokens_map.json and a separate template file", () => {
     const { chat_template: _, bos_token: __, ...config } = original("tokenizer_config.json");
     const copy = broken("split", "tokenizer_config.json", JSON.stringify(config));
     expect(
@@ -267,14 +267,14 @@ describe("files that are missing or broken", () => {
     expect(own.applyChatTemplate([{ role: "user", content: "a" }])).toBe("<bos>a!");
   });
 
-  test("names a template that does not parse", () => {
+  test("raise an error that names an unparsable template", () => {
     const own = broken("jinja-broken", "chat_template.jinja", "{% if %}");
     const refused = codeAndMessage(() => own.applyChatTemplate([{ role: "user", content: "a" }]));
     expect(refused.code).toBe("TOKENIZER");
     expect(refused.message).toContain("chat_template");
   });
 
-  test("asks for a BOS only where one is to be put in front", () => {
+  test("fail for a missing BOS only if one is prepended", () => {
     const { bos_token: _, ...config } = original("tokenizer_config.json");
     const text = JSON.stringify(config);
     const own = broken("no-bos", "tokenizer_config.json", text);

@@ -32,7 +32,7 @@ declare const residual: Tensor<["batch", "pos", "d_model"]>;
 describe("runWithGradients", () => {
   const target = { logit: " Paris" } as const;
 
-  test("has the gradients that were asked for", async () => {
+  test("has the requested gradients", async () => {
     const g = await model.runWithGradients("text", {
       names: ["blocks.3.hook_resid_post", `blocks.${layer}.attn.hook_pattern`],
       target,
@@ -61,7 +61,7 @@ describe("runWithGradients", () => {
     assertType<Tensor<["batch", "pos", "head_index", "d_head"]>>(all.grad("blocks.1.attn.hook_z"));
   });
 
-  test("takes every target", () => {
+  test("accepts every target", () => {
     model.runWithGradients("text", { target: { logit: 5, position: 3, batch: [0, 1] } });
     model.runWithGradients("text", { target: { logitDiff: [" a", 7] } });
     model.runWithGradients("text", { target: { loss: true } });
@@ -78,18 +78,18 @@ describe("runWithGradients", () => {
     });
   });
 
-  test("refuses what is none", () => {
+  test("refuses invalid targets and options", () => {
     // @ts-expect-error a target is required
     model.runWithGradients("text", { names: ["hook_embed"] });
     // @ts-expect-error options are required
     model.runWithGradients("text");
     // @ts-expect-error misspelt
     model.runWithGradients("text", { names: ["hook_embde"], target });
-    // @ts-expect-error two tokens make a difference
+    // @ts-expect-error a difference needs two tokens
     model.runWithGradients("text", { target: { logitDiff: [1, 2, 3] } });
     // @ts-expect-error a metric is a tensor, not its number
     model.runWithGradients("text", { target: { metric: (logits) => logits.sum().item() } });
-    // @ts-expect-error a metric answers at once
+    // @ts-expect-error a metric is synchronous
     model.runWithGradients("text", { target: { metric: async (logits) => logits.sum() } });
     // @ts-expect-error no such option
     model.runWithGradients("text", { target, name: [] });
@@ -97,7 +97,7 @@ describe("runWithGradients", () => {
 });
 
 describe("attribute", () => {
-  test("gives entries, sorted, with what they were measured on", async () => {
+  test("gives sorted entries with their coder and target", async () => {
     const found = await attribute(model, "text", {
       target: { logitDiff: [" a", " b"] },
       through: [sae, transcoder],
@@ -120,7 +120,7 @@ describe("attribute", () => {
     });
   });
 
-  test("refuses what it cannot measure", () => {
+  test("refuses invalid targets and inputs", () => {
     const through = [sae];
     // @ts-expect-error a loss is no target of attribution
     attribute(model, "text", { target: { loss: true }, through });
@@ -137,11 +137,11 @@ describe("attribute", () => {
   });
 });
 
-describe("reading", () => {
+describe("reading the residual stream", () => {
   const some = {} as ActivationCache<"blocks.3.hook_resid_post" | "hook_embed">;
   const any = {} as ActivationCache;
 
-  test("takes caches of any names", async () => {
+  test("accepts caches with any names", async () => {
     const [entry] = await logitLens(model, some, { layers: [3], target: { logit: [" a", 5] } });
     expectTypeOf(entry?.top[0]?.text).toEqualTypeOf<string | undefined>();
     expectTypeOf(entry?.targets[0]?.rank).toEqualTypeOf<number | undefined>();
@@ -153,7 +153,7 @@ describe("reading", () => {
     });
     expectTypeOf(parts[0]?.effect).toEqualTypeOf<number | undefined>();
     readout(model, vector, { target: { logitDiff: [" a", 5] } });
-    // @ts-expect-error tokens have no place of their own
+    // @ts-expect-error the target has no position
     logitLens(model, some, { target: { logit: 5, position: 2 } });
     // @ts-expect-error no logit
     directLogitAttribution(model, some, { target: { loss: true } });
@@ -163,13 +163,13 @@ describe("reading", () => {
     logitLens(model, residual);
   });
 
-  test("names what a decomposition needs", async () => {
+  test("lists the names for a decomposition", async () => {
     const run = await model.runWithCache("text", { names: decompositionNames(model, "head") });
     run.cache.get("blocks.2.attn.hook_z");
     decomposeResidual(model, run.cache, { by: "head" });
   });
 
-  test("reads vectors and features", async () => {
+  test("accepts vectors and features", async () => {
     const { top, bottom, targets } = await readout(model, sae.feature(3), { target: { logit: 5 } });
     assertType<number[]>([...top, ...bottom, ...targets].map(({ logit }) => logit));
     readout(model, vector, { finalNorm: true, softCap: true });
@@ -205,7 +205,7 @@ describe("patching", () => {
 });
 
 describe("evaluation", () => {
-  test("takes every corpus", async () => {
+  test("accepts every corpus", async () => {
     async function* stream() {
       yield "text";
       yield [1, 2, 3];

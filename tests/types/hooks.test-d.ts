@@ -32,7 +32,7 @@ describe("hook", () => {
     });
   });
 
-  test("knows the bridge's names", () => {
+  test("accepts the bridge's names", () => {
     hook("blocks.3.hook_out", (act) => expectResidual(act));
     hook("blocks.3.ln2.hook_out", (act) => expectResidual(act));
     hook("ln_final.hook_in", (act) => expectResidual(act));
@@ -43,7 +43,7 @@ describe("hook", () => {
     });
   });
 
-  test("knows short keys", () => {
+  test("accepts short keys", () => {
     hook(["resid_post", 3], (act) => void expectTypeOf(act).toEqualTypeOf<Residual>());
     hook(["resid_post", -1], (act) => void expectTypeOf(act).toEqualTypeOf<Residual>());
     hook(["attn", layer], (act) => void expectTypeOf(act).toEqualTypeOf<Pattern>());
@@ -53,7 +53,7 @@ describe("hook", () => {
     });
   });
 
-  test("refuses names that do not exist", () => {
+  test("refuses unknown names", () => {
     // @ts-expect-error misspelt
     hook("blocks.3.hook_resid_pst", () => {});
     // @ts-expect-error misspelt, with a variable layer
@@ -74,7 +74,7 @@ describe("hook", () => {
     hook(3, () => {});
   });
 
-  test("takes names that only run time knows", () => {
+  test("accepts names known only at run time", () => {
     hook(name, (act) => {
       expectTypeOf(act).toEqualTypeOf<Tensor>();
     });
@@ -83,19 +83,19 @@ describe("hook", () => {
     });
   });
 
-  test("returns nothing or a tensor of these axes, also later", () => {
+  test("takes functions that return nothing or a tensor of these axes, also as a promise", () => {
     hook("blocks.3.hook_resid_post", () => {});
     hook("blocks.3.hook_resid_post", (act) => act.mul(2));
     hook("blocks.3.hook_resid_post", async (act) => act.mul(2));
     hook("blocks.3.hook_resid_post", (act) => act.sum());
     hook("blocks.3.hook_resid_post", async () => {});
-    // @ts-expect-error a pattern where the residual stream flows
+    // @ts-expect-error a pattern at a point of the residual stream
     hook("blocks.3.hook_resid_post", () => pattern);
     // @ts-expect-error a number is no tensor
     hook("blocks.3.hook_resid_post", () => 5);
   });
 
-  test("makes pairs that stand beside bare ones", () => {
+  test("makes pairs that mix with bare ones", () => {
     const hooks: Hook[] = [
       hook("blocks.3.attn.hook_pattern", (act) => act.mul(0)),
       ["blocks.3.hook_resid_post", (act) => act.mul(2)],
@@ -104,7 +104,7 @@ describe("hook", () => {
   });
 });
 
-test("names", () => {
+test("HookName", () => {
   assertType<HookName>("blocks.25.mlp.hook_pre_linear");
   assertType<HookName>("blocks.25.attn.q_norm.hook_out");
   assertType<HookName>("unembed.hook_in");
@@ -121,7 +121,7 @@ describe("ActivationCache", () => {
   const anyLayer = {} as ActivationCache<`blocks.${number}.hook_resid_post`>;
   const unknown = {} as ActivationCache<string>;
 
-  test("gives what was asked for, by every name", () => {
+  test("has the requested entries, by every name", () => {
     expectTypeOf(asked.get("blocks.3.hook_resid_post")).toEqualTypeOf<Residual>();
     expectTypeOf(asked.get("blocks.3.hook_out")).toEqualTypeOf<Residual>();
     expectTypeOf(asked.get(["resid_post", 3])).toEqualTypeOf<Residual>();
@@ -132,13 +132,13 @@ describe("ActivationCache", () => {
     expectTypeOf(unknown.get("blocks.7.hook_resid_post")).toEqualTypeOf<Residual>();
   });
 
-  test("takes keys that only run time knows", () => {
+  test("accepts keys known only at run time", () => {
     expectTypeOf(asked.get(name)).toEqualTypeOf<Tensor>();
     expectTypeOf(asked.get(["resid_post", layer])).toEqualTypeOf<Residual>();
     expectTypeOf(asked.get(`blocks.${layer}.hook_resid_post`)).toEqualTypeOf<Residual>();
   });
 
-  test("refuses what was not asked for", () => {
+  test("refuses entries that were not requested", () => {
     // @ts-expect-error another layer
     asked.get("blocks.4.hook_resid_post");
     // @ts-expect-error another layer, by short key

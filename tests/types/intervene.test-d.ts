@@ -28,7 +28,7 @@ declare const z: Tensor<["batch", "pos", "head_index", "d_head"]>;
 declare const cache: ActivationCache<"blocks.3.hook_resid_post" | "blocks.3.attn.hook_z">;
 declare const anyCache: ActivationCache;
 
-describe("making interventions", () => {
+describe("creating interventions", () => {
   test("of features", () => {
     assertType<Intervention>(ablate(sae.feature(7)));
     assertType<Intervention>(ablate(transcoder.feature(7), { to: 0.3, positions: [0, -1] }));
@@ -40,7 +40,7 @@ describe("making interventions", () => {
     ablate(sae.feature(7), { value: 3 });
     // @ts-expect-error a feature, not its number
     ablate(7);
-    // @ts-expect-error a stretch has a beginning
+    // @ts-expect-error a range needs a beginning
     ablate(sae.feature(7), { positions: { to: 3 } });
     // @ts-expect-error only steering is capped
     clamp(sae.feature(7), 1, { cap: 3 });
@@ -68,7 +68,7 @@ describe("making interventions", () => {
     project("blocks.3.hook_resid_post", [1], { cap: 1 });
   });
 
-  test("of other runs", async () => {
+  test("from other runs", async () => {
     patch("blocks.3.hook_resid_post", cache);
     patch("blocks.3.hook_out", cache);
     patch("blocks.3.attn.hook_z", cache, { heads: [1], positions: 0 });
@@ -118,7 +118,7 @@ describe("making interventions", () => {
 });
 
 describe("runs", () => {
-  test("take interventions and coders", async () => {
+  test("accept interventions and coders", async () => {
     const interventions = [ablate(sae.feature(7)), steer(sae.feature(3), 2)];
     const coders = [sae, transcoder, { coder: sae, errorTerm: false }] as const;
     assertType<Tensor<["batch", "pos", "d_vocab"]>>(
@@ -140,7 +140,7 @@ describe("runs", () => {
 });
 
 describe("generate", () => {
-  test("gives plain tokens unless something is recorded", async () => {
+  test("gives plain tokens unless it records something", async () => {
     for await (const token of model.generate("text", { interventions: [], coders: [sae] })) {
       expectTypeOf(token).toEqualTypeOf<GeneratedToken>();
       // @ts-expect-error nothing was recorded
@@ -150,7 +150,7 @@ describe("generate", () => {
     }
   });
 
-  test("gives tokens with what was recorded", async () => {
+  test("gives tokens with the recorded values", async () => {
     const generation = model.generate("text", {
       record: { names: ["blocks.3.hook_resid_post"], features: [sae] },
     });

@@ -25,7 +25,7 @@ declare const residual: Tensor<["batch", "pos", "d_model"]>;
 declare const z: Tensor<["batch", "pos", "head_index", "d_head"]>;
 
 describe("forward", () => {
-  test("takes every input", async () => {
+  test("accepts every input", async () => {
     model.forward("text");
     model.forward(["a", "b"] as const);
     model.forward(new Int32Array([1, 2]));
@@ -51,7 +51,7 @@ describe("forward", () => {
     model.forward(early, { startAtLayer: 3 });
   });
 
-  test("takes hooks with and without types", () => {
+  test("accepts hooks with and without types", () => {
     model.forward("text", {
       hooks: [
         hook("blocks.3.hook_resid_post", (act) => act.mul(2)),
@@ -63,7 +63,7 @@ describe("forward", () => {
     model.forward("text", { hooks: [hook("blocks.3.hook_resid_pst", () => {})] });
   });
 
-  test("takes bare pairs whose names may exist", () => {
+  test("accepts bare pairs whose names may exist", () => {
     const listed: Hook[] = [hook(["z", 2], () => {}), [sae.cfg.hookName, () => {}]];
     model.forward("text", { hooks: listed });
     model.forward("text", { hooks: [...listed, ["hook_embed", () => {}]] });
@@ -84,11 +84,11 @@ describe("forward", () => {
     model.forward("text", {
       hooks: [
         [sae.cfg.hookName, (act) => act],
-        // @ts-expect-error misspelt, beside one that only run time knows
+        // @ts-expect-error misspelt, next to one known only at run time
         ["hook_embde", () => {}],
       ],
     });
-    // @ts-expect-error misspelt, beside a hook
+    // @ts-expect-error misspelt, next to a hook
     model.loss("text", { hooks: [hook("hook_embed", () => {}), ["hook_embde", () => {}]] });
     // @ts-expect-error misspelt
     model.runWithCache("text", { names: [], hooks: [["blocks.2.hook_resid_pots", () => {}]] });
@@ -96,13 +96,13 @@ describe("forward", () => {
     model.generate("text", { hooks: [["blocks.2.hook_resid_pots", () => {}]] });
     // @ts-expect-error no such short key
     model.forward("text", { hooks: [[["resid_pst", 2], () => {}]] });
-    // @ts-expect-error a pattern where the residual stream flows
+    // @ts-expect-error a pattern at a point of the residual stream
     model.forward("text", { hooks: [["blocks.2.hook_resid_post", () => pattern]] });
   });
 });
 
 describe("runWithCache", () => {
-  test("has what was asked for", async () => {
+  test("has the requested entries", async () => {
     const run = await model.runWithCache("text", {
       names: ["blocks.3.hook_resid_post", `blocks.${layer}.attn.hook_pattern`],
     });
@@ -119,7 +119,7 @@ describe("runWithCache", () => {
     run.cache.get(["resid_pre", 3]);
   });
 
-  test("takes short keys", async () => {
+  test("accepts short keys", async () => {
     using run = await model.runWithCache("text", {
       names: [
         ["resid_post", 2],
@@ -144,11 +144,11 @@ describe("runWithCache", () => {
     model.addHook(["z", 1], (act) => {
       assertType<Tensor<["batch", "pos", "head_index", "d_head"]>>(act);
     });
-    // @ts-expect-error misspelt, beside a name that only run time knows
+    // @ts-expect-error misspelt, next to a name known only at run time
     model.runWithCache("text", { names: [sae.cfg.hookName, "hook_embde"] });
   });
 
-  test("needs names, spelt right", () => {
+  test("requires correctly spelt names", () => {
     // @ts-expect-error names are required
     model.runWithCache("text", {});
     // @ts-expect-error options are required
@@ -159,7 +159,7 @@ describe("runWithCache", () => {
     model.runWithCache("text", { names: [`blocks.${layer}.hook_resid_pst`] });
   });
 
-  test("takes names that only run time knows", async () => {
+  test("accepts names known only at run time", async () => {
     const run = await model.runWithCache("text", {
       names: [sae.cfg.hookName, transcoder.cfg.hookNameOut],
       features: [sae, transcoder],
@@ -170,7 +170,7 @@ describe("runWithCache", () => {
     all.cache.get("blocks.1.attn.hook_z");
   });
 
-  test("has no logits where none are computed", async () => {
+  test("has no logits with `logits: false`", async () => {
     const run = await model.runWithCache("text", { names: ["hook_embed"], logits: false });
     assertType<Run<"hook_embed">>(run);
     // @ts-expect-error there are none
@@ -184,13 +184,13 @@ describe("runWithCache", () => {
   });
 });
 
-describe("the rest of the model", () => {
+describe("the other methods of the model", () => {
   test("loss is a number or a tensor", async () => {
     expectTypeOf(await model.loss("text")).toEqualTypeOf<number>();
     assertType<Tensor<["batch", "pos"]>>(await model.loss("text", { perToken: true }));
   });
 
-  test("addHook knows the point's axes", () => {
+  test("addHook has the point's axes", () => {
     using handle = model.addHook("blocks.0.attn.hook_z", (act) => {
       assertType<Tensor<["batch", "pos", "head_index", "d_head"]>>(act);
     });
@@ -221,7 +221,7 @@ describe("the rest of the model", () => {
 });
 
 describe("coders", () => {
-  test("keep the axes of what they rebuild", async () => {
+  test("keep the axes of their target", async () => {
     assertType<Tensor<["batch", "pos", "d_model"]>>(await sae.forward(residual));
     assertType<Tensor<["batch", "pos", "head_index", "d_head"]>>(await sae.edit(z, () => {}));
     assertType<Tensor<["batch", "pos", "d_model"]>>(await transcoder.error(plain, residual));

@@ -14,18 +14,18 @@ describe("axes", () => {
     assertType<Tensor>(pattern);
   });
 
-  test("other axes do not fit", () => {
+  test("refuse other axes", () => {
     // @ts-expect-error a pattern is no residual stream
     assertType<Residual>(pattern);
     // @ts-expect-error nor the other way round
     assertType<Pattern>(residual);
-    // @ts-expect-error fewer axes are others
+    // @ts-expect-error fewer axes are different axes
     assertType<Tensor<["batch", "pos"]>>(residual);
     // @ts-expect-error the last axis differs
     assertType<Tensor<["batch", "pos", "d_mlp"]>>(residual);
   });
 
-  test("operations that keep the shape keep the axes", () => {
+  test("survive operations that keep the shape", () => {
     const kept = residual.add(1).mul(residual).sub(plain).exp().clamp({ min: 0 }).to("float32");
     expectTypeOf(kept).toEqualTypeOf<Residual>();
     expectTypeOf(residual.mul_(2)).toEqualTypeOf<Residual>();
@@ -36,7 +36,7 @@ describe("axes", () => {
     assertType<Pattern>(residual.add(1));
   });
 
-  test("operations that change the shape drop them", () => {
+  test("disappear after operations that change the shape", () => {
     expectTypeOf(residual.sum({ dim: -1 })).toEqualTypeOf<Tensor>();
     expectTypeOf(residual.select(0, 1)).toEqualTypeOf<Tensor>();
     expectTypeOf(residual.matmul(plain)).toEqualTypeOf<Tensor>();
@@ -44,8 +44,8 @@ describe("axes", () => {
   });
 });
 
-describe("the vocabulary", () => {
-  test("has the arguments of its table", () => {
+describe("the operations", () => {
+  test("have the arguments of their table", () => {
     expectTypeOf(residual.slice).parameters.toEqualTypeOf<
       [dim: number, start: number, end?: number, step?: number]
     >();
@@ -62,7 +62,7 @@ describe("the vocabulary", () => {
     assertType<Tensor>(where(residual.gt(0), residual, 0));
   });
 
-  test("refuses what the table does not have", () => {
+  test("refuse arguments and names outside the table", () => {
     // @ts-expect-error the option is called dim
     residual.sum({ dims: 1 });
     // @ts-expect-error a shape is a list
@@ -83,7 +83,7 @@ describe("the vocabulary", () => {
     residual.handle;
   });
 
-  test("reading names its array", () => {
+  test("reading has the dtype's array type", () => {
     expectTypeOf(residual.read("float32")).resolves.toEqualTypeOf<Float32Array>();
     expectTypeOf(residual.readSync("bfloat16")).toEqualTypeOf<Float32Array>();
     expectTypeOf(residual.readSync("int64")).toEqualTypeOf<BigInt64Array>();

@@ -1,4 +1,4 @@
-// What an application does with the installed package: its TypeScript compiles, its scripts run.
+// Tests an application of the installed package: its TypeScript compiles, its scripts run.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
@@ -9,7 +9,7 @@ const { devDependencies } = JSON.parse(
   readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
 );
 
-/** A place with the package and these of the project's own tools, in the versions it has locked. */
+/** A location with the package and some of the project's tools, in their locked versions. */
 async function placeWith(tarball, tools) {
   const place = makePlace();
   const names = tools.map((name) => `${name}@${devDependencies[name]}`);
@@ -34,7 +34,7 @@ function writeBlocks(place) {
   return files;
 }
 
-/** Strict, and with libraries checked: the declarations must compile for whoever imports them. */
+/** Strict, and with library checks: the declarations must compile for every importer. */
 async function types({ package: { path } }) {
   const place = await placeWith(path, ["typescript", "@types/node"]);
   const files = writeBlocks(place);
@@ -61,7 +61,10 @@ async function types({ package: { path } }) {
   return `${files.length} blocks of README and docs, nodenext and bundler, TypeScript ${typescript}`;
 }
 
-/** An example as recipes.md starts it; all of them and the README's first as an application's own. */
+/**
+ * Runs one example by the command of recipes.md, then all examples and the README's first as files
+ * of an application.
+ */
 async function examples({ package: { path }, libtorch: { torch } }) {
   const place = await placeWith(path, ["tsx"]);
   const env = { ...place.env, LIBTORCH: torch };

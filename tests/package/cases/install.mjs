@@ -1,4 +1,4 @@
-// Installing the package: the user's path, no network, no libtorch, several, and from source.
+// Installs the package: the user's path, no network, no libtorch, several, and from source.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -17,7 +17,7 @@ import { install, npx, packWithout } from "../tarball.mjs";
 const project = join(import.meta.dirname, "../../..");
 const root = (place) => place.at("app/node_modules/gemlens");
 
-/** What install, setup, build and use need must be in it, and nothing of the project's own. */
+/** The package must have all files for install, setup, build and use, and no others. */
 async function contents({ package: { files, bytes }, libtorch: { torch } }) {
   const needed = [
     "binding.gyp",
@@ -49,7 +49,7 @@ async function contents({ package: { files, bytes }, libtorch: { torch } }) {
   );
   const own = /^(tests|lib|bench|build|docs\/api|\.c[a-z-]+)\/|tsconfig|\.(mjs|map|tsbuildinfo)$/;
   const wanted = [...needed, "bench/README.md"];
-  // What tsc left of a module that is gone is stray too.
+  // A leftover of tsc from a removed module is a stray file, too.
   const isStale = (path) =>
     /^dist\/.*\.js$/.test(path) &&
     !existsSync(path.replace(/^dist(.*)\.js$/, `${project}/lib$1.ts`));
@@ -84,7 +84,7 @@ async function user({ package: { path } }) {
   return `install ${seconds[0]} s, setup ${seconds[1]} s, demo ${seconds[2]} s`;
 }
 
-/** With a warm npm cache and no network at all: the package itself fetches nothing. */
+/** With a warm npm cache and no network, because the package itself fetches nothing. */
 async function offline({ package: { path } }) {
   if (spawnSync("unshare", ["-rn", "true"]).status !== 0)
     return { skipped: "no network namespaces" };
@@ -107,7 +107,7 @@ async function offline({ package: { path } }) {
   return "npm install --offline in a network namespace with no interface";
 }
 
-/** Neither libtorch nor network: what is missing is said with its command. */
+/** Without libtorch and network, the error names the missing part and its command. */
 async function missing(context) {
   const place = await context.installed();
   const result = await npx(place, "gemlens", "demo");
@@ -181,14 +181,14 @@ async function otherTorch(context) {
   return `a Python with 2.12, no compiler: ${version} is fetched`;
 }
 
-/** This machine's ccache, if it has one, with paths that are the same in every place. */
+/** This machine's ccache, if it has one, with paths that are the same everywhere. */
 function compilerCache(place) {
   const folder = spawnSync("ccache", ["--get-config", "cache_dir"], { encoding: "utf8" }).stdout;
   if (!folder) return {};
   return { CCACHE_DIR: folder.trim(), CCACHE_BASEDIR: place.root, CCACHE_NOHASHDIR: "1" };
 }
 
-/** Where no core fits, it is built: by npm install, and by setup beside the cores that are there. */
+/** If no core fits, it is built: by npm install, and by setup next to the existing cores. */
 async function source(context) {
   if (spawnSync("cmake", ["--version"]).status !== 0) return { skipped: "no cmake" };
   const { torch, version } = context.libtorch;
@@ -220,7 +220,7 @@ async function source(context) {
     name.startsWith("libgemlens_core-"),
   );
 
-  // Two that both find the core damaged: one builds, the other waits.
+  // Two setups find the core damaged: one builds, the other waits.
   writeFileSync(join(root(second), core), "damaged");
   const both = await Promise.all([1, 2].map(() => npx(second, "gemlens", "setup")));
   for (const result of both) ended(result, 0, "two setups with a damaged core");

@@ -1,4 +1,4 @@
-// `gemlens setup` on disks that are too small, on file systems of their own.
+// Runs `gemlens setup` on disks that are too small, each with its own file system.
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ async function onDisk(context, name, options, body) {
   }
 }
 
-/** Takes all that is left; returns what gives it back. */
+/** Takes all free space; returns a function that frees it. */
 function fill(folder) {
   const path = join(folder, "filler");
   const file = openSync(path, "w");
@@ -57,7 +57,7 @@ async function diskTooSmall(context) {
   return result;
 }
 
-/** Fills up while fetching, then has room to fetch but none to unpack, then enough. */
+/** Fills up during the fetch, then has room to fetch but none to unpack, then enough. */
 async function diskFills(context) {
   const server = await serve(await context.archive(), { pauseAt: 200e6 });
   const result = await onDisk(context, "fills", "size=650m", async (setup, disk) => {
@@ -84,7 +84,7 @@ async function diskFills(context) {
 
 const kept = (setup) => readdirSync(setup.files).filter((name) => name.endsWith(".zip"));
 
-/** No room for one more file in the middle of unpacking: the same error of the system, at a sure place. */
+/** Allows no further file in the middle of unpacking: the same system error, at a fixed point. */
 async function diskFillsUnpacking(context) {
   const server = await serve(await context.archive());
   const result = await onDisk(context, "inodes", "size=1200m,nr_inodes=16", async (setup, disk) => {

@@ -1,4 +1,4 @@
-// `gemlens setup` when things go wrong: each case ends in a working cache or in a typed error.
+// Runs `gemlens setup` under failures: each case ends in a working cache or in a typed error.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -18,7 +18,7 @@ import { ended, isTrue, said } from "../expect.mjs";
 import { run, start } from "../place.mjs";
 import { serve } from "../server.mjs";
 
-/** The command line of the installed package with a cache folder of its own. */
+/** The command line of the installed package with a separate cache folder. */
 export async function setupIn(context, name, cache) {
   const place = await context.installed();
   const folder = cache ?? place.at(`cache-${name}`);
@@ -82,7 +82,7 @@ async function cut(context) {
   isTrue(requests.length > 2, `${requests.length} requests`);
   await works(first, "cut again and again");
 
-  // Cut, then refused: an error; the next setup goes on with the part that is there.
+  // The server truncates, then refuses: setup fails; the next one resumes with the partial file.
   const dying = await serve(await context.archive(), { cutAfter: 200e6, refuseOnce: 2 });
   const second = await setupIn(context, "cut");
   const broken = await second.gemlens("setup", "--archive", dying.url);
@@ -196,7 +196,7 @@ async function closedPort() {
 
 async function proxy(context) {
   const setup = await setupIn(context, "proxy");
-  // Where nobody listens; not one of the ports that fetch itself forbids.
+  // A port without a listener, and not one that fetch itself forbids.
   const nowhere = `http://127.0.0.1:${await closedPort()}`;
   const pip = await setup.withEnv({ HTTPS_PROXY: nowhere, https_proxy: nowhere }, "setup");
   failed(pip, /proxy/i, "pip behind a dead proxy");
