@@ -7,17 +7,18 @@ const gpu = process.env["GEMLENS_TEST_DEVICE"] === "cuda";
 const chosen = process.env["GEMLENS_TEST_WORKERS"];
 const workers = Number(chosen ?? (gpu ? 1 : Math.min(2, availableParallelism())));
 
-// What takes no device, and may want more of a checkout than a GPU machine has.
+// Tests without a device, which may need more of a checkout than a GPU machine has.
 const withoutDevice =
   /^((bench|checkpoint|docs|hostile|package|tokenizer)\/|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
 
-// They measure memory, processor time or the other processes of the machine: one at a time, unless
-// GEMLENS_TEST_WORKERS says that the machine has room for more.
+// Tests that measure memory, processor time or the machine's other processes. They run one at a
+// time, unless GEMLENS_TEST_WORKERS says that the machine has room for more.
 const alone =
   /^(leak\/|bench\/(bench|contention|decode|peers)\.|native\/(kv-growth|terminate|threads)\.)/;
 
-// Each in its own process: they start others, change the environment, or read what a whole process
-// holds. The rest share one, as loading the library and libtorch takes longer than most of them.
+// Tests that need a separate process: they start others, change the environment, or measure a whole
+// process. The rest share one, because loading the library and libtorch takes longer than most
+// tests.
 const apart =
   /^((bench|cli|docs|gpu|hostile|native|package)\/|tensor\/(loans|memory)|model\/forward-(errors|head))/;
 
@@ -55,7 +56,7 @@ export default defineConfig({
   test: {
     pool: "forks",
     execArgv: ["--expose-gc"],
-    // For what hangs; children are killed after 200 s (tests/native/fixtures/run-child.ts).
+    // For tests that hang; children are killed after 200 s (tests/native/fixtures/run-child.ts).
     testTimeout: 240_000,
     hookTimeout: 240_000,
     // One kind after the other.

@@ -1,4 +1,4 @@
-// One side of compare.ts: a row of a checkout's bench, without peers, run once for each message.
+// Runs a row of a checkout's bench, without peers, once for each message from compare.ts.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";

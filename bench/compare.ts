@@ -1,9 +1,10 @@
-// Times two checkouts of gemlens in turns, row by row: whether a change made anything slower.
+// Compares two checkouts of gemlens, row by row in alternation, to find changes that made anything
+// slower.
 //
 //     npx tsx bench/compare.ts OTHER_CHECKOUT [--rows C1,C11] [--rounds 15]
 //
-// Both must be built. Each row is opened by each checkout's own bench, in a process of its own;
-// the ratio is the other's time ÷ this one's, so more than 1 where this one is faster.
+// Both must be built. Each checkout's own bench opens each row in a separate process. The ratio is
+// the other's time ÷ this one's, so it exceeds 1 if this one is faster.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
@@ -19,7 +20,7 @@ const rounds = Number(values.rounds);
 const ids = (values.rows ?? "C1,C10-32,C10-512,C11,N1,I1,I2").split(",");
 if (other === undefined) throw new Error("compare: expected the folder of another checkout");
 const trees = [resolve(other), resolve(import.meta.dirname, "..")];
-// Threads of the process before spin for a while after their work.
+// The previous process's threads spin for a while after their work.
 const settleMs = 50;
 
 async function answer(child: ChildProcess): Promise<number> {

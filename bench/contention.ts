@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 /** Processor time since the machine started, in clock ticks. */
 export interface CpuTimes {
   readonly all: number;
-  /** Not idle, or taken by another guest of the same host. */
+  /** Not idle, or stolen by another guest of the same host. */
   readonly busy: number;
-  /** Of this process and of everything that it started, ended or not. */
+  /** Of this process and of all its descendants, ended or not. */
   readonly own: number;
 }
 
-/** undefined where there is no /proc. */
+/** undefined if there is no /proc. */
 export function cpuTimes(): CpuTimes | undefined {
   try {
     const [first = ""] = readFileSync("/proc/stat", "utf8").split("\n");
@@ -24,7 +24,7 @@ export function cpuTimes(): CpuTimes | undefined {
   }
 }
 
-/** The part of all cores' time between the two that other processes took, 0 to 1. */
+/** Other processes' share of all cores' time between two readings, 0 to 1. */
 export function othersCpuShare(from: CpuTimes, to: CpuTimes): number {
   const others = to.busy - from.busy - (to.own - from.own);
   return Math.min(1, Math.max(0, others / (to.all - from.all)));
@@ -36,7 +36,7 @@ interface ProcessTimes {
   readonly ticks: number;
 }
 
-/** Living descendants; those that ended are in the times of who waited for them. */
+/** Living descendants; the time of ended ones counts for the process that waited for them. */
 function ownTicks(): number {
   const all = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -54,11 +54,11 @@ function processTimes(pid: number): ProcessTimes | undefined {
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
     return undefined;
   }
-  // After the name, which may hold anything: state, parent, …, and from the 12th on its time in user
-  // and system mode, and the same of children that ended.
+  // The fields after the name, which may hold any character: state, parent, …. From the 12th: user
+  // time, system time, and the same of ended children.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const times = fields.slice(11, 15).map(Number);
   return { pid, parent: Number(fields[1]), ticks: times.reduce((a, b) => a + b, 0) };

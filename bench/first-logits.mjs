@@ -1,8 +1,8 @@
-// A checkpoint's first logits in a fresh process, with the built package:
+// Computes a checkpoint's first logits in a fresh process, with the built package:
 //
 //     node bench/first-logits.mjs FOLDER TOKENS [FILE]
 //
-// Prints "done" when they are there; FILE gets the last position's, as float32.
+// Prints "done" after that; FILE gets the last position's logits, as float32.
 import { writeFileSync } from "node:fs";
 import { HookedTransformer } from "../dist/index.js";
 

@@ -1,12 +1,12 @@
-// Times gemlens on this machine, row by row, and keeps the figures in bench/results/. Python
-// packages are timed beside it where bench/python/setup.mjs made environments for them.
+// Times gemlens on this machine, row by row, and keeps the results in bench/results/. Times Python
+// packages too if bench/python/setup.mjs made environments for them.
 //
 //     npm run bench [-- --quick] [-- --rows N1,C11]
 //
 //   --quick            fewer rounds, and the quick rows only (those that --rows names, if given)
-//   --rows IDS         these rows alone
-//   --device cuda      on a GPU, ours and everybody's; writes results/<date>-<commit>-cuda.json
-//   --rounds N         so many rounds, whatever the row asks for
+//   --rows IDS         only these rows
+//   --device cuda      all sides on a GPU; writes results/<date>-<commit>-cuda.json
+//   --rounds N         this many rounds for every row
 //   --python-a PYTHON  an environment with SAELens, TransformerLens 3 and transformers
 //   --python-c PYTHON  an environment with TransformerLens 4 and transformers
 import { existsSync } from "node:fs";

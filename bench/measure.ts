@@ -17,27 +17,27 @@ export interface MeasuredSide extends Summary {
   readonly distance?: number;
 }
 
-/** A side against ours, round by round, so that a slow spell of the machine touches both. */
+/** A side compared with ours, round by round, so that a slow phase of the machine affects both. */
 export interface Compared {
   readonly name: string;
-  /** Its time ÷ ours, per round: more than 1 where we are faster. */
+  /** Its time ÷ ours, per round: more than 1 if we are faster. */
   readonly medianRatio: number;
   readonly leastRatio: number;
   /** Median over rounds of ours − its, in microseconds per unit of work. */
   readonly extraMicroseconds: number;
 }
 
-/** The least that the work can take. */
+/** The lower bound of the work's time. */
 export interface MeasuredBound extends Summary {
   readonly name: string;
-  /** Median over rounds of its time ÷ ours: 1 is as fast as can be. */
+  /** Median over rounds of its time ÷ ours: 1 means that we reach the bound. */
   readonly share: number;
 }
 
 export interface Measured {
   readonly id: string;
   readonly what: string;
-  /** Units of work in one run, and what a rate of them is called. */
+  /** Units of work in one run, and their name for a rate. */
   readonly count: number;
   readonly unit: string;
   readonly rounds: number;
@@ -45,14 +45,14 @@ export interface Measured {
   readonly sides: readonly MeasuredSide[];
   readonly compared: readonly Compared[];
   readonly bound?: MeasuredBound;
-  /** Peers that were not timed, because they give something else or fail. */
+  /** Peers that were not timed, because their output differs or they fail. */
   readonly refused: readonly { readonly name: string; readonly why: string }[];
 }
 
-// Threads of other processes spin for a while after their work; they should not spin into ours.
+// Threads of other processes spin for a while after their work, which would slow our run.
 const settleMs = 30;
 
-/** Times a row's sides in turns: `warmUp` rounds that do not count, then `rounds`. */
+/** Times a row's sides in alternation: `warmUp` uncounted rounds, then `rounds`. */
 export async function measure(
   row: Row,
   peers: Peers,
@@ -61,12 +61,12 @@ export async function measure(
   const opened = await row.open(peers);
   try {
     const { sides, distances, refused } = await agreeing(opened);
-    // Where outputs were compared, every side has run once.
+    // The comparison of outputs has run every side once.
     const first = distances.some((far) => far !== undefined) ? 1 - warmUp : -warmUp;
     const all = opened.bound === undefined ? sides : [...sides, opened.bound];
     const times = all.map((): number[] => []);
     for (let round = first; round < rounds; round++) {
-      // Every other round begins at the other end, so that no side always runs after the same one.
+      // Every other round reverses the order, so that no side always runs after the same one.
       const order = [...all.keys()];
       if (round % 2 !== 0) order.reverse();
       for (const i of order) {
@@ -90,7 +90,7 @@ export async function measure(
   }
 }
 
-/** The sides whose output is ours, ours first. */
+/** The sides with our output, ours first. */
 async function agreeing({ sides, tolerance = 0 }: Opened) {
   const [ours, ...others] = sides as [Side, ...Side[]];
   const kept: Side[] = [ours];

@@ -1,5 +1,5 @@
-// Commander's parsers for numbers: `Number` alone takes "abc" for NaN, with which a loop runs never
-// or for ever.
+// Parsers of numbers for Commander. Plain `Number` turns "abc" into NaN, with which a loop never
+// runs or never ends.
 import { InvalidArgumentError } from "commander";
 
 function numberOf(text: string, what: string, holds: (value: number) => boolean): number {

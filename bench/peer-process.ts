@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Names and versions of what a Python environment has. */
+/** Names and versions of a Python environment's packages. */
 export type Versions = Readonly<Record<string, string>>;
 
 interface Answer {
@@ -10,7 +10,7 @@ interface Answer {
   readonly ms?: number;
 }
 
-/** The process is no more: it was killed, or it crashed. */
+/** The process was killed or crashed. */
 export class PeerEnded extends Error {}
 
 const script = join(import.meta.dirname, "python/peer.py");
@@ -37,7 +37,7 @@ export class PeerProcess {
     this.versions = versions;
   }
 
-  /** @throws what the process wrote, when it does not start. */
+  /** @throws with the process's output if it does not start */
   static async start(python: string): Promise<PeerProcess> {
     const child = spawn(python, [script], { stdio: ["pipe", "pipe", "pipe"] });
     const log: string[] = [];
@@ -45,9 +45,9 @@ export class PeerProcess {
       log.push(text);
     });
     const failed = new Promise<never>((_, reject) => child.once("error", reject));
-    // Awaited in start() alone; a later failure shows as the end of the lines.
+    // Only start() awaits this; a later failure shows as the end of the lines.
     failed.catch(() => undefined);
-    // Heard from the start: a process that ends while nobody waits for it tells so only once.
+    // Listens from the start, because a process reports its end only once.
     const end = new Promise<string>((resolve) => {
       child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
@@ -58,7 +58,7 @@ export class PeerProcess {
     return new PeerProcess(child, lines, JSON.parse(first.value) as Versions, log, end);
   }
 
-  /** @throws what went wrong there; a PeerEnded where nothing more can be asked. */
+  /** @throws the peer's error; a PeerEnded if the process is gone */
   async request(request: Readonly<Record<string, unknown>>): Promise<Answer> {
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
     const line = await this.#lines.next();

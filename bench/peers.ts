@@ -33,17 +33,17 @@ function nameOf(kind: PeerKind, versions: Versions): string {
   }
 }
 
-/** Something that a peer has loaded. */
+/** An object that a peer has loaded. */
 export interface LoadedPeer {
   readonly id: string;
   readonly name: string;
-  /** It doing this work, as a side of a row. */
+  /** The peer doing this work, as a side of a row. */
   side(work: string, request: Request): Side;
-  /** Never rejects, for what was measured is in hand by then: see `Peers.failures`. */
+  /** Never rejects, because the row is measured by then: see `Peers.failures`. */
   unload(): Promise<void>;
 }
 
-/** The Python environments that are there, one process for each; started when first needed. */
+/** The available Python environments, one process for each; started at first use. */
 export class Peers {
   readonly threads: number;
   readonly device: Device;
@@ -64,12 +64,12 @@ export class Peers {
     this.device = device;
   }
 
-  /** Of each environment that was used. */
+  /** Of each used environment. */
   get versions(): Readonly<Record<string, Versions>> {
     return Object.fromEntries(this.#versions);
   }
 
-  /** How often a peer ended while it loaded, or did not unload; why was printed each time. */
+  /** How often a peer ended while it loaded, or failed to unload; each reason was printed. */
   get failures(): number {
     return this.#failures;
   }
@@ -85,7 +85,7 @@ export class Peers {
     return process === undefined ? undefined : nameOf(kind, process.versions);
   }
 
-  /** undefined where there is no environment for it, or it does not load (why is printed). */
+  /** undefined if no environment has it, or if it fails to load (the reason is printed). */
   async load(kind: PeerKind, request: Request): Promise<LoadedPeer | undefined> {
     const process = await this.#processFor(kind);
     if (process === undefined) return undefined;
@@ -160,7 +160,7 @@ export function readFloats(path: string): Float32Array {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
-/** A Python for each environment: what is given, its variable, else what setup.mjs made. */
+/** A Python for each environment: from the options, its variable, or setup.mjs. */
 export async function findPythons(
   given: Partial<Record<EnvironmentName, string | undefined>>,
 ): Promise<Partial<Record<EnvironmentName, string>>> {

@@ -5,10 +5,12 @@ import { writeSafetensors } from "./random-model.js";
 import type { Device } from "./row.js";
 import { temporaryFolder } from "./temporary.js";
 
-/** What the stream of a random model varies by after a layer: each of its post norms adds 1. */
+/**
+ * The standard deviation of a random model's stream after a layer: each post-norm adds variance 1.
+ */
 export const streamDeviation = (layer: number) => Math.sqrt(1 + 2 * (layer + 1));
 
-// Standard deviations that 70 features of so many exceed, of a normal distribution.
+// The number of standard deviations that 70 of this many normal features exceed.
 const deviationsFor70: Readonly<Record<number, number>> = { 16384: 2.63, 65536: 3.07 };
 
 /** The file of a random residual coder of which 70 features fire, in Gemma Scope 2's layout. */
@@ -26,7 +28,7 @@ export async function randomCoderFile(
   if (deviations === undefined) throw new Error(`no threshold for ${dSae} features`);
   const threshold = deviations * streamDeviation(layer) * Math.sqrt(dModel / dSae);
   await writeSafetensors(path, [
-    // Its fan-in is the first size; the writer scales by the last.
+    // The first size is its fan-in; the writer scales by the last.
     ["w_enc", [dModel, dSae]],
     ["w_dec", [dSae, dModel]],
     ["b_enc", [dSae], 0],
@@ -36,7 +38,7 @@ export async function randomCoderFile(
   return { path, remove };
 }
 
-/** Such a coder, its file removed once it is loaded. */
+/** Loads such a coder and removes its file. */
 export async function randomSae(
   layer: number,
   dModel: number,

@@ -15,7 +15,7 @@ export interface ModelShape {
   readonly dVocab: number;
 }
 
-/** gemma-2-2b's layers, few of them and a small vocabulary. */
+/** gemma-2-2b's layers, but fewer, and a small vocabulary. */
 export const gemma2b: ModelShape = {
   type: "gemma2",
   layers: 4,
@@ -28,7 +28,7 @@ export const gemma2b: ModelShape = {
 };
 
 /**
- * A folder with a random checkpoint under `parent`, removed at `remove()`. Weights have the size of
+ * A folder with a random checkpoint under `parent`, until `remove()`. Weights have the size of
  * trained ones (1/√fan-in), so that nothing overflows.
  */
 export async function randomModel(
@@ -36,7 +36,7 @@ export async function randomModel(
   { dtype = "F32", parent }: { dtype?: RandomDtype; parent?: string } = {},
 ): Promise<{ folder: string; remove(): void }> {
   const { folder, remove } = temporaryFolder(parent);
-  // transformers wants its soft caps as floats, 30.0.
+  // transformers requires its soft caps as floats, 30.0.
   const text = JSON.stringify(config(shape)).replace(/(softcapping":\d+)/g, "$1.0");
   writeFileSync(join(folder, "config.json"), text);
   await writeSafetensors(join(folder, "model.safetensors"), tensorShapes(shape), dtype);
@@ -108,15 +108,15 @@ export function matrixShapes(shape: ModelShape): (readonly number[])[] {
     .filter(({ length }) => length === 2);
 }
 
-/** Name, shape, and what every element is; random where it is left out. */
+/** Name, shape, and the value of every element; random if missing. */
 export type TensorPlan = readonly [name: string, shape: readonly number[], value?: number];
 
 export type RandomDtype = "F32" | "BF16";
 
-// Values are written in pieces: the embedding of the largest vocabulary is 2.4 GB of float32.
+// Writes values in pieces: the embedding of the largest vocabulary is 2.4 GB of float32.
 const piece = 1 << 20;
 
-/** Writes a safetensors file of random values, the same ones every time, piece by piece. */
+/** Writes a safetensors file of random values, always the same ones, piece by piece. */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorPlan[],
@@ -158,7 +158,7 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** The upper halves: cut off, not rounded. */
+/** The upper halves: truncated, not rounded. */
 function toBfloat16(values: Float32Array): Uint16Array {
   const halves = new Uint16Array(values.buffer);
   const out = new Uint16Array(values.length);

@@ -1,4 +1,7 @@
-/** Fills arrays with uniform numbers of a standard deviation: mulberry32's, the same for a seed. */
+/**
+ * Fills arrays with uniform numbers of a given standard deviation, the same for a seed
+ * (mulberry32).
+ */
 export function randomFiller(seed: number): (values: Float32Array, deviation: number) => void {
   let state = seed;
   return (values, deviation) => {

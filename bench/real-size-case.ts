@@ -1,4 +1,4 @@
-// One model of real-size.ts in a process of its own: prints what it took as JSON.
+// Measures one model of real-size.ts in a separate process: prints the time and memory as JSON.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { HookedTransformer, SAE } from "../lib/index.js";

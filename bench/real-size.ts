@@ -1,5 +1,5 @@
-// Opens models of the published sizes, with random weights, and writes what that takes to
-// docs/limits.md; with --only those are printed. Needs 12 GB of disk; nothing is downloaded.
+// Opens models of the published sizes, with random weights, and writes their time and memory to
+// docs/limits.md; with --only prints them for these. Needs 12 GB of disk; downloads nothing.
 //
 //     npx tsx bench/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
 import { spawn } from "node:child_process";
@@ -59,7 +59,7 @@ async function measure(item: Case, parent: string | undefined): Promise<Sizes> {
   }
 }
 
-/** Not spawnSync: a signal has to be heard meanwhile. */
+/** spawnSync would block signals. */
 async function outputOf(what: string, args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const kill = () => child.kill();

@@ -13,23 +13,23 @@ import type { Measured } from "./measure.js";
 import type { Versions } from "./peer-process.js";
 import type { Device } from "./row.js";
 
-/** What one run of the bench wrote down. */
+/** The report of one run of the bench. */
 export interface Report {
   readonly date: string;
   readonly commit: string;
-  /** Files differed from that commit. */
+  /** Some files differed from that commit. */
   readonly changed: boolean;
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number };
   readonly device: Device;
-  /** The GPU's name, where it ran on one. */
+  /** The GPU's name, if it ran on one. */
   readonly gpu?: string;
   readonly threads: number;
   readonly versions: { readonly node: string; readonly libtorch: string };
   /** By environment of bench/python. */
   readonly peers: Readonly<Record<string, Versions>>;
   /**
-   * The part of the cores' time that other processes took while it ran, 0 to 1; absent in older
-   * reports, and where there is no /proc.
+   * Other processes' share of the cores' time during the run, 0 to 1; missing in older reports, and
+   * without /proc.
    */
   readonly othersCpuShare?: number;
   readonly rows: readonly Measured[];
@@ -53,8 +53,8 @@ function gpuName(): string {
 }
 
 /**
- * Where and on what it runs. GEMLENS_BENCH_COMMIT is what a copy without git was made of, as
- * `git describe --always --dirty` says it.
+ * The machine and software of this run. GEMLENS_BENCH_COMMIT names the commit of a copy without
+ * git, as `git describe --always --dirty` prints it.
  */
 export function describeMachine(device: Device) {
   const all = cpus();
@@ -75,8 +75,8 @@ export function describeMachine(device: Device) {
 }
 
 /**
- * Writes bench/results/<date>-<commit>.json, or latest.json (which git ignores) for a part of the
- * rows; returns its path.
+ * Writes bench/results/<date>-<commit>.json, or latest.json (ignored by git) for some of the rows;
+ * returns its path.
  */
 export function writeReport(report: Report, whole: boolean): string {
   mkdirSync(resultsFolder, { recursive: true });
@@ -89,7 +89,7 @@ export function writeReport(report: Report, whole: boolean): string {
   return path;
 }
 
-/** The newest report of this device that is kept; undefined where there is none. */
+/** The newest kept report of this device; undefined if there is none. */
 export function newestReport(device: Device = "cpu"): Report | undefined {
   if (!existsSync(resultsFolder)) return undefined;
   return readdirSync(resultsFolder)

@@ -4,13 +4,13 @@ import type { Group, Row } from "./row.js";
 
 export interface Ran {
   readonly measured: readonly Measured[];
-  /** Rows that failed, and whatever else went wrong around those that did not. */
+  /** Rows that failed, and other failures around the rows. */
   readonly failed: number;
 }
 
 /**
- * Measures the rows that are wanted. Nothing that fails ends the run or loses what is measured: it is
- * printed and counted.
+ * Measures the requested rows. No failure ends the run or loses a measurement: failures are printed
+ * and counted.
  */
 export async function runGroups(
   groups: readonly Group[],
@@ -22,7 +22,7 @@ export async function runGroups(
   }: {
     readonly wants: (row: Row) => boolean;
     readonly roundsOf: (row: Row) => { readonly rounds: number; readonly warmUp: number };
-    readonly print: (figures: Measured) => void;
+    readonly print: (row: Measured) => void;
   },
 ): Promise<Ran> {
   const measured: Measured[] = [];
@@ -48,9 +48,9 @@ export async function runGroups(
     if (!opened) continue;
     for (const row of rows) {
       await attempt(row.id, async () => {
-        const figures = await measure(row, peers, roundsOf(row));
-        measured.push(figures);
-        print(figures);
+        const result = await measure(row, peers, roundsOf(row));
+        measured.push(result);
+        print(result);
       });
     }
     await attempt(`closing ${ids}`, async () => close?.());

@@ -1,5 +1,5 @@
-// Renders the newest results of bench/results between the markers of bench/README.md, the rows that a
-// reader decides by between those of README.md, and a GPU's results between those of docs/gpu.md:
+// Renders the newest results of bench/results between the markers of three pages: all rows in
+// bench/README.md, the summary rows in README.md, and a GPU's results in docs/gpu.md:
 //
 //     npx tsx bench/table.ts            prints them
 //     npx tsx bench/table.ts --write    writes them
@@ -10,18 +10,18 @@ import type { Compared, Measured } from "./measure.js";
 import { newestReport, type Report } from "./report.js";
 import type { Device } from "./row.js";
 
-/** The page that has every row of a device. */
+/** The page with every row of a device. */
 export const benchPages: Readonly<Record<Device, string>> = {
   cpu: join(dirname(import.meta.dirname), "bench/README.md"),
   cuda: join(dirname(import.meta.dirname), "docs/gpu.md"),
 };
-/** The page that has the rows of `benchSummary`. */
+/** The page with the rows of `benchSummary`. */
 export const summaryPage = join(dirname(import.meta.dirname), "README.md");
-/** One row for each thing that people wait for. */
+/** One row for each operation that users wait for. */
 const decisive = ["C10-512-bf16", "C11-bf16", "C1", "OPEN", "I1"];
 const block = /(?<=<!-- bench -->\n)[\s\S]*?(?=<!-- \/bench -->)/;
 
-/** What stands between a page's markers; undefined where there are none. */
+/** The text between a page's markers; undefined if there are none. */
 export function benchBlock(page: string): string | undefined {
   return block.exec(page)?.[0];
 }
@@ -32,7 +32,7 @@ const seconds = (ms: number) =>
 
 function speed({ sides, unit, count }: Measured): string {
   const { perSecond = 0, medianMs = 0 } = sides[0] ?? {};
-  // Of one thing, how long it takes says more than how many would go in a second.
+  // For a single run the time says more than a rate.
   return count === 1 ? seconds(medianMs) : `${rate(perSecond)} ${unit}`;
 }
 
@@ -52,7 +52,7 @@ function peers({ compared, refused }: Measured): string {
   return [...compared.map(against), ...missing].join("<br>") || "–";
 }
 
-/** What is less than a side varies from round to round is no cost that was seen. */
+/** A difference below the variation between rounds counts as no cost. */
 function costOf({ sides, compared }: Measured): string {
   const [without] = compared;
   if (without === undefined) return "–";
@@ -63,7 +63,7 @@ function costOf({ sides, compared }: Measured): string {
     : `${rate(without.extraMicroseconds)} µs each, ${more.toFixed(1)} %`;
 }
 
-/** The table of a report, with what it was measured on. */
+/** The table of a report, with its machine and versions. */
 export function benchTable(report: Report): string {
   const rows = report.rows
     .filter(({ cost }) => !cost)
@@ -78,7 +78,7 @@ export function benchTable(report: Report): string {
   return `${[...tables, conditions(report)].filter(Boolean).join("\n\n")}\n`;
 }
 
-/** The rows that a reader decides by, and the machine in one line. */
+/** The summary rows, and the machine in one line. */
 export function benchSummary(report: Report): string {
   const rows = decisive
     .map((id) => report.rows.find((row) => row.id === id))

@@ -1,10 +1,10 @@
 // Builds the three native artefacts into build/Release with cmake-js.
-//   --libtorch DIR   build against this one instead of the first that is found
-//   --out DIR        where the artefacts go
-//   --cuda           build the CUDA plugin too, fetching nvcc when there is none
-//   --no-cuda        never build it
+//   --libtorch DIR   builds against this one instead of the first that is found
+//   --out DIR        the folder of the artefacts
+//   --cuda           builds the CUDA plugin too, and fetches nvcc if there is none
+//   --no-cuda        never builds it
 //   --sanitize       address and undefined-behaviour sanitizers in the core
-//   --old-glibc      bind to glibc 2.28's symbols, for prebuilds (cmake/old_glibc.cmake)
+//   --old-glibc      binds to glibc 2.28's symbols, for prebuilds (cmake/old_glibc.cmake)
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
@@ -36,7 +36,7 @@ async function chooseNvcc(options, cuda) {
   return cuda ? ((await findNvcc()) ?? "") : "";
 }
 
-// A build tree remembers its generator and its source folder; another one needs a fresh tree.
+// A build tree is tied to its generator and its source folder; another one needs a fresh tree.
 function staleTree(tree, generator) {
   const cache = join(tree, "CMakeCache.txt");
   if (!existsSync(cache)) return false;
@@ -47,7 +47,7 @@ function staleTree(tree, generator) {
   );
 }
 
-/** Returns the exit code; 2 when there is no libtorch to build against. */
+/** Returns the exit code; 2 if there is no libtorch to build against. */
 export async function buildNative(args = []) {
   const { values: options } = parseArgs({
     args,
@@ -86,7 +86,7 @@ export async function buildNative(args = []) {
     LIBTORCH: found.dir,
     GEMLENS_OUT: built,
     GEMLENS_NODE: process.execPath,
-    // Not the empty string: cmake-js does not pass that on, and the tree would keep its last one.
+    // cmake-js does not pass an empty string on, and the tree would keep its last one.
     GEMLENS_NVCC: (await chooseNvcc(options, found.cuda)) || "OFF",
     GEMLENS_SANITIZE: options.sanitize ? "ON" : "OFF",
     GEMLENS_OLD_GLIBC: options["old-glibc"] ? "ON" : "OFF",
@@ -104,19 +104,19 @@ export async function buildNative(args = []) {
   const defined = Object.entries(definitions).map(([name, value]) => `--CD${name}=${value}`);
   const build = async () => {
     if (staleTree(tree, generator)) rmSync(tree, { recursive: true, force: true });
-    // Not `compile`: it keeps the first configuration, and answers an error with a second full build.
+    // `compile` keeps the first configuration, and answers an error with a second full build.
     const code = cmakeJs("configure", [...common, ...defined]) || cmakeJs("build", common);
     if (code === 0)
       replaceAll(built, out, (name) => name !== plugin || definitions.GEMLENS_NVCC !== "OFF");
     return code;
   };
-  // An installation and a setup may come at the same time; one build tree takes one of them.
+  // An installation and a setup may run at the same time, so a lock guards the build tree.
   const { withLock } = await compiledModule("fetch/folder-lock.js");
   const onWait = (holder) => console.error(`gemlens: waiting for another build (${holder})`);
   return withLock("build", join(root, ".cmake-build/locks"), build, { onWait });
 }
 
-/** Whoever loads meanwhile finds a whole file, the old one or the new one. */
+/** Replaces each file atomically: a process that loads meanwhile finds a whole file, old or new. */
 function replaceAll(from, to, isWanted) {
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from).filter(isWanted)) {
@@ -131,9 +131,9 @@ function replaceAll(from, to, isWanted) {
 }
 
 function cmakeJs(command, args) {
-  // node-gyp runs this under make; its jobserver is not ours.
+  // node-gyp runs this under make, whose jobserver is not for this build.
   const { MAKEFLAGS, MAKELEVEL, ...env } = process.env;
-  // Progress belongs on stderr: a command that prints data on stdout may be what builds.
+  // Progress goes to stderr, because the caller may be a command that prints data on stdout.
   const stdio = ["ignore", 2, 2];
   const entry = require.resolve("cmake-js/bin/cmake-js");
   const run = spawnSync(process.execPath, [entry, command, ...args], { cwd: root, stdio, env });

@@ -1,5 +1,5 @@
-// The layer rule and its companions (docs/architecture.md), on both sides of the boundary: a folder
-// may use only folders to its left. Prints `file:line: what` and exits 1 where one is broken.
+// Checks the layer rule and its companions (docs/architecture.md) in lib/ and native/: a folder may
+// use only folders to its left. Prints `file:line: what` and exits with 1 if one is broken.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,13 +14,13 @@ const libOrder = words(
   "errors fetch native setup tensor hooks hub checkpoint tokenizer coder intervene model corpus attribute evaluate graph report cli",
 );
 /**
- * The files by which folders to its right enter a folder, besides those whose names lib/index.ts
- * offers; a folder that is not named here is open.
+ * The files through which folders to its right may use a folder, in addition to files with names in
+ * lib/index.ts; a folder missing here is open.
  */
 const doors = { model: words("model-client resolve-model") };
-/** The folders of lib/ that a folder of tests may look into. */
+/** The folders of lib/ that a folder of tests may import from. */
 const insideFolders = { native: words("fetch native setup hub"), fuzz: words("tokenizer") };
-/** A tensor, its operations and what it remembers are one thing in several files. */
+/** A tensor, its operations and its records are one unit in several files. */
 const mayCircle = /^lib\/(tensor|tokenizer\/jinja)\//;
 const longestFile = 400;
 const wideTorchHeaders =
@@ -29,7 +29,7 @@ const torchHeader = /^((ATen|c10|torch|caffe2)\/|base\/aten\.h$)/;
 const skipped = new Set(["node_modules", "fixtures", "dist", "build", "results", "__pycache__"]);
 
 const problems = [];
-/** Which files of lib/ each one imports, types included. */
+/** The files of lib/ that each one imports, types included. */
 const imports = new Map();
 
 function words(text) {
@@ -170,7 +170,7 @@ function checkLib(file) {
   if (file === "lib/index.ts") checkIndex(file, source);
 }
 
-/** A folder with doors is entered by these alone, from its right. */
+/** Folders to the right may import only the doors of a folder that has doors. */
 function checkDoor(file, line, layer, [folder, ...rest], specifier) {
   const open = doors[folder];
   if (open === undefined || libOrder.indexOf(folder) >= libOrder.indexOf(layer)) return;
@@ -201,7 +201,7 @@ function checkIndex(file, source) {
   }
 }
 
-/** Tests and benches see what a user sees, and `insideFolders`. */
+/** Tests and benches import only the public API and `insideFolders`. */
 function checkOutside(file) {
   const source = parse(file);
   forEachImport(source, (specifier, node) => {
@@ -217,7 +217,7 @@ function checkOutside(file) {
   });
 }
 
-// require() of an ES module works unless it awaits at the top level.
+// require() of an ES module works unless the module has a top-level await.
 function checkTopLevelAwait(file) {
   const source = parse(file);
   const visit = (node) => {

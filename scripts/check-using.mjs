@@ -1,6 +1,6 @@
-// Fails on `using` in a loop whose body catches, in code and in the examples of the docs: compiled by
-// esbuild (tsx), such a loop throws an earlier turn's error again (docs/memory.md).
-//   FILE…    these alone
+// Fails on `using` in a loop whose body catches, in code and in the examples of the docs. Compiled
+// by esbuild (tsx), such a loop throws an earlier iteration's error again (docs/memory.md).
+//   FILE…    checks only these
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,12 +8,12 @@ import ts from "typescript";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The lines of `text` on which `using` stands in a loop, with a catch between the two. */
+/** The lines of `text` with `using` in a loop, and a catch between the two. */
 function unsafeUsing(text) {
   const source = ts.createSourceFile("file.ts", text, ts.ScriptTarget.Latest, true);
   const lines = [];
   const visit = (node) => {
-    // Both kinds of `using` have this bit; `await using` has the one of const besides.
+    // Both kinds of `using` have this bit; `await using` also has the one of const.
     if (ts.isVariableDeclarationList(node) && node.flags & ts.NodeFlags.Using && isUnsafe(node)) {
       lines.push(source.getLineAndCharacterOfPosition(node.getStart()).line + 1);
     }
@@ -39,7 +39,7 @@ function filesOf(folder, ending) {
     .map((name) => join(root, folder, name));
 }
 
-/** A page's TypeScript, each line where it stands. */
+/** A page's TypeScript, with its line numbers kept. */
 function examplesOf(page) {
   let inside = false;
   const lines = page.split("\n").map((line) => {

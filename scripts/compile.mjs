@@ -1,4 +1,4 @@
-// TypeScript to dist, where the sources are newer.
+// Compiles TypeScript to dist if the sources are newer.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,14 +11,14 @@ const require = createRequire(import.meta.url);
 function tsc(...options) {
   const bin = require.resolve("typescript/bin/tsc");
   const args = [bin, "-p", "tsconfig.build.json", ...options];
-  // A command that prints data on stdout may be the caller.
+  // The caller may be a command that prints data on stdout.
   const run = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
   return run.status ?? 1;
 }
 
 /** Compiles everything into an empty dist, and returns tsc's exit code. */
 export function compile() {
-  // A file that is gone from lib/ must not live on in the package.
+  // The output of a removed file of lib/ must not stay in the package.
   rmSync(join(root, "dist"), { recursive: true, force: true });
   return tsc();
 }
@@ -41,16 +41,16 @@ export function isCompiled() {
   return modules("dist", ".js").length === sources.length && sources.every(isNewer);
 }
 
-/** Brings dist up to date, compiling only what has changed if that is enough. */
+/** Updates dist, and compiles only the changes if that is enough. */
 export function compileChanges() {
   if (isCompiled()) return 0;
   if (!existsSync(join(root, "node_modules/typescript"))) {
-    // A copy without the compiler (scripts/gpu/pack.mjs): times say nothing there.
+    // A copy without the compiler (scripts/gpu/pack.mjs) has meaningless file times.
     console.error("gemlens: no typescript here: the tests run dist as it was packed");
     return 0;
   }
-  // Not in dist: that would go into the package.
+  // The build information must stay outside dist, which is packed.
   const code = tsc("--incremental", "--tsBuildInfoFile", "build/dist.tsbuildinfo");
-  // What the build information calls unchanged is not written again, and so stays older.
+  // tsc does not rewrite files that the build information calls unchanged, so they stay older.
   return code !== 0 || isCompiled() ? code : compile();
 }

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 
-/** The module that decides which libtorch counts and where the cache folder is. */
+/** The module that chooses the libtorch and the cache folder. */
 export function libtorchModule() {
   return compiledModule("native/libtorch.js");
 }
@@ -17,7 +17,7 @@ export async function compiledModule(path) {
   const compiled = join(root, "dist", path);
   if (!existsSync(compiled) && existsSync(join(root, "tsconfig.build.json"))) {
     const tsc = require.resolve("typescript/bin/tsc");
-    // What is printed belongs on stderr: a command that prints data on stdout may be what asks.
+    // Messages go to stderr, because the caller may be a command that prints data on stdout.
     const stdio = ["ignore", 2, 2];
     spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: root, stdio });
   }

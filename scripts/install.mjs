@@ -1,6 +1,6 @@
-// npm's install step for the published package. Nothing is downloaded here: where a prebuilt core is
-// there nothing is done; otherwise one is built if a libtorch is found, and if not, a line says how
-// to go on. It never fails an installation: loading says precisely what is missing.
+// npm's install step for the published package. It downloads nothing. If there is a prebuilt core
+// it does nothing; otherwise it builds one if it finds a libtorch, and if not, prints how to
+// continue. It never fails an installation: loading reports exactly what is missing.
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// Format, types, layers, in one command; every check runs even after one has failed.
-//   --fix    rewrites what the formatters can
+// Checks format, types and layers in one command; every check runs even after one has failed.
+//   --fix    rewrites files that the formatters can fix
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -16,7 +16,7 @@ function nativeFiles() {
     .map((name) => `native/${name}`);
 }
 
-// The binary of the pinned npm package: every machine formats alike.
+// The pinned npm package has the binary, so that every machine formats the same.
 const clangFormat = join(
   dirname(require.resolve("clang-format/package.json")),
   "bin/linux_x64/clang-format",

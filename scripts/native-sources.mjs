@@ -1,4 +1,4 @@
-// Every file under native/, for binding.gyp's list of inputs.
+// Prints every file under native/, for binding.gyp's list of inputs.
 import { readdirSync } from "node:fs";
 
 for (const entry of readdirSync("native", { withFileTypes: true, recursive: true })) {

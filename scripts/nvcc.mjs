@@ -1,5 +1,6 @@
-// nvcc 13.0 as wheels, for machines that have no CUDA toolkit (continuous integration among them).
-//   node scripts/nvcc.mjs        prints the path of an nvcc, fetching one when there is none
+// Fetches nvcc 13.0 as wheels, for machines without a CUDA toolkit (such as continuous
+// integration).
+//   node scripts/nvcc.mjs        prints the path of an nvcc, and fetches one if there is none
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";

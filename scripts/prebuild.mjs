@@ -1,8 +1,8 @@
-// prebuilds/linux-x64 by prebuildify: the loader and a core for each torch minor, from any system with a
-// compiler. They are bound to glibc 2.28's symbols; one that needs a newer symbol
-// is refused, and then prebuilds/ stays as it was.
-//   --torch 2.13,2.15   the minors; each one's libtorch is fetched unless it is in the cache folder
-//   --cuda              the CUDA plugin too; nvcc is fetched unless there is one (271 MB)
+// Makes prebuilds/linux-x64 with prebuildify: the loader and a core for each torch minor, on any
+// system with a compiler. They are bound to glibc 2.28's symbols. An artefact that needs a newer
+// symbol is refused, and then prebuilds/ stays unchanged.
+//   --torch 2.13,2.15   the minors; each one's libtorch is fetched unless the cache folder has it
+//   --cuda              builds the CUDA plugin too; nvcc is fetched unless there is one (271 MB)
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";

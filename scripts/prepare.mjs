@@ -1,6 +1,6 @@
-// `npm install` in a checkout: TypeScript, then libtorch (found, or fetched into the cache folder),
-// then the native core for it. `npm pack` and `npm publish` run it too: they need dist alone, and
-// compile only what has changed since. Cores in the package come from `npm run prebuild`.
+// Runs at `npm install` in a checkout: compiles TypeScript, finds libtorch or fetches it into the
+// cache folder, and builds the native core for it. `npm pack` and `npm publish` run it, too: they
+// need only dist, and compile only changes. `npm run prebuild` makes the package's cores.
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { compile, isCompiled } from "./compile.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What a package needs of this: dist. */
+/** A package needs only dist from this. */
 function forPackage() {
   if (!existsSync(join(root, "prebuilds/linux-x64/gemlens.node"))) {
     console.error("gemlens: no prebuilds: the package's users need a compiler (npm run prebuild)");

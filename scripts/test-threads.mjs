@@ -1,4 +1,5 @@
-// The executor, the mailbox and the hook rendezvous under ThreadSanitizer, without Node: node scripts/test-threads.mjs [seed [tasks]]
+// Runs the executor, the mailbox and the hook rendezvous under ThreadSanitizer, without Node: node
+// scripts/test-threads.mjs [seed [tasks]]
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +24,7 @@ function run(command, args) {
   return status ?? 1;
 }
 
-// Of what is no number the program would make 0 tasks, and pass.
+// The program would turn an invalid number into 0 tasks, and pass.
 const wrong = process.argv.slice(2).find((text) => !/^[1-9]\d*$/.test(text));
 
 try {

@@ -1,8 +1,8 @@
-// Compiles dist, which child processes run, if the sources are newer. Then runs vitest and ends with
-// one line, "N passed, N failed".
-//   --gpu     the same suite on CUDA, and tests/gpu besides
+// Compiles dist, which child processes run, if the sources are newer. Then runs vitest and ends
+// with one line, "N passed, N failed".
+//   --gpu     the same suite on CUDA, and tests/gpu
 //   --leak    tests/leak only
-// Anything else goes to vitest: node scripts/test.mjs tests/coder/coder.test.ts -t "encode"
+// Other arguments go to vitest: node scripts/test.mjs tests/coder/coder.test.ts -t "encode"
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,7 +20,7 @@ function count(report) {
   for (const file of report.testResults) {
     const failures = file.assertionResults.filter((test) => test.status === "failed").length;
     passed += file.assertionResults.filter((test) => test.status === "passed").length;
-    // A file that does not even load has no failed test of its own.
+    // A file that fails to load has no failed test of its own.
     failed += file.status === "failed" ? Math.max(failures, 1) : failures;
   }
   return { passed, failed };

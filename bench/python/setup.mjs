@@ -1,9 +1,9 @@
-// Makes the Python environments that the bench's peers run in: node bench/python/setup.mjs
+// Makes the Python environments for the bench's peers: node bench/python/setup.mjs
 //   a   SAELens 6.54.12, TransformerLens 3.9 (HookedTransformer), transformers 5
-//   c   TransformerLens 4.3 (its bridge), transformers 5; torch and what is equal it takes from `a`
+//   c   TransformerLens 4.3 (its bridge), transformers 5; shares torch and equal packages with `a`
 //
-//   --python PYTHON    what makes the environments: 3.11 or 3.12; default python3
-//   --python-a PYTHON  an environment `a` that is there already: only `c` is made, on top of it
+//   --python PYTHON    the Python to use: 3.11 or 3.12; default python3
+//   --python-a PYTHON  an existing environment `a`: makes only `c`, on top of it
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ async function folderOf(name) {
 
 const pythonIn = (folder) => join(folder, "bin/python");
 
-/** The Python of environment "a" or "c" made by this script, if it is there and whole. */
+/** The Python of environment "a" or "c" made by this script, if it is complete. */
 export async function environmentPython(name) {
   const folder = await folderOf(name);
   const python = pythonIn(folder);
@@ -50,7 +50,7 @@ function sitePackages(python) {
   return stdout.trim();
 }
 
-/** A virtual environment under a fresh folder; `fill` puts the packages in. */
+/** A virtual environment in a fresh folder; `fill` installs the packages. */
 async function make(name, base, fill) {
   const folder = await folderOf(name);
   rmSync(folder, { recursive: true, force: true });
@@ -60,7 +60,7 @@ async function make(name, base, fill) {
   const python = pythonIn(folder);
   fill(python);
   must(...pip(python, "--no-deps", "--requirement", join(here, `requirements-${name}.txt`)));
-  // Written last: a half-made environment is not used.
+  // Written last, so that an incomplete environment is not used.
   writeFileSync(join(folder, "complete"), "");
   return python;
 }
@@ -78,7 +78,7 @@ function makeA(base) {
 function makeC(a) {
   const shared = sitePackages(a);
   return make("c", a, (python) => {
-    // Its own packages come before those of `a` on the path.
+    // The environment's own packages precede those of `a` on the path.
     writeFileSync(join(sitePackages(python), "shared.pth"), `${shared}\n`);
   });
 }

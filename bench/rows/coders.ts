@@ -9,7 +9,7 @@ import { randomFiller } from "../random-values.js";
 import type { Device, Group, Opened, Row, Side } from "../row.js";
 import { temporaryFolder } from "../temporary.js";
 
-// A GPU needs more of them to be busy.
+// A GPU needs more tokens to be busy.
 const tokensOn = { cpu: 512, cuda: 4096 } as const;
 const layer = 2;
 const { dModel } = gemma2b;

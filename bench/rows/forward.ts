@@ -25,9 +25,9 @@ export async function openModel(device: Device, dtype: Dtype = "float32") {
 }
 
 /**
- * Our model and whatever peers there are, over one checkpoint: raw weights, eager attention.
- * float32 has to agree to a thousandth. In bfloat16 each implementation rounds where it likes, and
- * two of them differ by about a per cent.
+ * Our model and the available peers, over one checkpoint: raw weights, eager attention. float32
+ * outputs must agree to a thousandth. In bfloat16 each implementation rounds differently, and two
+ * of them differ by about a per cent.
  */
 async function openModels(peers: Peers, dtype: Dtype) {
   const { folder, model, close } = await openModel(peers.device, dtype);
@@ -92,7 +92,7 @@ export function openDecode(
     name: "gemlens",
     run: async () => {
       let start = 0;
-      // The first token is the prompt's: only steps of one token are timed.
+      // The first token includes the prompt, so only the steps of one token are timed.
       for await (const { step } of model.generate(tokens, options)) {
         if (step === 0) start = performance.now();
       }
@@ -106,8 +106,8 @@ export function openDecode(
   };
   const request = { tokens: [...tokens], steps };
   const unrolled = openForward(models, prompt).sides;
-  // The same greedy tokens in float32. In bfloat16 a tie may go either way: after a decode, to see
-  // that it runs, the logits of the prompt are compared instead.
+  // float32 must give the same greedy tokens. In bfloat16 a tie may go either way, so the logits of
+  // the prompt are compared instead, after a decode that checks that it runs.
   const checked = (side: Side, i: number): Side => {
     const logits = unrolled[i]?.output;
     if (dtype === "float32" || logits === undefined) return side;
@@ -123,7 +123,7 @@ export function openDecode(
     bound: boundOf(matrices, "its weights read from memory, each the fastest of 4 ways", "read", {
       times: steps,
     }),
-    // A token id that is near another is another token.
+    // Token ids have no distance: a near id is another token.
     tolerance: dtype === "float32" ? 0 : tolerance,
     close: () => undefined,
   };
@@ -154,7 +154,7 @@ function modelRows(dtype: Dtype): Group {
     rows: [
       forward(32, "cpu"),
       forward(512),
-      // A GPU is done with less before its clock has run.
+      // A GPU needs more work before its clock reaches full speed.
       forward(4096, "cuda"),
       decode("C11", 8, "cpu"),
       decode("C11-64", 64, "cuda"),

@@ -3,18 +3,18 @@ import type { Group, Row } from "../row.js";
 
 type Choose = (names: readonly string[], fn: HookFunction) => Hook[];
 
-/** One after the other at one point: the trip to JavaScript and back, and nothing between two. */
+/** Consecutive hooks at one point: the call to JavaScript and back, and nothing between two. */
 const together: Choose = (_, fn) =>
   Array.from({ length: 1000 }, () => hook("blocks.1.hook_resid_post", fn));
 
-/** At points all over the pass: the event loop has gone to sleep before each. */
+/** Hooks at points all over the pass: the event loop sleeps before each. */
 const apart: Choose = (names, fn) =>
   names
     .filter((name) => /hook_resid|hook_normalized|mlp\.hook_/.test(name))
     .slice(0, 36)
     .map((name) => hook(name, fn));
 
-/** Against the same forwards without hooks, so that a call's own time is left. */
+/** Compared with the same forwards without hooks, which leaves a hook call's own time. */
 const roundTrip = (
   id: string,
   what: string,
@@ -44,7 +44,8 @@ const roundTrip = (
   },
 });
 
-// The first milliseconds after a rest are slower: enough calls for what a script in full swing sees.
+// The first milliseconds after a rest are slower, so there are enough calls to reach a script's
+// steady state.
 const many = 20_000;
 
 export const hookGroup: Group = {
@@ -56,7 +57,13 @@ export const hookGroup: Group = {
       together,
       () => {},
     ),
-    roundTrip("N2", "an asynchronous one likewise", many, together, async () => {}),
+    roundTrip(
+      "N2",
+      "an asynchronous hook that does nothing, 1,000 at one point",
+      many,
+      together,
+      async () => {},
+    ),
     roundTrip("N3", "a synchronous one at 36 points of the pass", 3000, apart, () => {}),
   ],
 };

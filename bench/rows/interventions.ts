@@ -54,7 +54,7 @@ const decode: Row = {
     const run = (options: object) => async () => {
       const all = { maxNewTokens: 9, temperature: 0, stopAtEos: false, ...options };
       let start = 0;
-      // The first token is the prompt's: only steps of one token are timed.
+      // The first token includes the prompt, so only the steps of one token are timed.
       for await (const { step } of model.generate(input, all)) {
         if (step === 0) start = performance.now();
       }

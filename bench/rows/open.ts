@@ -30,7 +30,7 @@ async function untilDone(program: string, args: readonly string[]): Promise<numb
   return done;
 }
 
-/** The built package is what is opened, not its sources through a loader: it has to be built. */
+/** Opens the built package, not its sources through a loader, so it must be built. */
 function checkBuilt(): void {
   const newest = (folder: string) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })

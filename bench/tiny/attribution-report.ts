@@ -1,6 +1,6 @@
-// How far the gradient's attributions agree with exact ablation on the bundled model: over held-out
-// prompts, the median of Spearman's rank correlation over all active features, and how many of the
-// ten strongest by ablation are among the ten strongest by gradient.
+// Reports how far the gradient's attributions agree with exact ablation on the bundled model, over
+// held-out prompts. Prints the median of Spearman's rank correlation over all active features, and
+// how many of the ten strongest by ablation are among the ten strongest by gradient.
 //
 //     npx tsx bench/tiny/attribution-report.ts [PROMPTS]
 import { join } from "node:path";

@@ -7,13 +7,13 @@ export interface Prompt {
   readonly target: { readonly logitDiff: readonly [number, number] };
 }
 
-/** How gradient and ablation agree on one prompt. */
+/** The agreement of gradient and ablation on one prompt. */
 export interface Agreement {
   /** Active features, over all positions. */
   readonly features: number;
   /** Rank correlation of their effects. */
   readonly spearman: number;
-  /** Of the ten strongest by ablation, those among the ten strongest by gradient. */
+  /** The share of the ten strongest by ablation that are among the ten strongest by gradient. */
   readonly shared: number;
 }
 
@@ -72,7 +72,7 @@ export function summary(all: readonly Agreement[]): Agreement {
   return { features: middle("features"), spearman: middle("spearman"), shared: middle("shared") };
 }
 
-/** Places in ascending order; equal values share the mean of theirs. */
+/** Ranks in ascending order; equal values share their mean rank. */
 function ranks(values: readonly number[]): Float64Array {
   const order = [...values.keys()].sort((a, b) => (values[a] as number) - (values[b] as number));
   const out = new Float64Array(values.length);

@@ -29,7 +29,7 @@ export async function loadCoders(folder: string): Promise<Loaded[]> {
   return out;
 }
 
-/** The one params.npz below width_W/average_l0_X. */
+/** The only params.npz below width_W/average_l0_X. */
 function find(path: string, root: string): string | undefined {
   if (path.endsWith(".npz")) return path;
   if (!existsSync(join(root, path))) return undefined;

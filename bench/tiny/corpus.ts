@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type HookedTransformer, type Tensor, type TokenBatch, tensor } from "../../lib/index.js";
 
-/** Rows of like length, about 2,000 positions at a time, right-padded. */
+/** Rows of similar length, about 2,000 positions at a time, right-padded. */
 export interface Batch {
   readonly tokens: TokenBatch;
-  /** Real tokens without `<bos>`, as flattened rows: what coders are judged on. */
+  /** Real tokens without `<bos>`, as flattened rows: the tokens that evaluate coders. */
   readonly kept: Int32Array;
   /** The same as booleans, [batch, pos, 1]. */
   readonly keep: Tensor;

@@ -1,6 +1,6 @@
-// Measures the bundled model and its coders with gemlens itself on held-out text, prints every figure
-// beside its limit, and writes assets/tiny-gemma2/features.json: features that belong to a class of
-// words. Exits with 1 if a figure misses its limit.
+// Evaluates the bundled model and its coders with gemlens on held-out text, and prints every result
+// with its limit. Writes assets/tiny-gemma2/features.json: features that belong to a class of
+// words. Exits with 1 if a result misses its limit.
 //
 //     npm run evaluate:tiny [-- FOLDER]
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -46,14 +46,14 @@ async function languageModel(model: HookedTransformer, all: readonly Batch[]): P
   check("loss / trigram cross-entropy", loss / ngram.trigramCrossEntropy, 0.6);
 }
 
-/** Each coder's figures: its reconstruction over all text, losses over a part of it. */
-async function figures(
+/** Each coder's results: its reconstruction over all text, losses over a part of it. */
+async function reportCoders(
   model: HookedTransformer,
   coders: readonly Loaded[],
   all: readonly Batch[],
 ): Promise<void> {
   const part = sample(all, spliceTokens);
-  // The turns' markers are words of this corpus like others.
+  // This corpus uses the turns' markers as ordinary words.
   const excludeSpecialTokens = [model.tokenizer.bosTokenId as number];
   const options = { batchSize: 32, contextSize: model.cfg.nCtx, excludeSpecialTokens };
   console.log("site         layer width     L0    FVU  dead%  recovered  zeroing costs");
@@ -75,7 +75,7 @@ async function figures(
     if (fvu > limit.fvu) missed.push(`${name}: FVU ${fvu.toFixed(4)}`);
     if (l0 > limit.l0) missed.push(`${name}: L0 ${l0.toFixed(2)}`);
     if (deadShare >= 0.04) missed.push(`${name}: dead ${deadShare.toFixed(4)}`);
-    // Where zeroing the site costs next to nothing, the ratio says nothing.
+    // The ratio means nothing if zeroing the site costs almost nothing.
     const counts = site !== "att" || cost >= 0.1;
     if (counts && recovered < limit.recovered)
       missed.push(`${name}: recovered ${recovered.toFixed(4)}`);
@@ -129,10 +129,10 @@ async function main(): Promise<void> {
   const firing = await gather(model, coders, all, (batch, loaded, acts) => {
     if (loaded.site === "res") counter.add(batch, loaded, acts);
   });
-  await figures(model, coders, all);
+  await reportCoders(model, coders, all);
 
   const named = counter.named(firing);
-  // In the first layers the direct logits mostly repeat the token: embeddings are tied.
+  // In the first layers the direct logits mostly repeat the token, because embeddings are tied.
   const late = (entry: Loaded) => entry.site === "res" && entry.layer >= model.cfg.nLayers / 2;
   for (const entry of coders.filter(late)) {
     const found = await promoting(model, entry, firing.get(entry) as Firing, classes);

@@ -6,9 +6,9 @@ import type { Batch } from "./corpus.js";
 import type { Firing } from "./statistics.js";
 
 /**
- * How a feature belongs to a class of words: it fires on the class's tokens ("token") or just before
- * them ("next", both by F1 over held-out tokens), or its direct logits W_dec·W_U promote them
- * ("promotes", by the share of the class among its ten strongest).
+ * A feature's relation to a class of words. It fires on the class's tokens ("token") or just before
+ * them ("next"), both by F1 over held-out tokens. Or its direct logits W_dec·W_U promote them
+ * ("promotes"), by the share of the class among its ten strongest.
  */
 export type Relation = "token" | "next" | "promotes";
 
@@ -24,7 +24,7 @@ export interface NamedFeature {
   readonly coder: string;
 }
 
-/** Fewer single-token words than this say little about a class. */
+/** A class with fewer single-token words gives little evidence. */
 const fewestTokens = 4;
 const leastScore = { token: 0.6, next: 0.6, promotes: 0.5 };
 
@@ -122,7 +122,10 @@ function increment(counts: Uint32Array, index: number): void {
   counts[index] = (counts[index] as number) + 1;
 }
 
-/** Of one residual coder: per class, the feature whose ten strongest direct logits it fills most. */
+/**
+ * For one residual coder and each class: the feature with the most of the class among its ten
+ * strongest direct logits.
+ */
 export async function promoting(
   model: HookedTransformer,
   loaded: Loaded,

@@ -22,7 +22,7 @@ export async function meanLoss(
   return nats / count;
 }
 
-/** Zeros in a hook's tensor; `<bos>` and padding keep theirs. */
+/** Zeros in a hook's tensor; `<bos>` and padding keep their values. */
 export function zeroHook(name: string, batch: Batch): Hook {
   return hook(name, (act) => where(batch.keep, 0, act));
 }

@@ -16,7 +16,7 @@ interface Rows {
 
 export type Visitor = (batch: Batch, loaded: Loaded, acts: Rows) => void;
 
-/** Reads every batch through every coder in one run each. */
+/** Encodes every batch with every coder in one run each. */
 export async function gather(
   model: HookedTransformer,
   coders: readonly Loaded[],

@@ -1,13 +1,15 @@
-// esbuild, as tsx uses it here (devDependencies). esbuild lowers `using` to a `var _hasError`
-// that a loop never resets: after one turn has failed, every later turn throws that turn's error again.
-// Resetting it where it is read, once a turn, is the whole correction. Delete this folder when esbuild
-// lowers it right: tests/docs/using.test.ts tells.
+// esbuild for this project's tsx (devDependencies). esbuild lowers `using` to a `var _hasError`
+// that a loop never resets: after one iteration has failed, every later one throws its error again.
+// This wrapper resets the variable where it is read, once an iteration. Delete this folder when
+// esbuild lowers it right: tests/docs/using.test.ts then fails.
 const { decode, encode } = require("@jridgewell/sourcemap-codec");
 const esbuild = require("esbuild-upstream");
 
 const read = /__callDispose\d*\(\w+, ?\w+, ?(\w+)\)/g;
 
-/** The same code with the variable reset at each read, and its map with the columns behind shifted. */
+/**
+ * The same code with the variable reset at each read, and its map with the later columns shifted.
+ */
 function corrected(result) {
   const inserted = [];
   const code = result.code.replace(read, (call, flag, at) => {
@@ -35,7 +37,7 @@ function shifted(json, code, inserted) {
   return JSON.stringify({ ...map, mappings: encode(mappings) });
 }
 
-// tsx keeps what was compiled under the compiler's version.
+// tsx caches compiled files by the compiler's version.
 exports.version = `${esbuild.version}+using`;
 exports.transform = async (...args) => corrected(await esbuild.transform(...args));
 exports.transformSync = (...args) => corrected(esbuild.transformSync(...args));

@@ -1,10 +1,10 @@
-// Everything that a GPU machine without Node and without a network needs to run the tests and the
-// bench there, in .gpu/: a Node binary, the packages that they import, the compiled TypeScript, and a
-// core with the CUDA plugin for the torch that is there. scripts/gpu/run.sh uses it.
+// Packs all files that a GPU machine without Node and without a network needs to run the tests and
+// the bench, into .gpu/: a Node binary, the imported packages, the compiled TypeScript, and a core
+// with the CUDA plugin for that machine's torch. scripts/gpu/run.sh uses it.
 //
 //     node scripts/gpu/pack.mjs [--torch 2.11.0] [--node 20] [--limit 60]
 //
-// It all has to be copied there: more than --limit MiB, tracked files included, is refused.
+// Everything has to be copied there, so more than --limit MiB, tracked files included, is refused.
 import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,7 +17,7 @@ import { nodeBinary } from "../node-binary.mjs";
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const out = join(root, ".gpu");
 
-// What builds, formats and documents stays here: it is most of node_modules.
+// Packages that build, format and document stay here: they are most of node_modules.
 const leftOut = [
   "@biomejs",
   "@shikijs",

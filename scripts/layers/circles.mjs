@@ -1,7 +1,4 @@
-/**
- * The circles of a graph: each list of names of which every one is reached from every other
- * (strongly connected components of two or more; Tarjan 1972).
- */
+/** The circles of a graph: strongly connected components of two or more names (Tarjan 1972). */
 export function circlesOf(graph) {
   const order = new Map();
   const lowest = new Map();

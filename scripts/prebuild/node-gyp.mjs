@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// What prebuildify runs in place of node-gyp, in the staging folder: a core for each libtorch of
-// GEMLENS_PREBUILD_OPTIONS (a JSON list), and with the last one the CUDA plugin.
+// prebuildify runs this instead of node-gyp, in the staging folder. It builds a core for each
+// libtorch of GEMLENS_PREBUILD_OPTIONS (a JSON list), and with the last one the CUDA plugin.
 import { join } from "node:path";
 import { buildNative } from "../build-native.mjs";
 

@@ -1,9 +1,10 @@
-// Which versions of the system's libraries an artefact needs, and whether the oldest system that the
-// package promises has them. Run by itself, it reads the text of `objdump -p -T` on standard input.
+// Lists the versions of the system's libraries that an artefact needs, and checks that the oldest
+// system that the package supports has them. As a program, it parses the text of `objdump -p -T` on
+// standard input.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-// glibc 2.28 and what came with it: gcc 8's libstdc++ and libgcc (Debian 10, RHEL 8).
+// glibc 2.28 with gcc 8's libstdc++ and libgcc (Debian 10, RHEL 8).
 export const floors = {
   GLIBC: "2.28",
   GLIBCXX: "3.4.25",
@@ -15,10 +16,12 @@ function compare(a, b) {
   return a.localeCompare(b, "en", { numeric: true });
 }
 
-// Needed by no symbol: the loader must know packed relocations, which came with 2.36.
+// No symbol needs it: the loader must know packed relocations, which came with 2.36.
 const packedRelocations = "GLIBC_ABI_DT_RELR";
 
-/** The undefined symbols of `objdump -T`'s text that name a version: [{ name, family, version }]. */
+/**
+ * The undefined symbols of `objdump -T`'s text that name a version: [{ name, family, version }].
+ */
 function neededSymbols(text) {
   const pattern = /\*UND\*\s+[0-9a-f]+\s+\(?(GLIBC|GLIBCXX|CXXABI|GCC)_([\w.]+)\)?\s+(\S+)/g;
   return [...text.matchAll(pattern)].map(([, family, version, name]) => ({
@@ -36,7 +39,7 @@ export function checkSymbols(text) {
   const newest = {};
   const tooNew = text.includes(packedRelocations) ? [packedRelocations] : [];
   for (const { name, family, version } of neededSymbols(text)) {
-    // GLIBC_PRIVATE is promised by no system.
+    // No system promises GLIBC_PRIVATE.
     if (!/^\d/.test(version)) {
       tooNew.push(`${name}@${family}_${version}`);
       continue;
@@ -47,7 +50,7 @@ export function checkSymbols(text) {
   return { newest, tooNew };
 }
 
-/** As `checkSymbols`, of a file. */
+/** `checkSymbols` for a file. */
 export function checkFile(file) {
   const run = spawnSync("objdump", ["-p", "-T", file], { encoding: "utf8", maxBuffer: 1e9 });
   if (run.status !== 0) throw new Error(`prebuild: objdump cannot read ${file}`);
