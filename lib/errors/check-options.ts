@@ -2,8 +2,10 @@ import { GemlensError } from "./gemlens-error.js";
 import { sentence } from "./sentence.js";
 
 /**
- * Refuses an options object with a key that `caller` does not know: a misspelt option that is
- * silently ignored costs an afternoon. `undefined` is no options at all.
+ * Refuses an options object with an unknown key: a misspelt option that is silently ignored costs an
+ * afternoon. `undefined` means no options.
+ *
+ * @throws ARGUMENT if `options` is not an object or has a key outside `known`
  */
 export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
   if (options === undefined) return;
@@ -23,7 +25,7 @@ export function checkOptions(caller: string, options: unknown, known: readonly s
   }
 }
 
-/** The ARGUMENT error in the project's one sentence form. */
+/** An ARGUMENT error whose message is a {@link sentence}. */
 export function argument(
   caller: string,
   expected: string,

@@ -1,21 +1,20 @@
 /**
- * Every failure that gemlens raises itself carries one of these codes; branch on it, never on the
- * message.
+ * The code of an error that gemlens raises. Branch on the code, never on the message.
  *
  * | code | when |
  * | --- | --- |
  * | NATIVE_LOAD | the native core or libtorch does not load; the message says what to do |
- * | ARGUMENT | a value, or an option's name, that a call does not take; numbers that are not finite where one is chosen |
- * | NOT_FOUND | a file, model, hook, weight or cache entry that is not there |
- * | CHECKPOINT | a damaged or inconsistent file of weights; names file and field |
- * | TOKENIZER | tokenizer files that are missing or broken |
+ * | ARGUMENT | an invalid value or an unknown option; numbers that are not finite where the call has to choose one |
+ * | NOT_FOUND | a missing file, model, hook, weight or cache entry |
+ * | CHECKPOINT | a damaged or inconsistent weights file; the message names file and field |
+ * | TOKENIZER | missing or broken tokenizer files |
  * | DOWNLOAD | `gemlens setup` could not fetch libtorch |
- * | SHAPE, DTYPE, DEVICE | a tensor or coder of another shape, element type or place |
- * | OUT_OF_MEMORY | what was asked for does not fit; `fields` may have device, bytes and what fits |
- * | HOOK | a hook threw or returned what its point cannot take; a coder was given another hook's tensor |
- * | DISPOSED | something was used after its `dispose()`, or after the hook it was lent to |
- * | BUSY | a model's run from inside its own hook; a change of a tensor that queued work reads |
- * | UNSUPPORTED | something that is known, and not there |
+ * | SHAPE, DTYPE, DEVICE | a tensor or coder with the wrong shape, element type or device |
+ * | OUT_OF_MEMORY | the request does not fit; `fields` may have the device, the bytes and the largest size that fits |
+ * | HOOK | a hook threw or returned an invalid value; a coder was given another hook's tensor |
+ * | DISPOSED | an object was used after its `dispose()`, or a borrowed tensor after its hook returned |
+ * | BUSY | a run of a model inside its own hook; a change to a tensor that queued work reads |
+ * | UNSUPPORTED | a known format or feature that gemlens does not support |
  * | ABORTED | the process or worker is shutting down (a caller's abort rejects with `signal.reason`) |
  * | INTERNAL | a defect of gemlens |
  */
@@ -37,14 +36,14 @@ export type ErrorCode =
   | "ABORTED"
   | "INTERNAL";
 
-/** Machine-readable details of an error: what was expected, what came, which file or hook. */
+/** Machine-readable details of an error, such as the expected and the actual value, the file or the hook. */
 export type ErrorFields = Readonly<Record<string, unknown>>;
 
-// Symbol.for survives two copies of the package in one process, where `instanceof` does not.
+// Unlike `instanceof`, Symbol.for works with two copies of the package in one process.
 const marker = Symbol.for("gemlens.error");
 
 /**
- * The one error class of gemlens.
+ * The base class of all errors that gemlens raises.
  *
  * @example
  * try {
@@ -55,12 +54,12 @@ const marker = Symbol.for("gemlens.error");
  * }
  */
 export class GemlensError extends Error {
-  /** What kind of failure it is. */
+  /** The kind of failure. */
   readonly code: ErrorCode;
   /** Its details, by name. */
   readonly fields: ErrorFields;
 
-  /** For errors of one's own code that shall look alike. */
+  /** Public so that your own code can raise errors of the same form. */
   constructor(code: ErrorCode, message: string, fields: ErrorFields = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "GemlensError";
@@ -69,7 +68,7 @@ export class GemlensError extends Error {
     Object.defineProperty(this, marker, { value: true });
   }
 
-  /** True for a gemlens error (of any copy of the package), optionally of one code. */
+  /** Whether `error` is a gemlens error (of any copy of the package) and has `code`, if given. */
   static is(error: unknown, code?: ErrorCode): error is GemlensError {
     if (typeof error !== "object" || error === null || !(marker in error)) return false;
     return code === undefined || (error as unknown as GemlensError).code === code;

@@ -4,7 +4,8 @@ import { sentence } from "./sentence.js";
 const warned = new Set<string>();
 
 /**
- * The value of an option under its name or under its former one, which warns once in a process.
+ * Returns the value of an option given under its current or its former name. The former name warns
+ * once per process.
  *
  * @throws ARGUMENT if both are given
  */

@@ -1,10 +1,10 @@
 /**
- * The message of an error, in the one form of all errors: `encode: expected [.., 2304] for input, got
- * [1, 7, 2048]`.
+ * Builds an error message. All messages have one form:
+ * `encode: expected [.., 2304] for input, got [1, 7, 2048]`.
  *
  * @param caller the operation or the file that the error is about
  * @param subject the argument or field; null if `expected` names it
- * @param remedy follows as it is, with its own punctuation
+ * @param remedy appended unchanged, so it brings its own punctuation
  */
 export function sentence(
   caller: string,

@@ -1,16 +1,16 @@
-/** Values from outside, as messages show them. */
+/** Shows values from outside in error messages: short, on one line, printable. */
 
 const longestValue = 120;
 const longestPart = 200;
 const mostItems = 16;
 const mostLevels = 4;
 
-// Controls would forge lines in a log or drive a terminal, as would marks that turn the direction of
-// writing; lone surrogates cannot be written as UTF-8.
+// Control characters and direction marks could forge log lines or steer a terminal. Lone surrogates
+// can't be written as UTF-8.
 const unprintable =
   /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
 
-/** Text from outside as a message may carry it: on one line, printable, and cut where it is long. */
+/** Escapes unprintable characters, so that the text stays on one line, and truncates it to `longest`. */
 export function printable(text: string, longest = longestPart): string {
   const cut = text.length > longest ? `${text.slice(0, longest - 3)}...` : text;
   return cut.replace(
@@ -19,12 +19,12 @@ export function printable(text: string, longest = longestPart): string {
   );
 }
 
-/** How a value from outside is shown in a message: short, on one line, never the whole of it. */
+/** Formats a value from outside like JSON, truncated to 120 characters. */
 export function show(value: unknown): string {
   return printable(brief(value, 0), longestValue);
 }
 
-/** As JSON.stringify, but it ends early: what is shown may be nested without end, or 100 MB. */
+/** Works like JSON.stringify, but stops early: the value may be deeply nested, or 100 MB long. */
 function brief(value: unknown, level: number): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, longestValue));
   if (typeof value !== "object" || value === null) return String(value);
@@ -42,7 +42,7 @@ function brief(value: unknown, level: number): string {
   return list ? `[${parts.join(",")}]` : `{${parts.join(",")}}`;
 }
 
-/** A value for an error message; never long, never throws. */
+/** Formats a caller's argument: names objects and functions instead of showing them. Never throws. */
 export function shortly(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
   if (typeof value === "function") return "a function";

@@ -1,9 +1,9 @@
-/** Who fetches something, as errors have it. */
+/** The operation that fetches, as its error messages name it. */
 export interface Caller {
   /** Opens each message: "setup". */
   readonly name: string;
-  /** What helps besides making room on a full disk: "set GEMLENS_CACHE to a larger disk". */
+  /** The alternative to freeing space on a full disk: "set GEMLENS_CACHE to a larger disk". */
   readonly moreRoom: string;
-  /** How to get by without Node's fetch, where it ignores the proxy: "install pip". */
+  /** The alternative to Node's fetch if that ignores the proxy: "install pip". */
   readonly insteadOfFetch?: string;
 }

@@ -11,13 +11,13 @@ export async function fileSum(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Writes the sums of a folder's files beside them, as `sha256sum -c` reads them. */
+/** Writes the files' sums into their folder, in the format of `sha256sum -c`. */
 export function writeSums(folder: string, sums: ReadonlyMap<string, string>): void {
   const lines = [...sums].map(([path, sum]) => `${sum}  ${path}\n`);
   writeFileSync(join(folder, sumsFile), lines.join(""));
 }
 
-/** What has changed in a folder since `writeSums`; undefined where nothing has, or none were written. */
+/** Describes the first change in a folder since `writeSums`; undefined if there is none, or no sums file. */
 export async function findChange(folder: string): Promise<string | undefined> {
   const path = join(folder, sumsFile);
   if (!existsSync(path)) return undefined;

@@ -4,15 +4,15 @@ import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 import type { Caller } from "./caller.js";
 
-/** @throws GemlensError `DOWNLOAD` where the disk of `folder` has fewer than `bytes` left. */
+/** @throws GemlensError `DOWNLOAD` if the disk of `folder` has fewer than `bytes` left */
 export function checkSpace(caller: Caller, folder: string, bytes: number): void {
   const free = freeBytes(folder);
   if (free < bytes) throw diskFull(caller, folder, `${size(bytes)} free`, size(free), undefined);
 }
 
 /**
- * What a system call that could not write comes to: a full disk, a quota, no permission; undefined for
- * any other error. It says nothing about what was to be written.
+ * Translates the error of a failed write (full disk, quota, permission); undefined for any other error.
+ * The message does not name the data.
  */
 export function writeProblem(
   caller: Caller,
@@ -40,7 +40,7 @@ export function writeProblem(
   );
 }
 
-/** An error of the file system, as against one of what a file holds. */
+/** Whether an error comes from the file system rather than from a file's contents. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   const { syscall, code } = error as NodeJS.ErrnoException;
   return error instanceof Error && typeof syscall === "string" && /^E[A-Z0-9]+$/.test(code ?? "");

@@ -1,3 +1,8 @@
+/**
+ * A lock between processes, also of several machines and containers. It is written by hand because
+ * packages such as proper-lockfile judge a holder by its file's age, so a suspended process loses its
+ * lock.
+ */
 import {
   mkdirSync,
   readdirSync,
@@ -15,31 +20,32 @@ import { GemlensError } from "../errors/gemlens-error.js";
 const free = "free";
 const pollMs = 100;
 
-/** Who holds a lock, as its symlink says it. */
+/** The holder of a lock, parsed from its symlink. */
 interface Holder {
   readonly text: string;
-  /** Whether this process can see if the holder lives: same machine, same process namespace. */
+  /** Whether this process can check if the holder is alive: same machine, same process namespace. */
   readonly visible: boolean;
   readonly alive: boolean;
 }
 
+/** Options for `withLock`. */
 export interface LockOptions {
-  /** Called once, when there is something to wait for. */
+  /** Called once, if another process holds the lock. */
   readonly onWait?: (holder: string) => void;
-  /** How long a holder is waited for that cannot be looked at from here. Default half an hour. */
+  /** How long to wait for a holder that is not visible from here. Default: half an hour. */
   readonly patienceMs?: number;
 }
 
 /**
- * Runs `body` while holding the lock `folder`, which is made where it is missing and stays.
+ * Runs `body` while holding the lock `folder`. Creates the folder if it is missing, and keeps it.
  *
- * Each turn is a symlink: its name a number, its target the holder, so it is made in one step and
- * never read half-written. The highest number counts, and it is removed only after a higher one was
- * made, so no turn can be taken twice. A turn is over when its holder says so or is dead; never
- * because of its age.
+ * Each turn is a symlink whose name is a number and whose target is the holder. Creating a symlink is
+ * atomic, so nobody reads half of one. The highest number counts. It is removed only after a higher one
+ * exists, so no turn can be taken twice. A turn ends when its holder ends it or is dead, never because
+ * of its age.
  *
- * @param caller opens its error: what the lock is held for, such as "setup"
- * @throws GemlensError `DOWNLOAD` where an unseen holder outlasts the patience.
+ * @param caller the operation that the lock protects, such as "setup"
+ * @throws GemlensError `DOWNLOAD` if an invisible holder outlasts the patience
  */
 export async function withLock<T>(
   caller: string,
@@ -61,15 +67,15 @@ export async function withLock<T>(
 
 async function acquire(caller: string, folder: string, options: LockOptions): Promise<number> {
   const since = Date.now();
-  let told = false;
+  let hasReported = false;
   for (;;) {
     const last = highest(folder);
     const holder = last === 0 ? undefined : readHolder(join(folder, `${last}`));
     if (last === 0 || holder?.alive === false) {
       if (take(folder, last + 1)) return last + 1;
     } else if (holder !== undefined) {
-      if (!told) options.onWait?.(holder.text);
-      told = true;
+      if (!hasReported) options.onWait?.(holder.text);
+      hasReported = true;
       if (!holder.visible && Date.now() - since > (options.patienceMs ?? 1_800_000)) {
         throw new GemlensError(
           "DOWNLOAD",
@@ -78,12 +84,12 @@ async function acquire(caller: string, folder: string, options: LockOptions): Pr
         );
       }
     }
-    // Also where a turn was just lost, or its symlink could not be read: never a busy loop.
-    await sleep(told ? pollMs : 10);
+    // Sleep also after losing a turn or failing to read its symlink, so that this is never a busy loop.
+    await sleep(hasReported ? pollMs : 10);
   }
 }
 
-/** Only one can make a turn's symlink. It counts where it is the highest: a slow one may be late. */
+/** Only one process can create a turn's symlink. The turn counts if it is the highest: a slow process may be late. */
 function take(folder: string, turn: number): boolean {
   const path = join(folder, `${turn}`);
   if (!makeLink(self(), path)) return false;
@@ -103,13 +109,13 @@ function endTurn(folder: string, turn: number): void {
   try {
     makeLink(free, join(folder, `${turn + 1}`));
   } catch {
-    // A full disk: the turn stays, as numbers must not begin anew, and says that it is over.
+    // The disk is full. Numbers must not restart, so the turn stays and says that it is over.
     const done = join(folder, `${turn}.done`);
     try {
       makeLink(free, done);
       renameSync(done, own);
     } catch {
-      // Nobody else can make the next turn either; this one is over when the process is.
+      // Nobody else can create the next turn either; this one ends with the process.
     }
     return;
   }
@@ -136,7 +142,7 @@ function highest(folder: string): number {
   return Math.max(0, ...numbers(folder));
 }
 
-/** undefined where it went away meanwhile. */
+/** Returns undefined if the symlink has been removed in the meantime. */
 function readHolder(path: string): Holder | undefined {
   let text: string;
   try {
@@ -155,7 +161,7 @@ function self(): string {
   return [hostname(), processNamespace(), process.pid, processState(process.pid)?.start].join(" ");
 }
 
-/** Containers may share a host's name and not its process numbers. */
+/** Containers may share a host name but not process ids. */
 function processNamespace(): string {
   try {
     return readlinkSync("/proc/self/ns/pid");
@@ -164,7 +170,7 @@ function processNamespace(): string {
   }
 }
 
-/** A number that another process has been given since is not the same process. */
+/** Checks the start time too, because the system reuses process ids. */
 function isAlive(pid: number, start: string | undefined): boolean {
   try {
     process.kill(pid, 0);
@@ -175,7 +181,7 @@ function isAlive(pid: number, start: string | undefined): boolean {
   return state === undefined || (state.start === start && !state.isZombie);
 }
 
-/** From /proc/PID/stat: the name, which may hold anything, ends at the last parenthesis. */
+/** Parses /proc/PID/stat. The process name may contain anything; it ends at the last parenthesis. */
 function processState(pid: number): { start: string | undefined; isZombie: boolean } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");

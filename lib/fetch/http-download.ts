@@ -1,3 +1,7 @@
+/**
+ * Downloads that resume. They are written by hand over Node's fetch because a later process has to
+ * resume the same part, and a full disk needs another message than a broken connection.
+ */
 import {
   createWriteStream,
   existsSync,
@@ -15,19 +19,18 @@ import { GemlensError } from "../errors/gemlens-error.js";
 import type { Caller } from "./caller.js";
 import { checkSpace, isSystemError, writeProblem } from "./disk-space.js";
 
-/** Bytes so far, and the whole when it is known. */
+/** Receives the bytes so far, and the total if it is known. */
 export type OnBytes = (done: number, total: number | undefined) => void;
 
-/** Attempts in a row that may end without a byte, whatever ends them. */
+/** This many attempts in a row may end without a byte, for any reason. */
 const barrenAttempts = 3;
 const pauseMs = 500;
 
 /**
- * Downloads `url` to `path` by way of `path.part`. A connection that breaks is taken up again where it
- * broke, and so is a part that an earlier process left, if the server says that it still has the same
- * file; one that says nothing of a file's version starts anew.
+ * Downloads `url` to `path` through `path.part`. A broken download resumes, also in a later process, if
+ * the server confirms that its file is still the same. It restarts if the server sends no version.
  *
- * @throws GemlensError `DOWNLOAD`.
+ * @throws GemlensError `DOWNLOAD`
  */
 export async function httpDownload(
   caller: Caller,
@@ -53,7 +56,7 @@ export async function httpDownload(
   }
 }
 
-/** undefined when the whole is there; what broke off when it may be taken up again. */
+/** Returns undefined if the file is complete, else the error after which the download can resume. */
 async function attempt(
   caller: Caller,
   url: string,
@@ -64,7 +67,7 @@ async function attempt(
   try {
     response = await ask(url, part);
   } catch (error) {
-    // Without a code it is the URL that is wrong, not the network.
+    // An error without a code means that the URL is wrong, not the network.
     if (errorCode(error) === undefined) throw unreachable(caller, url, error);
     return error;
   }
@@ -78,7 +81,7 @@ async function attempt(
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
     const refusal = refused(caller, url, response.status);
-    // A server that has too much to do may have less in a second.
+    // An overloaded server may answer the next attempt.
     if (response.status === 429 || response.status >= 500) return refusal;
     throw refusal;
   }
@@ -96,7 +99,7 @@ async function attempt(
     await pipeline(body, createWriteStream(part, { flags: done > 0 ? "a" : "w" }));
   } catch (error) {
     if (GemlensError.is(error)) throw error;
-    // What a socket says has a system call too; only these come from the disk.
+    // Socket errors name a system call too; only these calls come from the disk.
     if (isSystemError(error) && /^(write|open|close|fsync|ftruncate)$/.test(error.syscall ?? "")) {
       const problem =
         error.code === "EPIPE" ? undefined : writeProblem(caller, dirname(part), error);
@@ -112,7 +115,7 @@ async function attempt(
 
 async function ask(url: string, part: string): Promise<Response> {
   const done = sizeOf(part);
-  // A compressed answer would have another length, and other bytes at the same place.
+  // A compressed answer would have another length and other bytes at the same offset.
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   if (done > 0 && existsSync(tagOf(part))) {
     headers["range"] = `bytes=${done}-`;
@@ -121,10 +124,10 @@ async function ask(url: string, part: string): Promise<Response> {
   return await fetch(url, { headers });
 }
 
-/** What tells this version of the file from a later one; a part goes on with the same one only. */
+/** Remembers the file's version: a part resumes only with the same version. */
 function rememberTag(part: string, response: Response): void {
   const etag = response.headers.get("etag");
-  // A weak one promises no equal bytes, and If-Range may not name it.
+  // A weak tag does not guarantee equal bytes, and If-Range must not name it.
   const tag = etag?.startsWith("W/") ? null : etag;
   const validator = tag ?? response.headers.get("last-modified");
   if (validator === null) rmSync(tagOf(part), { force: true });
@@ -153,9 +156,9 @@ function networkHint({ insteadOfFetch }: Caller, url: string): string {
   const name = url.startsWith("https:") ? "HTTPS_PROXY" : "HTTP_PROXY";
   const proxy = process.env[name] ?? process.env[name.toLowerCase()];
   if (!proxy) return `check the network; behind a proxy set ${name}`;
-  // fetch reads the proxy variables only where NODE_USE_ENV_PROXY is known and set.
+  // fetch reads the proxy variables only if Node supports NODE_USE_ENV_PROXY and it is set.
   if (process.env["NODE_USE_ENV_PROXY"]) {
-    // A proxy that asks for a password comes out of fetch without a word of its own.
+    // fetch does not report that a proxy asks for a password.
     return `check the proxy that ${name} names, and the user and password that it may want`;
   }
   const way = insteadOfFetch === undefined ? "" : `${insteadOfFetch}, or `;

@@ -1,6 +1,6 @@
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import type { EditsHandle, NativeEdits, NativePlace, TensorHandle } from "../native/addon.js";
+import type { EditsHandle, NativeEdits, NativePlacement, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import type { EditPlace } from "./edit-place.js";
 import { patchRows } from "./patch-source.js";
@@ -14,7 +14,7 @@ interface Reach {
   readonly action: ResolvedAction;
   readonly among: readonly number[];
   /** Where all later steps of a generation act. */
-  settled?: NativePlace | null;
+  settled?: NativePlacement | null;
 }
 
 /**
@@ -126,7 +126,11 @@ export class Edits implements Disposable {
 const noRows = new Int32Array(0);
 
 /** Where an intervention acts in one run; null for all rows. */
-function placeIn(reach: Reach, rows: RunRows, tokens: Int32Array | undefined): NativePlace | null {
+function placeIn(
+  reach: Reach,
+  rows: RunRows,
+  tokens: Int32Array | undefined,
+): NativePlacement | null {
   const { action, among } = reach;
   const place = chosenRows(reach, rows, new Set(tokens && action.excluded?.(tokens)));
   // Each row of a patch goes to its own place, and each step has its own tokens.
@@ -140,7 +144,7 @@ function chosenRows(
   { action, among }: Reach,
   rows: RunRows,
   excluded: ReadonlySet<number>,
-): NativePlace | null {
+): NativePlacement | null {
   if (action.source !== undefined) {
     return patchRows(action.source, action.where.positions, among, rows, excluded);
   }

@@ -1,14 +1,15 @@
 /**
- * The whole typed surface of the native core, and the only description of it: what `loadAddon()`
- * returns. Each subject is a file; this one is the door that other folders take. Handles are opaque; a wrong, stale or foreign one is refused by kind, never dereferenced.
+ * The type of the native core, which `loadAddon()` returns. Each subject has a file; other folders
+ * import them all from here. Handles are opaque: a wrong, stale or foreign one is refused by kind, never
+ * dereferenced.
  *
  * Conventions
  * - Functions that return a promise run on the executor thread of the handle's device; the others run
  *   on the calling thread with one OpenMP thread.
- * - Inputs are retained at the call: disposing a handle right afterwards is safe.
- * - `ctx` is where a task comes from: the id of the hook call it was submitted in (0 outside hooks;
- *   such a task runs nested while that hook is awaited), and an id of the caller's choice by which
- *   `abort` finds it (0: cannot be aborted).
+ * - A call retains its inputs, so disposing a handle right afterwards is safe.
+ * - `ctx` says where a task comes from. `call` is the id of the hook call that submitted it (0 outside
+ *   hooks); such a task runs nested while that hook is awaited. `task` is an id that the caller chooses
+ *   for `abort` (0: cannot be aborted).
  * - Errors are plain `Error`s with `code` and `fields`; `call.ts` turns them into the typed classes.
  */
 

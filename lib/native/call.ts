@@ -8,15 +8,15 @@ import { currentCall } from "./scope.js";
 let addon: Addon | undefined;
 let lastTask = 0;
 
-/** The native core, loaded at the first use (NATIVE_LOAD when that fails). */
+/** Returns the native core, which the first call loads. Throws NATIVE_LOAD if it does not load. */
 export function native(): Addon {
   addon ??= loadAddon();
   return addon;
 }
 
 /**
- * Calls the native core on this thread. What it throws comes out as the typed error, with the native
- * one as `cause` and the JavaScript stack of the caller.
+ * Calls the native core on this thread. A native error becomes a typed error, which has the native one
+ * as its `cause` and the JavaScript stack of the caller.
  */
 export function call<T>(caller: string, fn: (addon: Addon) => T): T {
   const core = native();
@@ -40,7 +40,7 @@ export function task<T>(
 ): Promise<T> {
   const { signal } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
-  // Native rejections carry no JavaScript frames: remember who asked.
+  // Native rejections have no JavaScript frames, so remember the caller's.
   const site: { stack?: string } = {};
   Error.captureStackTrace(site, task);
   const fail = (error: unknown): never => {
@@ -96,7 +96,7 @@ function toTyped(caller: string, error: unknown): GemlensError {
   if (code === undefined) return new GemlensError("INTERNAL", `${caller}: ${text}`, {}, error);
   const { fields } = error as { fields?: unknown };
   const details = typeof fields === "object" && fields !== null ? { ...fields } : {};
-  // Native messages name their function ("encode: expected …"); those that do not get ours.
+  // Most native messages begin with their function ("encode: expected …"); add ours to the others.
   const message = /^[\w.]+: /.test(text) ? text : `${caller}: ${text}`;
   if (code === "DISPOSED") return new DisposedError(message, details, error);
   if (code === "HOOK") return new HookError(message, details, error);

@@ -8,7 +8,7 @@ import type {
   TensorHandle,
 } from "./handles.js";
 
-/** The addon's functions of a coder: loading, encode, decode, edits. */
+/** The addon's functions of a coder: loading, encoding, decoding, edits. */
 export interface CoderCalls {
   coderLoad(
     layout: NativeCoderLayout,
@@ -17,13 +17,13 @@ export interface CoderCalls {
     ctx: TaskContext,
   ): Promise<CoderHandle>;
   /**
-   * "W_enc", "b_enc", "threshold" of the encoder of a read site, "b_dec", "skip" of a write site,
-   * "W_dec" of both: a read-only view.
+   * Returns a read-only view of a parameter: "W_enc", "b_enc" and "threshold" of a read site's encoder,
+   * "b_dec" and "skip" of a write site, "W_dec" of both.
    */
   coderParameter(coder: CoderHandle, name: string, read: number, write: number): TensorHandle;
   /**
-   * Features of xs, [.., width] for each read site: those asked for (ascending ids), else all.
-   * `mask` has one byte for each row of x; rows where it is 0 get no features.
+   * Encodes xs, [.., width] for each read site. `only` has ascending feature ids; null: all. `mask` has
+   * one byte for each row of x; rows where it is 0 get no features.
    */
   coderEncode(
     coder: CoderHandle,
@@ -33,8 +33,7 @@ export interface CoderCalls {
     ctx: TaskContext,
   ): Promise<NativeFeatures>;
   /**
-   * For each write site f·W_dec + b_dec (+ x·A where there is a skip connection: xs are then
-   * required).
+   * For each write site f·W_dec + b_dec (+ x·A if it has a skip connection, which requires xs).
    */
   coderDecode(
     coder: CoderHandle,
@@ -42,15 +41,15 @@ export interface CoderCalls {
     xs: readonly TensorHandle[] | null,
     ctx: TaskContext,
   ): Promise<TensorHandle[]>;
-  /** decode(encode(xs)) in one task, in the dtype of the first. */
+  /** decode(encode(xs)) in one task, in the dtype of the first x. */
   coderForward(
     coder: CoderHandle,
     xs: readonly TensorHandle[],
     ctx: TaskContext,
   ): Promise<TensorHandle[]>;
   /**
-   * For each write site base + (after − before)·W_dec of the features whose edits are added there,
-   * in base's dtype; equal rows stay bit for bit.
+   * For each write site base + (after − before)·W_dec of the features whose edits are added there, in
+   * base's dtype. Unedited rows stay the same bit for bit.
    */
   coderApplyEdit(
     coder: CoderHandle,

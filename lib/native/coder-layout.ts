@@ -1,10 +1,10 @@
-/** Where a coder's parameters lie and which sites they belong to: the types of `coderLoad`. */
+/** The layout of a coder's parameters and sites: the types of `coderLoad`. */
 
 import type { NativeTensorSource } from "./tensor-source.js";
 
 /** A hook point that a coder reads or writes. */
 export interface NativeSite {
-  /** Its id. */
+  /** The point's id. */
   readonly point: number;
   /** Numbers for each position, heads flattened. */
   readonly width: number;
@@ -20,9 +20,9 @@ export interface NativeEncoder {
   readonly threshold?: NativeTensorSource;
   /** [features, width], or [features, n, width] for n write sites. */
   readonly W_dec: NativeTensorSource;
-  /** The write site of each of the n; −1 for rows that are left out. */
+  /** The write site of each of the n; −1 skips its rows. */
   readonly writesAt: Int32Array;
-  /** The write sites where edits of its features are added; absent: all that it writes. */
+  /** The write sites where edits of its features are added. Default: all that it writes. */
   readonly editsAt?: Int32Array;
 }
 
@@ -50,8 +50,8 @@ export interface NativeCoderConfig {
   readonly encoderScale: number;
   /** Multiplies W_dec; 1 for none. */
   readonly decoderScale: number;
-  /** Whether the encoder of read site i reads x less the b_dec of write site i. */
+  /** Whether the encoder of read site i reads x − b_dec of write site i. */
   readonly subtractsBDec: boolean;
-  /** Whether the file has the skip as [width, width of the read site]. */
+  /** Whether the file stores the skip as [width, width of the read site]. */
   readonly transposeSkip: boolean;
 }

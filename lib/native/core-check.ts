@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Addon } from "./addon.js";
 import { packageRoot } from "./package-root.js";
 
-// `keyof Addon` at run time: the compiler refuses a name too many and one too few.
+// `keyof Addon` at run time; the compiler rejects an extra and a missing name.
 const exported: Readonly<Record<keyof Addon, true>> = {
   info: true,
   memory: true,
@@ -69,8 +69,8 @@ export function packageVersion(): string {
 }
 
 /**
- * Why a core that loaded does not belong to this JavaScript, in words; undefined where it does. Cores of
- * other days lie about in a checkout, or where GEMLENS_ADDON points.
+ * Why a loaded core does not fit this JavaScript; undefined if it does. A checkout, or the folder of
+ * GEMLENS_ADDON, may have a core of another version.
  */
 export function coreProblem(core: Partial<Addon>): string | undefined {
   const lacking = Object.keys(exported).filter((name) => !(name in core));

@@ -5,8 +5,8 @@ const segmentBytes = 56;
 const loadedSegment = 1;
 
 /**
- * Why a library must not be opened, in words that follow its name; undefined where nothing speaks
- * against it, also where it is not there: the loader says that itself.
+ * Why a library must not be opened, worded to follow its name; undefined if it may be. A missing file
+ * is left to the loader's own error.
  */
 export function fileProblem(path: string): string | undefined {
   try {
@@ -17,10 +17,10 @@ export function fileProblem(path: string): string | undefined {
 }
 
 /**
- * Whether a 64-bit ELF file ends before a part of it that is to be mapped: loading such a library does
- * not fail but kills the process with SIGBUS. False for what is no ELF file: the loader says that itself.
+ * Whether a 64-bit ELF file ends before a segment that the loader maps: loading it would kill the
+ * process with SIGBUS. Returns false for other files, which the loader itself refuses.
  *
- * @throws what the file system says where it cannot be read
+ * @throws the file system's own error if the file can't be read
  */
 function isCutShort(path: string): boolean {
   const file = openSync(path, "r");
@@ -42,7 +42,7 @@ function isCutShort(path: string): boolean {
   }
 }
 
-/** undefined where the file ends before. */
+/** Returns undefined if the file ends earlier. */
 function readAt(file: number, position: number, length: number): Buffer | undefined {
   const buffer = Buffer.alloc(length);
   return readSync(file, buffer, 0, length, position) === length ? buffer : undefined;

@@ -1,6 +1,6 @@
 import type { FeaturesHandle, TaskContext, TensorHandle } from "./handles.js";
 
-/** One edit of features: set, add or zero `feature` at the given rows (flattened batch·pos); absent: all rows. */
+/** One edit: sets, adds to or zeroes `feature` at the given rows (flattened batch · pos); default: all rows. */
 export interface NativeFeatureEdit {
   readonly op: "set" | "add" | "zero";
   readonly feature: number;
@@ -8,7 +8,7 @@ export interface NativeFeatureEdit {
   readonly rows?: Int32Array;
 }
 
-/** Features as the core gives them: their handle, and what is read of every set. */
+/** Features as the core returns them: their handle, and the numbers that every caller needs. */
 export interface NativeFeatures {
   readonly handle: FeaturesHandle;
   /** Leading dimensions of the rows. */
@@ -24,21 +24,21 @@ export interface FeaturesCalls {
     f: FeaturesHandle,
     ctx: TaskContext,
   ): Promise<{ indptr: Int32Array; indices: Int32Array; values: Float32Array }>;
-  /** The same at once on the calling thread, with edits applied. */
+  /** As `featuresRead`, on the calling thread, with edits applied. */
   featuresReadSync(
     f: FeaturesHandle,
     edits: readonly NativeFeatureEdit[],
   ): { indptr: Int32Array; indices: Int32Array; values: Float32Array };
   /** [.., dSae] float32. */
   featuresToDense(f: FeaturesHandle, ctx: TaskContext): Promise<TensorHandle>;
-  /** A new set with the edits applied in order. */
+  /** Returns a new set with the edits applied in order. */
   featuresEdit(
     f: FeaturesHandle,
     edits: readonly NativeFeatureEdit[],
     ctx: TaskContext,
   ): Promise<NativeFeatures>;
 
-  /** Rows begin … end−1 under another leading shape. */
+  /** Returns rows begin … end−1 under another leading shape. */
   featuresSlice(
     f: FeaturesHandle,
     begin: number,

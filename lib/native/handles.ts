@@ -1,4 +1,4 @@
-/** What the calls of every subject pass: handles, where a task comes from, element types. */
+/** The types that all calls share: handles, a task's context, element types. */
 
 declare const kind: unique symbol;
 export type TensorHandle = { readonly [kind]: "tensor" };
@@ -16,9 +16,9 @@ export type AnyHandle =
   | EditsHandle;
 
 export interface TaskContext {
-  /** The hook call this was submitted from, 0 for none. */
+  /** The hook call that submitted the task; 0 for none. */
   readonly call: number;
-  /** The caller's id for `abort`, 0 for none. */
+  /** The caller's id for `abort`; 0 for none. */
   readonly task: number;
 }
 

@@ -7,28 +7,28 @@ import { fileProblem } from "./elf.js";
 /** The libtorch that `gemlens setup` fetches. */
 export const defaultTorchVersion = "2.15.0";
 
-// What the sources use is in it, and they are built and tested against it.
+// The sources use nothing newer than this, and are built and tested against it.
 const oldestMinor = "2.11";
 
 /**
- * One place where libtorch was looked for. Usable when `problem` is undefined.
+ * One path where libtorch was looked for. It is usable if `problem` is undefined.
  *
  * @inline
  */
 export interface LibtorchCandidate {
   /** The variable, a Python on PATH that has torch, or the cache folder. */
   readonly source: "LIBTORCH" | "python" | "cache";
-  /** The directory holding include/ and lib/; where none was found, what was asked. */
+  /** The directory with include/ and lib/; if none was found, the one that was tried. */
   readonly dir: string;
   /** Such as "2.15.0". */
   readonly version: string | undefined;
-  /** "2.15": what a core is built for. */
+  /** Such as "2.15"; each minor needs its own core. */
   readonly minor: string | undefined;
-  /** libtorch_cuda.so is there; the version string says nothing about it. */
+  /** Whether libtorch_cuda.so is present; the version string does not say. */
   readonly cuda: boolean;
-  /** include/ is there too, so that a core can be built against it. */
+  /** Whether include/ is present, so that a core can be built against it. */
   readonly headers: boolean;
-  /** Why it cannot be used; undefined where it can. */
+  /** Why it can't be used; undefined if it can. */
   readonly problem: string | undefined;
 }
 
@@ -47,9 +47,9 @@ export function cachedLibtorch(version: string, env: Environment = process.env):
 }
 
 /**
- * Every place where libtorch may be, in the order in which it counts: `LIBTORCH`, a Python on PATH
- * that has torch, the cache folder. Lazy: Python is asked only when the caller wants more than
- * `LIBTORCH`. This is the one decision that build, loader and doctor share.
+ * Yields every path where libtorch may be, by priority: `LIBTORCH`, a Python on PATH that has torch, the
+ * cache folder. It is lazy: Python runs only if the caller continues after `LIBTORCH`. The build, the
+ * loader and the doctor all use it.
  */
 export function* libtorchCandidates(env: Environment = process.env): Generator<LibtorchCandidate> {
   const named = env["LIBTORCH"];
@@ -58,7 +58,7 @@ export function* libtorchCandidates(env: Environment = process.env): Generator<L
   yield* cacheCandidates(env);
 }
 
-/** The first candidate that a core can be built against, and what was passed over before it. */
+/** The first candidate that a core can be built against, and the ones skipped before it. */
 export function libtorchForBuild(env: Environment = process.env): {
   found: LibtorchCandidate | undefined;
   passedOver: LibtorchCandidate[];
@@ -78,7 +78,7 @@ function tooOld(minor: string | undefined): string | undefined {
     : undefined;
 }
 
-/** One line about a candidate, for doctor and for errors. */
+/** Describes a candidate in one line, for doctor and errors. */
 export function describeCandidate(candidate: LibtorchCandidate): string {
   const { source, dir, version, cuda, headers, problem } = candidate;
   const place = source === dir || version === undefined ? dir : `${source} ${dir}`;
@@ -142,7 +142,7 @@ function readVersion(dir: string): string | undefined {
   return python ?? readIfThere(join(dir, "build-version"))?.match(/^[\d.]+/)?.[0];
 }
 
-/** undefined for what cannot be read, too: such a libtorch then names no version. */
+/** Returns undefined also for an unreadable file; such a libtorch has no version. */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -151,8 +151,8 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-// find_spec reads the package's location without importing it: 30 ms instead of seconds. Python looks
-// into the working directory first, and a torch/ that lies there is not to be loaded into a process.
+// find_spec finds the package without importing it: 30 ms instead of seconds. Python searches the
+// working directory first, and a torch/ there must not be loaded into a process.
 const askPython = `
 import sys
 sys.path = [path for path in sys.path if path]

@@ -10,22 +10,22 @@ import { describeCandidate, type LibtorchCandidate, libtorchCandidates } from ".
 import { packageRoot } from "./package-root.js";
 import { platformProblem } from "./platform.js";
 
-/** What native/loader.c exports. */
+/** The exports of native/loader.c. */
 interface Loader {
   load(libs: string[], corePath: string): unknown;
-  /** Limits what is opened next as `GEMLENS_ISA` says; throws if it names no instruction set of this CPU. */
+  /** Applies `GEMLENS_ISA` to the libraries opened next; throws if this CPU lacks the instruction set. */
   limitInstructionSet(): void;
 }
 
-/** How the addon came to be loaded: for `doctor`. */
+/** How the addon was loaded, for `doctor`. */
 export interface NativeReport {
   /** The folder with gemlens.node and the cores. */
   readonly artefacts: string;
   readonly libtorch: LibtorchCandidate;
   readonly core: string;
-  /** Why CUDA is not loaded, or undefined where it is. */
+  /** Why CUDA is not loaded; undefined if it is. */
   readonly cudaProblem: string | undefined;
-  /** What was tried before, in order. */
+  /** Failed attempts, in order. */
   readonly attempts: readonly string[];
 }
 
@@ -34,21 +34,21 @@ const require = createRequire(join(packageRoot, "package.json"));
 let loaded: { addon: Addon; report: NativeReport } | undefined;
 
 /**
- * The native addon, loaded at the first call and then kept.
+ * Returns the native addon, which the first call loads.
  *
- * @throws GemlensError `NATIVE_LOAD` with every attempt and what to do about it.
+ * @throws GemlensError `NATIVE_LOAD` with every attempt and its remedies
  */
 export function loadAddon(): Addon {
   return loadWithReport().addon;
 }
 
-/** As `loadAddon`, with how it went. */
+/** As `loadAddon`, with a report. */
 export function loadWithReport(): { addon: Addon; report: NativeReport } {
   if (loaded === undefined) {
     loaded = load();
     const { addon } = loaded;
-    // process.exit() runs no clean-up hook of the main environment: a GPU's run would go on while CUDA
-    // is taken apart under it, which ends in a segmentation fault.
+    // process.exit() runs no clean-up hook of the main environment. A GPU run would continue while CUDA
+    // shuts down, and crash.
     process.once("exit", () => addon.shutDown());
   }
   return loaded;
@@ -69,7 +69,7 @@ export function findArtefacts(): string {
   return dirname(nodeGypBuild.path(packageRoot));
 }
 
-/** The torch minors that have a core in this folder, newest first. */
+/** The torch minors that this folder has a core for, newest first. */
 export function coreMinors(artefacts: string): string[] {
   return readdirSync(artefacts)
     .map((name) => name.match(/^libgemlens_core-(\d+\.\d+)\.so$/)?.[1])
@@ -91,7 +91,7 @@ function load(): { addon: Addon; report: NativeReport } {
   }
   limitInstructionSet(loader);
   const minors = coreMinors(artefacts);
-  // Why what has both a libtorch and a core did not load: it says more than what is not there.
+  // The failure of a pair that exists says more than a missing file.
   let problem: string | undefined;
   let cause: unknown;
   for (const libtorch of libtorchCandidates()) {
@@ -121,7 +121,7 @@ function load(): { addon: Addon; report: NativeReport } {
       cause = error;
       problem = `${describeCandidate(libtorch)}: ${firstLine(error)}`;
       attempts.push(problem);
-      // Once a libtorch is in the process a second one would share half of its libraries.
+      // A second libtorch in the process would share half of the first one's libraries.
       if (!firstLine(error).startsWith(`${torch}: `)) break;
     }
   }
@@ -153,7 +153,7 @@ function open(
       cudaProblem: "this libtorch has no libtorch_cuda.so",
     };
   }
-  // Nothing links libtorch_cuda: opening it is what registers the CUDA kernels.
+  // Nothing links libtorch_cuda, so it has to be opened to register the CUDA kernels.
   const cuda = [lib("libtorch_cuda.so"), ...(existsSync(plugin) ? [plugin] : [])];
   for (const path of cuda) {
     const problem = fileProblem(path);
@@ -171,7 +171,7 @@ function open(
           : "libtorch_cuda is loaded, but libgemlens_cuda.so is not built",
     };
   } catch (error) {
-    // A CUDA library that will not open must not take the CPU with it.
+    // The CPU must still work if a CUDA library does not open.
     if (!cuda.some((path) => firstLine(error).startsWith(`${path}: `))) throw error;
     return { exports: loader.load(cpu, core), cudaProblem: firstLine(error) };
   }

@@ -27,11 +27,11 @@ export interface NativeModelConfig {
   /** Per layer: keys visible including the query itself; 0 for all. */
   readonly windows: readonly number[];
   readonly ropeBases: readonly number[];
-  /** Positions are divided by it. */
+  /** Per layer: divides the positions. */
   readonly ropeScales: readonly number[];
 }
 
-/** The addon's functions of a model: loading, its parameters, runs, its outer parts. */
+/** The addon's functions of a model: loading, parameters, runs, embedding and unembedding. */
 export interface ModelCalls {
   modelLoad(
     config: NativeModelConfig,
@@ -39,7 +39,7 @@ export interface ModelCalls {
     options: { readonly device: string; readonly dtype: DtypeName | "auto" },
     ctx: TaskContext,
   ): Promise<ModelHandle>;
-  /** `tied`: the unembedding is the embedding, as the checkpoint has no head or an equal one. */
+  /** `tied` means that the unembedding is the embedding: the checkpoint has no output head, or an equal one. */
   modelInfo(model: ModelHandle): {
     dtype: DtypeName;
     device: string;
@@ -47,18 +47,18 @@ export interface ModelCalls {
     tied: boolean;
   };
   /**
-   * A view by the neutral checkpoint name, e.g. "layers.3.self_attn.q_proj", "embed_tokens";
-   * "lm_head" is there for tied models too. Read-only.
+   * Returns a read-only view by the neutral checkpoint name, e.g. "layers.3.self_attn.q_proj" or
+   * "embed_tokens". Tied models have "lm_head" too.
    */
   modelParameter(model: ModelHandle, name: string): TensorHandle;
-  /** Retains its coders and tensors. What a step of a generation compiled serves the next. */
+  /** Retains its coders and tensors. Each step of a generation reuses the compiled edits. */
   editsCreate(edits: NativeEditList): EditsHandle;
   modelRun(
     model: ModelHandle,
     request: NativeRunRequest,
     ctx: TaskContext,
   ): Promise<NativeRunResult>;
-  /** As `modelRun`, with gradients of one number. */
+  /** As `modelRun`, with the gradients of one number. */
   modelGradients(
     model: ModelHandle,
     request: NativeRunRequest,

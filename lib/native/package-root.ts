@@ -8,7 +8,7 @@ import { sentence } from "../errors/sentence.js";
 export const packageRoot = findRoot(import.meta.url);
 
 function findRoot(url: string | undefined): string {
-  // A bundle in CommonJS has no URL; one in another form has that of the bundle.
+  // A CommonJS bundle has no URL; any other bundle has the bundle's own.
   const root = url?.startsWith("file:") ? resolve(dirname(fileURLToPath(url)), "../..") : undefined;
   if (root !== undefined && nameIn(root) === "gemlens") return root;
   throw new GemlensError(

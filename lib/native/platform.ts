@@ -1,6 +1,6 @@
 const glibcFloor = "2.28";
 
-/** The glibc this process runs on; undefined on musl and wherever there is none. */
+/** The glibc of this process; undefined on musl and other systems without one. */
 export function glibcVersion(): string | undefined {
   const settings = process.report as { excludeNetwork?: boolean };
   const before = settings.excludeNetwork;
@@ -14,7 +14,7 @@ export function glibcVersion(): string | undefined {
   }
 }
 
-/** Why libtorch cannot run on this platform at all, in words; undefined where it can. */
+/** Why libtorch can't run on this platform at all; undefined if it can. */
 export function platformProblem(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64") {
     return `gemlens runs on linux-x64 only; this is ${process.platform}-${process.arch}`;

@@ -1,12 +1,12 @@
 import type { ModelHandle, TaskContext, TensorHandle } from "./handles.js";
 
-/** What vectors say about tokens. */
+/** Top tokens and chosen tokens of each row of logits. */
 export interface NativeReadout {
   /** rows · topK, by descending logit. */
   readonly tokens: Int32Array;
   readonly logits: Float64Array;
   readonly logprobs: Float64Array;
-  /** rows · targets: logit, log-probability and rank (0: the highest) of each token asked for. */
+  /** rows · targets: logit, log-probability and rank (0: the highest) of each target token. */
   readonly targetLogits: Float64Array;
   readonly targetLogprobs: Float64Array;
   readonly targetRanks: Int32Array;
@@ -25,11 +25,12 @@ export interface NativeRebuiltStatistics {
   readonly sums: Float64Array;
 }
 
-/** The addon's functions that read results out: of logits, residual vectors, activations. */
+/** The addon's readouts of logits, residual vectors and activations. */
 export interface ReadoutCalls {
   /**
-   * The `topK` highest of each row of logits [.., d_vocab], and the places of `targets`; ARGUMENT for
-   * a row that has no order (field "row").
+   * The `topK` highest of each row of logits [.., d_vocab], and the ranks of `targets`.
+   *
+   * @throws ARGUMENT with the field "row" if a row has no order
    */
   logitsReadout(
     logits: TensorHandle,
@@ -37,8 +38,8 @@ export interface ReadoutCalls {
     ctx: TaskContext,
   ): Promise<NativeReadout>;
   /**
-   * x [.., dModel] through the final norm (if asked), unembedding and soft cap (if asked), never more
-   * than some hundred rows of logits at once.
+   * Sends x [.., dModel] through the final norm (optional), the unembedding and the soft cap (optional),
+   * a few hundred rows of logits at a time.
    */
   modelReadout(
     model: ModelHandle,
@@ -52,9 +53,10 @@ export interface ReadoutCalls {
     ctx: TaskContext,
   ): Promise<NativeReadout>;
   /**
-   * Of normed residuals (`unembed.hook_in`) [.., dModel] of several runs over the same tokens: each
-   * one's loss per row, and KL(softmax first ‖ softmax it) per row. `targets` has the next token of
-   * each row, −1 for none (both numbers are 0 there). Results are [normed.length · rows].
+   * Compares normed residuals (`unembed.hook_in`) [.., dModel] of several runs over the same tokens:
+   * each run's loss per row, and KL(softmax of the first ‖ softmax of this run) per row. `targets` has
+   * the next token of each row, −1 for none (both numbers are 0 there). Results are
+   * [normed.length · rows].
    */
   modelCompare(
     model: ModelHandle,
@@ -63,7 +65,7 @@ export interface ReadoutCalls {
     ctx: TaskContext,
   ): Promise<{ readonly loss: Float32Array; readonly kl: Float32Array }>;
   /**
-   * Of x and what a coder rebuilds of it, [rows, d_out] both, in float64: per row Σ(x − x̂)², Σx²,
+   * Compares x with a coder's reconstruction x̂, both [rows, d_out], in float64: per row Σ(x − x̂)², Σx²,
    * Σx̂², Σx·x̂; and the sum of x over rows, [d_out].
    */
   rebuiltStatistics(
@@ -72,8 +74,8 @@ export interface ReadoutCalls {
     ctx: TaskContext,
   ): Promise<NativeRebuiltStatistics>;
   /**
-   * What heads ([batch, pos, heads, d_head] · [heads, d_head, d_model]) or neurons ([batch, pos,
-   * d_mlp] · [d_mlp, d_model]) write, times gain [d_model] ÷ scale [batch, pos, 1]: [part, batch, pos,
+   * The outputs of heads ([batch, pos, heads, d_head] · [heads, d_head, d_model]) or neurons ([batch,
+   * pos, d_mlp] · [d_mlp, d_model]), times gain [d_model] ÷ scale [batch, pos, 1]: [part, batch, pos,
    * d_model].
    */
   residualParts(

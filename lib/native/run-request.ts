@@ -1,9 +1,9 @@
-/** What one run of the model is asked for, and what it gives: the types of `modelRun` and `modelGradients`. */
+/** The requests and results of `modelRun` and `modelGradients`. */
 
 import type { NativeFeatures } from "./features-calls.js";
 import type { CoderHandle, EditsHandle, KvCacheHandle, TensorHandle } from "./handles.js";
 
-/** `null` observes, a handle replaces, `true` says that `hookSettle` will answer, `false` that it failed. */
+/** `null` observes, a handle replaces, `true` announces `hookSettle`, `false` reports a failure. */
 export type HookAnswer = TensorHandle | null | boolean;
 
 export interface NativeRunRequest {
@@ -24,23 +24,23 @@ export interface NativeRunRequest {
    * "none".
    */
   readonly output: "logits" | "residual" | "loss" | "none";
-  /** [batch · n] columns whose logits are wanted (same n for each row); absent: all. */
+  /** [batch · n] columns whose logits are wanted (same n for each row). Default: all. */
   readonly columns?: Int32Array;
-  /** Point ids whose tensor is wanted; `RunResult.cache` has the same order. */
+  /** Ids of the points to cache; `NativeRunResult.cache` has the same order. */
   readonly cache: Int32Array;
-  /** Coders put in, then interventions, before the hooks. */
+  /** Splices, then interventions; both run before the hooks. */
   readonly edits?: NativeEdits;
   /**
-   * Coders read at their sites after all hooks there; padding has no features. Of a spliced coder:
+   * Coders to encode with after all hooks of their sites; padding has no features. A spliced coder gives
    * the splice's own features, with their edits.
    */
   readonly features: readonly { readonly coder: CoderHandle }[];
   /** One point id for each JS hook, in calling order. */
   readonly hooks: Int32Array;
   /**
-   * Called on the JS thread while the executor waits. `index` counts in `hooks`; `callId` names the
-   * wait for `ctx.call` and `hookSettle`; `positionOffset` is the column of the first position.
-   * The handle is lent: its owner ends the loan with `dispose(handle, true)` when it settles.
+   * Called on the JS thread while the executor waits. `index` is an index into `hooks`; `callId` names
+   * the wait for `ctx.call` and `hookSettle`; `positionOffset` is the column of the first position. The
+   * handle is borrowed: the callee ends the loan with `dispose(handle, true)` when it settles.
    */
   readonly onHook?: (
     index: number,
@@ -50,14 +50,14 @@ export interface NativeRunRequest {
     positionOffset: number,
   ) => HookAnswer;
   /**
-   * With a metric as the target of `modelGradients`: called once, as `onHook` is, with the logits lent;
-   * answers with the gradient at them, of their shape and type, or `false` that it failed.
+   * Called once if the target of `modelGradients` is a metric, in the same way as `onHook`, with the
+   * logits. Returns the gradient at them, of their shape and type, or `false` if it failed.
    */
   readonly onMetric?: (logits: TensorHandle, callId: number) => TensorHandle | false;
   /** Keys and values of earlier positions; this run's are appended. */
   readonly kv?: KvCacheHandle;
   readonly step?: number;
-  /** Draw one token per row from the last column's logits (`output` must be "logits" or "none"). */
+  /** Draws one token per row from the last column's logits; `output` must be "logits" or "none". */
   readonly sample?: NativeSampling;
 }
 
@@ -70,42 +70,43 @@ export interface NativeSampling {
   readonly topP: number;
   /** 1 is off; > 1 makes tokens of `history` less likely (CTRL, arXiv 1909.05858). */
   readonly repetitionPenalty: number;
-  /** The draw depends on seed, row and step alone. */
+  /** The draw depends only on seed, row and step. */
   readonly seed: number;
   /** Row r's earlier tokens are history[historyPtr[r] … historyPtr[r+1]). Needed for the penalty only. */
   readonly history?: Int32Array;
   readonly historyPtr?: Int32Array;
-  /** [batch], 1 for a row whose draw nobody reads: its logits need not be finite. Absent: none. */
+  /** [batch], 1 for a row whose draw is not used: its logits may be infinite or NaN. Default: none. */
   readonly ended?: Uint8Array;
 }
 
 /**
- * Flattened rows (row · pos + column, ascending) that something acts on; absent: all, padding included.
- * Ids and shapes are checked by the caller; the core checks what would be unsafe.
+ * Flattened rows (row · pos + column, ascending) to act on. Default: all, padding included. The caller
+ * checks ids and shapes; the core checks memory safety.
  */
 type NativeRows = Int32Array;
 
-/** What `editsCreate` makes: it serves one run, or all steps of a generation. */
+/** The edits of one run, or of all steps of a generation: the input of `editsCreate`. */
 export interface NativeEditList {
-  /** Coders put in at their points. */
+  /** Coders to splice in at their points. */
   readonly coders: readonly NativeSplice[];
-  /** In array order; which rows they act on each run says. */
+  /** Applied in array order; each run says on which rows they act. */
   readonly interventions: readonly NativeIntervention[];
 }
 
-/** Edits, and where they act in one run. */
+/** Edits, and their placements in one run. */
 export interface NativeEdits {
   readonly handle: EditsHandle;
-  /** One for each intervention; absent, or null: on all rows. A patch needs one. */
-  readonly places?: readonly (NativePlace | null)[];
-  /** For each coder: rows that pass untouched, besides padding. */
+  /** One for each intervention. Default, and null: all rows. A patch needs one. */
+  readonly places?: readonly (NativePlacement | null)[];
+  /** For each coder: rows that it leaves unchanged, in addition to padding. */
   readonly skipRows?: readonly NativeRows[];
 }
 
-export interface NativePlace {
-  /** None: nothing is done in this run. */
+/** The rows on which an intervention acts. */
+export interface NativePlacement {
+  /** An empty list skips the intervention in this run. */
   readonly rows: NativeRows;
-  /** Of a patch, one for each of `rows`. */
+  /** The source row of each of `rows`, for a patch. */
   readonly sourceRows?: Int32Array;
 }
 
@@ -113,9 +114,9 @@ export interface NativePlace {
 export type NativeIntervention =
   | {
       /**
-       * A coder's feature f becomes f′: `value`, or `value` · f. Those of one coder are one step, at
-       * the place of the first: base + (f′ − f)·W_dec at its write sites, f read at its read sites.
-       * Of a spliced coder they are part of the splice.
+       * Changes a coder's feature from f to f′: `value`, or `value` · f. All edits of one coder are one
+       * step, in the order of the first: base + (f′ − f)·W_dec at its write sites, with f encoded at its
+       * read sites. Edits of a spliced coder are part of the splice.
        */
       readonly kind: "feature";
       readonly coder: CoderHandle;
@@ -125,8 +126,8 @@ export type NativeIntervention =
     }
   | {
       /**
-       * x + coefficient · vector; with `cap` no further than to the projection x·v̂ = cap, and not
-       * at all where that is reached.
+       * x + coefficient · vector. `cap` stops it at the projection x·v̂ = cap; it does not act on rows
+       * that already reach the cap.
        */
       readonly kind: "steer";
       readonly point: number;
@@ -145,21 +146,21 @@ export type NativeIntervention =
       /** x[rows[i]] = source[sourceRows[i]], of the given heads only. */
       readonly kind: "patch";
       readonly point: number;
-      /** As the point's tensor, but for its batch and positions (for [batch, head, query, key]: queries). */
+      /** The point's shape with its own batch and positions (for [batch, head, query, key]: queries). */
       readonly source: TensorHandle;
       readonly heads?: Int32Array;
     };
 
-/** A coder put in the place of what it rebuilds. */
+/** A coder whose reconstruction replaces the activation. */
 export interface NativeSplice {
   readonly coder: CoderHandle;
-  /** Whether what the coder does not rebuild is added: then only changes of its features show. */
+  /** Whether to add the reconstruction error, so that only changes of features have an effect. */
   readonly errorTerm: boolean;
-  /** Not before all interventions, but where the coder's first edit is among them; else last. */
+  /** Runs at the coder's first edit among the interventions, or else last, instead of before all of them. */
   readonly inOrder?: boolean;
 }
 
-/** The number whose gradient is taken. */
+/** The scalar to differentiate. */
 export type NativeTarget =
   /** Σ weights[i] · logits[rows[i], tokens[i]] after the soft cap; rows count in batch · n columns. */
   | {
@@ -177,24 +178,24 @@ export type NativeTarget =
       readonly feature: number;
       readonly rows: Int32Array;
     }
-  /** A number made of the logits: `request.onMetric` answers with the gradient at them. */
+  /** A number computed from the logits; `request.onMetric` returns the gradient at them. */
   | { readonly kind: "metric" };
 
 export interface NativeGradients {
-  /** Points where the gradient is wanted: of the value that goes on, after all hooks. */
+  /** Points whose gradient is wanted, at the value after all hooks. */
   readonly points: Int32Array;
   /**
-   * Indices into the coders of `request.edits`: gradients at the features of these splices. A splice's error term
-   * is a constant to the gradient.
+   * Splices whose features' gradients are wanted, as indices into the coders of `request.edits`. The
+   * gradient treats a splice's error term as a constant.
    */
   readonly splices: Int32Array;
   readonly target: NativeTarget;
 }
 
 export interface NativeGradientResult extends NativeRunResult {
-  /** The target's value; NaN for a metric, whose caller knows it. */
+  /** The target's value; NaN for a metric, whose value the caller already has. */
   readonly value: number;
-  /** One for each of `points`, of its shape and type; zeros where the target does not depend on it. */
+  /** One for each of `points`, of its shape and type; zeros if the target does not depend on it. */
   readonly grads: TensorHandle[];
   /** For each of `splices`: its features, and the gradients at the same entries. */
   readonly spliced: { readonly features: NativeFeatures; readonly grads: NativeFeatures }[];
@@ -206,6 +207,6 @@ export interface NativeRunResult {
   readonly features: NativeFeatures[];
   /** [batch], with `sample`. */
   readonly tokens?: Int32Array;
-  /** [batch], natural logarithm of the drawn token's probability under the unmodified softmax. */
+  /** [batch], natural log-probability of the drawn token under the unmodified softmax. */
   readonly logprobs?: Float32Array;
 }

@@ -1,16 +1,16 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 /**
- * Who owns what is created while a function runs: `tidy` and hooks dispose what was created inside
- * and not handed out. A scope follows asynchronous calls (`AsyncLocalStorage`), so two requests that
- * run at the same time never dispose each other's tensors.
+ * The owner of everything created while a function runs: `tidy` and hooks dispose what was created
+ * inside and not returned. A scope follows asynchronous calls (`AsyncLocalStorage`), so concurrent
+ * requests never dispose each other's tensors.
  */
 export interface Scope {
   /** The hook call that this scope belongs to; 0 for `tidy`. */
   readonly callId: number;
-  /** Made when there is something in it, as most hooks create and keep nothing. */
+  /** Undefined until the first item, because most hooks create nothing. */
   created: Set<Disposable> | undefined;
-  /** What was kept while a hook ran: it may share memory with what was lent to that hook. */
+  /** Items kept during a hook: they may share memory with its borrowed activation. */
   kept: Set<Disposable> | undefined;
   readonly parent: Scope | undefined;
   closed: boolean;
@@ -20,16 +20,16 @@ const storage = new AsyncLocalStorage<Scope>();
 const owners = new WeakMap<Disposable, Scope>();
 let open = 0;
 
-/** The innermost open scope; costs one comparison while no scope is open anywhere. */
+/** The innermost open scope. It costs one comparison if no scope is open. */
 export function currentScope(): Scope | undefined {
   if (open === 0) return undefined;
   let scope = storage.getStore();
-  // Work that outlives its scope belongs to whatever is still open around it.
+  // Work that outlives its scope belongs to the nearest open scope around it.
   while (scope?.closed) scope = scope.parent;
   return scope;
 }
 
-/** The hook call that this code runs in, 0 outside hooks: `ctx.call` of the native tasks. */
+/** The hook call that this code runs in (0 outside hooks), for `ctx.call` of native tasks. */
 export function currentCall(): number {
   for (let scope = currentScope(); scope !== undefined; scope = scope.parent) {
     if (scope.callId !== 0 && !scope.closed) return scope.callId;
@@ -37,20 +37,20 @@ export function currentCall(): number {
   return 0;
 }
 
-/** Enters `item` in the current scope, which will dispose it unless it is returned or disowned. */
+/** Adds `item` to the current scope, which disposes it unless it is returned or disowned. */
 export function own(item: Disposable): void {
   const scope = currentScope();
   if (scope !== undefined) enter(item, scope);
 }
 
-/** Takes `item` out of its scope: because it was disposed, kept, or became part of a container. */
+/** Removes `item` from its scope after it was disposed, kept or moved into a container. */
 export function disown(item: Disposable): void {
   if (open === 0) return;
   owners.get(item)?.created?.delete(item);
   owners.delete(item);
 }
 
-/** Takes `item` out of its scope for good, and tells every hook around that it will outlive it. */
+/** Removes `item` from its scope for good, and records in every enclosing hook that it outlives the hook. */
 export function keepBeyond(item: Disposable): void {
   disown(item);
   for (let scope = currentScope(); scope !== undefined; scope = scope.parent) {
@@ -60,13 +60,13 @@ export function keepBeyond(item: Disposable): void {
   }
 }
 
-/** Opens a scope inside `parent`; `closeScope` must follow. */
+/** Opens a scope inside `parent`. The caller must call `closeScope`. */
 export function openScope(callId: number, parent = currentScope()): Scope {
   open++;
   return { callId, created: undefined, kept: undefined, parent, closed: false };
 }
 
-/** Runs `fn` with `scope` as its current scope, and everything that `fn` awaits. */
+/** Runs `fn`, and everything that it awaits, with `scope` as the current scope. */
 export function runInScope<T, Args extends unknown[]>(
   scope: Scope,
   fn: (...args: Args) => T,
@@ -76,9 +76,9 @@ export function runInScope<T, Args extends unknown[]>(
 }
 
 /**
- * Disposes what was created in `scope`, except what is found in `result`, which passes to the scope
- * around it. Looks inside arrays, maps, sets and plain objects; a class that holds tensors owns
- * itself (`own(this)`) and disowns its parts.
+ * Disposes everything created in `scope` except the items in `result`, which move to the enclosing
+ * scope. It looks inside arrays, maps, sets and plain objects. A class that holds tensors owns itself
+ * (`own(this)`) and disowns its parts.
  */
 export function closeScope(scope: Scope, result: unknown): void {
   if (scope.closed) return;
@@ -100,15 +100,15 @@ export function closeScope(scope: Scope, result: unknown): void {
 }
 
 /**
- * Runs `fn` and disposes every tensor, feature set and cache created inside it that is neither
- * returned (also inside arrays and plain objects) nor kept with `keep()`. `fn` may be asynchronous.
+ * Runs `fn`, then disposes every tensor, feature set and cache created inside, unless it was returned
+ * (also inside arrays and plain objects) or kept with `keep()`. `fn` may be asynchronous.
  *
  * @example
  * using x = tensor([-3, 1, 2]);
  * using loud = tidy(() => x.mul(2).add(1).abs().max()); // three intermediates are freed
  * console.log(loud.item()); // 5
  *
- * @throws what `fn` throws, after everything created inside was disposed
+ * @throws the error of `fn`, after disposing everything created inside
  */
 export function tidy<T>(fn: () => T): T {
   const scope = openScope(0);
@@ -135,7 +135,7 @@ export function tidy<T>(fn: () => T): T {
   ) as T;
 }
 
-/** Anything with a `then`: what `await` would wait for. */
+/** Whether `await` would wait for a value: it has a `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (typeof value !== "object" && typeof value !== "function") return false;
   return value !== null && typeof (value as { then?: unknown }).then === "function";

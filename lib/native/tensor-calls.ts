@@ -9,10 +9,10 @@ export type NativeTypedArray =
   | BigInt64Array
   | Uint8Array;
 
-/** The addon's functions over tensors: making, reading, the small vocabulary and its gradients. */
+/** The addon's functions of tensors: creation, copies, the small vocabulary and its gradients. */
 export interface TensorCalls {
   tensorEmpty(shape: readonly number[], dtype: DtypeName, device: string): TensorHandle;
-  /** Copies; `data`'s element type must be the dtype's (bfloat16 and float16: Uint16Array bits). */
+  /** Copies `data`, whose element type must be the dtype's (bfloat16 and float16: Uint16Array bits). */
   tensorFrom(
     data: NativeTypedArray,
     shape: readonly number[],
@@ -28,19 +28,19 @@ export interface TensorCalls {
   tensorData(t: TensorHandle): NativeTypedArray;
   /** A copy in row-major order; bfloat16 and float16 become Float32Array. */
   tensorRead(t: TensorHandle, ctx: TaskContext): Promise<NativeTypedArray>;
-  /** As `tensorRead`, on the calling thread (waits for a GPU). */
+  /** As `tensorRead`, on the calling thread; waits for a GPU. */
   tensorReadSync(t: TensorHandle): NativeTypedArray;
-  /** Gives `t` its own memory when it shares any with `other`. */
+  /** Gives `t` its own memory if it shares any with `other`. */
   tensorUnshare(t: TensorHandle, other: TensorHandle): void;
-  /** In-place operations on it are refused from now on (weights). */
+  /** Refuses in-place operations on it from now on (weights). */
   tensorFreeze(t: TensorHandle): void;
   /** The small vocabulary: operation name → function over handles, numbers, number lists, booleans. */
   readonly ops: Readonly<Record<string, (...args: unknown[]) => unknown>>;
 
-  /** Whether this thread's operations are recorded for gradients; returns what it was. Off at first. */
+  /** Turns gradient recording on this thread on or off (default: off); returns the previous state. */
   gradMode(on: boolean): boolean;
-  /** A tensor with the same values whose uses are recorded. */
+  /** Returns a tensor with the same values whose uses are recorded. */
   gradTrack(t: TensorHandle): TensorHandle;
-  /** The gradient of `scalar` (one element) at a tracked tensor; ARGUMENT when it does not depend on it. */
+  /** The gradient of `scalar` (one element) at a tracked tensor. Throws ARGUMENT if it does not depend on it. */
   gradOf(scalar: TensorHandle, tracked: TensorHandle): TensorHandle;
 }

@@ -1,6 +1,6 @@
 import type { DtypeName } from "./handles.js";
 
-/** A stretch of a file, or bytes already in memory, that is a tensor in row-major order. */
+/** A tensor in row-major order: a range of a file, or bytes already in memory. */
 export interface NativeTensorSource {
   readonly name: string;
   readonly dtype: DtypeName;

@@ -1,6 +1,6 @@
 import type { Caller } from "../fetch/caller.js";
 
-/** How errors name `gemlens setup` while it fetches libtorch. */
+/** `gemlens setup` as the errors of fetching name it. */
 export const caller: Caller = {
   name: "setup",
   moreRoom: "set GEMLENS_CACHE to a larger disk",

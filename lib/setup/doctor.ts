@@ -11,9 +11,9 @@ import {
 import { coreMinors, findArtefacts, loadWithReport } from "../native/load.js";
 import { glibcVersion } from "../native/platform.js";
 
-/** What `gemlens doctor` prints. */
+/** The report of `gemlens doctor`. */
 export interface DoctorReport {
-  /** The addon loads. */
+  /** Whether the addon loads. */
   readonly ok: boolean;
   /** Node's version, such as `v22.12.0`. */
   readonly node: string;
@@ -25,23 +25,23 @@ export interface DoctorReport {
   readonly cpu: {
     /** As it names itself. */
     readonly model: string;
-    /** That this process may use. */
+    /** Threads that this process may use. */
     readonly threads: number;
-    /** Of the instruction sets that kernels choose by, those it has. */
+    /** Those of the instruction sets that kernels are built for that this processor has. */
     readonly flags: readonly string[];
   };
-  /** The machine's. */
+  /** The machine's memory. */
   readonly memoryBytes: number;
   /** The native files. */
   readonly artefacts: {
-    /** The folder with gemlens.node; undefined where none was found. */
+    /** The folder with gemlens.node; undefined if none was found. */
     readonly dir: string | undefined;
-    /** The torch minors with a core in it, such as "2.15". */
+    /** The torch minors that it has a core for, such as "2.15". */
     readonly cores: readonly string[];
-    /** Whether the CUDA plugin is there. */
+    /** Whether it has the CUDA plugin. */
     readonly cudaPlugin: boolean;
   };
-  /** Every place where libtorch was looked for, in order. */
+  /** Every path where libtorch was looked for, in order. */
   readonly libtorch: readonly LibtorchCandidate[];
   /** The one that was loaded. */
   readonly loaded:
@@ -64,19 +64,19 @@ export interface DoctorReport {
   readonly cuda: {
     /** The NVIDIA driver's version; undefined without one. */
     readonly driver: string | undefined;
-    /** Why CUDA is not loaded, or its kernels do not run; undefined where they do. */
+    /** Why CUDA is not loaded, or its kernels do not run; undefined if they do. */
     readonly problem: string | undefined;
   };
-  /** Why it does not load; undefined where it does. */
+  /** Why the addon does not load; undefined if it does. */
   readonly problem: string | undefined;
-  /** What to do about it, one command or sentence each. */
+  /** Remedies, one command or sentence each. */
   readonly remedies: readonly string[];
 }
 
-// What the kernels choose by.
+// Kernels are built for these instruction sets.
 const cpuFlags = ["avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16"];
 
-/** Looks at everything that loading depends on, and loads. Never throws. What `gemlens doctor` runs. */
+/** Checks everything that loading depends on, then loads; `gemlens doctor` prints the report. Never throws. */
 export function doctor(): DoctorReport {
   const artefacts = inspectArtefacts();
   const outcome = tryLoading();
@@ -96,7 +96,7 @@ export function doctor(): DoctorReport {
   };
 }
 
-/** The report as text: one fact a line, what was tried in its order, the remedy last. */
+/** Formats the report: one fact a line, attempts in order, remedies last. */
 export function formatDoctor(report: DoctorReport): string {
   const { artefacts, cpu, cuda, loaded } = report;
   const libc = report.glibc === undefined ? "no glibc (musl)" : `glibc ${report.glibc}`;
@@ -156,7 +156,7 @@ function tryLoading(): Pick<DoctorReport, "loaded" | "problem" | "remedies"> & {
   }
 }
 
-/** Why kernels do not run; asked only where libtorch_cuda and the plugin are loaded. */
+/** Why kernels do not run. Called only if libtorch_cuda and the plugin are loaded. */
 function probeCuda(addon: Addon): string | undefined {
   try {
     addon.cudaProbe();

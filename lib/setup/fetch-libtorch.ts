@@ -22,14 +22,15 @@ import { torchArchive } from "./torch-archive.js";
 import { loadProblem } from "./try-loading.js";
 import { unpack, zipSizes } from "./unpack.js";
 
-// What the CUDA build's libtorch_cpu needs even for CPU work.
+// libtorch_cpu of a CUDA build needs these even for CPU work.
 const cudaRuntime = ["nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"];
 
-// A wheel of the default package index; its size is not known before pip has begun.
+// The size of a wheel of the default package index, which is unknown until pip starts.
 const wheelBytes = 6e8;
 
+/** Options for `fetchLibtorch`. */
 export interface FetchOptions {
-  /** Default `defaultTorchVersion`. */
+  /** Default: `defaultTorchVersion`. */
   readonly version?: string;
   /** A torch wheel or libtorch archive, as a URL or a file, instead of the package index. */
   readonly archive?: string;
@@ -39,11 +40,11 @@ export interface FetchOptions {
 }
 
 /**
- * Fetches libtorch into the cache folder, unless it is there undamaged, and returns its directory.
- * What was fetched has been loaded once in a process of its own before it takes its place; an attempt
- * that broke off goes on from the files it had.
+ * Fetches libtorch into the cache folder, unless an undamaged copy is there, and returns its directory.
+ * A child process loads the new copy once before it is moved into place. A broken attempt resumes with
+ * the files it already has.
  *
- * @throws GemlensError `DOWNLOAD`, `ARGUMENT`.
+ * @throws GemlensError `DOWNLOAD`, `ARGUMENT`
  */
 export async function fetchLibtorch(options: FetchOptions = {}): Promise<string> {
   const version = options.version ?? defaultTorchVersion;
@@ -57,7 +58,7 @@ export async function fetchLibtorch(options: FetchOptions = {}): Promise<string>
     mkdirSync(dirname(target), { recursive: true });
     const onWait = (holder: string) => progress({ step: `waiting for another setup (${holder})` });
     const body = async () => {
-      // Another one may have fetched it meanwhile, or have been killed when all but tidying was done.
+      // Another setup may have fetched it in the meantime, or was killed just before it cleaned up.
       if (await isUsable(target, options, () => undefined)) {
         rmSync(partial, { recursive: true, force: true });
       } else {
@@ -87,7 +88,7 @@ function checkOptions(version: string, { archive, sha256 }: FetchOptions): void 
   }
 }
 
-/** What lies in the cache is there, undamaged, and from the archive that was asked for by its sum. */
+/** Whether the cache has an undamaged copy, from the archive with the given sum if there is one. */
 async function isUsable(
   target: string,
   { sha256 }: FetchOptions,
@@ -114,7 +115,7 @@ async function isUsable(
   );
 }
 
-/** What is wrong with a fetched libtorch, in words; undefined where nothing is. */
+/** Describes the damage of a fetched libtorch; undefined if it is intact. */
 async function cacheDamage(target: string): Promise<string | undefined> {
   const torch = join(target, "torch");
   if (!existsSync(torch)) return `${torch} is missing`;
@@ -164,7 +165,7 @@ function readSource(target: string): string | undefined {
   return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
 }
 
-/** The torch archive first, then what it needs besides. */
+/** Returns the torch archive first, then the wheels that it also needs. */
 async function download(
   request: FetchOptions & { version: string },
   folder: string,
@@ -207,7 +208,7 @@ async function unpackedBytes(archives: readonly string[]): Promise<number> {
   return bytes;
 }
 
-/** A file of ours that turns out damaged is removed, so that the next attempt fetches it anew. */
+/** Removes a damaged file that lies in `ours`, so that the next attempt fetches it again. */
 async function orRemove<T>(file: string, ours: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
@@ -217,7 +218,7 @@ async function orRemove<T>(file: string, ours: string, read: () => Promise<T>): 
   }
 }
 
-/** include/ and the libraries that CPU work needs, in site-packages' layout. */
+/** Maps include/ and the libraries that CPU work needs to site-packages' layout; undefined for other files. */
 function keep(name: string): string | undefined {
   const path = name.replace(/^libtorch\//, "torch/");
   if (/^torch\/(include\/|version\.py$|build-version$)/.test(path)) return path;

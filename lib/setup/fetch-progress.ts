@@ -1,4 +1,4 @@
-/** How a fetch is going: what is being done, and bytes where there are any. */
+/** The progress of a fetch: the current step, and its bytes if it transfers any. */
 export interface FetchProgress {
   readonly step: string;
   readonly done?: number;

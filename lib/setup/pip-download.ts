@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { GemlensError } from "../errors/gemlens-error.js";
 import type { OnBytes } from "../fetch/http-download.js";
 
-// pip takes each tag literally: a wheel for an older glibc has to be named too.
+// pip takes each tag literally, so wheels for older glibc versions have to be listed too.
 const platforms = [28, 27, 26, 25, 24, 17, 12, 5].map((minor) => `manylinux_2_${minor}_x86_64`);
 
-/** The command that runs pip, or undefined where no Python on PATH has it. */
+/** The command that runs pip; undefined if no Python on PATH has it. */
 export function findPip(): readonly string[] | undefined {
   const commands = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]];
   return commands.find(([program, ...args]) => {
@@ -17,10 +17,10 @@ export function findPip(): readonly string[] | undefined {
 }
 
 /**
- * Downloads wheels into `folder`, always the same ones whatever Python runs pip. pip keeps to its
- * own configuration (index, proxy, certificates) and checks the index's hash.
+ * Downloads wheels into `folder`. The wheels do not depend on the Python that runs pip. pip uses its own
+ * configuration (index, proxy, certificates) and checks the index's hashes.
  *
- * @throws GemlensError `DOWNLOAD` in words for no network, proxy, certificate, disk full.
+ * @throws GemlensError `DOWNLOAD` that explains network, proxy, certificate and disk errors
  */
 export async function pipDownload(
   pip: readonly string[],
@@ -28,7 +28,7 @@ export async function pipDownload(
   folder: string,
   options: { index?: string; quick?: boolean; onBytes?: OnBytes } = {},
 ): Promise<void> {
-  // Its own name: the pip of a setup that was killed may still be writing into an earlier one.
+  // The pip of a killed setup may still write into an older folder, so this one has its own name.
   const temporary = join(folder, `.pip-${process.pid}`);
   for (const name of readdirSync(folder)) {
     if (name.startsWith(".pip-")) rmSync(join(folder, name), { recursive: true, force: true });
@@ -40,16 +40,16 @@ export async function pipDownload(
     ...platforms.flatMap((platform) => ["--platform", platform]),
     ...["--python-version", "3.12", "--implementation", "cp", "--progress-bar", "off"],
     ...["--no-input", "--disable-pip-version-check", "--dest", wheels],
-    // An index that cannot be reached is given up at once; one that answers may stumble.
+    // Give up at once on an index that can't be reached, but retry one that answers.
     ...(options.quick ? ["--retries", "0", "--timeout", "6"] : ["--retries", "4"]),
     ...(options.index === undefined ? [] : ["--index-url", options.index]),
     ...requirements,
   ];
-  // pip downloads into its temporary folder, so that is where progress shows with every version.
+  // Every version of pip downloads into its temporary folder, so progress is measured there.
   const env = { ...process.env, TMPDIR: temporary, PIP_NO_CACHE_DIR: "1", PYTHONUNBUFFERED: "1" };
   const [program, ...first] = pip as [string, ...string[]];
   const child = spawn(program, [...first, ...args], {
-    // `python -m pip` looks into the working directory first, where somebody else's pip/ may lie.
+    // `python -m pip` searches the working directory first, which may contain an unrelated pip/.
     cwd: temporary,
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -72,7 +72,7 @@ export async function pipDownload(
       child.on("error", reject).on("close", resolve);
     });
     if (code !== 0) throw explain(output, requirements, folder);
-    // pip copies into place byte by byte; a wheel counts only when it is whole.
+    // pip does not move files atomically, so only complete wheels go to `folder`.
     for (const name of readdirSync(wheels)) renameSync(join(wheels, name), join(folder, name));
   } finally {
     clearInterval(timer);
@@ -89,12 +89,12 @@ function bytesIn(folder: string): number {
       bytes += entry.isDirectory() ? bytesIn(path) : statSync(path).size;
     }
   } catch {
-    // pip removes files while we count.
+    // pip may remove a file during the count.
   }
   return bytes;
 }
 
-/** From `Downloading torch-….whl (539.3 MB)`, the last one begun. */
+/** Parses the last `Downloading torch-….whl (539.3 MB)`. */
 function expectedBytes(output: string): number | undefined {
   const sizes = [...output.matchAll(/Downloading \S+ \(([\d.]+) (kB|MB|GB)\)/g)];
   const last = sizes.at(-1);
@@ -128,7 +128,7 @@ const causes: readonly [RegExp, string][] = [
 function explain(output: string, requirements: readonly string[], folder: string): GemlensError {
   const wheels = requirements.join(" ");
   const lines = output.trim().split("\n");
-  // Unreachable comes before "no matching distribution", which pip adds to it.
+  // For an unreachable index pip also reports "no matching distribution", so test this first.
   const unreachable = causes.at(-1)?.[0].test(output) ? causes.at(-1) : undefined;
   const specific = causes.slice(0, 3).find(([pattern]) => pattern.test(output));
   const known = specific ?? unreachable ?? causes.find(([pattern]) => pattern.test(output));

@@ -11,13 +11,13 @@ import { findPip, pipDownload } from "./pip-download.js";
 
 const cpuIndex = "https://download.pytorch.org/whl/cpu";
 
-// Of the archives that are fetched without pip, which checks its index's sums itself. Where one is
-// missing here, the zip's own CRCs are what is checked.
+// Sums of the archives that are fetched without pip; pip checks its index's sums itself. A version that
+// is missing here is checked by the zip's CRCs alone.
 const knownSums: Readonly<Record<string, string>> = {
   "2.13.0": "edbf4cbed78433d803e90a65f1752e57783d164bce66c95c0872b2ab8f5c159e",
 };
 
-/** Which torch, from where, and what it must sum up to. */
+/** Options for `torchArchive`. */
 export interface ArchiveRequest {
   readonly version: string;
   /** A URL or a file, instead of the package index. */
@@ -29,10 +29,10 @@ export interface ArchiveRequest {
 type OnProgress = (progress: FetchProgress) => void;
 
 /**
- * The file that torch is unpacked from: the one named, or else fetched into `folder`, which keeps it
- * for the next attempt.
+ * Returns the archive to unpack torch from: the given file, or else one fetched into `folder`, where it
+ * stays for the next attempt.
  *
- * @throws GemlensError `DOWNLOAD`, `ARGUMENT`.
+ * @throws GemlensError `DOWNLOAD`, `ARGUMENT`
  */
 export async function torchArchive(
   request: ArchiveRequest,
@@ -54,7 +54,7 @@ export async function torchArchive(
   try {
     await checkSum(file, expected, progress);
   } catch (error) {
-    // Ours, so that the next attempt fetches it anew.
+    // Remove it, so that the next attempt fetches it again.
     rmSync(file, { force: true });
     throw error;
   }
@@ -111,8 +111,8 @@ async function fetchWheel(
       progress({ step: `looking for torch ${version} in PyTorch's CPU index` });
       await pipDownload(pip, requirement, folder, { ...cpu, quick: true });
     } catch (error) {
-      // Only an index that does not answer, or lacks the version, is a reason to ask another; one that
-      // stopped in the middle is asked again with patience.
+      // Ask another index only if this one does not answer or lacks the version. Retry one whose
+      // download broke off, with longer timeouts.
       if (GemlensError.is(error) && error.fields["started"] === true) {
         if (error.fields["unreachable"] !== true) throw error;
         progress({ step: `fetching torch ${version} (CPU build) once more` });

@@ -1,16 +1,16 @@
-// What loads is found out in a child process: a library that crashes while loading must not take us with
-// it, and one that is loaded cannot be unloaded.
+// Libraries are tried in a child process: one may crash while it loads, and a loaded one can't be
+// unloaded.
 import { spawnSync } from "node:child_process";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { libtorchCandidates } from "../native/libtorch.js";
 
-/** Why a libtorch does not load, in words; undefined where it does. */
+/** Why a libtorch does not load; undefined if it does. */
 export function loadProblem(torch: string): string | undefined {
   const [candidate] = libtorchCandidates({ LIBTORCH: torch });
   if (candidate?.problem !== undefined) return candidate.problem;
   const library = join(torch, "lib", "libtorch_cpu.so");
-  // dlopen runs to the end and only then Node objects that this is no addon.
+  // dlopen succeeds before Node reports that the library is not an addon.
   const script = `
     try { process.dlopen({ exports: {} }, process.argv[1]); }
     catch (error) { if (!/did not self-register/.test(error.message)) { console.error(error.message); process.exit(1); } }`;
@@ -19,7 +19,7 @@ export function loadProblem(torch: string): string | undefined {
   return run.stderr.trim().split("\n").at(-1) || `it ended with ${run.signal ?? run.status}`;
 }
 
-/** Why this libtorch and the core for it do not load together, in words; undefined where they do. */
+/** Why this libtorch and its core do not load together; undefined if they do. */
 export function coreLoadProblem(torch: string): string | undefined {
   const self = fileURLToPath(import.meta.url);
   const load = join(dirname(self), `../native/load${extname(self)}`);

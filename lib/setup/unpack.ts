@@ -9,7 +9,7 @@ import yauzl from "yauzl";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { isSystemError } from "../fetch/disk-space.js";
 
-/** The files in a zip file and their unpacked sizes, from its directory. */
+/** Lists the files of a zip file with their unpacked sizes, from its directory. */
 export async function zipSizes(path: string): Promise<Map<string, number>> {
   const zip = await openZip(path);
   try {
@@ -23,11 +23,10 @@ export async function zipSizes(path: string): Promise<Map<string, number>> {
 }
 
 /**
- * Unpacks the entries that `rename` keeps (it returns their path below `folder`) and checks each:
- * against the wheel's own RECORD where there is one, else against the zip's CRC. Returns the SHA-256
- * of each.
+ * Unpacks the entries for which `rename` returns a path below `folder`, and returns their SHA-256 sums.
+ * Each entry is checked against the wheel's RECORD if there is one, else against the zip's CRC.
  *
- * @throws GemlensError `DOWNLOAD` where the zip is at fault; what the file system says stays as it is.
+ * @throws GemlensError `DOWNLOAD` if the zip is damaged; the file system's own error if it refuses
  */
 export async function unpack(
   path: string,
@@ -64,7 +63,7 @@ export async function unpack(
   }
 }
 
-/** A full disk or a forbidden folder is no fault of the zip file's. */
+/** Blames the zip file, unless the error comes from the file system. */
 function explain(path: string, error: unknown): unknown {
   if (GemlensError.is(error) || isSystemError(error)) return error;
   return new GemlensError("DOWNLOAD", `unpack: ${path} is damaged`, { path }, error);
@@ -107,7 +106,7 @@ async function readAll(zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<string> 
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** RECORD: one `path,sha256=<base64url>,size` a line. */
+/** Parses RECORD, which has one `path,sha256=<base64url>,size` a line. */
 function parseRecord(text: string): Map<string, string> {
   const hashes = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {

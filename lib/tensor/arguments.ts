@@ -6,14 +6,14 @@ import { dtypeNames } from "./dtype.js";
 import type { Tensor } from "./tensor.js";
 import type { ArgumentKind, Default } from "./vocabulary.js";
 
-/** What checking arguments needs of `Tensor`. */
+/** The part of `Tensor` that checks of arguments use. */
 export interface HandleSource {
   isTensor(value: unknown): value is Tensor;
-  /** DISPOSED when it was disposed, ARGUMENT when `value` is not a tensor. */
+  /** Throws ARGUMENT if `value` is not a tensor, DISPOSED if it was disposed. */
   handleOf(value: unknown, caller: string, argument: string): TensorHandle;
 }
 
-/** Checks one argument and gives its native form; a list of indices becomes an Int32Array. */
+/** Checks one argument and returns its native form; a list of indices becomes an Int32Array. */
 export function lower(
   access: HandleSource,
   name: string,
@@ -64,19 +64,19 @@ export function lower(
   }
 }
 
-/** A list of safe integers, copied. */
+/** Checks and copies a list of safe integers. */
 export function integers(caller: string, argument: string, value: unknown): number[] {
   if (Array.isArray(value) && value.every((item) => Number.isSafeInteger(item))) return [...value];
   throw wrong(caller, "a list of integers", argument, value);
 }
 
-/** "cpu", "cuda" or "cuda:N". */
+/** Checks a device: "cpu", "cuda" or "cuda:N". */
 export function checkDevice(caller: string, value: unknown): string {
   if (typeof value === "string" && /^(cpu|cuda(:\d+)?)$/.test(value)) return value;
   throw wrong(caller, `"cpu", "cuda" or "cuda:N"`, "device", value);
 }
 
-/** `sum: expected true or false for keepdim, got 1`. */
+/** An ARGUMENT error such as `sum: expected true or false for keepdim, got 1`. */
 export function wrong(
   caller: string,
   expected: string,

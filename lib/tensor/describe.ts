@@ -3,13 +3,14 @@ import { native } from "../native/call.js";
 import type { Scalar } from "./methods.js";
 import { type Nested, nest } from "./nest.js";
 
-/** Tensors up to this size are shown whole, larger ones by the start of their first row. */
+/** Tensors up to this size are shown completely, larger ones by the start of their first row. */
 const SHOWN = 12;
 const SHOWN_OF_ROW = 6;
 
 /**
- * One line: `Tensor [2, 3] float32 cpu [[1, 2, 3], [4, 5, 6]]`. Never throws: what cannot be read is
- * left out. Works on handles, so that looking at a tensor inside `tidy` or a hook creates none.
+ * Describes a tensor in one line: `Tensor [2, 3] float32 cpu [[1, 2, 3], [4, 5, 6]]`. Never throws:
+ * values that can't be read are omitted. It works on handles, so inspecting a tensor inside `tidy` or a
+ * hook creates no tensor.
  */
 export function describeTensor(
   handle: TensorHandle | null,

@@ -12,25 +12,25 @@ import { access, type Tensor } from "./tensor.js";
 
 /** Dtype and device of a new tensor. */
 export interface TensorOptions {
-  /** Default "float32"; of `tensor` and `full`, what fits the values. */
+  /** Default: "float32"; for `tensor` and `full` the type of the values. */
   readonly dtype?: DtypeName | undefined;
-  /** Default "cpu". */
+  /** Default: "cpu". */
   readonly device?: Device | (string & {}) | undefined;
 }
 
 export const {
-  /** Tensors joined along a dimension that they have (default: the first). ARGUMENT for misfits. */
+  /** Joins tensors along an existing dimension (default: the first). Throws ARGUMENT if they do not fit. */
   cat,
-  /** Tensors of one shape joined along a new dimension (default: the first). ARGUMENT for misfits. */
+  /** Joins tensors of one shape along a new dimension (default: the first). Throws ARGUMENT if they do not fit. */
   stack,
-  /** `a` where the bool tensor `condition` holds, else `b`; broadcast. ARGUMENT for misfits. */
+  /** `a` where the bool tensor `condition` is true, else `b`; broadcast. Throws ARGUMENT if they do not fit. */
   where,
 } = freeFunctions(access);
 
 /**
- * A tensor whose elements are not set: write its `data`, or fill it. The way in without a copy.
+ * Returns an uninitialised tensor. Write its `data` to get numbers into a tensor without a copy.
  *
- * @throws SHAPE for a negative size; ARGUMENT, DEVICE, OUT_OF_MEMORY
+ * @throws SHAPE if a size is negative; ARGUMENT, DEVICE, OUT_OF_MEMORY
  */
 export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return adopt(emptyHandle("empty", shape, options, "float32"));
@@ -65,15 +65,15 @@ export function full(shape: readonly number[], value: Scalar, options: TensorOpt
  * A tensor with these values, copied: nested arrays (numbers make float32, bigints int64, booleans
  * bool) or a typed array (its own dtype; Uint16Array needs "bfloat16" or "float16" and holds bits).
  *
- * @param options dtype and device; `shape` for a typed array or a flat list, default one dimension.
+ * @param options dtype and device; `shape` for a typed array or a flat list, default: one dimension
  *
  * @example
  * using matrix = tensor(new Float32Array(6), { shape: [2, 3] });
  * using mask = tensor([true, false, true]);
  * console.log(matrix.shape, mask.dtype); // [2, 3] bool
  *
- * @throws SHAPE for ragged rows or a shape of another size
- * @throws ARGUMENT for values that the dtype cannot hold
+ * @throws SHAPE if rows are ragged or `shape` has another size
+ * @throws ARGUMENT if the dtype can't hold a value
  * @throws DEVICE, OUT_OF_MEMORY
  */
 export function tensor(

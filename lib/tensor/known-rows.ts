@@ -4,8 +4,8 @@ import { spread } from "./row-rules.js";
 import type { Tensor } from "./tensor.js";
 
 /**
- * What is known of each place of a tensor's first `lead` axes: padding and tokens. Nothing if the
- * tensor comes from no run, or if one place mixes several tokens.
+ * Padding and tokens for each position of a tensor's first `lead` axes. Empty if the tensor does not
+ * come from a run, or if a position mixes several tokens.
  */
 export function knownRows(tensor: Tensor, lead: number): CellData {
   const rows = originOf(tensor)?.rows;

@@ -1,7 +1,7 @@
 /**
- * Which rows and which hook a result has, operation by operation: a tensor of a padded batch is
- * encoded without its padding, and never by the coder of another hook, whatever was done to it
- * before. Rows that a result mixes are forgotten rather than guessed.
+ * The rows and the hook of a result, for every operation. With them a tensor of a padded batch is encoded
+ * without its padding, and never by the coder of another hook, whatever operations came before. If a
+ * result mixes rows, they become unknown.
  */
 
 import { hooksIn, type Origin } from "./origin.js";
@@ -11,14 +11,14 @@ import type { Tensor } from "./tensor.js";
 import type { OperationName } from "./vocabulary.js";
 
 /**
- * Whether the result is still an activation of the operands' hook.
- * - "keeps": of the first operand's.
- * - "agrees": of the one hook of all operands that have one.
- * - "adds": likewise, unless something else is added than a number or one vector for all rows.
- * - "scales": of the first operand's that has one, unless it is scaled by more than one number.
- * - "averages": of the first operand's if only rows are reduced.
- * - "drops": of none.
- * A sum or join that is of no single hook remembers all of them: it is a vector of their space.
+ * The hook of which the result is still an activation:
+ * - "keeps": the first operand's.
+ * - "agrees": the one hook of all operands that have one.
+ * - "adds": the same, if all other operands are a number or one vector for all rows.
+ * - "scales": the hook of the first operand that has one, if it is scaled by a single number.
+ * - "averages": the first operand's, if only rows are reduced.
+ * - "drops": none.
+ * A sum or join of several hooks remembers all of them: it is a vector of their space.
  */
 type HookRule = "keeps" | "agrees" | "adds" | "scales" | "averages" | "drops";
 
@@ -35,7 +35,7 @@ const softmax: Rule = {
   hook: "drops",
 };
 
-/** The rule of every operation; those that give no tensor have none. */
+/** The rule of every operation that returns a tensor. */
 export const lineage = {
   reshape: { rows: rows.reshape, hook: "keeps" },
   permute: { rows: rows.permute, hook: "keeps" },
@@ -95,7 +95,7 @@ export const lineage = {
   item: undefined,
 } as const satisfies Record<OperationName, Rule | undefined>;
 
-/** Where the result of a call comes from. */
+/** The origin of a call's result. */
 export function inherited(name: OperationName, call: rows.Call): Origin | undefined {
   const rule: Rule | undefined = lineage[name];
   const first = call.tensors.map(call.originOf).find((origin) => origin !== undefined);
@@ -140,7 +140,7 @@ function sourceOf(rule: HookRule, call: rows.Call): Source {
   }
 }
 
-/** Still of one hook if all agree on it and nothing else takes part. */
+/** One hook if all sources agree on it and `isWhole`; otherwise all of their hooks. */
 function combined(known: readonly Source[], isWhole: boolean): Source {
   const hook = known[0]?.hook;
   if (isWhole && hook !== undefined && known.every((source) => source.hook === hook))
@@ -149,7 +149,7 @@ function combined(known: readonly Source[], isWhole: boolean): Source {
   return hooks.length === 0 ? unknown : { hook: undefined, mixed: hooks };
 }
 
-/** One vector of no run for all rows, as a bias or a direction is. */
+/** Whether a tensor is one vector for all rows and not from a run, such as a bias or a direction. */
 function isDirection(tensor: Tensor, { originOf }: rows.Call): boolean {
   return originOf(tensor) === undefined && sizeOf(tensor.shape.slice(0, -1)) === 1;
 }

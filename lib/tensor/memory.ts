@@ -2,16 +2,16 @@ import type { NativeMemory } from "../native/addon.js";
 import { call } from "../native/call.js";
 
 /**
- * Live native objects and the bytes behind them.
+ * Live native objects and their bytes.
  *
  * @interface
  */
 export type MemoryUse = NativeMemory;
 
 /**
- * What gemlens holds right now: `handles` (live native objects of every kind), `tensors`, `cpuBytes`
- * and `cudaBytes` (distinct memory that live tensors and features hold), `allocatedBytes` and
- * `reservedBytes` (what the CPU allocator has handed out, and keeps for reuse).
+ * Returns the current memory use: `handles` (live native objects of every kind), `tensors`, `cpuBytes`
+ * and `cudaBytes` (distinct memory of live tensors and features), `allocatedBytes` (in use from the CPU
+ * allocator) and `reservedBytes` (kept by it for reuse).
  *
  * @example
  * const before = memory().handles;

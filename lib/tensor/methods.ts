@@ -4,7 +4,7 @@ import type { ArgumentKind, Operation, OperationName, Vocabulary } from "./vocab
 
 /** "cpu", "cuda" (the first) or "cuda:1". */
 export type Device = "cpu" | "cuda" | `cuda:${number}`;
-/** An element: bigint for int64, boolean for bool, else number. */
+/** An element: a bigint of int64, a boolean of bool, else a number. */
 export type Scalar = number | bigint | boolean;
 
 interface ArgumentTypes {
@@ -18,7 +18,7 @@ interface ArgumentTypes {
   number: number;
   boolean: boolean;
   dtype: DtypeName;
-  // Autocompletes, and takes a name from a variable; checked at run time.
+  // Editors complete it, and a variable of type string compiles too; it is checked at run time.
   device: Device | (string & {});
 }
 
@@ -29,7 +29,7 @@ interface ResultTypes<Axes extends readonly string[]> {
   pair: {
     /** The values. */
     values: Tensor;
-    /** Where they are along the dimension: int64. */
+    /** Their indices along the dimension, int64. */
     indices: Tensor;
   };
   boolean: boolean;
@@ -52,7 +52,7 @@ type TypeOf<Spec> = Spec extends readonly [infer Kind extends ArgumentKind, unkn
   ? ArgumentTypes[Kind] | undefined
   : never;
 
-// The options are written out in each branch, so that editors show them instead of an alias.
+// Each branch spells out the options, so that editors show them instead of an alias.
 type ArgumentsOf<Op extends Operation> = Op extends {
   readonly options: infer O extends NonNullable<Operation["options"]>;
 }
@@ -71,7 +71,7 @@ type FreeName = {
 
 type Methods = Omit<Vocabulary, FreeName>;
 
-/** The vocabulary as methods of `Tensor`; what keeps the shape keeps the axes. */
+/** The vocabulary as methods of `Tensor`. An operation that keeps the shape keeps the axes. */
 export type TensorMethods<Axes extends readonly string[]> = {
   [Name in keyof Methods]: Method<Methods[Name], Axes>;
 };

@@ -5,10 +5,10 @@ import type { Scalar } from "./methods.js";
 
 /** An element, or nested arrays of elements. */
 export type Nested = Scalar | Nested[];
-/** What `tensor` takes: elements of one type in nested arrays of equal lengths. */
+/** The input of `tensor`: elements of one type in nested arrays of equal lengths. */
 export type NestedInput = Scalar | readonly NestedInput[];
 
-/** Row-major elements as nested arrays of `shape`. */
+/** Nests row-major elements in arrays of `shape`. */
 export function nest(data: NativeTypedArray, shape: readonly number[], dtype: DtypeName): Nested {
   let next = 0;
   const element = (): Scalar => {
@@ -25,7 +25,7 @@ export function nest(data: NativeTypedArray, shape: readonly number[], dtype: Dt
   return build(0);
 }
 
-/** Nested arrays as one row-major list and its shape; SHAPE when rows differ in length or depth. */
+/** Flattens nested arrays into one row-major list and its shape. Throws SHAPE if rows differ in length or depth. */
 export function flatten(values: NestedInput): { flat: Scalar[]; shape: number[] } {
   const shape: number[] = [];
   for (let level: unknown = values; Array.isArray(level); level = level[0]) {
@@ -47,7 +47,7 @@ export function flatten(values: NestedInput): { flat: Scalar[]; shape: number[] 
   return { flat, shape };
 }
 
-/** The elements as a typed array, in `dtype` itself or, for 16-bit floats, in float32. */
+/** Converts elements to a typed array of `dtype`, or of float32 for 16-bit floats. */
 export function toTypedArray(
   values: readonly Scalar[],
   dtype: DtypeName,

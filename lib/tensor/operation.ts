@@ -9,16 +9,16 @@ import type { Origin } from "./origin.js";
 import type { Tensor } from "./tensor.js";
 import { type Operation, type OperationName, vocabulary } from "./vocabulary.js";
 
-/** What the operations need of `Tensor`, handed in by tensor.ts (which they are a part of). */
+/** The part of `Tensor` that the operations use; tensor.ts passes it in. */
 export interface TensorAccess extends HandleSource {
   adopt(handle: TensorHandle): Tensor;
   originOf(tensor: Tensor): Origin | undefined;
   setOrigin(tensor: Tensor, origin: Origin | undefined): void;
-  /** Borrowed by a hook: whatever is done to it in place, it is what its hook point has. */
+  /** Whether a hook borrows it: in-place changes do not change its origin. */
   isLent(tensor: Tensor): boolean;
 }
 
-/** Puts the vocabulary on the prototype. */
+/** Adds the vocabulary's methods to a prototype. */
 export function attachMethods(prototype: object, access: TensorAccess): void {
   for (const [name, operation] of entries()) {
     if (operation.free) continue;
@@ -48,7 +48,7 @@ export function freeFunctions(access: TensorAccess): TensorFunctions {
   return functions as unknown as TensorFunctions;
 }
 
-/** What the result remembers of the run that the operands come from. */
+/** Passes the operands' origin on to the result. */
 function passOn(
   access: TensorAccess,
   name: OperationName,
@@ -74,7 +74,7 @@ function passOn(
   for (const tensor of results) access.setOrigin(tensor, origin);
 }
 
-/** The native operations, once it is certain that both sides mean the same vocabulary. */
+/** The native operations, after a check that both sides have the same vocabulary. */
 export function nativeOperations(addon: Addon = native()): Addon["ops"] {
   if (addon.ops === checked) return checked;
   const theirs = new Set(Object.keys(addon.ops));
@@ -102,7 +102,7 @@ function compile(name: OperationName, operation: Operation, access: TensorAccess
   const takesOptions = operation.options !== undefined;
   const limit = positional.length + (takesOptions ? 1 : 0);
   return (self: TensorHandle | undefined, given: readonly unknown[]): unknown => {
-    // `undefined` at the end is an argument left out.
+    // A trailing `undefined` counts as an omitted argument.
     if (given.length > limit && given.slice(limit).some((value) => value !== undefined)) {
       throw wrong(name, signatureOf(name), "the call", given);
     }
@@ -142,7 +142,7 @@ function run(addon: Addon, name: OperationName, lowered: readonly unknown[]): un
   const native = nativeOperations(addon)[name];
   const [self, dim, indices] = lowered;
   if (!(indices instanceof Int32Array)) return native?.(...lowered);
-  // A list of indices becomes a tensor beside the one that it indexes.
+  // A list of indices becomes a tensor on the device of the indexed one.
   checkIndices(name, indices, addon.tensorShape(self as TensorHandle), dim as number);
   const device = addon.tensorDevice(self as TensorHandle);
   const list = addon.tensorFrom(indices, [indices.length], "int32", device);
@@ -153,7 +153,7 @@ function run(addon: Addon, name: OperationName, lowered: readonly unknown[]): un
   }
 }
 
-/** The result of a reduction over everything, with every dimension kept at size 1. */
+/** Reshapes a full reduction's result to one dimension of size 1 for each of `self`. */
 function likeScalar(name: string, self: TensorHandle, result: TensorHandle): TensorHandle {
   return call(name, (addon) => {
     const sizes = addon.tensorShape(self).map(() => 1);
@@ -165,13 +165,13 @@ function likeScalar(name: string, self: TensorHandle, result: TensorHandle): Ten
   });
 }
 
-/** Integers come as bigints; only int64 needs them. */
+/** Native integers are bigints; only int64 needs them. */
 function elementOf(handle: TensorHandle, value: unknown): unknown {
   if (typeof value !== "bigint" || native().tensorDtype(handle) === "int64") return value;
   return Number(value);
 }
 
-/** On a GPU an index out of range is a device assert, after which nothing works: check before. */
+/** An index out of range is a device assert on a GPU, which breaks all later work, so check it first. */
 function checkIndices(
   caller: string,
   indices: Int32Array,
@@ -185,7 +185,7 @@ function checkIndices(
   }
 }
 
-/** How an operation is called, for error messages and the docs: "slice(dim, start, end?, step?)". */
+/** The signature of an operation, for error messages and the docs: "slice(dim, start, end?, step?)". */
 export function signatureOf(name: OperationName): string {
   const { args, options, shorthand }: Operation = vocabulary[name];
   const parts = args.map(

@@ -1,18 +1,18 @@
 import type { RowCells } from "./row-cells.js";
 
-/** Where a tensor comes from. */
+/** The origin of a tensor. */
 export interface Origin {
-  /** The hook point that it is an activation of; undefined: of none, or no longer known. */
+  /** The hook point whose activation it is; undefined: none, or unknown. */
   readonly hook: string | undefined;
-  /** The hook points of what was added up or joined in it, if it is an activation of none. */
+  /** The hook points of its summands or parts, if it has no single hook. */
   readonly mixed?: readonly string[] | undefined;
-  /** The model of the run; undefined: not known. */
+  /** The model of the run; undefined: unknown. */
   readonly model: string | undefined;
-  /** What is known of its rows; undefined: nothing. */
+  /** Its rows; undefined: unknown. */
   readonly rows?: RowCells | undefined;
 }
 
-/** All hook points that a tensor is known to have something of. */
+/** All hook points that contribute to a tensor, as far as known. */
 export function hooksIn({ hook, mixed }: Pick<Origin, "hook" | "mixed">): readonly string[] {
   return hook !== undefined ? [hook] : (mixed ?? []);
 }

@@ -1,28 +1,28 @@
-/** What is known of the rows of a tensor: which are padding, and which tokens they belong to. */
+/** The known facts about a tensor's rows: which are padding, and their tokens. */
 export interface CellData {
   /** 1 for a real token; undefined: all are real. */
   readonly mask?: Uint8Array | undefined;
-  /** The token of each; undefined: not known. Padding has any. */
+  /** The token of each; undefined: unknown. The value at padding is arbitrary. */
   readonly ids?: Int32Array | undefined;
-  /** Which tokens of their model are not text; there if `ids` are. */
+  /** The special tokens of their model; present if `ids` is. */
   readonly special?: SpecialTokens | undefined;
 }
 
-/** The tokens of a model that are not text: one function for each model, compared by identity. */
+/** Returns the special tokens of a model. Each model has one function, compared by identity. */
 export type SpecialTokens = () => ReadonlySet<number>;
 
-/** Along an axis the distance between neighbours in cells, or the offset of each place. */
+/** The distance in cells between neighbours along an axis, or the offset of each index. */
 type Steps = number | ArrayLike<number>;
 
 /**
- * One cell for each place of a tensor's first axes, whose sizes are `sizes`, in row-major order.
- * They are computed when somebody asks: most tensors of a hook are never encoded.
+ * One cell for each position of a tensor's first axes, whose sizes are `sizes`, in row-major order. Cells
+ * are computed at first use, because most tensors of a hook are never encoded.
  */
 export class RowCells {
   readonly sizes: readonly number[];
   #data: CellData | undefined;
   #compute: (() => CellData) | undefined;
-  /** How these cells were placed, if they are copies of others. */
+  /** The source and steps of cells that `gather` made. */
   #origin: { readonly of: RowCells; readonly steps: readonly Steps[]; base: number } | undefined;
 
   constructor(sizes: readonly number[], data: CellData | (() => CellData)) {
@@ -51,8 +51,8 @@ export class RowCells {
     return sameSizes(sizes, this.sizes) ? this : new RowCells(sizes, () => this.data);
   }
 
-  /** New cells, each a copy of one of these: where it lies is the sum of a step along each axis. */
-  placed(sizes: readonly number[], steps: readonly Steps[], base = 0): RowCells {
+  /** Gathers copies of these cells; the index of each is `base` plus a step along each axis. */
+  gather(sizes: readonly number[], steps: readonly Steps[], base = 0): RowCells {
     const isSame =
       base === 0 && sizes.every((size, i) => size === 1 || steps[i] === sizeOf(sizes.slice(i + 1)));
     if (isSame && sizeOf(sizes) === this.count) return this.sized(sizes);
@@ -71,8 +71,8 @@ export class RowCells {
   }
 
   /**
-   * Those at the first `lead` axes and those along the others, if each cell is the sum of two steps
-   * and one of the two is none: then the cells of all axes need not be made to compare them.
+   * Splits gathered cells into those along the first `lead` axes and those along the others, if one of the
+   * two groups of axes only repeats cells. Comparing cells then does not need the cells of all axes.
    */
   split(lead: number): { leading: RowCells; inner: RowCells } | undefined {
     if (this.#origin === undefined) return undefined;
@@ -80,11 +80,11 @@ export class RowCells {
     const stays = (from: number, to?: number) =>
       this.sizes.slice(from, to).every((size, i) => size === 1 || steps[from + i] === 0);
     if (!stays(0, lead) && !stays(lead)) return undefined;
-    // An axis of copies compares nothing.
+    // An axis that repeats cells has nothing to compare.
     const others = steps.map((_, axis) => axis).filter((axis) => axis >= lead && steps[axis] !== 0);
     return {
-      leading: of.placed(this.sizes.slice(0, lead), steps.slice(0, lead), base),
-      inner: of.placed(
+      leading: of.gather(this.sizes.slice(0, lead), steps.slice(0, lead), base),
+      inner: of.gather(
         others.map((axis) => this.sizes[axis] as number),
         others.map((axis) => steps[axis] as Steps),
         base,
@@ -94,8 +94,8 @@ export class RowCells {
 }
 
 /**
- * Real where all are real, with the tokens of those in `named`, if these agree. All have the same
- * sizes.
+ * Combines cells of equal sizes: a cell is real if it is real in all of them, and has the token of those
+ * in `named` if they agree.
  */
 export function both(all: readonly RowCells[], named: readonly RowCells[] = all): RowCells {
   const first = all[0] as RowCells;
@@ -108,7 +108,7 @@ export function both(all: readonly RowCells[], named: readonly RowCells[] = all)
   });
 }
 
-/** The cells of tensors joined along an axis; of one without cells all are real. */
+/** The cells of tensors joined along an axis; all cells of a part without cells are real. */
 export function joined(
   parts: readonly (RowCells | undefined)[],
   partSizes: readonly (readonly number[])[],
@@ -139,7 +139,7 @@ export function joined(
 }
 
 /**
- * Cells of the first `lead` axes alone, if they are equal along the others; undefined: a place of
+ * The cells of the first `lead` axes, if they are equal along the other axes; undefined if a position of
  * these axes mixes several rows.
  */
 export function collapsed(rows: RowCells, lead: number): RowCells | undefined {
@@ -150,13 +150,13 @@ export function collapsed(rows: RowCells, lead: number): RowCells | undefined {
     return isUniform(parts.inner, parts.inner.count) ? parts.leading : undefined;
   if (!isUniform(rows, sizeOf(sizes.slice(lead)))) return undefined;
   const kept = sizes.slice(0, lead);
-  return rows.placed(
+  return rows.gather(
     kept,
     kept.map((_, axis) => rows.strides[axis] as number),
   );
 }
 
-/** Whether each stretch of so many cells has one token, real or not. */
+/** Whether every `stretch` consecutive cells have one token and are all real or all padding. */
 function isUniform({ data: { mask, ids } }: RowCells, stretch: number): boolean {
   const repeats = (cells: Uint8Array | Int32Array) => {
     for (let i = 0; i < cells.length; i++) if (cells[i] !== cells[i - (i % stretch)]) return false;

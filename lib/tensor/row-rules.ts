@@ -4,23 +4,23 @@ import type { Tensor } from "./tensor.js";
 
 /** One call of an operation. */
 export interface Call {
-  /** The tensor that it is a method of, or the first that it was given. */
+  /** The tensor whose method it is, or the first argument of a free function. */
   readonly self: Tensor;
-  /** All tensors that it was given, `self` first. */
+  /** All tensor operands, `self` first. */
   readonly tensors: readonly Tensor[];
-  /** The arguments behind that. */
+  /** The arguments without `self`. */
   readonly given: readonly unknown[];
   readonly result: Tensor;
   readonly originOf: (tensor: Tensor) => Origin | undefined;
   readonly isTensor: (value: unknown) => value is Tensor;
 }
 
-/** The rows of the result; undefined: nothing is known of them. */
+/** Returns the rows of the result; undefined: unknown. */
 export type RowRule = (call: Call) => RowCells | undefined;
 
 export const same: RowRule = ({ self, originOf }) => originOf(self)?.rows;
 
-/** Element by element: real where every operand is. */
+/** Elementwise: a row is real if it is real in every operand. */
 export const broadcast: RowRule = (call) => {
   const { tensors, result, originOf } = call;
   const found = tensors.flatMap((tensor) => {
@@ -30,11 +30,11 @@ export const broadcast: RowRule = (call) => {
   return combined(found, result.shape);
 };
 
-/** Row-major order stays, so cells stay if the new axes can be cut where the rows end. */
+/** The row-major order stays, so cells stay if some leading axes of the new shape cover the same rows. */
 export const reshape: RowRule = ({ self, result, originOf }) => {
   const rows = originOf(self)?.rows;
   if (rows === undefined) return undefined;
-  // Where rows are merged with the axes behind them, each element gets a cell.
+  // If rows merge with the axes after them, each element gets a cell.
   for (let lead = rows.sizes.length; lead <= self.ndim; lead++) {
     const wide = spread(rows, shifted(rows, 0), self.shape, lead);
     const at = cutOf(result.shape, wide.count, lead);
@@ -70,7 +70,7 @@ export const index: RowRule = (call) => {
   const rows = call.originOf(self)?.rows;
   if (rows === undefined || axisOf(dim, self.ndim) >= rows.sizes.length) return rows;
   if (!call.isTensor(indices)) return chosen(call, dim, () => indices as readonly number[]);
-  // Reading them waits for a GPU: not for tokens alone.
+  // Reading indices waits for a GPU, which token ids without a mask are not worth.
   if (indices.device !== "cpu" && rows.data.mask === undefined) return undefined;
   const list = indices.readSync("int32");
   return chosen(call, dim, () => list);
@@ -81,9 +81,9 @@ export const select: RowRule = ({ self, given, originOf }) => {
   if (rows === undefined) return undefined;
   const axis = axisOf(given[0] as number, self.ndim);
   if (axis >= rows.sizes.length) return rows;
-  const [size, place] = [rows.sizes[axis] as number, given[1] as number];
-  const base = (place < 0 ? place + size : place) * (rows.strides[axis] as number);
-  return rows.placed(rows.sizes.toSpliced(axis, 1), rows.strides.toSpliced(axis, 1), base);
+  const [size, index] = [rows.sizes[axis] as number, given[1] as number];
+  const base = (index < 0 ? index + size : index) * (rows.strides[axis] as number);
+  return rows.gather(rows.sizes.toSpliced(axis, 1), rows.strides.toSpliced(axis, 1), base);
 };
 
 export const unsqueeze: RowRule = ({ self, given, originOf }) => {
@@ -120,11 +120,11 @@ export const stack: RowRule = (call) => {
   });
 };
 
-/** A row of the product belongs to a row of the first operand, a batch of it to both. */
+/** A row of the product belongs to a row of the first operand; a batch belongs to both operands. */
 export const matmul: RowRule = ({ tensors: [a, b], result: { ndim, shape }, originOf }) => {
   if (a === undefined || b === undefined) return undefined;
   const found: Moved[] = [];
-  // Summed over are the last axis of the one, and the last but one (or the only one) of the other.
+  // The product sums over a's last axis and over b's last but one (or only) axis.
   const left = before(originOf(a)?.rows, a.ndim - 1);
   const right = before(originOf(b)?.rows, Math.max(b.ndim - 2, 0));
   if (left !== undefined) {
@@ -139,7 +139,7 @@ export const matmul: RowRule = ({ tensors: [a, b], result: { ndim, shape }, orig
 export const reduce: RowRule = (call) =>
   before(call.originOf(call.self)?.rows, Math.min(...reducedAxes(call), call.self.ndim));
 
-/** Along one axis, by default the last. */
+/** An operation along one axis. */
 export const along =
   (dimOf: (call: Call) => number): RowRule =>
   (call) => {
@@ -147,12 +147,12 @@ export const along =
     return before(originOf(self)?.rows, axisOf(dimOf(call), self.ndim));
   };
 
-/** Rows if they lie before an axis, so that what happens along it mixes none. */
+/** The rows of the axes before `axis`: an operation along it does not mix them. */
 function before(rows: RowCells | undefined, axis: number): RowCells | undefined {
   return rows && collapsed(rows, axis);
 }
 
-/** The axes that a reduction goes over. */
+/** The axes that a reduction covers. */
 export function reducedAxes({ self, given: [options] }: Call): number[] {
   const ndim = self.ndim;
   const { dim } = (options ?? {}) as { dim?: number | readonly number[] };
@@ -164,12 +164,12 @@ function axisOf(dim: number, ndim: number): number {
   return dim < 0 ? dim + ndim : dim;
 }
 
-/** The axes of the result where those of `rows` are, moved by `by`. */
+/** The axes of `rows`, moved by `by`. */
 function shifted({ sizes }: RowCells, by: number): number[] {
   return sizes.map((_, axis) => axis + by);
 }
 
-/** Cells for the first `lead` axes of a shape, repeated along those that `axes` does not name. */
+/** Repeats cells along the first `lead` axes of a shape that `axes` does not name. */
 export function spread(
   rows: RowCells,
   axes: readonly number[],
@@ -180,18 +180,18 @@ export function spread(
   const steps = new Array<number>(lead).fill(0);
   for (const [i, axis] of axes.entries())
     if (sizes[i] !== 1 || shape[axis] === 1) steps[axis] = strides[i] as number;
-  return rows.placed(shape.slice(0, lead), steps);
+  return rows.gather(shape.slice(0, lead), steps);
 }
 
-/** Rows whose axes lie `by` further behind in a result. */
+/** Rows whose axes move by `by` in a result. */
 interface Moved {
   readonly rows: RowCells;
   readonly by: number;
 }
 
 /**
- * The rows of several operands as those of their result. Which token a row has is said by the
- * operands with most rows: one row that serves all does not make them its own.
+ * Combines the rows of several operands into those of their result. Tokens come from the operands with
+ * most rows: a single row that is broadcast does not give its token to all.
  */
 function combined(found: readonly Moved[], shape: readonly number[]): RowCells | undefined {
   if (found.length === 0) return undefined;
@@ -204,7 +204,7 @@ function combined(found: readonly Moved[], shape: readonly number[]): RowCells |
   );
 }
 
-/** After how many axes of a shape `count` cells are: as many as before, or the next number. */
+/** How many leading axes of a shape have `count` cells; prefers at most `lead`. */
 function cutOf(shape: readonly number[], count: number, lead: number): number | undefined {
   const cuts = Array.from({ length: shape.length + 1 }, (_, at) => at).filter(
     (at) => sizeOf(shape.slice(0, at)) === count,
@@ -227,11 +227,11 @@ function reordered(
   );
 }
 
-/** The cells of chosen places along an axis. */
+/** The cells of chosen indices along an axis. */
 function chosen(
   { self, result, originOf }: Call,
   dim: number,
-  places: (size: number, count: number) => ArrayLike<number>,
+  indicesOf: (size: number, count: number) => ArrayLike<number>,
 ): RowCells | undefined {
   const rows = originOf(self)?.rows;
   if (rows === undefined) return undefined;
@@ -239,13 +239,13 @@ function chosen(
   if (axis >= rows.sizes.length) return rows;
   const [size, count] = [rows.sizes[axis] as number, result.shape[axis] as number];
   const stride = rows.strides[axis] as number;
-  const offsets = Int32Array.from(places(size, count), (place) => place * stride);
+  const offsets = Int32Array.from(indicesOf(size, count), (index) => index * stride);
   const steps = rows.strides.with(axis, 0) as (number | Int32Array)[];
   steps[axis] = offsets;
-  return rows.placed(rows.sizes.with(axis, count), steps);
+  return rows.gather(rows.sizes.with(axis, count), steps);
 }
 
-/** Tensors along an axis: one after the other if it is one of rows, else one beside the other. */
+/** Joins tensors along an axis: concatenates their rows along a row axis, else combines them. */
 function together(
   { tensors, result }: Call,
   axis: number,

@@ -7,13 +7,13 @@ export interface TensorJson {
   readonly shape: readonly number[];
   /** The element type. */
   readonly dtype: DtypeName;
-  /** The elements in row-major order; what JSON has no number for is a string. */
+  /** The elements in row-major order; a value that is not a JSON number is a string. */
   readonly values: readonly (number | string | boolean)[];
 }
 
 const MOST = 1000;
 
-/** JSON has no NaN and no infinities, and would write null: they are written as their names. */
+/** Writes NaN and infinities by their names, because JSON.stringify would write null. */
 export function jsonNumber(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
@@ -28,7 +28,7 @@ export function plainJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plainJson(part)]));
 }
 
-/** Gives plain data a hidden `toJSON`: neither copied by a spread nor compared. */
+/** Adds a hidden `toJSON` to plain data; spreads do not copy it and deep comparisons ignore it. */
 export function withJson<T extends object>(value: T, toJSON: () => unknown): T {
   return Object.defineProperty(value, "toJSON", { value: toJSON });
 }

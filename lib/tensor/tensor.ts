@@ -15,10 +15,10 @@ import { attachMethods, nativeOperations, type TensorAccess } from "./operation.
 import type { Origin } from "./origin.js";
 import { type TensorJson, tensorToJson } from "./tensor-json.js";
 
-/** What `read()` gives: bfloat16 and float16 widen to Float32Array, bool is 0 or 1. */
+/** The result of `read()`: bfloat16 and float16 widen to Float32Array, bool is 0 or 1. */
 export type TensorData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
-/** The typed array that elements of a dtype are read into. */
+/** The typed array for elements of a dtype. */
 export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat16" | "float16"
   ? Float32Array
   : Dtype extends "float64"
@@ -42,16 +42,16 @@ interface Phantom<Axes> {
 }
 
 /**
- * A tensor in libtorch's memory. `Axes` names its dimensions for the type checker alone, for example
+ * A tensor in libtorch's memory. `Axes` names its dimensions for the type checker, for example
  * `Tensor<["batch", "pos", "d_model"]>`; a plain `Tensor` fits everywhere and is checked at run time.
  *
- * Memory is given back by `dispose()` or `using`, at the end of a `tidy` or of the hook that created
- * it, and otherwise some time after it became unreachable.
+ * Its memory is freed by `dispose()` or `using`, at the end of the `tidy` or hook that created it, or
+ * else some time after it becomes unreachable.
  *
- * The operations run at once on the calling thread, and give new tensors unless their name ends in
- * "_". They throw ARGUMENT for what does not go together (shapes, element types, devices) and for a
- * dimension or index that there is not, DISPOSED for a tensor that is gone, OUT_OF_MEMORY; those in
- * place BUSY while queued work uses the tensor, and ARGUMENT for a model's or coder's own.
+ * Operations run synchronously on the calling thread and return new tensors, unless their name ends in
+ * "_". They throw ARGUMENT if operands do not fit (shapes, element types, devices) or a dimension or
+ * index is out of range, DISPOSED if a tensor was disposed, and OUT_OF_MEMORY. In-place operations also
+ * throw BUSY while queued work uses the tensor, and ARGUMENT for a model's or coder's parameter.
  *
  * @example
  * using x = tensor([[1, 2], [3, 4]]);
@@ -111,7 +111,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     return this.shape.reduce((product, n) => product * n, 1);
   }
 
-  /** Bytes of its elements (a view counts its own elements only). */
+  /** Bytes of its elements (a view counts only its own). */
   get nbytes(): number {
     return this.size * dtypeBytes[this.dtype];
   }
@@ -123,7 +123,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     );
   }
 
-  /** True after `dispose()`, or after the hook that it was lent to returned. */
+  /** True after `dispose()`, or after the hook that borrowed it returned. */
   get isDisposed(): boolean {
     return this.#handle === null;
   }
@@ -134,8 +134,8 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
    *
    * @throws DEVICE unless on the CPU
    * @throws ARGUMENT unless contiguous
-   * @throws UNSUPPORTED where the runtime forbids arrays over native memory, or so long a one: take a
-   *   part of it with `slice(…).clone()`
+   * @throws UNSUPPORTED if the runtime forbids arrays over native memory, or one of this length: use
+   *   `slice(…).clone()`
    * @throws DISPOSED
    */
   get data(): NativeTypedArray {
@@ -170,7 +170,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   }
 
   /**
-   * A copy of the elements in row-major order, optionally converted; waits for what was queued before.
+   * Copies the elements in row-major order, optionally converted, after all work queued earlier.
    *
    * @throws DISPOSED
    */
@@ -182,7 +182,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     );
   }
 
-  /** As {@link read}, at once on this thread (waits for a GPU): for hooks and small tensors. */
+  /** As {@link read}, synchronously on this thread; waits for a GPU. For hooks and small tensors. */
   readSync(): TensorData;
   readSync<D extends DtypeName>(dtype: D): ArrayOf<D>;
   readSync(dtype?: DtypeName): NativeTypedArray {
@@ -191,7 +191,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     );
   }
 
-  /** The elements as nested arrays; without dimensions the element itself. Waits for a GPU. */
+  /** The elements as nested arrays; the element itself if there are no dimensions. Waits for a GPU. */
   tolist(): Nested {
     const handle = access.handleOf(this, "tolist", "this");
     const data = call("tolist", (addon) => addon.tensorReadSync(handle));
@@ -199,9 +199,8 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   }
 
   /**
-   * Shape, dtype and the elements in row-major order, for `JSON.stringify`; of at most 1,000 elements.
-   * NaN and infinities become "NaN", "Infinity" and "-Infinity", int64 beyond 2⁵³ a string. Waits
-   * for a GPU.
+   * Shape, dtype and at most 1,000 elements in row-major order, for `JSON.stringify`. NaN and infinities
+   * become "NaN", "Infinity" and "-Infinity"; int64 beyond 2⁵³ becomes a string. Waits for a GPU.
    *
    * @example
    * console.log(JSON.stringify(tensor([1, 2]))); // {"shape":[2],"dtype":"float32","values":[1,2]}
@@ -213,12 +212,12 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     return tensorToJson(shape, dtype, size, () => this.readSync());
   }
 
-  /** Gives the memory back now (views of it keep it). Any later use throws `DisposedError`. */
+  /** Frees the memory now, unless views still use it. Any later use throws `DisposedError`. */
   dispose(): void {
     const handle = this.#handle;
     if (handle === null) return;
     this.#handle = null;
-    // What is lent goes back when the hook ends.
+    // A borrowed tensor is returned when the hook ends.
     if (this.#loan === "lent" || this.#loan === "kept") return;
     disown(this);
     call("dispose", (addon) => addon.dispose(handle));
@@ -229,8 +228,8 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   }
 
   /**
-   * Takes the tensor out of the `tidy` or hook that would dispose it. One that was lent to a hook, or
-   * that shares memory with one, gets its own copy when the hook ends.
+   * Keeps the tensor beyond the `tidy` or hook that would dispose it. A tensor that a hook borrows, or that
+   * shares memory with one, gets its own copy when the hook ends.
    *
    * @throws DISPOSED
    */
@@ -256,7 +255,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     if (dtype === undefined || dtype === this.dtype) return fn(handle);
     const converted = nativeOperations()["to"]?.(handle, dtype, null) as TensorHandle;
     try {
-      // A task retains its inputs at the call, so the converted copy can go right away.
+      // A task retains its inputs at the call, so the converted copy can be disposed at once.
       return fn(converted);
     } finally {
       native().dispose(converted);

@@ -1,12 +1,12 @@
 /**
- * The small vocabulary: every tensor operation that a hook or a script needs, in one table. From it
- * come the methods of `Tensor` and their types (methods.ts), the checks of their arguments
- * (operation.ts) and the table in the docs. The operations run at once on the calling thread; heavy
- * work is a task of a model or a coder.
+ * The small vocabulary: one table of every tensor operation that a hook or a script needs. The methods of
+ * `Tensor` and their types (methods.ts), the checks of their arguments (operation.ts) and the table in the
+ * docs are derived from it. The operations run synchronously on the calling thread; heavy work is a task
+ * of a model or a coder.
  */
 
 /**
- * What an argument may be: "operand" is a tensor that broadcasts or one number; "indices" an integer
+ * The kind of an argument: "operand" is a tensor that broadcasts, or one number; "indices" an integer
  * tensor or a list; "dims" one dimension or several, negative from the end; "integers" a list.
  */
 export type ArgumentKind =
@@ -22,7 +22,7 @@ export type ArgumentKind =
   | "dtype"
   | "device";
 
-/** Name and kind of an argument, and of an optional one its default (null: left to libtorch). */
+/** Name and kind of an argument, and the default of an optional one (null: libtorch's own). */
 export type ArgumentSpec =
   | readonly [name: string, kind: ArgumentKind]
   | readonly [name: string, kind: ArgumentKind, fallback: Default];
@@ -38,9 +38,9 @@ export interface Operation {
    * indices · "boolean" · "scalar".
    */
   readonly result: "same" | "tensor" | "this" | "pair" | "boolean" | "scalar";
-  /** A bare dtype or device may stand for the options. */
+  /** A bare dtype or device may replace the options. */
   readonly shorthand?: true;
-  /** A free function: there is no tensor before the arguments. */
+  /** A free function instead of a method. */
   readonly free?: true;
 }
 
