@@ -16,7 +16,7 @@ import { register as registerTokens } from "./commands/tokens.js";
 import { reportError } from "./print/report-error.js";
 import { guardStreams } from "./print/standard-streams.js";
 
-// In the order of a first encounter; each command is one file.
+// The help lists the commands in this order: first steps come first.
 const commands = [
   registerSetup,
   registerDemo,
@@ -33,11 +33,11 @@ const commands = [
 
 function createProgram(): Command {
   const program = new Command("gemlens")
-    .description("Run Gemma with hooks, and read it with Gemma Scope.")
+    .description("Run Gemma with hooks, and inspect it with Gemma Scope.")
     .version(packageVersion())
     .showHelpAfterError("(gemlens <command> --help lists its options)")
     .configureOutput({ writeErr: (text) => void process.stderr.write(printableText(text)) });
-  // Before the commands: they inherit it.
+  // Commands inherit this override, so it is set before they are registered.
   program.exitOverride();
   for (const register of commands) register(program);
   return program;

@@ -2,12 +2,12 @@ import stringWidth from "string-width";
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-/** Terminal cells that a text takes: 2 for wide characters and emoji, 0 for combining marks. */
+/** The number of terminal cells of a text: 2 for wide characters and emoji, 0 for combining marks. */
 export function displayWidth(text: string): number {
   return stringWidth(text);
 }
 
-/** The text in pieces of at most `width` cells, cut between characters as a reader sees them. */
+/** Cuts a text into pieces of at most `width` cells, between grapheme clusters. */
 export function breakToWidth(text: string, width: number): string[] {
   const pieces: string[] = [];
   let piece = "";
@@ -25,7 +25,7 @@ export function breakToWidth(text: string, width: number): string[] {
   return [...pieces, piece];
 }
 
-/** Adds spaces up to `width` cells. */
+/** Pads a text with spaces to `width` cells. */
 export function padTo(text: string, width: number, side: "left" | "right" = "left"): string {
   const space = " ".repeat(Math.max(0, width - displayWidth(text)));
   return side === "right" ? space + text : text + space;

@@ -1,16 +1,16 @@
 import { breakToWidth, displayWidth } from "./display-width.js";
 
 /**
- * Folds a text into lines of at most `width` cells: between words, and inside a word only if it
- * alone is wider than a line.
+ * Folds a text into lines of at most `width` cells. Lines break between words; only a word that is
+ * wider than a line is broken.
  */
 export function foldText(text: string, width: number): string[] {
   return foldWords(text.trim().split(/ +/), width);
 }
 
 /**
- * Folds a table's cell likewise. Its parts, with two spaces between them, stay whole if they fit,
- * and a token in quotes counts as one word.
+ * Folds a table cell into lines of at most `width` cells. Parts that are separated by two spaces stay
+ * whole if they fit, and a token in quotes counts as one word.
  */
 export function foldCell(cell: string, width: number): string[] {
   const words = (part: string) => part.match(/"(?:\\.|[^"\\])*"|[^ ]+/g) ?? [part];
@@ -23,7 +23,7 @@ function foldWords(words: readonly string[], width: number): string[] {
   return pack(words, " ", width, (word) => breakToWidth(word, width));
 }
 
-/** Puts parts into lines; `divide` breaks a part that is too wide for one. */
+/** Packs parts into lines; `divide` breaks a part that is wider than a line. */
 function pack(
   parts: readonly string[],
   gap: string,

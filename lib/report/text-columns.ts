@@ -5,10 +5,10 @@ import { printable } from "./token-text.js";
 const gap = "  ";
 
 /**
- * Texts beside each other, each folded into a column; as many side by side as fit `lineWidth`, the
- * others below. The first line of each column is its head.
+ * Folds each text into a column, and sets as many columns side by side as fit in `lineWidth`. The
+ * others follow below. The first line of each column is its head.
  *
- * @returns lines, with an empty one between groups
+ * @returns the lines, with an empty line between groups
  */
 export function textColumns(
   columns: readonly { readonly head: string; readonly text: string }[],

@@ -1,16 +1,16 @@
 import { displayWidth, padTo } from "./display-width.js";
 import { foldCell } from "./fold.js";
 
-/** A column's cells lie against this side. */
+/** The side on which a column's cells are aligned. */
 export type Align = "left" | "right";
 
 const gap = "  ";
-/** A column of text is not made narrower than this. */
+/** The least width of a text column. */
 const leastText = 8;
 
 /**
- * Rows as lines with aligned columns, two spaces apart; nothing after a line's last cell. If the
- * rows are wider than `lineWidth`, cells of the widest columns fold into several lines.
+ * Formats rows as lines with aligned columns, two spaces apart, without trailing spaces. If the rows
+ * are wider than `lineWidth`, cells of the widest columns fold into several lines.
  */
 export function textTable(
   rows: readonly (readonly string[])[],
@@ -20,7 +20,7 @@ export function textTable(
   return tableRows(rows, align, lineWidth).flat();
 }
 
-/** The same, the lines of each row by themselves. */
+/** Formats rows as `textTable` does, and returns the lines of each row separately. */
 export function tableRows(
   rows: readonly (readonly string[])[],
   align: readonly Align[],
@@ -42,7 +42,7 @@ export function tableRows(
   });
 }
 
-/** Groups of columns that fit `lineWidth` beside the `left` ones; a column is its cells. */
+/** Groups columns so that each group fits in `lineWidth` next to the `left` ones. A column is its cells. */
 export function columnGroups(
   left: readonly (readonly string[])[],
   columns: readonly (readonly string[])[],
@@ -63,7 +63,7 @@ export function columnGroups(
   return groups;
 }
 
-/** The natural widths, the widest columns narrowed until a row fits. */
+/** The width of each column; the widest ones are narrowed until a row fits. */
 function columnWidths(
   rows: readonly (readonly string[])[],
   align: readonly Align[],
@@ -92,7 +92,7 @@ function widest(cells: readonly string[]): number {
   return Math.max(0, ...cells.map(displayWidth));
 }
 
-/** Numbers are never broken, only the words of a head over them. */
+/** The widest word: a column of numbers may fold between the words of its head, never inside a number. */
 function widestWord(cells: readonly string[]): number {
   return widest(cells.flatMap((cell) => cell.split(" ")));
 }

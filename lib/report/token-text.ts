@@ -1,46 +1,47 @@
 import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 
-/** A token as it is shown: its text, or the byte that it is. */
+/** A token as it is shown: its text, or its byte. */
 export interface ShownToken {
   readonly text: string;
-  /** Of a token that is one byte of a longer character. */
+  /** The byte, if the token is one byte of a longer character. */
   readonly byte?: number;
 }
 
 /**
- * A token in quotes, in which spaces and line ends can be told apart: `" sea"`, `"\n"`; without
- * quotes if it is one byte of a character: `<0xE6>`. What is invisible is escaped.
+ * Writes a token in quotes, which show its spaces and line ends: `" sea"`, `"\n"`. A token that is one
+ * byte of a character is written without quotes: `<0xE6>`. Invisible characters are escaped.
  */
 export function quoteToken(token: string | ShownToken): string {
   if (typeof token === "string") return escapeInvisible(JSON.stringify(token));
   return token.byte === undefined ? quoteToken(token.text) : byteName(token.byte);
 }
 
-/** `<0xE6>`, as vocabularies write the token of a byte. */
+/** Writes a byte as vocabularies write its token: `<0xE6>`. */
 function byteName(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 
-/** Tokens in a row with a bar between them; line ends as ⏎, other control characters escaped. */
+/** Joins tokens with a bar. Line ends become ⏎, and other control characters are escaped. */
 export function showTokens(tokens: readonly string[], bar = "|"): string {
   return tokens.map((token) => printable(token.replaceAll("\n", "⏎"))).join(bar);
 }
 
-/** Text in one line with its control characters escaped: a model must not steer a terminal. */
+/** Escapes control characters, line ends included, so that a model's text cannot steer a terminal. */
 export function printable(text: string): string {
   return text.replace(unsafe, escaped);
 }
 
-/** The same for text of several lines: line ends and tabs stay. */
+/** Escapes control characters in text of several lines: line ends and tabs stay. */
 export function printableText(text: string): string {
   return text.replace(unsafe, (c) => (c === "\n" || c === "\t" ? c : escaped(c)));
 }
 
 /**
- * JSON on one line; what could steer a terminal is escaped, which parses to the same value.
+ * Writes JSON on one line. Characters that could steer a terminal are escaped, so the text parses to
+ * the same value.
  *
- * @throws ARGUMENT for a NaN or an infinity: `null` would look like a number that is missing
+ * @throws ARGUMENT if a number is not finite: JSON's `null` would look like a missing number
  */
 export function jsonText(value: unknown): string {
   return JSON.stringify(value, onlyFinite).replace(unsafe, escaped);
@@ -55,10 +56,10 @@ function onlyFinite(key: string, value: unknown): unknown {
   );
 }
 
-/** Control characters, and those that reverse the direction of what follows. */
+/** Control characters, and those that change the direction of the text after them. */
 const unsafe = /[\p{Control}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Also characters that take no room; a joiner between two others makes them one, and stays. */
+/** Escapes control and zero-width characters. A joiner inside a grapheme cluster stays. */
 function escapeInvisible(text: string): string {
   return text.replace(
     /[\p{Control}\u2028\u2029]|(?!(?<=[^\s"])[\u200c\u200d][^\s"])\p{Format}/gu,

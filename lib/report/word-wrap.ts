@@ -1,8 +1,8 @@
 import { displayWidth } from "./display-width.js";
 
 /**
- * Breaks text that comes in pieces into lines of about `width` cells, between words and after line
- * ends; lines after the first begin with `indent`. `column` is where the first piece starts.
+ * Makes a function that wraps streamed text into lines of about `width` cells. Lines break between
+ * words and after line ends, and each new line begins with `indent`. The first piece starts at `column`.
  *
  *     const wrap = wordWrap(80, "   ", prompt.length);
  *     for await (const { text } of generation) process.stdout.write(wrap(text));

@@ -221,7 +221,7 @@ describe("gemlens ablate", () => {
     expect(stdout).toMatch(new RegExp(`^2:${silent}( \\(.*\\))? fires on no token`, "m"));
     expect(stdout).toMatch(/^rose +"[^"]+" +[<\d]/m);
     expect(stdout).toMatch(/^fell +" Japanese" .* -\d/m);
-    expect(stdout).toMatch(/^loss \d+\.\d+ → \d+\.\d+ \([+-]?\d\.\d+ nats a token\)$/m);
+    expect(stdout).toMatch(/^loss \d+\.\d+ → \d+\.\d+ \([+-]?\d\.\d+ nats per token\)$/m);
   });
 });
 

@@ -23,16 +23,16 @@ interface AblateOptions extends SpecialTokensFlag, ModelOptions, CoderOptions, C
   readonly json?: boolean;
 }
 
-/** `gemlens ablate`: what a text's predictions lose and gain without a feature. */
+/** `gemlens ablate`: shows how predictions change when features are ablated. */
 export function register(program: Command): void {
   const command = program
     .command("ablate")
-    .description("take features out of a text, and show what changes in its predictions")
-    .argument("<features>", "layer:feature[:value[:from]], several with commas between", list)
-    .argument("[text...]", "the text; standard input where it is left out")
+    .description("ablate features in a text, and show how its predictions change")
+    .argument("<features>", "layer:feature[:value[:from]], separated by commas", list)
+    .argument("[text...]", "the text (default: standard input)")
     .option(
       "--position <n>",
-      "the token whose next one is shown, negative from the end",
+      "show what follows the token at this position, negative from the end",
       position,
       -1,
     )
@@ -43,16 +43,16 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-A feature becomes 0, or the value given: x + (f' - f) W_dec, so the coder's error stays as it is.${specHelp}`,
+Each feature is set to 0, or to the value given: x + (f' - f) W_dec keeps the coder's error.${specHelp}`,
     );
 }
 
 const parse = featureSpec("optional");
 const list = (text: string) => text.split(",").map((one) => parse(one.trim()));
 
-/** Of the tokens that a feature fires on, so many are shown. */
+/** At most this many of a feature's firings are shown, strongest first. */
 const shownFirings = 4;
-/** What is smaller shows as 0. */
+/** Smaller changes would print as 0.000. */
 const leastLossChange = 0.0005;
 
 async function ablate(
@@ -72,34 +72,35 @@ async function ablate(
     return;
   }
   const { features, tokens, ...rest } = outcome;
-  const told = features.map(({ told: { type: _, value: to, ...one }, fires }) => {
-    return { ...one, to, fires };
+  const listed = features.map(({ summary: { type: _, value: to, ...rest }, fires }) => {
+    return { ...rest, to, fires };
   });
   const { model: of, position } = options;
-  sayJson({ model: of, features: told, tokens, position, ...rest });
+  sayJson({ model: of, features: listed, tokens, position, ...rest });
 }
 
 function print({ features, tokens, loss, rose, fell, perToken }: Ablated, options: AblateOptions) {
   const token = (position: number) => quoteToken(tokens.at(position) ?? "");
-  for (const { ref, told, fires } of features) {
-    const title = `${showFeature(ref.coder.cfg, ref.feature)}${told.name ? ` (${told.name})` : ""}`;
-    note(`${title} becomes ${told.value} from position ${told.from}`);
-    const where = fires
+  for (const { ref, summary, fires } of features) {
+    const { name, value, from } = summary;
+    const title = `${showFeature(ref.coder.cfg, ref.feature)}${name ? ` (${name})` : ""}`;
+    note(`${title} is set to ${value} from position ${from}`);
+    const firings = fires
       .slice(0, shownFirings)
       .map(({ position, value }) => `${token(position)} ${value.toFixed(1)}`);
-    const rest = fires.length - where.length;
-    if (rest > 0) where.push(`and ${rest} more`);
-    const nowhere = "no token that it is taken out of";
-    say(`${title} fires on ${fires.length === 0 ? nowhere : where.join("  ")}`);
+    const rest = fires.length - firings.length;
+    if (rest > 0) firings.push(`and ${rest} more`);
+    const none = "no token where it is ablated";
+    say(`${title} fires on ${fires.length === 0 ? none : firings.join("  ")}`);
   }
   const { position } = options;
-  const title = `next behind ${token(position)} (${tokens.at(position)?.position})`;
+  const title = `next after ${token(position)} (${tokens.at(position)?.position})`;
   if (rose.length + fell.length === 0) say(`\n${title}: nothing changes`);
   else printChanges(title, rose, fell);
   if (loss === null) return;
   const change = signed(loss.after - loss.before);
   const [before, after] = [loss.before.toFixed(3), loss.after.toFixed(3)];
-  say(`\nloss ${before} → ${after} (${change} nats a token)`);
+  say(`\nloss ${before} → ${after} (${change} nats per token)`);
   const moved = perToken
     .filter(({ before, after }) => Math.abs(after - before) >= leastLossChange)
     .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before))
@@ -119,8 +120,8 @@ function print({ features, tokens, loss, rose, fell, perToken }: Ablated, option
 
 function printChanges(title: string, rose: readonly Change[], fell: readonly Change[]): void {
   const rows = [rose, fell].flatMap((changes, i) =>
-    changes.map(({ before, after, logitChange, ...token }, place) => [
-      place > 0 ? "" : i === 0 ? "rose" : "fell",
+    changes.map(({ before, after, logitChange, ...token }, row) => [
+      row > 0 ? "" : i === 0 ? "rose" : "fell",
       quoteToken(token),
       probability(before),
       probability(after),

@@ -36,17 +36,22 @@ interface AttributeFlags
   readonly json?: boolean;
 }
 
-/** `gemlens attribute`: which features a prediction comes from. */
+/** `gemlens attribute`: shows the features that contribute to a prediction. */
 export function register(program: Command): void {
   const command = program
     .command("attribute")
-    .description("show the features that a next token's logit comes from")
-    .argument("[text...]", "the text; standard input where it is left out");
-  withTarget(command, 'whose logit, as in " Paris" (default: the most probable next token)', [
+    .description("show the features that contribute to a next token's logit")
+    .argument("[text...]", "the text (default: standard input)");
+  withTarget(command, 'the next token, as in " Paris" (default: the most probable one)', [
     "to",
     "minus",
   ])
-    .option("--position <n>", "the token behind which it is, negative from the end", position, -1)
+    .option(
+      "--position <n>",
+      "attribute the token after this position, negative from the end",
+      position,
+      -1,
+    )
     .addOption(
       new Option("--method <name>", "gradient times activation, its integral, or exact ablation")
         .choices(["gradient", "integrated-gradients", "ablation"])
@@ -55,10 +60,12 @@ export function register(program: Command): void {
     .option("--top <n>", "rows of the table", integer(1), 10)
     .option(
       "--layer <n>",
-      "of the bundled model: only this one; may be given again",
+      "use the bundled coder of this layer only; repeatable",
       several(integer(0)),
     )
-    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"));
+    .addOption(
+      new Option("--site <name>", "site of the bundled coders").choices(sites).default("res"),
+    );
   withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print {model, target, position, value, method, features, completeness}")
     .action(run)
@@ -133,13 +140,13 @@ function showCompleteness({ completeness }: Attributions): void {
   for (const { coder, steps, change, gap } of completeness) {
     const share = `${(100 * gap).toFixed(2)} %`;
     note(
-      `${hooksOf(coder.cfg).hookName}: all its features together ${signed(change)}; ` +
+      `${hooksOf(coder.cfg).hookName}: all its features together: ${signed(change)}; ` +
         `the effects miss ${share} of it (${steps} steps)`,
     );
   }
 }
 
-/** The token of --target, else the most probable next one. */
+/** The token of --target, or the most probable next token. */
 async function targetToken(
   model: HookedTransformer,
   text: string,

@@ -18,9 +18,9 @@ import { lineWidth, type Paint, paintFor, proseWidth } from "../print/terminal.j
 const prompt = "One sunny day, Lily";
 const maxNewTokens = 40;
 const sampling = { temperature: 0.7, seed: 3 };
-/** Of the features that fire, the strongest with a name; then each layer's strongest without one. */
+/** `named` features come first, then each layer's strongest unnamed one; each shows `tokens` tokens. */
 const shown = { named: 8, tokens: 4 };
-/** How many held-out documents tell what a feature does in other texts. */
+/** The number of held-out documents that show where a feature fires in other texts. */
 const documents = 160;
 const steering = { class: "colours", alphas: [0.9, 1.2], tokens: 30 };
 const indent = "   ";
@@ -30,7 +30,7 @@ interface DemoOptions {
   readonly json?: boolean;
 }
 
-/** What the steps of the demo share. */
+/** The models, coders and output functions that the steps of the demo share. */
 interface Stage {
   readonly model: HookedTransformer;
   readonly saes: readonly SAE[];
@@ -39,13 +39,13 @@ interface Stage {
   readonly say: (line?: string) => void;
 }
 
-/** `gemlens demo`: what gemlens does, on the bundled model, in a few seconds. */
+/** `gemlens demo`: shows what gemlens does on the bundled model, in a few seconds. */
 export function register(program: Command): void {
   program
     .command("demo")
     .description("watch the bundled model write, see which features fire, and steer one")
     .option("--device <name>", "cpu, cuda or cuda:N", "cpu")
-    .option("--json", "print everything it shows as one JSON document")
+    .option("--json", "print everything as one JSON document")
     .action(demo);
 }
 
@@ -178,7 +178,7 @@ async function showSteering({ model, saes, paint, say }: Stage) {
   return { hook, feature, name, prompt, plain, steered };
 }
 
-/** Text of the model's world that neither model nor coders were trained on. */
+/** Texts from the model's world that neither the model nor the coders were trained on. */
 async function heldOutTexts(count: number): Promise<string[]> {
   const texts: string[] = [];
   for await (const text of corpusOf(heldOutFile())) {
@@ -188,7 +188,7 @@ async function heldOutTexts(count: number): Promise<string[]> {
   return texts;
 }
 
-/** The surest feature of the class, one that prepares its words before one that only knows them. */
+/** The best-scoring feature of the class; one that predicts its words wins over one that fires on them. */
 function steeringFeature(): BundledFeature & { readonly path: string; readonly layer: number } {
   const named = bundledCoders({ site: "res" })
     .flatMap(({ path, layer, features }) => features.map((one) => ({ ...one, path, layer })))
@@ -217,7 +217,7 @@ function showTimings({ paint, say }: Stage, timings: Timings): void {
   say(`\n${paint.bold("5. It took")}`);
   say(`${indent}${ms(loadSeconds)} to load libtorch, the model and its SAEs`);
   say(`${indent}${ms(forwardSeconds)} for a forward pass over ${forwardTokens} tokens`);
-  say(`${indent}${ms(generationSeconds)} to write ${generatedTokens} tokens: ${speed} a second`);
+  say(`${indent}${ms(generationSeconds)} to write ${generatedTokens} tokens: ${speed} per second`);
 }
 
 function showNext({ paint, say }: Stage): void {
@@ -227,11 +227,11 @@ function showNext({ paint, say }: Stage): void {
     [`npx gemlens steer ${layer}:${feature} "${prompt}"`, "the same feature at other strengths"],
     [
       'npx gemlens attribute "Leo lives in Osaka. He speaks" --target " Japanese"',
-      "which features a prediction comes from; gemlens ablate takes one out",
+      "find the features that drive a prediction; gemlens ablate removes them",
     ],
     [
       'npx gemlens features --layer 0 "The red car was fast."',
-      "see which features read which word",
+      "see which features fire on which word",
     ],
     ['npx gemlens tokens "Hello" --model google/gemma-2-2b', "a Gemma from the Hugging Face cache"],
     [
@@ -239,11 +239,11 @@ function showNext({ paint, say }: Stage): void {
       "the same from TypeScript, as scripts to start from",
     ],
   ];
-  for (const [command = "", caller = ""] of rows)
-    say(`${indent}${command}\n      ${paint.dim(caller)}`);
+  for (const [command = "", description = ""] of rows)
+    say(`${indent}${command}\n      ${paint.dim(description)}`);
 }
 
-/** Tokens in lines that fit a terminal, with room for a bar after each. */
+/** Divides tokens into lines that fit a terminal, with room for a bar after each token. */
 function fold(tokens: readonly string[]): string[][] {
   const room = proseWidth() - indent.length;
   const lines: string[][] = [];
@@ -260,7 +260,7 @@ function fold(tokens: readonly string[]): string[][] {
   return lines;
 }
 
-/** Seconds since it was made. */
+/** Starts a clock; the function returned gives the seconds since then. */
 function stopwatch(): () => number {
   const start = performance.now();
   return () => (performance.now() - start) / 1000;

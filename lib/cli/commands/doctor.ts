@@ -3,11 +3,13 @@ import { printableText } from "../../report/token-text.js";
 import { doctor, formatDoctor } from "../../setup/doctor.js";
 import { say } from "../print/output.js";
 
-/** `gemlens doctor`: what was tried to load the addon, in order, and the remedy. */
+/** `gemlens doctor`: reports each attempt to load the addon, in order, and the remedy. */
 export function register(program: Command): void {
   program
     .command("doctor")
-    .description("show what loading depends on: libtorch, cores, CPU, CUDA, and the remedy")
+    .description(
+      "report on everything that loading depends on: libtorch, cores, CPU, CUDA; and the remedy",
+    )
     .option("--json", "print the report as JSON")
     .action((options: { json?: boolean }) => {
       const report = doctor();

@@ -7,7 +7,7 @@ import { columnGroups } from "../../report/text-table.js";
 import { integer, several } from "../options/arguments.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "../options/coder-set.js";
 import { corpusOf, heldOutFile } from "../options/corpus-file.js";
-import { coderPlace, type Site, sites } from "../options/feature-spec.js";
+import { coderLabel, type Site, sites } from "../options/feature-spec.js";
 import { loadModel, type ModelOptions, withModel } from "../options/model-options.js";
 import { excludes, type SpecialTokensFlag, withSpecialTokens } from "../options/special-tokens.js";
 import { say, sayColumns, sayJson } from "../print/output.js";
@@ -23,26 +23,30 @@ interface EvaluateFlags extends SpecialTokensFlag, ModelOptions, CoderOptions {
   readonly json?: boolean;
 }
 
-/** `gemlens evaluate`: how well coders rebuild what they read, and what the model loses by it. */
+/** `gemlens evaluate`: measures how well coders reconstruct, and what that costs the model. */
 export function register(program: Command): void {
   const command = program
     .command("evaluate")
-    .description("measure coders on text: sparsity, reconstruction, what the model loses")
+    .description(
+      "measure coders on text: sparsity, reconstruction, and the loss of the spliced model",
+    )
     .argument(
       "[corpus]",
-      "one document a line, or .jsonl of strings or {text} (tiny: held-out text)",
+      "one document per line, or .jsonl of strings or {text} (tiny: held-out text)",
     )
     .option(
       "--layer <n>",
-      "of the bundled model (default: the middle); may be given again",
+      "layer of the bundled model (default: the middle one); repeatable",
       several(integer(0)),
     )
-    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"))
-    .option("--max-tokens <n>", "stop after so many", integer(1), 10_000)
-    .option("--batch-size <n>", "texts in one run", integer(1), 8)
+    .addOption(
+      new Option("--site <name>", "site of the bundled coders").choices(sites).default("res"),
+    )
+    .option("--max-tokens <n>", "stop after this many tokens", integer(1), 10_000)
+    .option("--batch-size <n>", "texts per run", integer(1), 8)
     .option(
       "--context-size <n>",
-      "longer texts are cut (default: 256, or the model's)",
+      "truncate texts to this many tokens (default: 256, or the model's)",
       integer(2),
     );
   withModel(withSpecialTokens(withCoders(command)))
@@ -51,9 +55,9 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-Recovered is (ablated - spliced) / (ablated - original), against the tensor set to zero and to its
+Recovered is (ablated - spliced) / (ablated - original), with the tensor ablated to zero and to its
 mean. Special tokens (begin of text, turns and so on) keep their activation and are not counted, unless
---include-special-tokens is given.`,
+you give --include-special-tokens.`,
     );
 }
 
@@ -86,17 +90,17 @@ async function evaluate(
     done.push({ coder, evaluation });
   }
   if (options.json) {
-    const told = done.map(({ coder: { cfg }, evaluation: { density, ...rest } }) => {
+    const reports = done.map(({ coder: { cfg }, evaluation: { density, ...rest } }) => {
       const { path, dSae } = cfg;
       return { path, ...hooksOf(cfg), dSae, ...rest, density: Array.from(density) };
     });
-    sayJson({ model: options.model, corpus, coders: told });
+    sayJson({ model: options.model, corpus, coders: reports });
     return;
   }
   for (const { coder } of done) note(`${coder.cfg.dSae} features of ${shownPath(coder.cfg.path)}`);
-  const left = [["", ...figures.map(([label]) => label)]];
+  const left = [["", ...metrics.map(([label]) => label)]];
   const columns = done.map(({ coder, evaluation }) => {
-    return [coderPlace(coder.cfg), ...figures.map(([, show]) => show(evaluation))];
+    return [coderLabel(coder.cfg), ...metrics.map(([, show]) => show(evaluation))];
   });
   for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
     if (i > 0) say();
@@ -106,20 +110,20 @@ async function evaluate(
 
 type Show = (evaluation: CoderEvaluation) => string;
 
-const figures: readonly (readonly [label: string, show: Show])[] = [
+const metrics: readonly (readonly [label: string, show: Show])[] = [
   ["tokens", ({ tokens }) => `${tokens}`],
-  ["active features a token (L0)", ({ l0 }) => l0.toFixed(1)],
+  ["active features per token (L0)", ({ l0 }) => l0.toFixed(1)],
   ["squared error (MSE)", ({ mse }) => mse.toPrecision(4)],
   ["variance unexplained (FVU)", ({ fvu }) => fvu.toFixed(4)],
   ["variance explained", ({ explainedVariance }) => explainedVariance.toFixed(4)],
   ["cosine", ({ cosine }) => cosine.toFixed(4)],
-  ["length of rebuilt / original", ({ l2Ratio }) => l2Ratio.toFixed(4)],
+  ["length, rebuilt / original", ({ l2Ratio }) => l2Ratio.toFixed(4)],
   ["loss of the model", ({ loss }) => loss.original.toFixed(4)],
   ["loss with the reconstruction", ({ loss }) => loss.spliced.toFixed(4)],
-  ["loss with zero, with the mean", ({ loss }) => pair(loss.zero, loss.mean, 3)],
-  ["loss recovered, of zero, of mean", ({ lossRecovered: r }) => pair(r.zero, r.mean, 4)],
+  ["loss ablated (zero, mean)", ({ loss }) => pair(loss.zero, loss.mean, 3)],
+  ["loss recovered (zero, mean)", ({ lossRecovered: r }) => pair(r.zero, r.mean, 4)],
   ["KL with the reconstruction", ({ kl }) => kl.spliced.toFixed(4)],
-  ["KL recovered, of zero, of mean", ({ klRecovered: r }) => pair(r.zero, r.mean, 4)],
+  ["KL recovered (zero, mean)", ({ klRecovered: r }) => pair(r.zero, r.mean, 4)],
   ["median density", ({ density }) => quantile(density, 0.5).toPrecision(2)],
   ["dead features", ({ dead, deadShare }) => `${dead} (${(100 * deadShare).toFixed(1)} %)`],
 ];

@@ -9,7 +9,7 @@ import { integer, readText, several } from "../options/arguments.js";
 import { type ChatFlag, promptOf, withChat } from "../options/chat-prompt.js";
 import { type CoderOptions, CoderSet, checkCoders, withCoders } from "../options/coder-set.js";
 import {
-  coderPlace,
+  coderLabel,
   type FeatureSpec,
   featureSpecs,
   type Site,
@@ -38,28 +38,30 @@ interface FeaturesOptions extends SpecialTokensFlag, ModelOptions, CoderOptions,
   readonly json?: boolean;
 }
 
-/** `gemlens features`: which learned features fire on which token of a text. */
+/** `gemlens features`: shows which features fire on each token of a text. */
 export function register(program: Command): void {
   const command = program
     .command("features")
     .description("show the strongest features of each token of a text")
-    .argument("[text...]", "the text; standard input where it is left out")
+    .argument("[text...]", "the text (default: standard input)")
     .option(
       "--layer <n>",
-      "of the bundled model (default: the middle); may be given again",
+      "layer of the bundled model (default: the middle one); repeatable",
       several(integer(0)),
     )
-    .addOption(new Option("--site <name>", "of the bundled coders").choices(sites).default("res"))
+    .addOption(
+      new Option("--site <name>", "site of the bundled coders").choices(sites).default("res"),
+    )
     .option(
       "--feature <feature>",
-      "show this feature at every token instead, [site/]layer:feature; may be given again",
+      "show this feature at every token instead, [site/]layer:feature; repeatable",
       featureSpecs("none"),
     )
-    .option("--top <n>", "features shown for each token", integer(1), 5);
+    .option("--top <n>", "features per token", integer(1), 5);
   withModel(withSpecialTokens(withChat(withCoders(command))))
     .option(
       "--json",
-      "print {model, coder, tokens: [{position, id, text, features}]}, one line a coder; with " +
+      "print {model, coder, tokens: [{position, id, text, features}]}, one line per coder; with " +
         "--feature {model, features, tokens: [{position, id, text, values}]}",
     )
     .action(features)
@@ -90,16 +92,16 @@ async function features(
   });
   for (const [i, coder] of coders.entries()) {
     const acts = await run.features(coder).read();
-    const tokens = readTokens(model, text, acts, coder, set, options);
-    if (options.json) tell(options.model, coder, tokens);
+    const tokens = tokenFeatures(model, text, acts, coder, set, options);
+    if (options.json) printJson(options.model, coder, tokens);
     else {
-      if (coders.length > 1) say(`${i > 0 ? "\n" : ""}${coderPlace(coder.cfg)}`);
+      if (coders.length > 1) say(`${i > 0 ? "\n" : ""}${coderLabel(coder.cfg)}`);
       print(coder, tokens);
     }
   }
 }
 
-/** --feature says which coder, and shows no other feature. */
+/** Rejects the options that --feature replaces: it names its coder, and shows no other feature. */
 function checkFeature(command: Command, { feature }: FeaturesOptions): void {
   if (feature === undefined) return;
   for (const other of ["layer", "site", "top"]) {
@@ -108,7 +110,7 @@ function checkFeature(command: Command, { feature }: FeaturesOptions): void {
   }
 }
 
-function tell(model: string, { cfg }: Coder, tokens: readonly TokenFeatures[]): void {
+function printJson(model: string, { cfg }: Coder, tokens: readonly TokenFeatures[]): void {
   const { path, dSae, l0 } = cfg;
   const hooks = hooksOf(cfg);
   const coder = { path, ...hooks, dSae, ...(l0 !== undefined && { l0 }) };
@@ -127,11 +129,11 @@ function print({ cfg }: Coder, tokens: readonly TokenFeatures[]): void {
 
 interface TokenFeatures extends ListedToken {
   readonly position: number;
-  /** The strongest first; null for a special token that is left out. */
+  /** Strongest first; null if the token is an excluded special token. */
   readonly features: readonly (ActiveFeature & { readonly name?: string })[] | null;
 }
 
-function readTokens(
+function tokenFeatures(
   model: HookedTransformer,
   text: string,
   acts: SparseFeatures,
@@ -140,14 +142,14 @@ function readTokens(
   options: FeaturesOptions,
 ): TokenFeatures[] {
   const { ids } = model.toTokens(text);
-  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
+  const excluded = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   return listedTokens(model.tokenizer, ids).map((token) => {
     const active = activeAt(acts, token.position).slice(0, options.top);
     const features = active.map((entry) => {
       const name = set.name({ coder, feature: entry.feature });
       return { ...entry, ...(name !== undefined && { name }) };
     });
-    return { ...token, features: left.has(token.id) ? null : features };
+    return { ...token, features: excluded.has(token.id) ? null : features };
   });
 }
 

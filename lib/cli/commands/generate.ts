@@ -33,29 +33,29 @@ interface GenerateOptions
   readonly json?: boolean;
 }
 
-/** `gemlens generate`: a prompt's continuation, token by token as it is drawn. */
+/** `gemlens generate`: continues a prompt, printing each token as it is drawn. */
 export function register(program: Command): void {
   const positive = number((value) => value > 0, "a number above 0");
   const command = program
     .command("generate")
-    .description("continue a prompt, token by token as they are drawn")
-    .argument("[prompt...]", "the prompt; standard input where it is left out");
+    .description("continue a prompt, printing each token as it is drawn")
+    .argument("[prompt...]", "the prompt (default: standard input)");
   withSampling(command, 40)
     .option(
       "--repetition-penalty <r>",
-      "more than 1 makes tokens that occurred less probable",
+      "above 1, makes tokens that already occurred less probable",
       positive,
     )
     .option(
       "--stop <text>",
-      "end before this text, a special token's too; may be given again",
+      "stop before this text, which may be a special token; repeatable",
       collect,
     );
   withInterventions(command);
   withModel(withSpecialTokens(withChat(withCoders(command))))
     .option("--json", "print one JSON line per token, then one with text, seed and timing")
     .action(generate)
-    .addHelpText("after", `\n--ablate, --clamp and --steer may be given again.${specHelp}`);
+    .addHelpText("after", `\n--ablate, --clamp and --steer are repeatable.${specHelp}`);
 }
 
 async function generate(
@@ -76,7 +76,7 @@ async function generate(
     stop,
     interventions: chosen.map(({ intervention }) => intervention),
   });
-  // Where both go to one terminal the prompt is shown for reading; it is not part of the data.
+  // The prompt is not part of the data: it goes to stderr, and only if a person reads both streams.
   const atTerminal = process.stdout.isTTY && process.stderr.isTTY && !json;
   if (atTerminal) process.stderr.write(paintFor(process.stderr).dim(printableText(prompt)));
   const started = performance.now();
@@ -93,10 +93,10 @@ async function generate(
   }
   const seconds = (performance.now() - started) / 1000;
   const { seed } = generation;
-  const interventions = chosen.map(({ told }) => told);
+  const interventions = chosen.map(({ summary }) => summary);
   if (json) {
     sayJson({ prompt, text, seed, interventions, tokens: count, seconds });
   } else say();
   const speed = seconds === 0 ? 0 : count / seconds;
-  note(`${count} tokens in ${seconds.toFixed(2)} s (${speed.toFixed(0)} a second), seed ${seed}`);
+  note(`${count} tokens in ${seconds.toFixed(2)} s (${speed.toFixed(0)} per second), seed ${seed}`);
 }

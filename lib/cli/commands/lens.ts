@@ -15,15 +15,15 @@ interface LensOptions extends ModelOptions, TargetFlags {
   readonly json?: boolean;
 }
 
-/** `gemlens lens`: what each layer's residual stream already says about the next token. */
+/** `gemlens lens`: shows what each layer's residual stream predicts as the next token. */
 export function register(program: Command): void {
   const command = program
     .command("lens")
     .description("show what each layer predicts at each token (the logit lens)")
-    .argument("[text...]", "the text; standard input where it is left out");
+    .argument("[text...]", "the text (default: standard input)");
   withTarget(command, "show this token's rank and probability instead", ["token"]).option(
     "--top <n>",
-    "with --json: tokens of each cell",
+    "with --json: tokens per cell",
     integer(1),
     5,
   );
@@ -33,9 +33,9 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-A row is a token, a column the residual stream behind a layer, read by the final norm, the
-unembedding and the soft cap: its most probable next token and that one's probability in percent;
-behind the last layer they are the model's own.`,
+Each row is a token, each column the residual stream after a layer, decoded by the final norm, the
+unembedding and the soft cap. A cell shows the most probable next token and its probability in
+percent. The last layer's column is the model's own prediction.`,
     );
 }
 
@@ -60,7 +60,7 @@ async function lens(words: string[], options: LensOptions, command: Command): Pr
   if (options.json) {
     const all = layers.map((layer) => ({
       layer,
-      positions: at(layer).map((entry) => tell(entry, listed)),
+      positions: at(layer).map((entry) => jsonOf(entry, listed)),
     }));
     sayJson({ model: options.model, tokens, layers: all });
     return;
@@ -83,7 +83,7 @@ type List = (id: number) => ListedToken;
 
 function titleOf([more, less]: readonly string[]): string {
   if (more === undefined) return "layer by layer";
-  if (less === undefined) return `rank and % of ${quoteToken(more)}, 0 the first`;
+  if (less === undefined) return `rank (0 is the first) and % of ${quoteToken(more)}`;
   return `logit of ${quoteToken(more)} minus ${quoteToken(less)}`;
 }
 
@@ -97,13 +97,13 @@ function show({ top, targets }: LensEntry, listed: List): string {
 
 const percent = (logprob: number) => `${Math.round(100 * Math.exp(logprob))}`;
 
-function tell({ position, top, targets }: LensEntry, listed: List) {
-  const told = <T extends { readonly token: number }>({ token, ...rest }: T) => {
+function jsonOf({ position, top, targets }: LensEntry, listed: List) {
+  const withToken = <T extends { readonly token: number }>({ token, ...rest }: T) => {
     return { ...rest, ...listed(token) };
   };
   const [asked, less] = targets;
-  const best = top.map(told);
+  const best = top.map(withToken);
   if (asked === undefined) return { position, top: best };
-  const target = { ...told(asked), ...(less !== undefined && { minus: told(less) }) };
+  const target = { ...withToken(asked), ...(less !== undefined && { minus: withToken(less) }) };
   return { position, top: best, target };
 }

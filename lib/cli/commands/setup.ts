@@ -26,17 +26,17 @@ interface SetupOptions {
   readonly json?: boolean;
 }
 
-/** `gemlens setup`: libtorch found or fetched, and a core that fits it. */
+/** `gemlens setup`: finds or fetches libtorch, and builds a core for it if none is there. */
 export function register(program: Command): void {
   program
     .command("setup")
-    .description("fetch libtorch once into the cache folder, and build the core where none fits")
-    .option("--torch <version>", "fetch this version, even where another libtorch is found")
+    .description("fetch libtorch once into the cache folder, and build the core if none fits")
+    .option("--torch <version>", "fetch this version, even if another libtorch is found")
     .option(
       "--archive <file or url>",
-      "take this torch wheel or libtorch zip, not the package index",
+      "use this torch wheel or libtorch zip instead of the package index",
     )
-    .option("--sha256 <hex>", "what the archive must sum up to; with --archive")
+    .option("--sha256 <hex>", "the SHA-256 that the archive must have; with --archive")
     .option("--json", "print the result as JSON")
     .action(setup);
 }
@@ -54,13 +54,15 @@ async function setup(options: SetupOptions): Promise<void> {
   makeCore(dir);
   const first = firstWithCore();
   if (first !== undefined && first.dir !== dir) {
-    note(`${describeCandidate(first)} comes first when loading; LIBTORCH=${dir} takes this one`);
+    note(
+      `${describeCandidate(first)} comes first when loading; set LIBTORCH=${dir} to use this one`,
+    );
   }
   const result = { libtorch: dir };
   say(options.json ? jsonText(result) : printable(`ready: libtorch ${dir}`));
 }
 
-/** Fetches libtorch with progress on stderr; also what `npm install` in a checkout calls. */
+/** Fetches libtorch with progress on stderr. `npm install` in a clone calls this too. */
 export async function fetchWithProgress(options: FetchOptions): Promise<string> {
   const show = fetchProgress();
   try {
@@ -70,13 +72,13 @@ export async function fetchWithProgress(options: FetchOptions): Promise<string> 
   }
 }
 
-/** A libtorch that has a core already and loads; one in the cache is mended where it does not. */
+/** The first libtorch that has a core and loads. A damaged one in the cache is fetched again. */
 async function usable(): Promise<string | undefined> {
   const minors = cores();
   for (const candidate of libtorchCandidates()) {
     if (!minors.includes(candidate.minor ?? "")) continue;
     const { source, version, dir } = candidate;
-    // This looks at every sum, and fetches again what is damaged.
+    // This verifies every checksum, and fetches libtorch again if one differs.
     if (source === "cache") return fetchWithProgress(version === undefined ? {} : { version });
     const problem = candidate.problem ?? loadProblem(dir);
     note(`${describeCandidate(candidate)}${problem ? `: ${problem}` : ""}`);
@@ -86,8 +88,8 @@ async function usable(): Promise<string | undefined> {
 }
 
 /**
- * A libtorch that a core has to be built for, where that is better than fetching one: it was named, or
- * there is no core either for the one that would be fetched.
+ * A libtorch to build a core for. Building is preferred to fetching if LIBTORCH names it, or if the
+ * libtorch that would be fetched has no core either.
  */
 async function found(): Promise<string | undefined> {
   const { found } = libtorchForBuild();
@@ -121,7 +123,7 @@ function cores(): string[] {
   return folder === undefined ? [] : coreMinors(folder);
 }
 
-/** Builds the core for a libtorch where none is there, or where the one that is there does not load. */
+/** Builds the core for a libtorch if it is missing or does not load. */
 function makeCore(libtorch: string): void {
   const [candidate] = libtorchCandidates({ ...process.env, LIBTORCH: libtorch });
   const minor = candidate?.minor ?? "";
@@ -146,7 +148,7 @@ function buildCore(libtorch: string, minor: string, hint: string | undefined): v
   if (!existsSync(script)) {
     throw new GemlensError("NATIVE_LOAD", `setup: no core for ${minor}, and ${script} is missing`);
   }
-  // Beside the other cores, where there are any: they are looked for in one folder.
+  // All cores are looked for in one folder, so the new one joins any that are there.
   const folder = artefacts();
   const out = folder === undefined ? [] : ["--out", folder];
   const run = spawnSync(process.execPath, [script, "--libtorch", libtorch, ...out], {

@@ -46,22 +46,26 @@ interface SteerOptions
   readonly json?: boolean;
 }
 
-/** Strengths where none is given, in lengths of what the direction is added to. */
+/** Default strengths, in multiples of the mean length of the rows that are steered. */
 const lengths = [0.25, 0.5, 1];
-/** Of the most probable next tokens, so many are shown. */
+/** The number of most probable next tokens that are shown. */
 const shown = 3;
 
-/** `gemlens steer`: the same draw with and without a feature's direction, at several strengths. */
+/** `gemlens steer`: repeats one draw with and without a feature's direction, at several strengths. */
 export function register(program: Command): void {
   const command = program
     .command("steer")
     .description("continue a prompt with and without a feature's direction, side by side")
     .argument("<feature>", "layer:feature[:strength[:from]]", featureSpec("optional"))
-    .argument("[prompt...]", "the prompt; standard input where it is left out")
-    .option("--strengths <list>", "several, as in 10,20,40 (default: see below)", numbers);
+    .argument("[prompt...]", "the prompt (default: standard input)")
+    .option(
+      "--strengths <list>",
+      "separated by commas, as in 10,20,40 (default: see below)",
+      numbers,
+    );
   withSampling(command, 30).option(
     "--top <n>",
-    "of the tokens that the feature speaks for, so many are watched",
+    "track this many of the tokens that the feature promotes",
     integer(1),
     5,
   );
@@ -71,15 +75,15 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-Strength s adds s times the feature's decoder row. By default 1/4, 1/2 and 1 times the mean length of
-what it is added to, over the prompt. Every continuation has the same seed.${specHelp}`,
+Strength s adds s times the feature's decoder row. The default strengths make that 1/4, 1/2 and 1 times
+the mean length of the rows it is added to. All continuations use the same seed.${specHelp}`,
     );
 }
 
-/** The prompt at one strength. */
+/** The results for the prompt at one strength. */
 interface SteeredRun {
   readonly strength: number;
-  /** Of the watched tokens, as the next one. */
+  /** The total probability of the tracked tokens as the next token. */
   readonly probability: number;
   readonly next: readonly NextToken[];
   readonly text: string;
@@ -103,33 +107,33 @@ async function steer(
   const from = spec.from ?? firstPosition(model, prompt, options);
   const where = { positions: { from }, ...excludes(options) };
   const given = spec.value === undefined ? options.strengths : [spec.value];
-  const strengths = given ?? (await usualStrengths(model, ref, prompt, from, options));
+  const strengths = given ?? (await defaultStrengths(model, ref, prompt, from, options));
   const { top } = await readout(model, ref, { topK: options.top });
-  const tries = [0, ...strengths];
-  const next = await steeredNext(model, ref, prompt, tries, where, top);
+  const allStrengths = [0, ...strengths];
+  const next = await steeredNext(model, ref, prompt, allStrengths, where, top);
   const runs: SteeredRun[] = [];
   let { seed } = options;
-  for (const [i, strength] of tries.entries()) {
+  for (const [i, strength] of allStrengths.entries()) {
     const interventions = [steering(ref, strength, where)];
     const generation = model.generate(prompt, { ...samplingOf(options), seed, interventions });
     seed = generation.seed;
     const row = next[i] as (typeof next)[number];
     runs.push({ strength, ...row, text: await generation.text() });
   }
-  const watched = top.map(({ token, logit }) => {
+  const promoted = top.map(({ token, logit }) => {
     return { token: listedToken(model.tokenizer, token), logit };
   });
   const { hookNameOut: hook } = hooksOf(ref.coder.cfg);
   const name = coders.name(ref);
   if (options.json) {
     const feature = { hook, feature: ref.feature, ...(name && { name }), from };
-    const tokens = watched.map(({ token, logit }) => ({ ...token, logit }));
+    const tokens = promoted.map(({ token, logit }) => ({ ...token, logit }));
     sayJson({ model: options.model, feature, prompt, seed, tokens, runs });
     return;
   }
   const title = showFeature(ref.coder.cfg, ref.feature);
   note(`${title}${name ? ` (${name})` : ""}, added to ${hook} from position ${from}, seed ${seed}`);
-  say(`It speaks for ${watched.map(({ token }) => quoteToken(token)).join(" ")}\n`);
+  say(`It promotes ${promoted.map(({ token }) => quoteToken(token)).join(" ")}\n`);
   print(prompt, runs);
 }
 
@@ -150,8 +154,8 @@ function print(prompt: string, runs: readonly SteeredRun[]): void {
   for (const line of textColumns(columns, proseWidth())) say(line);
 }
 
-/** `lengths` of the mean row that the direction is added to, in two digits. */
-async function usualStrengths(
+/** `lengths` times the mean length of the steered rows, relative to the direction's, to two digits. */
+async function defaultStrengths(
   model: HookedTransformer,
   { coder, feature }: FeatureRef,
   prompt: string,
@@ -160,7 +164,7 @@ async function usualStrengths(
 ): Promise<number[]> {
   const { hookName: hookNameOut, width: dOut } = coder.cfg.writes[0] as Site;
   using run = await model.runWithCache(prompt, { names: [hookNameOut], logits: false });
-  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
+  const excluded = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   const { ids } = model.toTokens(prompt);
   const ratio = tidy(() => {
     const all: Tensor = run.cache.get(hookNameOut);
@@ -168,16 +172,16 @@ async function usualStrengths(
     const count = rows.shape[0] ?? 1;
     const first = Math.min(from < 0 ? count + from : from, count - 1);
     const row = coder.direction(feature).to("float32");
-    const behind = Array.from({ length: count }, (_, i) => i).slice(Math.max(0, first));
-    const counted = behind.filter((position) => !left.has(ids[position] as number));
-    const chosen = rows.index(0, counted.length > 0 ? counted : behind);
+    const steered = Array.from({ length: count }, (_, i) => i).slice(Math.max(0, first));
+    const counted = steered.filter((position) => !excluded.has(ids[position] as number));
+    const chosen = rows.index(0, counted.length > 0 ? counted : steered);
     const size = chosen.norm({ dim: 1 }).mean().item() as number;
     return size / (row.norm().item() as number);
   });
   return lengths.map((length) => Number((length * ratio).toPrecision(2)));
 }
 
-/** What comes next at each strength: all in one batch. */
+/** The next tokens at each strength, from one batch. */
 async function steeredNext(
   model: HookedTransformer,
   ref: FeatureRef,

@@ -13,14 +13,14 @@ interface TokensOptions {
   readonly json?: boolean;
 }
 
-/** `gemlens tokens`: how a model splits a text. Needs the tokenizer alone, no weights. */
+/** `gemlens tokens`: shows how a model splits a text. Only the tokenizer is read, not the weights. */
 export function register(program: Command): void {
   program
     .command("tokens")
     .description("show how a model splits a text into tokens")
-    .argument("[text...]", "the text; standard input where it is left out")
+    .argument("[text...]", "the text (default: standard input)")
     .option("--model <name>", modelHelp, "tiny")
-    .option("--no-bos", "do not put the begin-of-text token in front")
+    .option("--no-bos", "do not prepend the begin-of-text token")
     .option("--json", "print {model, tokens: [{position, id, text, byte}]}")
     .action(tokens);
 }

@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { type Command, CommanderError, InvalidArgumentError } from "commander";
 import { reason } from "../print/standard-streams.js";
 
-/** A parser of whole numbers for commander. */
+/** Makes a commander parser for whole numbers of at least `min`. */
 export function integer(min: number): (text: string) => number {
   const expected = `a whole number of at least ${min}`;
   return (text) => {
@@ -12,17 +12,17 @@ export function integer(min: number): (text: string) => number {
   };
 }
 
-/** A position for commander: a whole number, negative from the end. */
+/** A commander parser for a position: a whole number, negative from the end. */
 export function position(text: string): number {
   return wholeNumber(text) ?? refuse("a whole number", text);
 }
 
-/** A parser for an option that may be given again. */
+/** Makes a commander parser for a repeatable option. */
 export function several<T>(parse: (text: string) => T) {
   return (text: string, before: readonly T[] = []): T[] => [...before, parse(text)];
 }
 
-/** A parser of numbers for commander. */
+/** Makes a commander parser for finite numbers that satisfy `valid`. */
 export function number(valid: (value: number) => boolean, expected: string) {
   return (text: string): number => {
     const value = finiteNumber(text);
@@ -30,34 +30,34 @@ export function number(valid: (value: number) => boolean, expected: string) {
   };
 }
 
-/** Values of an option that may be given again, as commander hands them over. */
+/** A commander parser that collects the texts of a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []) => [...before, text];
 
-/** A parser of several numbers, as in `--strengths 10,20,40`. */
+/** A commander parser for several numbers, as in `--strengths 10,20,40`. */
 export function numbers(text: string): number[] {
   const parts = text.split(",");
   return parts.map((part, i) => {
     const value = finiteNumber(part.trim());
-    const place = parts.length === 1 ? undefined : `number ${i + 1} is ${JSON.stringify(part)}`;
-    return value ?? refuse("numbers with commas between them", text, place);
+    const which = parts.length === 1 ? undefined : `number ${i + 1} is ${JSON.stringify(part)}`;
+    return value ?? refuse("numbers with commas between them", text, which);
   });
 }
 
-/** In decimal digits; undefined for any other text. */
+/** Parses a whole number in decimal digits; undefined for any other text. */
 export function wholeNumber(text: string): number | undefined {
   const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** As people write numbers: 4, -0.5, 1e-3; undefined for any other text. */
+/** Parses a number such as 4, -0.5 or 1e-3; undefined for any other text. */
 export function finiteNumber(text: string): number | undefined {
   const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 
 /**
- * The text a command works on: its words, or else standard input without its last line end. No
- * text is wrong usage, not a program that waits in silence or shows nothing.
+ * Reads the text that a command works on: its words, or standard input without the last line end.
+ * Ends with wrong usage if there is no text, rather than waiting in silence or printing nothing.
  */
 export async function readText(words: readonly string[], command: Command): Promise<string> {
   const name = command.registeredArguments.at(-1)?.name() ?? "text";

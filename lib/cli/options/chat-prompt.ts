@@ -13,7 +13,7 @@ export function withChat(command: Command): Command {
   );
 }
 
-/** The text itself, or with --chat the conversation that it opens. */
+/** The text itself, or with --chat the conversation that it opens, in the model's chat template. */
 export function promptOf(model: HookedTransformer, text: string, { chat }: ChatFlag): string {
   return chat ? model.applyChatTemplate([{ role: "user", content: text }]) : text;
 }

@@ -17,26 +17,29 @@ export interface CoderOptions {
   readonly hookOut?: string;
 }
 
-/** Adds --sae, which may be given again, and what goes with it. */
+/** Adds --sae, which is repeatable, and the options that go with it. */
 export function withCoders(command: Command): Command {
   return command
     .option(
       "--sae <path>",
-      "a coder of Gemma Scope or SAELens: params.npz or a folder; may be given again",
+      "a coder of Gemma Scope or SAELens: params.npz or a folder; repeatable",
       collect,
     )
-    .option("--hook <name>", "the hook that the SAE reads, where its path does not tell it")
-    .option("--hook-out <name>", "the hook that a transcoder rebuilds, likewise");
+    .option("--hook <name>", "the hook that the SAE reads, if the path does not imply it")
+    .option(
+      "--hook-out <name>",
+      "the hook that a transcoder rebuilds, if the path does not imply it",
+    );
 }
 
-/** Told in the help of commands that take features. */
+/** The help text of commands that take features. */
 export const specHelp = `
-A feature is [site/]layer:feature[:value[:from]]. Its coder is the one of --sae at that layer; of the
-bundled model, without --sae, its own. site is res (the default there), mlp, att or transcoder.
-from is the first position acted on, negative from the prompt's end.
+A feature is [site/]layer:feature[:value[:from]]. It belongs to the --sae coder at that layer, or without
+--sae to the bundled coder (site res by default). site is res, mlp, att or transcoder.
+from is the first position to act on, negative from the prompt's end.
 ${specialHelp}`;
 
-/** Wrong usage if coders are asked for that cannot be there. */
+/** Ends with wrong usage if the options name coders that cannot exist. */
 export function checkCoders(
   command: Command,
   options: ModelOptions & CoderOptions & { readonly layer?: unknown },
@@ -55,7 +58,7 @@ export function checkCoders(
   }
 }
 
-/** The coders of a command: those of --sae, or the bundled model's own, each loaded when needed. */
+/** A command's coders, from --sae or bundled with the model. Each is loaded on first use. */
 export class CoderSet implements Disposable {
   readonly #caller: string;
   readonly #options: ModelOptions & CoderOptions;
@@ -67,7 +70,7 @@ export class CoderSet implements Disposable {
     this.#options = options;
   }
 
-  /** Every coder of --sae; without it the bundled ones of these layers and this site. */
+  /** Loads every coder of --sae, or without it the bundled coders of these layers and this site. */
   async all(layers: readonly number[], site: Site): Promise<Coder[]> {
     const paths = this.#options.sae ?? layers.map((layer) => bundledCoder({ layer, site }).path);
     const coders: Coder[] = [];
@@ -75,18 +78,22 @@ export class CoderSet implements Disposable {
     return coders;
   }
 
-  /** The feature that `spec` names. NOT_FOUND for a coder that is not there or not the only one. */
+  /**
+   * Finds the feature that `spec` names.
+   *
+   * @throws NOT_FOUND if no coder matches, or more than one
+   */
   async find(spec: FeatureSpec): Promise<FeatureRef> {
     const { site, layer, feature } = spec;
     if (this.#options.sae === undefined) {
       return (await this.#load(bundledCoder({ layer, site }).path)).feature(feature);
     }
     const all = await this.all([], "res");
-    const fitting = all.filter(
+    const matching = all.filter(
       ({ cfg }) => cfg.layer === layer && (site === undefined || siteOf(cfg) === site),
     );
-    const [coder] = fitting;
-    if (coder !== undefined && fitting.length === 1) return coder.feature(feature);
+    const [coder] = matching;
+    if (coder !== undefined && matching.length === 1) return coder.feature(feature);
     const wanted = `${site === undefined ? "" : `${site}/`}${layer}`;
     const known = all.map(({ cfg }) => showFeature(cfg, 0).replace(/:0$/, ""));
     throw new GemlensError(
@@ -96,13 +103,13 @@ export class CoderSet implements Disposable {
         "one --sae",
         `${wanted}:${feature}`,
         known.join(", "),
-        fitting.length > 1 ? " (say which by its site, as in mlp/2:7)" : "",
+        matching.length > 1 ? " (say which by its site, as in mlp/2:7)" : "",
       ),
       { known },
     );
   }
 
-  /** What a feature of a bundled coder stands for, where that is known. */
+  /** The name of a bundled coder's feature, if it has one. */
   name({ coder, feature }: FeatureRef): string | undefined {
     let names = this.#names.get(coder);
     if (names === undefined) {

@@ -7,14 +7,18 @@ import { sentence } from "../../errors/sentence.js";
 
 const document = z.union([z.string(), z.object({ text: z.string() })]);
 
-/** The bundled model's held-out text. */
+/** The path of the bundled model's held-out text. */
 export function heldOutFile(): string {
   return join(bundledFolder("evaluate"), "heldout.jsonl");
 }
 
 /**
- * The documents of a file, one a line: as they are, or in a .jsonl strings or objects with `text`.
- * Read as it goes. NOT_FOUND; ARGUMENT naming the line that is wrong, or the file if it is empty.
+ * Streams the documents of a file, one per line. In a .jsonl each line is a string or an object with
+ * `text`; in any other file it is the document itself.
+ *
+ * @throws NOT_FOUND if the file is missing
+ * @throws ARGUMENT if a line is invalid (the error names it), or if the file is empty, a folder or
+ * not UTF-8
  */
 export async function* corpusOf(path: string): AsyncGenerator<string, void, undefined> {
   const stats = statSync(path, { throwIfNoEntry: false });
@@ -84,12 +88,12 @@ function textOf(line: string, path: string, number: number): string {
   } catch (error) {
     return refuse("JSON", `${brief(line)} (${(error as Error).message})`);
   }
-  const read = document.safeParse(parsed);
-  if (!read.success) return refuse("a string or an object with text", brief(line));
-  return typeof read.data === "string" ? read.data : read.data.text;
+  const result = document.safeParse(parsed);
+  if (!result.success) return refuse("a string or an object with text", brief(line));
+  return typeof result.data === "string" ? result.data : result.data.text;
 }
 
-/** As much of a line as a message can hold. */
+/** Shortens a line to fit in a message. */
 function brief(line: string): string {
   return line.length > 60 ? `${line.slice(0, 60)}…` : line;
 }

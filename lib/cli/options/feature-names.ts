@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { type BundledFeature, bundledCoders } from "../../coder/bundled-coders.js";
 
 /**
- * Names of a coder's features by index: what a feature fires on before what it foretells; empty for
- * a coder that is not bundled.
+ * Names of a coder's features by index. A name for the tokens that a feature fires on wins over one
+ * for the tokens that it predicts. The map is empty if the coder is not bundled.
  */
 export function namesOf(coderPath: string): ReadonlyMap<number, string> {
   const path = resolve(coderPath);

@@ -3,7 +3,7 @@ import type { CoderConfig } from "../../coder/coder-config.js";
 import { hooksOf } from "../../coder/site.js";
 import { finiteNumber, several, wholeNumber } from "./arguments.js";
 
-/** Where in a block a coder rebuilds, as the published folders name it. */
+/** The sites in a block that a coder may reconstruct, as the published folders name them. */
 export const sites = ["res", "mlp", "att", "transcoder"] as const;
 export type Site = (typeof sites)[number];
 
@@ -13,16 +13,16 @@ export interface FeatureSpec {
   readonly layer: number;
   readonly feature: number;
   readonly value?: number;
-  /** The first position that is acted on, negative from the prompt's end. */
+  /** The first position to act on, negative from the prompt's end. */
   readonly from?: number;
 }
 
-/** Whether a feature comes with a value in one place of the command line. */
+/** Whether an argument takes a value with the feature. */
 export type ValueUse = "needed" | "optional" | "none";
 
 const tails = { needed: ":value[:from]", optional: "[:value[:from]]", none: "" } as const;
 
-/** A parser for commander; wrong usage names the part that is wrong. */
+/** Makes a commander parser for a feature. The error of wrong usage names the invalid part. */
 export function featureSpec(use: ValueUse): (text: string) => FeatureSpec {
   const form = `[site/]layer:feature${tails[use]}`;
   const most = use === "none" ? 2 : 4;
@@ -65,7 +65,7 @@ export function featureSpec(use: ValueUse): (text: string) => FeatureSpec {
   };
 }
 
-/** The same for an option that may be given again. */
+/** Makes the same parser for a repeatable option. */
 export function featureSpecs(use: ValueUse) {
   return several(featureSpec(use));
 }
@@ -74,7 +74,7 @@ export function isSite(text: string): text is Site {
   return (sites as readonly string[]).includes(text);
 }
 
-/** The site of a coder; undefined where it is none of the published ones. */
+/** The site of a coder; undefined if it is not a published one. */
 export function siteOf(cfg: Pick<CoderConfig, "reads" | "writes">) {
   const { hookName, hookNameOut } = hooksOf(cfg);
   if (hookName !== hookNameOut) return "transcoder";
@@ -83,17 +83,17 @@ export function siteOf(cfg: Pick<CoderConfig, "reads" | "writes">) {
   return hookName.endsWith(".attn.hook_z") ? "att" : undefined;
 }
 
-/** A coder as the command line names it, with its site: `res/2`. */
-export function coderPlace(cfg: Pick<CoderConfig, "reads" | "writes" | "layer">): string {
+/** Names a coder by its site and layer: `res/2`. */
+export function coderLabel(cfg: Pick<CoderConfig, "reads" | "writes" | "layer">): string {
   return cfg.layer === undefined ? hooksOf(cfg).hookName : `${siteOf(cfg) ?? "other"}/${cfg.layer}`;
 }
 
-/** A feature in the form in which it is given: `2:77`, `mlp/2:77`. */
+/** Writes a feature in the form that the command line takes: `2:77`, `mlp/2:77`. */
 export function showFeature(
   cfg: Pick<CoderConfig, "reads" | "writes" | "layer">,
   feature: number,
 ): string {
   const site = siteOf(cfg);
-  const place = cfg.layer ?? hooksOf(cfg).hookName;
-  return `${site === undefined || site === "res" ? "" : `${site}/`}${place}:${feature}`;
+  const layer = cfg.layer ?? hooksOf(cfg).hookName;
+  return `${site === undefined || site === "res" ? "" : `${site}/`}${layer}:${feature}`;
 }

@@ -19,16 +19,24 @@ export interface InterventionOptions extends SpecialTokensFlag {
 /** Adds --ablate, --clamp and --steer. */
 export function withInterventions(command: Command): Command {
   return command
-    .option("--ablate <feature>", "make a feature 0, or the value given", featureSpecs("optional"))
+    .option(
+      "--ablate <feature>",
+      "set a feature to 0, or to the value given",
+      featureSpecs("optional"),
+    )
     .option("--clamp <feature>", "hold a feature at a value", featureSpecs("needed"))
-    .option("--steer <feature>", "add value times its direction", featureSpecs("needed"));
+    .option(
+      "--steer <feature>",
+      "add the value times the feature's direction",
+      featureSpecs("needed"),
+    );
 }
 
-/** One intervention of the command line, and what it says for `--json`. */
+/** An intervention from the command line, with its summary for `--json`. */
 export interface Chosen {
   readonly ref: FeatureRef;
   readonly intervention: Intervention;
-  readonly told: {
+  readonly summary: {
     readonly type: "ablate" | "clamp" | "steer";
     readonly hook: string;
     readonly feature: number;
@@ -38,12 +46,12 @@ export interface Chosen {
   };
 }
 
-/** Whether any intervention was asked for. */
+/** Whether the options contain an intervention. */
 export function intervenes({ ablate = [], clamp = [], steer = [] }: InterventionOptions): boolean {
   return ablate.length + clamp.length + steer.length > 0;
 }
 
-/** Ablations, then clamps, then steering, each in the order given. */
+/** Makes the interventions: ablations first, then clamps, then steering, each in the order given. */
 export async function chosenInterventions(
   options: InterventionOptions,
   coders: CoderSet,
@@ -57,8 +65,8 @@ export async function chosenInterventions(
       const name = coders.name(ref);
       const hook = hooksOf(ref.coder.cfg)[type === "steer" ? "hookNameOut" : "hookName"];
       const where = { positions: { from }, ...excludes(options) };
-      const told = { type, hook, feature: ref.feature, ...(name && { name }), value, from };
-      chosen.push({ ref, intervention: make[type](ref, value, where), told });
+      const summary = { type, hook, feature: ref.feature, ...(name && { name }), value, from };
+      chosen.push({ ref, intervention: make[type](ref, value, where), summary });
     }
   }
   return chosen;
@@ -70,7 +78,7 @@ const make = {
   steer: (ref: FeatureRef, value: number, where: Where) => steer(ref, value, where),
 };
 
-/** The first position that is acted on: behind the begin-of-text token unless it is included. */
+/** The default first position to act on: after the begin-of-text token, unless that is included. */
 export function firstPosition(
   model: HookedTransformer,
   prompt: string,

@@ -5,19 +5,24 @@ import { Transcoder } from "../../coder/transcoder.js";
 import { GemlensError } from "../../errors/gemlens-error.js";
 import { sentence } from "../../errors/sentence.js";
 
-export interface CoderPlace {
+/** Options for `loadCoder`. */
+interface LoadCoderOptions {
   readonly device: string;
-  /** The hook that it reads, where its path does not tell it. */
+  /** The hook that the coder reads, if its path does not imply it. */
   readonly hook?: string | undefined;
-  /** The hook that a transcoder rebuilds, likewise. */
+  /** The hook that a transcoder rebuilds, if its path does not imply it. */
   readonly hookOut?: string | undefined;
 }
 
-/** Loads an SAE or a transcoder, whichever the file is. */
+/**
+ * Loads the SAE or transcoder in a file or folder.
+ *
+ * @throws ARGUMENT if it is an SAE whose hook is neither given nor implied by its path
+ */
 export async function loadCoder(
   caller: string,
   path: string,
-  { device, hook, hookOut }: CoderPlace,
+  { device, hook, hookOut }: LoadCoderOptions,
 ): Promise<SAE | Transcoder> {
   const file = openCoderFile(path);
   const transcodes = hookOut !== undefined || isTranscoder(file);
@@ -29,7 +34,7 @@ export async function loadCoder(
         caller,
         "--hook, the hook that the SAE reads",
         null,
-        `none, and ${path} does not tell it`,
+        `none: it can't be inferred from ${path}`,
       ),
       { path },
     );

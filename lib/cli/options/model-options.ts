@@ -9,10 +9,10 @@ export interface ModelOptions {
   readonly dtype?: "auto" | "float32" | "bfloat16" | "float16";
 }
 
-/** Below this a model is there before a line about it could be read. */
-const worthANote = 100e6;
+/** Smaller models load before a line about them could be read. */
+const noteFromBytes = 100e6;
 
-export const modelHelp = 'a folder, a name in the Hugging Face cache, or "tiny", which is bundled';
+export const modelHelp = 'a folder, a name in the Hugging Face cache, or the bundled "tiny"';
 
 /** Adds --model, --device and --dtype. */
 export function withModel(command: Command): Command {
@@ -22,19 +22,18 @@ export function withModel(command: Command): Command {
     .addOption(
       new Option(
         "--dtype <name>",
-        "of the weights (default: the file's; float32 for tiny)",
+        "dtype of the weights (default: the file's; float32 for tiny)",
       ).choices(["auto", "float32", "bfloat16", "float16"]),
     );
 }
 
-/** Loads the model that the options name. */
 export function loadModel({ model, device, dtype }: ModelOptions): Promise<HookedTransformer> {
   return HookedTransformer.fromPretrained(model, {
     device,
     // The bundled coders are trained on float32 activations of the bundled bfloat16 weights.
     dtype: dtype ?? (isBundled(model) ? "float32" : "auto"),
     onProgress: ({ stage, bytes }) => {
-      if (stage === "weights" && bytes > worthANote) {
+      if (stage === "weights" && bytes > noteFromBytes) {
         note(`loading ${model}, ${(bytes / 1e9).toFixed(1)} GB`);
       }
     },

@@ -9,7 +9,7 @@ export interface SamplingFlags {
   readonly seed?: number;
 }
 
-/** Adds how many tokens are drawn, and how. */
+/** Adds the options that set how many tokens are drawn, and how. */
 export function withSampling(command: Command, maxNewTokens: number): Command {
   return command
     .option("--max-new-tokens <n>", "at most this many tokens", integer(0), maxNewTokens)
@@ -22,13 +22,13 @@ export function withSampling(command: Command, maxNewTokens: number): Command {
     .option("--top-k <k>", "draw among the k most probable tokens", integer(1))
     .option(
       "--top-p <p>",
-      "draw among the most probable tokens that add up to p",
+      "draw among the most probable tokens, up to a total probability of p",
       number((p) => p > 0 && p <= 1, "a number above 0, at most 1"),
     )
-    .option("--seed <n>", "repeats a draw (default: a new one, told on stderr)", integer(0));
+    .option("--seed <n>", "repeat a draw (default: a new seed, printed on stderr)", integer(0));
 }
 
-/** Only what `generate` takes. */
+/** The sampling options of the library's `generate`, without a command's other options. */
 export function samplingOf({ maxNewTokens, temperature, topK, topP, seed }: SamplingFlags) {
   return { maxNewTokens, temperature, topK, topP, seed };
 }

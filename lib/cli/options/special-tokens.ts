@@ -10,16 +10,16 @@ export interface SpecialTokensFlag {
 export function withSpecialTokens(command: Command): Command {
   return command.option(
     "--include-special-tokens",
-    "do not leave out special tokens (begin of text, turns and so on)",
+    "include special tokens (begin of text, turns and so on)",
   );
 }
 
-/** Told in the help of commands that leave them out. */
+/** The help text of commands that leave special tokens out. */
 export const specialHelp = `
-Special tokens (begin of text, turns and so on) are left out, as coders are not trained on them, unless
---include-special-tokens is given.`;
+Special tokens (begin of text, turns and so on) are left out, because coders are not trained on them,
+unless you give --include-special-tokens.`;
 
-/** The option of the library. */
+/** Translates the flag to the library's option. */
 export function excludes({ includeSpecialTokens }: SpecialTokensFlag) {
   return { excludeSpecialTokens: includeSpecialTokens !== true };
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { several } from "./arguments.js";
 
-/** Flags of what a command measures; the former names stay for one version. */
+/** The flags that choose the target of a command. The former names stay for one version. */
 export interface TargetFlags {
   readonly target?: readonly string[];
   readonly to?: string;
@@ -9,7 +9,7 @@ export interface TargetFlags {
   readonly token?: string;
 }
 
-/** Adds `--target`, and `former`, the hidden names that it had. */
+/** Adds `--target`, and hidden options for its `former` names. */
 export function withTarget(
   command: Command,
   description: string,
@@ -17,14 +17,14 @@ export function withTarget(
 ): Command {
   command.option(
     "--target <token>",
-    `${description}; given twice, the first's logit minus the second's`,
+    `${description}; if given twice, the first's logit minus the second's`,
     several((text) => text),
   );
   for (const name of former) command.addOption(new Option(`--${name} <token>`).hideHelp());
   return command;
 }
 
-/** The tokens of `--target`: none, one, or two whose difference is meant. */
+/** The tokens of `--target`: none, one, or two for the difference of their logits. */
 export function targetsOf(
   command: Command,
   { target, to, minus, token }: TargetFlags,

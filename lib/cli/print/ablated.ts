@@ -7,28 +7,28 @@ import { activeAt } from "./active.js";
 import { mostChanged, type NextToken, nextTokens } from "./next-tokens.js";
 import { type ListedToken, listedTokens } from "./shown-tokens.js";
 
-/** Where a feature fires in the text. */
+/** A position where a feature fires, with its activation. */
 export interface Fired {
   readonly position: number;
   readonly value: number;
 }
 
-/** How probable a next token is, with the features and without. */
+/** A next token's probability with the features and without them. */
 export interface Change extends ListedToken {
   readonly before: number;
   readonly after: number;
-  /** Of the logit. */
+  /** The logit without the features minus the logit with them. */
   readonly logitChange: number;
 }
 
-/** The loss of one token of the text. */
+/** The loss of one token of the text, with the features and without them. */
 export interface TokenLoss {
   readonly position: number;
   readonly before: number;
   readonly after: number;
 }
 
-/** A text with features and without them. */
+/** The comparison of a text's run with features and without them. */
 export interface Ablated {
   readonly features: readonly (Chosen & { readonly fires: readonly Fired[] })[];
   readonly tokens: readonly (ListedToken & { readonly position: number })[];
@@ -38,20 +38,20 @@ export interface Ablated {
   readonly perToken: readonly TokenLoss[];
 }
 
-/** What is shown of it. */
-interface Shown extends SpecialTokensFlag {
+/** Options for `ablated`. */
+interface AblatedOptions extends SpecialTokensFlag {
   readonly position: number;
-  /** Of the tokens that rose, and of those that fell, so many. */
+  /** The most tokens to list of those that rose, and of those that fell. */
   readonly top: number;
 }
 
-/** Runs the text as it is and with the features taken out. */
+/** Runs the text with the features and with them ablated. */
 export async function ablated(
   model: HookedTransformer,
   text: string,
   specs: readonly FeatureSpec[],
   coders: CoderSet,
-  options: Shown,
+  options: AblatedOptions,
 ): Promise<Ablated> {
   const { includeSpecialTokens } = options;
   const asked = { ablate: specs, includeSpecialTokens };
@@ -72,10 +72,10 @@ export async function ablated(
   };
 }
 
-/** Where the feature is active by itself, the strongest first; special tokens that are left out aside. */
+/** Where the feature fires in the unchanged run, strongest first, without excluded special tokens. */
 async function firesAt(
   model: HookedTransformer,
-  { ref: { coder, feature: wanted }, told: { from } }: Chosen,
+  { ref: { coder, feature: wanted }, summary: { from } }: Chosen,
   ids: Int32Array,
   options: SpecialTokensFlag,
 ): Promise<Fired[]> {
@@ -92,12 +92,12 @@ async function firesAt(
     .sort((a, b) => b.value - a.value);
 }
 
-/** The next tokens whose probability rose and fell most: the text with and without, in one batch. */
+/** The next tokens whose probability rose and fell most. Both texts run in one batch. */
 async function changes(
   model: HookedTransformer,
   text: string,
   chosen: readonly Chosen[],
-  { position, top }: Shown,
+  { position, top }: AblatedOptions,
 ): Promise<{ rose: Change[]; fell: Change[] }> {
   const interventions = chosen.map(({ intervention }) => ({ ...intervention, batch: 1 }));
   using logits = await model.forward([text, text], { interventions, positions: [position] });
@@ -116,7 +116,7 @@ function changeOf({ probability: before, logit, ...token }: NextToken, other: Ne
   return { ...token, before, after: other.probability, logitChange: other.logit - logit };
 }
 
-/** Each token's own loss, given those before it. */
+/** The loss of each token, given the tokens before it. */
 async function losses(
   model: HookedTransformer,
   text: string,

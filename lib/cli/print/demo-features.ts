@@ -3,18 +3,18 @@ import type { HookedTransformer } from "../../model/hooked-transformer.js";
 import { namesOf } from "../options/feature-names.js";
 import { activeAt } from "./active.js";
 
-/** One feature and what it does in a text. */
+/** A feature that fires in a text, with its tokens. */
 export interface FiredFeature {
   readonly sae: SAE;
   readonly feature: number;
   readonly name: string | undefined;
   /** Its largest activation in the text. */
   readonly value: number;
-  /** The tokens that it fires on, the strongest first. */
+  /** The tokens that it fires on, strongest first. */
   readonly tokens: readonly string[];
 }
 
-/** The features of several coders that fire in a text, the strongest first. */
+/** The features of several coders that fire in a text, strongest first. */
 export async function firedFeatures(
   model: HookedTransformer,
   saes: readonly SAE[],
@@ -26,17 +26,17 @@ export async function firedFeatures(
   for (const sae of saes) {
     const acts = await run.features(sae).read();
     const fired = new Map<number, { id: number; value: number }[]>();
-    for (const [cell, id] of ids.entries()) {
+    for (const [row, id] of ids.entries()) {
       if (id === model.tokenizer.bosTokenId) continue;
-      for (const { feature, value } of activeAt(acts, cell)) {
+      for (const { feature, value } of activeAt(acts, row)) {
         fired.set(feature, [...(fired.get(feature) ?? []), { id, value }]);
       }
     }
     const names = namesOf(sae.cfg.path);
-    for (const [feature, places] of fired) {
-      places.sort((a, b) => b.value - a.value);
-      const tokens = model.tokenizer.toStrTokens([...new Set(places.map(({ id }) => id))]);
-      found.push({ sae, feature, name: names.get(feature), value: places[0]?.value ?? 0, tokens });
+    for (const [feature, firings] of fired) {
+      firings.sort((a, b) => b.value - a.value);
+      const tokens = model.tokenizer.toStrTokens([...new Set(firings.map(({ id }) => id))]);
+      found.push({ sae, feature, name: names.get(feature), value: firings[0]?.value ?? 0, tokens });
     }
   }
   return found.sort((a, b) => b.value - a.value);

@@ -2,12 +2,12 @@ import type { SAE } from "../../coder/sae.js";
 import type { HookedTransformer } from "../../model/hooked-transformer.js";
 import { activeAt } from "./active.js";
 
-/** The tokens that a feature fires on in a corpus, the strongest first. */
+/** Gives at most `count` tokens that a feature fires on in a corpus, strongest first. */
 export type Survey = (sae: SAE, feature: number, count: number) => string[];
 
 const textsPerRun = 32;
 
-/** Reads `texts` through the coders; the begin-of-text token is left out, as in their training. */
+/** Encodes `texts` with the coders. The begin-of-text token is left out, as in their training. */
 export async function survey(
   model: HookedTransformer,
   saes: readonly SAE[],
@@ -20,9 +20,9 @@ export async function survey(
     using run = await model.runWithCache(tokens, { names: [], features: saes, logits: false });
     for (const [sae, ofCoder] of seen) {
       const acts = await run.features(sae).read();
-      for (const [cell, id] of tokens.ids.entries()) {
+      for (const [row, id] of tokens.ids.entries()) {
         if (id === model.tokenizer.bosTokenId) continue;
-        for (const { feature, value } of activeAt(acts, cell)) {
+        for (const { feature, value } of activeAt(acts, row)) {
           const tokensOf = ofCoder.get(feature) ?? new Map<number, number>();
           ofCoder.set(feature, tokensOf.set(id, Math.max(tokensOf.get(id) ?? 0, value)));
         }

@@ -11,7 +11,7 @@ import { say, sayColumns, sayJson } from "./output.js";
 import { listedTokens } from "./shown-tokens.js";
 import { lineWidth, note } from "./terminal.js";
 
-/** Shows chosen features token by token: a row for each token, a column for each feature. */
+/** Prints chosen features token by token, with a row for each token and a column for each feature. */
 export async function showFeatureValues(
   model: HookedTransformer,
   text: string,
@@ -24,20 +24,20 @@ export async function showFeatureValues(
   const { ids } = model.toTokens(text);
   const coders: Coder[] = [...new Set(refs.map(({ coder }) => coder))];
   using run = await model.runWithCache(ids, { names: [], features: coders, logits: false });
-  const left = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
+  const excluded = excludes(options).excludeSpecialTokens ? specialIds(model) : new Set<number>();
   const acts = new Map<Coder, (Map<number, number> | null)[]>();
   for (const coder of coders) {
-    const read = await run.features(coder).read();
-    const cells = Array.from(ids, (id, cell) => {
-      if (left.has(id)) return null;
-      return new Map(activeAt(read, cell).map(({ feature, value }) => [feature, value]));
+    const sparse = await run.features(coder).read();
+    const rows = Array.from(ids, (id, position) => {
+      if (excluded.has(id)) return null;
+      return new Map(activeAt(sparse, position).map(({ feature, value }) => [feature, value]));
     });
-    acts.set(coder, cells);
+    acts.set(coder, rows);
   }
-  /** 0 if the feature is not active; null for a special token that is left out. */
+  /** The activation, 0 if the feature is inactive; null if the token is an excluded special token. */
   const value = (ref: FeatureRef, position: number): number | null => {
-    const cell = acts.get(ref.coder)?.[position];
-    return cell ? (cell.get(ref.feature) ?? 0) : null;
+    const active = acts.get(ref.coder)?.[position];
+    return active ? (active.get(ref.feature) ?? 0) : null;
   };
   const tokens = listedTokens(model.tokenizer, ids);
   if (options.json) {
@@ -47,10 +47,10 @@ export async function showFeatureValues(
       const named = name !== undefined && { name };
       return { path, ...hooksOf(ref.coder.cfg), dSae, feature: ref.feature, ...named };
     });
-    const told = tokens.map((token) => {
+    const listed = tokens.map((token) => {
       return { ...token, values: refs.map((ref) => value(ref, token.position)) };
     });
-    sayJson({ model: options.model, features, tokens: told });
+    sayJson({ model: options.model, features, tokens: listed });
     return;
   }
   const titles = refs.map((ref) => showFeature(ref.coder.cfg, ref.feature));
@@ -58,16 +58,16 @@ export async function showFeatureValues(
     const name = set.name(ref);
     note(`${titles[i]}${name ? ` (${name})` : ""} at ${hooksOf(ref.coder.cfg).hookName}`);
   }
-  const fixed = [
+  const left = [
     ["position", ...tokens.map(({ position }) => `${position}`)],
     ["token", ...tokens.map(quoteToken)],
   ];
   const columns = refs.map((ref, i) => {
     return [titles[i] ?? "", ...tokens.map(({ position }) => show(value(ref, position)))];
   });
-  for (const [i, group] of columnGroups(fixed, columns, lineWidth()).entries()) {
+  for (const [i, group] of columnGroups(left, columns, lineWidth()).entries()) {
     if (i > 0) say();
-    sayColumns([...fixed, ...group], ["right", "left", ...group.map(() => "right" as const)]);
+    sayColumns([...left, ...group], ["right", "left", ...group.map(() => "right" as const)]);
   }
 }
 

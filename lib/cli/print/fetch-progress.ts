@@ -1,6 +1,6 @@
 import type { FetchProgress } from "../../setup/fetch-progress.js";
 
-/** One line that rewrites itself on a terminal; elsewhere a line per step and per tenth. */
+/** Shows progress on stderr: one line rewritten on a terminal, else a line per step and per tenth. */
 export function fetchProgress(): { update(progress: FetchProgress): void; end(): void } {
   const live = process.stderr.isTTY;
   let step = "";

@@ -5,13 +5,13 @@ import { tidy } from "../../native/scope.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { type ListedToken, listedToken } from "./shown-tokens.js";
 
-/** A token that may come next. */
+/** A candidate for the next token. */
 export interface NextToken extends ListedToken {
   readonly probability: number;
   readonly logit: number;
 }
 
-/** The `count` most probable tokens of each row of logits [batch, 1, d_vocab], and those asked for. */
+/** Scores each row of logits [batch, 1, d_vocab]: the `count` most probable tokens, and those of `asked`. */
 export async function nextTokens(
   model: HookedTransformer,
   logits: Tensor,
@@ -33,7 +33,7 @@ export async function nextTokens(
   return scored.map(({ top, targets }) => ({ best: top.map(next), asked: targets.map(next) }));
 }
 
-/** The tokens whose probability rises and falls most from row `from` of the logits to row `to`. */
+/** The `count` tokens whose probability rises and falls most from row `from` of the logits to row `to`. */
 export async function mostChanged(
   logits: Tensor,
   { from, to, count }: { readonly from: number; readonly to: number; readonly count: number },

@@ -2,17 +2,17 @@ import { type Align, tableRows } from "../../report/text-table.js";
 import { jsonText } from "../../report/token-text.js";
 import { lineWidth, paintFor } from "./terminal.js";
 
-/** One line of data. */
+/** Writes one line of data to standard output. */
 export function say(line = ""): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** One line of JSON. */
+/** Writes a value as one line of JSON. */
 export function sayJson(value: unknown): void {
   say(jsonText(value));
 }
 
-/** A table that fits the terminal; its first row is the head. */
+/** Writes a table that fits the terminal. Its first row is the head. */
 export function sayTable(rows: readonly (readonly string[])[], align: readonly Align[]): void {
   const { dim } = paintFor();
   const [head = [], ...body] = tableRows(rows, align, lineWidth());
@@ -20,7 +20,7 @@ export function sayTable(rows: readonly (readonly string[])[], align: readonly A
   for (const line of body.flat()) say(line);
 }
 
-/** The same, given column by column. */
+/** Writes the same table from its columns. */
 export function sayColumns(columns: readonly (readonly string[])[], align: readonly Align[]): void {
   const [first = []] = columns;
   sayTable(

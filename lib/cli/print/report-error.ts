@@ -7,11 +7,11 @@ const wrongUsage = 2;
 const failure = 1;
 
 /**
- * Tells on stderr what went wrong, a gemlens error with its code and without a stack
- * (`GEMLENS_DEBUG=1` adds it and the cause), and gives the exit code: 2 for wrong usage, else 1.
+ * Reports an error on stderr and returns the exit code: 2 for wrong usage, else 1. A gemlens error is
+ * shown with its code and without a stack; `GEMLENS_DEBUG=1` adds the stack and the cause.
  */
 export function reportError(error: unknown): number {
-  // commander has printed its own message; help and version come this way too, with code 0.
+  // commander has already printed its message. Help and version also end here, with code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongUsage;
   const debug = Boolean(process.env["GEMLENS_DEBUG"]);
   if (!GemlensError.is(error)) {
@@ -26,7 +26,7 @@ export function reportError(error: unknown): number {
   return error.code === "ARGUMENT" ? wrongUsage : failure;
 }
 
-/** A message may quote a file or a text that would steer the terminal. */
+/** Writes to stderr, escaped: a message may quote a file or text that would steer the terminal. */
 function complain(text: string): void {
   process.stderr.write(`${printableText(text)}\n`);
 }

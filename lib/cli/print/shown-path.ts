@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 
-/** A path as remarks name it: from the working directory if that is shorter. */
+/** Shortens a path for messages: relative to the working directory if that is shorter. */
 export function shownPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short !== "" && short.length < path.length ? short : path;

@@ -1,12 +1,12 @@
 import type { ShownToken } from "../../report/token-text.js";
 import type { TokenIds, Tokenizer } from "../../tokenizer/tokenizer.js";
 
-/** A token as commands list it: `text` as `toStrTokens` gives it, and `byte` if it is no text. */
+/** A token as commands list it: `text` as in `toStrTokens`, and `byte` if it is part of a character. */
 export interface ListedToken extends ShownToken {
   readonly id: number;
 }
 
-/** From here on a byte is no character by itself. */
+/** Bytes from here on are not characters by themselves. */
 const firstPartial = 0x80;
 
 export function listedToken(tokenizer: Tokenizer, id: number): ListedToken {

@@ -1,14 +1,14 @@
 import type { WriteStream } from "node:tty";
 import { printable } from "../../report/token-text.js";
 
-/** Functions that emphasise text, or leave it as it is. */
+/** Functions that emphasise text, or return it unchanged. */
 export interface Paint {
   bold(text: string): string;
   dim(text: string): string;
   name(text: string): string;
 }
 
-/** Colour on a terminal only, and never under NO_COLOR (no-color.org). */
+/** Makes a `Paint` that uses colour only on a terminal, and never under NO_COLOR (no-color.org). */
 export function paintFor(stream: Pick<WriteStream, "isTTY"> = process.stdout): Paint {
   const { NO_COLOR, TERM } = process.env;
   const on = stream.isTTY === true && !NO_COLOR && TERM !== "dumb";
@@ -17,24 +17,24 @@ export function paintFor(stream: Pick<WriteStream, "isTTY"> = process.stdout): P
   return { bold: style(1, 22), dim: style(2, 22), name: style(36, 39) };
 }
 
-/** One line on stderr, where it does not mix with data. */
+/** Writes one line to stderr, where it does not mix with data. */
 export function note(text: string): void {
   process.stderr.write(`gemlens: ${printable(text)}\n`);
 }
 
-/** The width of tables: COLUMNS, else the terminal's, else 100. Below 20 nothing can be aligned. */
+/** The width of tables: COLUMNS, else the terminal's, else 100. It is at least 20, so that columns align. */
 export function lineWidth(): number {
   const { COLUMNS } = process.env;
   const given = /^[1-9]\d{0,4}$/.test(COLUMNS ?? "") ? Number(COLUMNS) : process.stdout.columns;
   return Math.max(given || 100, 20);
 }
 
-/** The width of prose, which reads badly in very long lines. */
+/** The width of prose: `lineWidth`, but at most 120, because longer lines read badly. */
 export function proseWidth(): number {
   return Math.min(lineWidth(), 120);
 }
 
-/** A line on stderr that is written over as work goes on; nothing where stderr is no terminal. */
+/** A line on stderr that is rewritten as work proceeds. It stays silent if stderr is not a terminal. */
 export function progressLine(): { show(text: string): void; end(): void } {
   const on = process.stderr.isTTY === true;
   return {
