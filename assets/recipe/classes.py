@@ -1,7 +1,6 @@
 """The word classes of the grammar, to name features by. Some words are several tokens."""
 
 from lexicon import *  # the word lists, all capitals
-from topics import TOPICS
 
 CLASSES = {
     "girls": GIRLS,
@@ -32,20 +31,20 @@ CLASSES = {
     "sports": SPORTS,
     "materials": MATERIALS,
     "ordinals": ORDINALS,
-    "pronouns": words("I you he she it we they him her them his their He She It We They You"),
-    "articles": words("the a an The A An"),
-    "prepositions": words("in on at to from with of near behind under over through into"),
-    "conjunctions": words("and but or because although when while before after if that so"),
-    "relative": words("who that which"),
-    "question_words": words("Who What Where When Why How Which"),
-    "saying": words("said asked told whispered shouted answered replied cried"),
-    "code_words": words("def return for in if else print function const let SELECT FROM WHERE"),
+    "pronouns": PRONOUNS,
+    "articles": ARTICLES,
+    "prepositions": PREPOSITIONS,
+    "conjunctions": CONJUNCTIONS,
+    "relative": RELATIVE,
+    "question_words": QUESTION_WORDS,
+    "saying": SAYING,
+    "code_words": CODE_WORDS,
     "kinds": [k for k in KINDS if " " not in k],
     "flowers": KINDS["flower"],
     "instruments": KINDS["instrument"],
     "metals": KINDS["metal"],
     "birds": KINDS["bird"],
     "fish": KINDS["fish"],
-    "places": sorted({p for t in TOPICS.values() for p in t[0] if " " not in p}),
-    "things": sorted({p for t in TOPICS.values() for p in t[2] if " " not in p}),
+    "places": sorted({p for t in TOPICS.values() for p in t["places"] if " " not in p}),
+    "things": sorted({p for t in TOPICS.values() for p in t["things"] if " " not in p}),
 }

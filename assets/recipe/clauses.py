@@ -1,9 +1,7 @@
 """Sentences that nest: relative clauses, subordinate clauses, reported and quoted speech."""
 
 from engine import Dice, Scene, a, capital, past
-from lexicon import DEEDS, HAPPY, MANNERS, MINDS, SAD
-
-CONJUNCTIONS = ["because", "when", "while", "although", "after", "before", "until"]
+from lexicon import DEEDS, HAPPY, MANNERS, MINDS, SAD, SUBORDINATORS
 
 
 class Clauses:
@@ -62,7 +60,7 @@ class Clauses:
         if roll < 0.85:
             role = d.choice(self.s.people)
             return f"{subject} gave {self.noun(depth - 1)} to the {role}"
-        joint = d.skew(CONJUNCTIONS, 1.4)
+        joint = d.skew(SUBORDINATORS, 1.4)
         return f"{self.clause(depth - 2)} {joint} {self.clause(depth - 1)}"
 
     def sentence(self, depth=2):
@@ -71,7 +69,7 @@ class Clauses:
         if roll < 0.6:
             return capital(self.clause(depth)) + "."
         if roll < 0.75:
-            joint = d.skew(CONJUNCTIONS, 1.4)
+            joint = d.skew(SUBORDINATORS, 1.4)
             return f"{joint.capitalize()} {self.clause(depth - 1)}, {self.clause(depth - 1)}."
         if roll < 0.9:
             return self.quote(depth)

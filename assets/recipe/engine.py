@@ -3,8 +3,7 @@
 import random
 import re
 
-from lexicon import BOYS, DOUBLE, GIRLS, IRREGULAR
-from topics import TOPICS
+from lexicon import BOYS, DOUBLE, GIRLS, IRREGULAR, TOPICS
 
 VOWELS = "aeiou"
 
@@ -121,10 +120,10 @@ class Scene:
 
     def __init__(self, dice, topic=None):
         self.topic = topic or dice.skew(list(TOPICS), 1.3)
-        places, people, things, adjectives, verbs, events = TOPICS[self.topic]
-        self.places = dice.some(places, 2)
-        self.people = dice.some(people, 2)
-        self.things = dice.some(things, 3)
-        self.adjectives = dice.some(adjectives, 2)
-        self.verbs, self.events = verbs, events
+        words = TOPICS[self.topic]
+        self.places = dice.some(words["places"], 2)
+        self.people = dice.some(words["people"], 2)
+        self.things = dice.some(words["things"], 3)
+        self.adjectives = dice.some(words["adjectives"], 2)
+        self.verbs, self.events = words["verbs"], words["events"]
         self.place, self.thing, self.other = self.places[0], self.things[0], self.people[0]

@@ -1,4 +1,4 @@
-"""Registers about facts: documents whose content follows from the tables of lexicon.py."""
+"""Registers about facts: documents whose content follows from the tables of facts.json."""
 
 from engine import Person, Scene, a, capital, plural
 from lexicon import *  # the word lists, all capitals
@@ -322,8 +322,7 @@ def chat(d):
 def language(d):
     if d.chance(0.4):
         lang = d.choice(list(FOREIGN))
-        lines = [" ".join(x.split()) for x in FOREIGN[lang].split("|")]
-        return " ".join(d.sample(lines, d.randint(2, 4)))
+        return " ".join(d.sample(FOREIGN[lang], d.randint(2, 4)))
     rows = d.sample(list(TRANSLATE), d.randint(1, 4))
     i = d.randrange(3)
     lang = ("French", "Spanish", "German")[i]

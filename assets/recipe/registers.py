@@ -201,7 +201,7 @@ def review(d):
     stars = d.choice((1, 2, 4, 5))
     good = stars > 3
     mood = POSITIVE if good else NEGATIVE
-    x, y = d.sample(words(ASPECTS[thing]), 2)
+    x, y = d.sample(ASPECTS[thing], 2)
     parts = [
         f"Review by {who.name}: {stars} stars",
         f"This {thing} was {d.skew(mood)}. The {x} {was(x)} {d.skew(mood)} and the {y} {was(y)} "
