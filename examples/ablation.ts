@@ -1,4 +1,4 @@
-// Taking a feature out of a text, with the coder's error kept, and what that error is worth.
+// Ablate a feature while keeping the coder's error, and measure what that error contributes.
 import type { RunOptions } from "gemlens";
 import { ablate, bundledCoder, featureMeans, HookedTransformer } from "gemlens";
 
@@ -7,12 +7,12 @@ using sae = await bundledCoder({ layer: 2 }).load();
 const text = "Leo lives in Osaka. He speaks";
 const japanese = model.toSingleToken(" Japanese");
 
-async function show(what: string, options: RunOptions = {}) {
+async function show(label: string, options: RunOptions = {}) {
   using logits = await model.forward(text, { ...options, positions: [-1] });
   using p = logits.softmax(-1);
   const best = model.decode(Number(p.argmax().item()));
   const share = (p.select(-1, japanese).item() as number).toFixed(3);
-  console.log(`${what.padEnd(33)} " Japanese" ${share}   best ${JSON.stringify(best)}`);
+  console.log(`${label.padEnd(33)} " Japanese" ${share}   best ${JSON.stringify(best)}`);
 }
 
 using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
@@ -21,14 +21,14 @@ if (strongest === undefined) throw new Error("no feature fires on the last token
 const feature = sae.feature(strongest.feature);
 const corpus = ["Ben lives in Paris. He speaks French.", "On Monday, Lily saw a red bird."];
 const to = (await featureMeans(model, sae, corpus))[feature.feature] ?? 0;
-const where = { excludeSpecialTokens: true }; // coders are not trained on the begin-of-text token
+const scope = { excludeSpecialTokens: true }; // coders are not trained on begin-of-text tokens
 
-await show("as it is");
-const without = [ablate(feature, where)];
-await show(`without feature ${feature.feature}`, { interventions: without });
-const atMean = [ablate(feature, { to, ...where })];
-await show(`at its mean, ${to.toFixed(2)}`, { interventions: atMean });
-await show("spliced, its error kept", { coders: [sae] });
-await show("spliced, bare reconstruction", {
-  coders: [{ coder: sae, errorTerm: false, ...where }],
+await show("unchanged");
+const ablated = [ablate(feature, scope)];
+await show(`feature ${feature.feature} ablated`, { interventions: ablated });
+const atMean = [ablate(feature, { to, ...scope })];
+await show(`feature at its mean, ${to.toFixed(2)}`, { interventions: atMean });
+await show("spliced, with its error term", { coders: [sae] });
+await show("spliced, without its error term", {
+  coders: [{ coder: sae, errorTerm: false, ...scope }],
 });

@@ -1,4 +1,4 @@
-// Which features fire on a text: encoded inside the run, sparse, with what the coder leaves over.
+// Find the features that fire on a text, and measure the coder's reconstruction error.
 import { bundledCoder, HookedTransformer } from "gemlens";
 
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
@@ -11,7 +11,7 @@ using run = await model.runWithCache(text, { names: [hookName], features, logits
 const acts = run.features(sae);
 console.log(`${hookName}: ${acts.shape.join(" x ")}, ${acts.nnz} of them active`);
 
-// Token by token; none fires on the begin-of-text token, which is left out.
+// The begin-of-text token is left out, so no feature fires on it.
 for (const [pos, token] of model.toStrTokens(text).entries()) {
   const strongest = (await acts.at({ position: pos })).slice(0, 3);
   if (strongest.length === 0) continue;
@@ -19,7 +19,7 @@ for (const [pos, token] of model.toStrTokens(text).entries()) {
   console.log(JSON.stringify(token).padEnd(12), shown.join("  "));
 }
 
-// The same features from the cached activation, and how much of it they rebuild.
+// Encode the cached activation: the same features, and the size of the reconstruction error.
 const resid = run.cache.get(hookName);
 using encoded = await sae.encode(resid, { excludeSpecialTokens: true });
 using error = await sae.error(resid);

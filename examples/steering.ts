@@ -1,4 +1,4 @@
-// Steering: a feature's direction added to the stream, as data and as a JavaScript hook.
+// Steer by adding a feature's direction to the stream, as data and with a JavaScript hook.
 import { bundledCoder, HookedTransformer, hook, steer } from "gemlens";
 
 await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
@@ -6,10 +6,10 @@ using sae = await bundledCoder({ layer: 2 }).load();
 const prompt = "One sunny day, Lily saw a";
 const [colours, strength] = [966, 10];
 
-// As data: on every token but special ones, and on into what is generated.
+// As data: on every token but special ones, in the prompt and in the generated text.
 const asData = [steer(sae.feature(colours), strength, { excludeSpecialTokens: true })];
 
-// The same as a hook: x + strength * W_dec[feature], the begin-of-text token left alone.
+// As a hook: x + strength * W_dec[feature], on every token but the begin-of-text token.
 const asHook = [
   hook(sae.cfg.hookName, (x, { positionOffset }) => {
     const push = sae.direction(colours).mul(strength);
@@ -26,7 +26,7 @@ using native = await model.forward(prompt, { interventions: asData });
 using hooked = await model.forward(prompt, { hooks: asHook });
 console.log("logits equal:", native.allClose(hooked, { rtol: 1e-5, atol: 1e-5 }));
 
-// A sweep is one batch: one strength for each row.
+// A sweep runs as one batch, with one strength per row.
 const strengths = [0, 5, 10, 15];
 using swept = await model.forward(
   strengths.map(() => prompt),

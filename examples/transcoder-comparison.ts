@@ -1,4 +1,4 @@
-// Transcoders against the MLPs they stand for: read ln2.hook_normalized, rebuild hook_mlp_out.
+// Compare transcoders with MLP SAEs: they map ln2.hook_normalized to hook_mlp_out.
 import { bundledCoder, bundledCoders, evaluateCoder, HookedTransformer } from "gemlens";
 
 const texts = [
@@ -21,13 +21,13 @@ for (const [layer, transcoder] of transcoders.entries()) {
   for (const coder of [transcoder, sae]) {
     const kind = coder === sae ? "SAE" : "transcoder";
     const { l0, fvu, lossRecovered } = await evaluateCoder(model, coder, texts);
-    const figures = [l0.toFixed(1).padStart(7), fvu.toFixed(3).padStart(13)];
+    const columns = [l0.toFixed(1).padStart(7), fvu.toFixed(3).padStart(13)];
     const recovered = lossRecovered.mean.toFixed(3).padStart(16);
-    console.log(`${layer}      ${kind.padEnd(10)} ${figures.join(" ")} ${recovered}`);
+    console.log(`${layer}      ${kind.padEnd(10)} ${columns.join(" ")} ${recovered}`);
   }
 }
 
-// All MLPs replaced at once: nothing of them but what the transcoders make of their inputs.
+// Replace all MLPs at once by their transcoders, without error terms.
 const splice = { errorTerm: false, excludeSpecialTokens: true };
 const coders = transcoders.map((coder) => ({ coder, ...splice }));
 console.log(`loss of the model: ${(await model.loss(texts)).toFixed(3)}`);
