@@ -98,22 +98,22 @@ function render(measured: readonly (readonly [Case, Sizes])[]): string {
   );
   return `# Limits
 
-What models of the published sizes take, measured with random weights by \`npx tsx
-bench/real-size.ts\`: all layers, the whole vocabulary, everything run in bfloat16 on the CPU, and a
-residual SAE of 16,384 features in float32. On ${cpus()[0]?.model}, ${cpus().length} cores,
+This page shows the time and memory of models of the published sizes. \`npx tsx bench/real-size.ts\` measured them with
+random weights, all layers and the whole vocabulary, in bfloat16 on the CPU, and with a residual SAE of 16,384 features
+in float32. The machine: ${cpus()[0]?.model}, ${cpus().length} cores,
 ${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}; the files were in the page cache.
 
 ${[head, rule, ...rows].join("\n")}
 
-Weights in the file's own type are mapped and used in place: they are resident where they were
-touched, but the kernel may drop them, and several processes share them. A float32 file loaded
-as bfloat16 is converted tensor by tensor into anonymous memory.
+Weights in the file's own dtype are mapped and used in place. The pages in use are resident, but the kernel may drop
+them, and several processes share them. A float32 file loaded as bfloat16 is converted tensor by tensor into anonymous
+memory.
 
-Of anonymous memory, the rows about opening say what that adds to the process; "in all" is the whole of
-it at its highest, Node itself and every step of the table included.
+The rows about opening show the anonymous memory that this adds to the process. "In all" is the peak of the whole
+process, which includes Node and every step of the table.
 
-Fixed limits: 2³¹ active features in one call (split the batch), and what one ArrayBuffer may hold for
-\`tensor.data\` (take a \`slice\`).
+Two limits are fixed. One call handles at most 2³¹ active features: split the batch if you reach this. \`tensor.data\`
+holds at most one ArrayBuffer: take a \`slice\` of a larger tensor.
 `;
 }
 
