@@ -193,8 +193,8 @@ export type { LoadOptions, LoadProgress } from "./model/load-model.js";
 export type { LoadedModelConfig } from "./model/model-core.js";
 export type { Input, TokenInput, TokenOptions, Tokens } from "./model/model-input.js";
 export type { OuterPartOptions } from "./model/outer-parts.js";
-export type { CoderRead } from "./model/read-coders.js";
-export { RecordedToken } from "./model/recorded-token.js";
+export type { CoderRead } from "./model/observed-coders.js";
+export { RecordedToken } from "./model/token-record.js";
 export { Run } from "./model/run.js";
 export type {
   CacheOptions,

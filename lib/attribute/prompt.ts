@@ -70,7 +70,7 @@ export class Prompt implements Disposable {
     this.#options = options;
     const { coders, interventions } = options;
     using plan = client.plan(this.ids, { coders, interventions });
-    const actions = plan.edits?.actions ?? [];
+    const actions = plan.changes?.actions ?? [];
     this.#edits = (interventions ?? []).map((entry, i) => {
       const own = actions.filter(({ index }) => index === i);
       return editOf(own, entry);

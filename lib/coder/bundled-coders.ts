@@ -98,7 +98,7 @@ export function bundledCoders<Site extends BundledSite = BundledSite>(
     throw argument(caller, sites.map((site) => `"${site}"`).join(", "), "site", String(wanted));
   }
   const root = bundledFolder(caller);
-  const named = readNames(root);
+  const named = loadFeatureNames(root);
   return sites
     .filter((site) => wanted === undefined || site === wanted)
     .flatMap((site) => entriesOf(root, site, named))
@@ -114,19 +114,19 @@ export function bundledCoders<Site extends BundledSite = BundledSite>(
  *
  * @throws NOT_FOUND if there is no such layer; as {@link bundledCoders}
  */
-export function bundledCoder<Site extends BundledSite = "res">(place: {
+export function bundledCoder<Site extends BundledSite = "res">(where: {
   /** Default "res". */
   readonly site?: Site | undefined;
   /** The block. */
   readonly layer: number;
 }): BundledCoder<LoadedAt<Site>> {
-  const all = bundledCoders<Site>({ site: "res" as Site, ...place });
+  const all = bundledCoders<Site>({ site: "res" as Site, ...where });
   const [entry] = all;
-  if (entry !== undefined && place?.layer !== undefined) return entry;
-  const known = bundledCoders({ site: place?.site ?? "res" }).map(({ layer }) => layer);
+  if (entry !== undefined && where?.layer !== undefined) return entry;
+  const known = bundledCoders({ site: where?.site ?? "res" }).map(({ layer }) => layer);
   throw new GemlensError(
     "NOT_FOUND",
-    sentence("bundledCoder", `one of ${known.join(", ")}`, "layer", place?.layer),
+    sentence("bundledCoder", `one of ${known.join(", ")}`, "layer", where?.layer),
     { known },
   );
 }
@@ -164,7 +164,7 @@ function entriesOf(
 }
 
 /** The named features by their coder's file, the surest first. */
-function readNames(root: string): ReadonlyMap<string, readonly BundledFeature[]> {
+function loadFeatureNames(root: string): ReadonlyMap<string, readonly BundledFeature[]> {
   const rows = z.array(row).parse(JSON.parse(readFileSync(join(root, "features.json"), "utf8")));
   rows.sort((a, b) => b.score - a.score);
   const named = new Map<string, BundledFeature[]>();

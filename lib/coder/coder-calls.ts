@@ -125,7 +125,7 @@ export async function editSites(
   try {
     before = await encodeNative("edit", coder, xs, null, rows, options);
     const original = before.handle;
-    acts = adoptFeatures(before, { rows: rows.data, excluded: rows.excluded, lent: true });
+    acts = adoptFeatures(before, { rows: rows.data, excluded: rows.excluded, borrowed: true });
     const after = (await fn(acts)) ?? acts;
     checkActs("edit", coder, after);
     const edited = await useFeatures(after, "edit", (features) =>

@@ -20,7 +20,7 @@ export type CoderReference = {
 );
 
 export function referenceOf({ release, saeId, path, reads, dSae }: CoderConfig): CoderReference {
-  const place = { hook: reads[0]?.hookName ?? "", dSae };
-  if (release !== undefined && saeId !== undefined) return { release, id: saeId, ...place };
-  return { path, ...place };
+  const shared = { hook: reads[0]?.hookName ?? "", dSae };
+  if (release !== undefined && saeId !== undefined) return { release, id: saeId, ...shared };
+  return { path, ...shared };
 }

@@ -54,8 +54,12 @@ interface Internals {
   readonly files: readonly string[];
 }
 
-let internalsOf: (coder: Coder) => Internals;
-let parameterOf: (coder: Coder, name: ParameterName, read: number, write: number) => Tensor;
+/** Friend access, as in tensor.ts. */
+interface Access {
+  internals(coder: Coder): Internals;
+  parameter(coder: Coder, name: ParameterName, read: number, write: number): Tensor;
+}
+let access!: Access;
 
 /**
  * A trained coder of any number of sites: what SAEs and transcoders share, and what a script can be
@@ -80,8 +84,10 @@ export abstract class Coder implements Disposable {
   #disposed = false;
 
   static {
-    internalsOf = (coder) => coder.#internals;
-    parameterOf = (coder, name, read, write) => coder.parameter(name, read, write);
+    access = {
+      internals: (coder) => coder.#internals,
+      parameter: (coder, name, read, write) => coder.parameter(name, read, write),
+    };
   }
 
   /** @internal */
@@ -288,12 +294,12 @@ export abstract class Coder implements Disposable {
 
 /** @internal The native coder; throws DisposedError. */
 export function coderHandle(coder: Coder, caller: string): CoderHandle {
-  return internalsOf(coder).target.handle(caller);
+  return access.internals(coder).target.handle(caller);
 }
 
 /** @internal The features of each read site and where they are written. */
 export function featureSitesOf(coder: Coder): readonly FeatureSites[] {
-  return internalsOf(coder).features;
+  return access.internals(coder).features;
 }
 
 /** @internal The read site whose encoder has a feature. */
@@ -303,7 +309,7 @@ export function encoderOf(coder: Coder, feature: number): number {
 
 /** @internal The files of parameters. */
 export function coderFiles(coder: Coder): readonly string[] {
-  return internalsOf(coder).files;
+  return access.internals(coder).files;
 }
 
 /** @internal A parameter of one read site and one write site, borrowed. */
@@ -313,5 +319,5 @@ export function coderParameter(
   read: number,
   write: number,
 ): Tensor {
-  return parameterOf(coder, name, read, write);
+  return access.parameter(coder, name, read, write);
 }

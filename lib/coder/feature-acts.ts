@@ -21,17 +21,21 @@ import { type FeatureActsJson, featuresToJson } from "./features-json.js";
 import { HostCopy } from "./host-copy.js";
 import { RowLayout } from "./row-layout.js";
 import { checkExcluded, excludedCells } from "./special-tokens.js";
-import { strongest } from "./strongest.js";
+import { topFeatures } from "./top-features.js";
 
 declare const axes: unique symbol;
 interface Phantom<Axes> {
   of(axes: Axes): void;
 }
 
-let acquire: (acts: FeatureActs, caller: string) => Promise<FeaturesHandle> | FeaturesHandle;
-let release: (acts: FeatureActs) => void;
-let rowsOfActs: (acts: FeatureActs) => { sizes: readonly number[]; data: CellData };
-let make: (native: NativeFeatures, options: FeatureActsOptions) => FeatureActs;
+/** Friend access, as in tensor.ts. */
+interface Access {
+  create(native: NativeFeatures, options: FeatureActsOptions): FeatureActs;
+  acquire(acts: FeatureActs, caller: string): Promise<FeaturesHandle> | FeaturesHandle;
+  release(acts: FeatureActs): void;
+  rows(acts: FeatureActs): { sizes: readonly number[]; data: CellData };
+}
+let access!: Access;
 
 interface FeatureActsOptions {
   /** What is known of the tokens; left out: all are real. */
@@ -39,7 +43,7 @@ interface FeatureActsOptions {
   /** Tokens that were left out: they have no features, and edits of all tokens give them none. */
   readonly excluded?: Int32Array | undefined;
   /** The caller keeps the handle and frees it: `edit` needs the activations from before. */
-  readonly lent?: boolean;
+  readonly borrowed?: boolean;
 }
 
 /**
@@ -62,7 +66,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   readonly #rows: CellData;
   readonly #excluded: ReadonlySet<number>;
   readonly #device: string;
-  readonly #lent: boolean;
+  readonly #borrowed: boolean;
   readonly #host = new HostCopy((caller) =>
     useFeatures(this, caller, (handle) =>
       task(caller, (addon, ctx) => addon.featuresRead(handle, ctx)),
@@ -77,10 +81,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   #edited = false;
 
   static {
-    acquire = (acts, caller) => acts.#acquire(caller);
-    release = (acts) => acts.#release();
-    rowsOfActs = (acts) => ({ sizes: acts.#shape, data: acts.#rows });
-    make = (native, options) => new FeatureActs(native, options);
+    access = {
+      create: (native, options) => new FeatureActs(native, options),
+      acquire: (acts, caller) => acts.#acquire(caller),
+      release: (acts) => acts.#release(),
+      rows: (acts) => ({ sizes: acts.#shape, data: acts.#rows }),
+    };
   }
 
   private constructor(native: NativeFeatures, options: FeatureActsOptions) {
@@ -89,7 +95,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     this.#device = native.device;
     this.#nnz = native.nnz;
     this.dSae = native.dSae;
-    this.#lent = options.lent ?? false;
+    this.#borrowed = options.borrowed ?? false;
     const leading = native.shape;
     // [pos] is one row; more than two leading axes have no positions, only cells.
     const batch = leading.length === 2 ? (leading[0] ?? 1) : 1;
@@ -147,7 +153,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     this.#needPositions("at");
     const row = this.#layout.row("at", where.batch ?? 0);
     const cell = row * this.#layout.pos + this.#layout.column("at", row, where.position);
-    if (this.#left("at", where).has(cell)) return [];
+    if (this.#excludedCells("at", where).has(cell)) return [];
     const { indptr, indices, values } = await this.#host.view("at");
     const found: ActiveFeature[] = [];
     for (let i = indptr[cell] ?? 0; i < (indptr[cell + 1] ?? 0); i++) {
@@ -172,8 +178,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     checkOptions("topK", options, ["excludeSpecialTokens"]);
     if (!Number.isInteger(k) || k < 1) throw argument("topK", "a positive integer", "k", k);
     this.#needPositions("topK");
-    const excluded = this.#left("topK", options);
-    return strongest(await this.#host.view("topK"), this.#layout, k, excluded);
+    const excluded = this.#excludedCells("topK", options);
+    return topFeatures(await this.#host.view("topK"), this.#layout, k, excluded);
   }
 
   /**
@@ -280,7 +286,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /** Cells of tokens that a question leaves out. */
-  #left(caller: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
+  #excludedCells(caller: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
     const excluded = checkExcluded(caller, excludeSpecialTokens);
     return new Set(excludedCells(caller, excluded, this.#rows));
   }
@@ -328,7 +334,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
       })
       .then(({ handle, nnz }) => {
         const old = this.#handle;
-        if (this.#edited || !this.#lent) call(caller, (addon) => addon.dispose(old));
+        if (this.#edited || !this.#borrowed) call(caller, (addon) => addon.dispose(old));
         this.#handle = handle;
         this.#edited = true;
         this.#nnz = nnz;
@@ -347,7 +353,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
 
   #freeWhenUnused(): void {
     if (!this.#disposed || this.#users > 0) return;
-    if (this.#edited || !this.#lent) call("dispose", (addon) => addon.dispose(this.#handle));
+    if (this.#edited || !this.#borrowed) call("dispose", (addon) => addon.dispose(this.#handle));
   }
 }
 
@@ -356,12 +362,12 @@ export function adoptFeatures(
   native: NativeFeatures,
   options: FeatureActsOptions = {},
 ): FeatureActs {
-  return make(native, options);
+  return access.create(native, options);
 }
 
 /** @internal What is known of the tokens of activations. */
 export function rowsOf(acts: FeatureActs): { sizes: readonly number[]; data: CellData } {
-  return rowsOfActs(acts);
+  return access.rows(acts);
 }
 
 /**
@@ -377,10 +383,10 @@ export function useFeatures<T>(
     try {
       return use(handle);
     } finally {
-      release(acts);
+      access.release(acts);
     }
   };
-  const handle = acquire(acts, caller);
+  const handle = access.acquire(acts, caller);
   return handle instanceof Promise ? handle.then(run) : run(handle);
 }
 

@@ -4,17 +4,17 @@ type Rows = Omit<SparseFeatures, "shape">;
 
 /** The compressed rows on the host: copied once for all that only look, until `forget`. */
 export class HostCopy {
-  readonly #read: (caller: string) => Promise<Rows>;
+  readonly #copyOut: (caller: string) => Promise<Rows>;
   #rows: Promise<Rows> | undefined;
 
-  constructor(read: (caller: string) => Promise<Rows>) {
-    this.#read = read;
+  constructor(copyOut: (caller: string) => Promise<Rows>) {
+    this.#copyOut = copyOut;
   }
 
   /** Rows to look at, shared by all calls. */
   view(caller: string): Promise<Rows> {
     if (this.#rows !== undefined) return this.#rows;
-    const rows = this.#read(caller);
+    const rows = this.#copyOut(caller);
     this.#rows = rows;
     rows.catch(() => {
       if (this.#rows === rows) this.#rows = undefined;
@@ -24,7 +24,7 @@ export class HostCopy {
 
   /** Rows that the caller may write to. */
   async own(caller: string): Promise<Rows> {
-    if (this.#rows === undefined) return this.#read(caller);
+    if (this.#rows === undefined) return this.#copyOut(caller);
     const { indptr, indices, values } = await this.#rows;
     return { indptr: indptr.slice(), indices: indices.slice(), values: values.slice() };
   }

@@ -21,7 +21,11 @@ export type RowMask =
  *
  * @throws SHAPE for another size; ARGUMENT for what is no mask
  */
-function readMask(caller: string, mask: unknown, sizes: readonly number[]): Uint8Array | undefined {
+function parseMask(
+  caller: string,
+  mask: unknown,
+  sizes: readonly number[],
+): Uint8Array | undefined {
   const { shape, values } = valuesOf(caller, mask);
   const count = sizeOf(sizes);
   if (!sameSizes(shape, sizes) && !(shape.length === 1 && shape[0] === count)) {
@@ -46,7 +50,7 @@ export function maskOf(
   sizes: readonly number[],
 ): Uint8Array | undefined {
   if (given === undefined) return known;
-  return given === false ? undefined : readMask(caller, given, sizes);
+  return given === false ? undefined : parseMask(caller, given, sizes);
 }
 
 function valuesOf(caller: string, mask: unknown): { shape: readonly number[]; values: unknown[] } {

@@ -46,7 +46,7 @@ export interface CorpusBatch {
 const batchesPerPool = 16;
 
 /** Reads a corpus once, a bounded part at a time. */
-export async function* readCorpus(
+export async function* corpusBatches(
   caller: string,
   model: HookedTransformer,
   corpus: Corpus,

@@ -5,8 +5,8 @@ import {
   type Corpus,
   type CorpusBatch,
   type CorpusOptions,
+  corpusBatches,
   corpusKeys,
-  readCorpus,
 } from "../corpus/corpus.js";
 import { argument, checkCount, checkOptions } from "../errors/check-options.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
@@ -125,7 +125,7 @@ export async function evaluateCoder(
   const coder = checkSingle(caller, given, "its evaluation");
   const statistics = new CoderStatistics(coder.cfg.dSae, coder.cfg.dOut);
   const losses = new ReplacedLosses(client);
-  const batches = readCorpus(caller, model, corpus, options);
+  const batches = corpusBatches(caller, model, corpus, options);
   try {
     const first = await take(batches, lossTokens === 0 ? 0 : meanTokens);
     using average = await meanOf(model, coder, first, signal);

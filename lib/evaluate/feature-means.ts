@@ -1,5 +1,5 @@
 import type { Coder } from "../coder/coder.js";
-import { type Corpus, type CorpusOptions, corpusKeys, readCorpus } from "../corpus/corpus.js";
+import { type Corpus, type CorpusOptions, corpusBatches, corpusKeys } from "../corpus/corpus.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
 import { ModelClient } from "../model/model-client.js";
@@ -34,10 +34,10 @@ export async function featureMeans(
   client.checkAlive();
   checkOptions(caller, options, [...corpusKeys, "signal", "onProgress"]);
   const { signal, onProgress } = options;
-  client.readBy("coder", coder);
+  client.readPoints("coder", coder);
   const sums = new Float64Array(coder.cfg.dSae);
   let tokens = 0;
-  for await (const batch of readCorpus(caller, model, corpus, options)) {
+  for await (const batch of corpusBatches(caller, model, corpus, options)) {
     if (batch.counted.length === 0) continue;
     using run = await model.runWithCache(batch.tokens, {
       names: [],

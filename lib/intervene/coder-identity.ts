@@ -39,13 +39,13 @@ function hookOf({ cfg }: Coder): string {
 function digestOf(caller: string, coder: Coder): Promise<string> {
   const known = digests.get(coder);
   if (known !== undefined) return known;
-  const digest = readDigest(caller, coderFiles(coder));
+  const digest = hashFiles(caller, coderFiles(coder));
   digests.set(coder, digest);
   digest.catch(() => digests.delete(coder));
   return digest;
 }
 
-async function readDigest(caller: string, files: readonly string[]): Promise<string> {
+async function hashFiles(caller: string, files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of files) {
     try {

@@ -6,9 +6,9 @@ import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { handleOf, isTensor } from "../tensor/internal.js";
 import { knownRows } from "../tensor/known-rows.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { EditPlace } from "./edit-place.js";
+import type { EditContext } from "./edit-context.js";
 import { sizesAt } from "./point-shape.js";
-import { cellOf, chosen, type RunRows, stretchOf } from "./run-rows.js";
+import { cellOf, chosenPositions, computedSpan, type RunRows } from "./run-rows.js";
 import type { Patching, Positions } from "./types.js";
 
 /** Where the rows of a patch's source lie. */
@@ -20,12 +20,12 @@ export interface PatchSource {
 
 /** Checks a patch's source and heads against the point where it goes. */
 export function resolveSource(
-  place: EditPlace,
+  context: EditContext,
   use: string,
   patch: Patching,
   point: ResolvedPoint,
 ): PatchSource {
-  const { caller, cfg } = place;
+  const { caller, cfg } = context;
   const { source, heads } = patch;
   if (!isTensor(source)) throw argument(caller, "a Tensor", `${use}.source`, typeof source);
   handleOf(source, caller, `${use}.source`);
@@ -99,15 +99,20 @@ export function checkSource(
   for (const row of among) {
     const prompt = rows.layout.length(row);
     const length = layout.length(sourceRow(layout, row));
-    const wanted = chosen(placesOf(positions, rows, prompt), 0, prompt + rows.more, prompt);
+    const wanted = chosenPositions(
+      patchedPositions(positions, rows, prompt),
+      0,
+      prompt + rows.more,
+      prompt,
+    );
     const lacks = wanted.find((position) => position >= length);
     if (lacks !== undefined) {
-      const places = rows.step === undefined ? prompt : `${prompt} and ${rows.more} generated`;
+      const available = rows.step === undefined ? prompt : `${prompt} and ${rows.more} generated`;
       throw argument(
         caller,
         `positions that the source has (${length} of row ${row})`,
         `${use}.positions`,
-        `position ${lacks} of ${places}: say which with {positions}`,
+        `position ${lacks} of ${available}: say which with {positions}`,
         { batch: row, length: prompt, sourceLength: length },
       );
     }
@@ -158,10 +163,10 @@ export function patchRows(
   const sources: number[] = [];
   for (const row of among) {
     const from = sourceRow(layout, row);
-    const [first, count] = stretchOf(rows, row);
+    const [first, count] = computedSpan(rows, row);
     const prompt = rows.layout.length(row);
-    const places = placesOf(positions, rows, prompt);
-    for (const position of chosen(places, first, first + count, prompt)) {
+    const patched = patchedPositions(positions, rows, prompt);
+    for (const position of chosenPositions(patched, first, first + count, prompt)) {
       const cell = cellOf(rows, row, position);
       if (excluded.has(cell)) continue;
       cells.push(cell);
@@ -172,7 +177,7 @@ export function patchRows(
 }
 
 /** In a generation nothing was given for generated tokens: the prompt's alone. */
-function placesOf(
+function patchedPositions(
   positions: Positions | undefined,
   { step }: RunRows,
   prompt: number,

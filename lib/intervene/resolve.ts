@@ -20,14 +20,14 @@ import { checkCoefficient } from "./directions.js";
 import {
   type CoderPoints,
   checkCoder,
-  type EditPlace,
+  type EditContext,
   featurePoints,
-  writesOf,
-} from "./edit-place.js";
-import { type ExcludedFrom, excludedFrom } from "./excluded.js";
+  writePoints,
+} from "./edit-context.js";
+import { type FindExcluded, resolveExcluded } from "./excluded-tokens.js";
 import { checkSource, type PatchSource, resolveSource } from "./patch-source.js";
 import { widthAt } from "./point-shape.js";
-import { batchOf, checkListed, type RunRows } from "./run-rows.js";
+import { checkListed, chosenBatch, type RunRows } from "./run-rows.js";
 import type {
   Ablation,
   AnyIntervention,
@@ -50,7 +50,7 @@ export interface ResolvedAction extends CoderPoints {
   /** Its place in the list: steering with a feature that is written at several sites is several. */
   readonly index: number;
   readonly where: InterventionOptions;
-  readonly excluded: ExcludedFrom;
+  readonly excluded: FindExcluded;
   /** Its native form without rows. */
   readonly native: (keep: Keep) => NativeIntervention;
   readonly source?: PatchSource;
@@ -59,10 +59,10 @@ export interface ResolvedAction extends CoderPoints {
 type Parts = Omit<ResolvedAction, "use" | "index" | "where" | "excluded">;
 
 export function resolveActions(
-  place: EditPlace,
+  context: EditContext,
   interventions: readonly AnyIntervention[] | undefined,
 ): ResolvedAction[] {
-  const { caller } = place;
+  const { caller } = context;
   if (interventions === undefined) return [];
   if (!Array.isArray(interventions)) {
     throw argument(caller, "an array of interventions", "interventions", shortly(interventions));
@@ -72,8 +72,8 @@ export function resolveActions(
     checkKeys(caller, use, entry);
     const where = checkWhere(`${caller}: ${use}`, isObject(entry) ? entry : {});
     const subject = `${use}.excludeSpecialTokens`;
-    const excluded = excludedFrom(place, where.excludeSpecialTokens, subject);
-    return partsOf(place, use, entry).map((parts) => ({ use, index, where, excluded, ...parts }));
+    const excluded = resolveExcluded(context, where.excludeSpecialTokens, subject);
+    return partsOf(context, use, entry).map((parts) => ({ use, index, where, excluded, ...parts }));
   });
 }
 
@@ -100,56 +100,56 @@ function checkKeys(caller: string, use: string, entry: AnyIntervention): void {
 /** Checks an intervention's rows and positions against those of a run. */
 export function checkAction(caller: string, action: ResolvedAction, rows: RunRows): void {
   const { use, where, source } = action;
-  const among = batchOf(caller, use, where.batch, rows.layout);
+  const among = chosenBatch(caller, use, where.batch, rows.layout);
   checkListed(caller, use, where.positions, among, rows);
   if (source !== undefined) checkSource(caller, use, source, where.positions, among, rows);
 }
 
 // Interventions may also be written by hand, or spread from others: all is checked again.
-function partsOf(place: EditPlace, use: string, entry: AnyIntervention): Parts[] {
+function partsOf(context: EditContext, use: string, entry: AnyIntervention): Parts[] {
   switch (isObject(entry) ? entry.type : undefined) {
     case "ablate": {
       const { target, to } = entry as Ablation;
-      return [featureEdit(place, use, target, "set", { to })];
+      return [featureEdit(context, use, target, "set", { to })];
     }
     case "clamp": {
       const { target, value } = entry as Clamping;
-      return [featureEdit(place, use, target, "set", { value })];
+      return [featureEdit(context, use, target, "set", { value })];
     }
     case "scale": {
       const { target, factor } = entry as Scaling;
-      return [featureEdit(place, use, target, "scale", { factor })];
+      return [featureEdit(context, use, target, "scale", { factor })];
     }
     case "steer":
-      return steering(place, use, entry as Steering);
+      return steering(context, use, entry as Steering);
     case "project":
-      return [projection(place, use, entry as Projection)];
+      return [projection(context, use, entry as Projection)];
     case "patch":
-      return [patching(place, use, entry as Patching)];
+      return [patching(context, use, entry as Patching)];
     default: {
       const types = "one with the type ablate, clamp, scale, steer, project or patch";
       const type = isObject(entry) ? (entry as { type?: unknown }).type : entry;
-      throw argument(place.caller, types, use, shortly(type));
+      throw argument(context.caller, types, use, shortly(type));
     }
   }
 }
 
 function featureEdit(
-  place: EditPlace,
+  context: EditContext,
   use: string,
   target: FeatureRef,
   op: "set" | "scale",
   amount: Readonly<Record<string, number>>,
 ): Parts {
-  const caller = `${place.caller}: ${use}`;
+  const caller = `${context.caller}: ${use}`;
   const { coder, feature } = checkRef(caller, target);
   const [[name, given] = ["value", undefined]] = Object.entries(amount);
   const value = checkFinite(caller, name, given);
-  const ref = { coder: checkCoder(place, use, coder), feature };
-  const { read, writes } = featurePoints(place, use, ref);
+  const ref = { coder: checkCoder(context, use, coder), feature };
+  const { read, writes } = featurePoints(context, use, ref);
   const native = () => ({
     kind: "feature" as const,
-    coder: coderHandle(coder, place.caller),
+    coder: coderHandle(coder, context.caller),
     op,
     feature,
     value,
@@ -157,18 +157,20 @@ function featureEdit(
   return { reads: [read], writes, native };
 }
 
-function steering(place: EditPlace, use: string, entry: Steering): Parts[] {
-  const caller = `${place.caller}: ${use}`;
+function steering(context: EditContext, use: string, entry: Steering): Parts[] {
+  const caller = `${context.caller}: ${use}`;
   const { target, coefficient, cap } = entry;
   if (cap !== undefined) checkFinite(caller, "cap", cap);
   checkCoefficient(caller, coefficient, cap);
   const isDirection = isObject(target) && "vector" in target;
-  const places = isDirection ? [directionAt(place, use, target)] : decoderRows(place, use, target);
+  const vectors = isDirection
+    ? [directionAt(context, use, target)]
+    : decoderRows(context, use, target);
   if (cap !== undefined) {
     if (isDirection) checkLength(caller, target.vector);
-    else checkWrites(caller, places as DecoderRow[]);
+    else checkWrites(caller, vectors as DecoderRow[]);
   }
-  return places.map(({ point, vector }) => ({
+  return vectors.map(({ point, vector }) => ({
     reads: [point],
     writes: [point],
     native: (keep: Keep) => ({
@@ -182,17 +184,17 @@ function steering(place: EditPlace, use: string, entry: Steering): Parts[] {
 }
 
 /** A cap is a projection on the decoder row, which must have a length. */
-function checkWrites(caller: string, places: readonly DecoderRow[]): void {
-  for (const { coder, feature, write } of places) {
+function checkWrites(caller: string, rows: readonly DecoderRow[]): void {
+  for (const { coder, feature, write } of rows) {
     const length = tidy(() => coder.direction(feature, "decoder", write).norm().item());
     if (length !== 0) continue;
     throw argument(caller, "a feature that writes something", "target", `${feature} (zeros)`);
   }
 }
 
-function projection(place: EditPlace, use: string, entry: Projection): Parts {
-  const { point, vector } = directionAt(place, use, entry);
-  checkLength(`${place.caller}: ${use}`, entry.vector);
+function projection(context: EditContext, use: string, entry: Projection): Parts {
+  const { point, vector } = directionAt(context, use, entry);
+  checkLength(`${context.caller}: ${use}`, entry.vector);
   const native = (keep: Keep) => ({
     kind: "project" as const,
     point: point.id,
@@ -201,15 +203,15 @@ function projection(place: EditPlace, use: string, entry: Projection): Parts {
   return { reads: [point], writes: [point], native };
 }
 
-function patching(place: EditPlace, use: string, entry: Patching): Parts {
-  const point = place.table.resolve(entry.hook, `${place.caller}: ${use}`);
-  place.reach(use, point);
-  const source = resolveSource(place, use, entry, point);
+function patching(context: EditContext, use: string, entry: Patching): Parts {
+  const point = context.table.resolve(entry.hook, `${context.caller}: ${use}`);
+  context.checkReached(use, point);
+  const source = resolveSource(context, use, entry, point);
   const { heads } = entry;
   const native = () => ({
     kind: "patch" as const,
     point: point.id,
-    source: handleOf(entry.source, place.caller, `the source of ${use}`),
+    source: handleOf(entry.source, context.caller, `the source of ${use}`),
     ...(heads !== undefined && { heads: Int32Array.from(heads) }),
   });
   return { reads: [point], writes: [point], native, source };
@@ -221,10 +223,10 @@ interface VectorAt {
   readonly vector: () => TensorHandle;
 }
 
-function directionAt(place: EditPlace, use: string, { hook, vector }: Direction): VectorAt {
-  const { caller, table, cfg } = place;
+function directionAt(context: EditContext, use: string, { hook, vector }: Direction): VectorAt {
+  const { caller, table, cfg } = context;
   const point = table.resolve(hook, `${caller}: ${use}`);
-  place.reach(use, point);
+  context.checkReached(use, point);
   const width = widthAt(point, cfg);
   if (!(vector instanceof Float32Array)) {
     throw argument(caller, "a Float32Array", `${use}.vector`, shortly(vector));
@@ -252,10 +254,10 @@ interface DecoderRow extends VectorAt {
   readonly write: number;
 }
 
-function decoderRows(place: EditPlace, use: string, target: FeatureRef): DecoderRow[] {
-  const { caller } = place;
+function decoderRows(context: EditContext, use: string, target: FeatureRef): DecoderRow[] {
+  const { caller } = context;
   const { coder, feature } = checkRef(`${caller}: ${use}`, target);
-  const points = writesOf(place, use, checkCoder(place, use, coder));
+  const points = writePoints(context, use, checkCoder(context, use, coder));
   const { edits } = featureSitesOf(coder)[encoderOf(coder, feature)] as FeatureSites;
   return edits.map((write) => ({
     coder,

@@ -25,7 +25,10 @@ export function stepOf(layout: RowLayout, step: number, steps: number): RunRows 
 }
 
 /** The first position of a row that this run computes, and how many. */
-export function stretchOf({ layout, step = 0 }: RunRows, row: number): readonly [number, number] {
+export function computedSpan(
+  { layout, step = 0 }: RunRows,
+  row: number,
+): readonly [number, number] {
   const prompt = layout.length(row);
   return step === 0 ? [0, prompt] : [prompt + step - 1, 1];
 }
@@ -37,7 +40,7 @@ export function cellOf(rows: RunRows, row: number, position: number): number {
 }
 
 /** The rows of the batch that are chosen, ascending. ARGUMENT for one that is not there. */
-export function batchOf(
+export function chosenBatch(
   caller: string,
   use: string,
   batch: InterventionOptions["batch"],
@@ -53,7 +56,7 @@ export function batchOf(
 }
 
 /** The positions in [low, high) that are chosen, ascending; negative ones count from `end`. */
-export function chosen(
+export function chosenPositions(
   positions: Positions | undefined,
   low: number,
   high: number,
@@ -94,7 +97,7 @@ export function checkListed(
 }
 
 /** The native run's rows that are chosen, ascending; undefined for all. */
-export function cellsOf(
+export function chosenCells(
   { positions, batch }: InterventionOptions,
   among: readonly number[],
   rows: RunRows,
@@ -104,8 +107,8 @@ export function cellsOf(
   const cells: number[] = [];
   let all = among.length === rows.layout.batch;
   for (const row of among) {
-    const [first, count] = stretchOf(rows, row);
-    const here = chosen(positions, first, first + count, rows.layout.length(row))
+    const [first, count] = computedSpan(rows, row);
+    const here = chosenPositions(positions, first, first + count, rows.layout.length(row))
       .map((position) => cellOf(rows, row, position))
       .filter((cell) => !excluded.has(cell));
     all &&= here.length === count;
@@ -122,7 +125,7 @@ export function isSettled(
 ): boolean {
   if (rows.step === undefined || rows.step === 0) return false;
   return among.every((row) => {
-    const [now] = stretchOf(rows, row);
+    const [now] = computedSpan(rows, row);
     const end = rows.layout.length(row);
     if (typeof positions === "number" || isList(positions)) {
       return [positions].flat().every((position) => position < now);

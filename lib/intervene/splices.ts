@@ -3,8 +3,8 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import { shortly } from "../errors/show-value.js";
 import type { NativeSplice } from "../native/addon.js";
 import { isObject } from "./checks.js";
-import { type CoderPoints, checkCoder, type EditPlace, pointsOf } from "./edit-place.js";
-import { type ExcludedFrom, excludedFrom } from "./excluded.js";
+import { type CoderPoints, checkCoder, coderPoints, type EditContext } from "./edit-context.js";
+import { type FindExcluded, resolveExcluded } from "./excluded-tokens.js";
 import type { CoderSplice } from "./types.js";
 
 /**
@@ -24,18 +24,18 @@ export interface ResolvedSplice extends CoderPoints {
   readonly errorTerm: boolean;
   readonly inOrder: boolean;
   /** Tokens whose positions pass untouched. */
-  readonly excluded: ExcludedFrom;
+  readonly excluded: FindExcluded;
 }
 
 export function resolveSplices(
-  place: EditPlace,
+  context: EditContext,
   coders: readonly CoderSplice[] | undefined,
 ): ResolvedSplice[] {
-  const { caller } = place;
+  const { caller } = context;
   if (coders === undefined) return [];
   if (!Array.isArray(coders))
     throw argument(caller, "an array of coders", "coders", shortly(coders));
-  const splices = coders.map((entry, i) => resolveSplice(place, `coders[${i}]`, entry));
+  const splices = coders.map((entry, i) => resolveSplice(context, `coders[${i}]`, entry));
   for (const [i, { coder }] of splices.entries()) {
     if (splices.findIndex((other) => other.coder === coder) === i) continue;
     throw argument(caller, "each coder once", `coders[${i}]`, "one that is there already");
@@ -43,15 +43,15 @@ export function resolveSplices(
   return splices;
 }
 
-function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedSplice {
-  const { caller } = place;
+function resolveSplice(context: EditContext, use: string, entry: unknown): ResolvedSplice {
+  const { caller } = context;
   const bare = entry instanceof Coder;
   if (!bare && isObject(entry) && "coder" in entry) {
     checkOptions(`${caller}: ${use}`, entry, ["coder", "errorTerm", "excludeSpecialTokens"]);
   }
   const splice: Record<string | symbol, unknown> =
     bare || !isObject(entry) ? { coder: entry } : (entry as Record<string | symbol, unknown>);
-  const coder = checkCoder(place, use, splice["coder"]);
+  const coder = checkCoder(context, use, splice["coder"]);
   const flag = (name: string, fallback: boolean): boolean => {
     const value = splice[name] ?? fallback;
     if (typeof value === "boolean") return value;
@@ -59,10 +59,14 @@ function resolveSplice(place: EditPlace, use: string, entry: unknown): ResolvedS
   };
   return {
     coder,
-    ...pointsOf(place, use, coder),
+    ...coderPoints(context, use, coder),
     errorTerm: flag("errorTerm", true),
     inOrder: splice[inOrder] === true,
-    excluded: excludedFrom(place, splice["excludeSpecialTokens"], `${use}.excludeSpecialTokens`),
+    excluded: resolveExcluded(
+      context,
+      splice["excludeSpecialTokens"],
+      `${use}.excludeSpecialTokens`,
+    ),
   };
 }
 

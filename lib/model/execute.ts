@@ -44,7 +44,7 @@ export async function differentiate(
   const { model, request, js } = requestOf(core, plan);
   const asked = {
     points: request.cache,
-    splices: Int32Array.from({ length: plan.edits?.splices ?? 0 }, (_, i) => i),
+    splices: Int32Array.from({ length: plan.changes?.splices ?? 0 }, (_, i) => i),
     target: target.native,
   };
   if (target.metric === undefined) {
@@ -76,7 +76,7 @@ interface Request {
 function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
   const { caller, start, range, rows } = plan;
   const model = core.handle(caller);
-  const edits = plan.edits?.at(rows, start.ids);
+  const edits = plan.changes?.at(rows, start.ids);
   const entries = [...core.hooks].filter(({ point }) => fires(point, range));
   entries.push(...plan.hooks);
   const js =
@@ -95,7 +95,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
     ...(plan.columns !== undefined && { columns: plan.columns }),
     cache: Int32Array.from(plan.points, ({ id }) => id),
     ...(edits !== undefined && { edits }),
-    features: plan.reads.map(({ coder }) => ({ coder: coderHandle(coder, caller) })),
+    features: plan.observed.map(({ coder }) => ({ coder: coderHandle(coder, caller) })),
     hooks: js?.hooks ?? new Int32Array(0),
     ...(js !== undefined && { onHook: js.onHook }),
     ...(rows.step !== undefined && { step: rows.step }),

@@ -2,7 +2,7 @@ import type { Coder } from "../coder/coder.js";
 import type { CheckedHooks } from "../hooks/hook.js";
 import type { CanonicalHookName, CheckedNames, HookKeys } from "../hooks/names.js";
 import type { RunEditOptions } from "../intervene/types.js";
-import type { CoderRead } from "./read-coders.js";
+import type { CoderRead } from "./observed-coders.js";
 import type { SamplingOptions } from "./sampling.js";
 import type { Truncate } from "./truncate.js";
 

@@ -2,14 +2,14 @@ import { argument, checkOptions } from "../errors/check-options.js";
 import { stepOf } from "../intervene/run-rows.js";
 import type { NativeSampling } from "../native/addon.js";
 import type { GenerateOptions } from "./generate-options.js";
-import type { RowEnds } from "./generated-row.js";
+import type { RowEnds } from "./generation-record.js";
 import type { ModelCore } from "./model-core.js";
 import {
   alignRight,
   type CheckedTokens,
   type InputContext,
-  readTokens,
   type TokenInput,
+  tokenizeInput,
 } from "./model-input.js";
 import { optionKeys } from "./run-options.js";
 import { planFrom, type RunPlan } from "./run-plan.js";
@@ -48,8 +48,8 @@ export function planGeneration(
     throw argument(caller, "a list of strings that are not empty", "stop", JSON.stringify(stop));
   }
   const sampling = checkSampling(caller, options);
-  const read = readPrompts(core, input, options, maxNewTokens);
-  const prompt = alignRight(read, core.cfg);
+  const tokens = tokenizePrompts(core, input, options, maxNewTokens);
+  const prompt = alignRight(tokens, core.cfg);
   const { rows } = prompt;
   const longest = Math.max(...Array.from({ length: rows.batch }, (_, row) => rows.length(row)));
   // The last token drawn is never read, so it needs no place in the context.
@@ -88,7 +88,7 @@ function recorded(record: GenerateOptions["record"]) {
 }
 
 /** Prompts as tokens, padded on the left; `truncate` cuts them so that `maxNewTokens` fit after. */
-function readPrompts(
+function tokenizePrompts(
   core: ModelCore,
   input: TokenInput,
   { prependBos, truncate }: GenerateOptions,
@@ -96,7 +96,7 @@ function readPrompts(
 ): CheckedTokens {
   const options = { prependBos, truncate, paddingSide: "left" } as const;
   if (truncatedSide(caller, truncate) === undefined)
-    return readTokens(caller, input, core, options);
+    return tokenizeInput(caller, input, core, options);
   // The last token drawn is never read; at least the BOS and one token of the prompt stay.
   const nCtx = core.cfg.nCtx - Math.max(maxNewTokens - 1, 0);
   if (nCtx < 2) {
@@ -109,5 +109,5 @@ function readPrompts(
       return core.tokenizer; // read from its file only if there is text
     },
   };
-  return readTokens(caller, input, context, options);
+  return tokenizeInput(caller, input, context, options);
 }

@@ -4,13 +4,13 @@ import { call } from "../native/call.js";
 import { execute } from "./execute.js";
 import type { GeneratedToken, GenerateOptions } from "./generate-options.js";
 import { type GeneratePlan, nextStep, planGeneration } from "./generate-plan.js";
-import { GeneratedRow, historyOf, withText } from "./generated-row.js";
+import { GenerationRecord, historyOf, withText } from "./generation-record.js";
 import type { ModelCore } from "./model-core.js";
 import { type TokenInput, tokenRows } from "./model-input.js";
-import { RecordedToken } from "./recorded-token.js";
-import { StepRecord } from "./recording.js";
+import { RecordBuilder } from "./record-builder.js";
 import { needed } from "./run-outcome.js";
 import type { RunPlan } from "./run-plan.js";
+import { RecordedToken } from "./token-record.js";
 
 const caller = "generate";
 
@@ -103,12 +103,12 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
     const capacity = prompt.rows.pos + plan.steps;
     const kv = call(caller, (addon) => addon.kvCacheCreate(core.handle(caller), batch, capacity));
     try {
-      const rows = tokenRows(prompt).map((ids) => new GeneratedRow(core, ids, plan));
+      const rows = tokenRows(prompt).map((ids) => new GenerationRecord(core, ids, plan));
       let run = plan.run;
       for (let step = 0; step < plan.steps; step++) {
         const result = await draw(core, plan, run, kv, rows);
         const record = plan.records
-          ? new StepRecord(core, run, result, prompt.rows, step)
+          ? new RecordBuilder(core, run, result, prompt.rows, step)
           : undefined;
         try {
           const tokens = needed(caller, result.tokens);
@@ -140,7 +140,7 @@ function draw(
   { sampling }: GeneratePlan,
   run: RunPlan,
   kv: KvCacheHandle,
-  rows: readonly GeneratedRow[],
+  rows: readonly GenerationRecord[],
 ): Promise<NativeRunResult> {
   const penalized = sampling.repetitionPenalty !== 1;
   const sample = {

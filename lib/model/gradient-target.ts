@@ -2,7 +2,7 @@ import { coderHandle, type FeatureRef } from "../coder/coder.js";
 import { checkFeature } from "../coder/feature-acts.js";
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
-import { checkCoder, readOf } from "../intervene/edit-place.js";
+import { checkCoder, featureReadPoint } from "../intervene/edit-context.js";
 import type { NativeRunRequest, NativeTarget } from "../native/addon.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { LayerRange } from "./layer-range.js";
@@ -13,7 +13,7 @@ import type { RunStart } from "./run-start.js";
 export type TokenRef = number | string;
 
 /** Where a number is taken from a run. */
-export interface TargetPlace {
+export interface TargetPosition {
   /** Counted in each row's real tokens, negative from its end. Default −1. */
   readonly position?: number | undefined;
   /** Only these rows of the batch. Default: the sum over all rows. */
@@ -21,13 +21,13 @@ export interface TargetPlace {
 }
 
 /** A token's logit after the soft cap. */
-export interface LogitTarget extends TargetPlace {
+export interface LogitTarget extends TargetPosition {
   /** The token. */
   readonly logit: TokenRef;
 }
 
 /** The first token's logit minus the second's. */
-export interface LogitDiffTarget extends TargetPlace {
+export interface LogitDiffTarget extends TargetPosition {
   /** The two tokens, such as `[" Paris", " London"]`. */
   readonly logitDiff: readonly [more: TokenRef, less: TokenRef];
 }
@@ -42,7 +42,7 @@ export interface LossTarget {
  * A coder's feature before its threshold: x·W_enc[:, i] + b_enc[i], which equals the activation
  * where the feature is active.
  */
-export interface FeatureTarget extends TargetPlace {
+export interface FeatureTarget extends TargetPosition {
   /** Such as `sae.feature(7)`. */
   readonly feature: FeatureRef;
 }
@@ -160,11 +160,11 @@ export function compileTarget(
   const position = target.position ?? -1;
   const column = (row: number) => start.rows.column(caller, row, position);
   if ("feature" in target) {
-    const place = core.editPlace(caller, range);
+    const context = core.editContext(caller, range);
     const { coder, feature } = target.feature ?? {};
-    checkCoder(place, "target.feature", coder);
+    checkCoder(context, "target.feature", coder);
     checkFeature(caller, feature, coder.cfg.dSae);
-    const point = readOf(place, "target.feature", { coder, feature });
+    const point = featureReadPoint(context, "target.feature", { coder, feature });
     const handle = coderHandle(coder, caller);
     const cells = Int32Array.from(rows, (row) => row * start.pos + column(row));
     return {

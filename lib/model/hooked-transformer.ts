@@ -22,22 +22,26 @@ import type { LoadedModelConfig, ModelCore } from "./model-core.js";
 import {
   type Input,
   type InputContext,
-  readTokens,
   type TokenInput,
   type TokenOptions,
   type Tokens,
+  tokenizeInput,
   tokenRows,
   tokensOf,
 } from "./model-input.js";
 import { embed, headPart, type OuterPartOptions } from "./outer-parts.js";
-import type { RecordedToken } from "./recorded-token.js";
 import type { Run } from "./run.js";
 import type { CacheOptions, ForwardOptions, GradientOptions, LossOptions } from "./run-options.js";
 import { forward, loss, runWithCache, runWithGradients } from "./run-verbs.js";
 import type { RunWithLogits } from "./run-with-logits.js";
+import type { RecordedToken } from "./token-record.js";
 import { weight } from "./weights.js";
 
-let coreOfModel: (model: HookedTransformer, caller: string) => ModelCore;
+/** Friend access, as in tensor.ts. */
+interface Access {
+  core(model: HookedTransformer, caller: string): ModelCore;
+}
+let access!: Access;
 
 /**
  * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
@@ -48,9 +52,11 @@ export class HookedTransformer implements AsyncDisposable {
   readonly #core: ModelCore;
 
   static {
-    coreOfModel = (model, caller) => {
-      if (typeof model === "object" && model !== null && #core in model) return model.#core;
-      throw argument(caller, "a HookedTransformer", "model", typeof model);
+    access = {
+      core(model, caller) {
+        if (typeof model === "object" && model !== null && #core in model) return model.#core;
+        throw argument(caller, "a HookedTransformer", "model", typeof model);
+      },
     };
   }
 
@@ -103,7 +109,7 @@ export class HookedTransformer implements AsyncDisposable {
   toTokens(input: TokenInput, options: TokenOptions = {}): Tokens {
     checkOptions("toTokens", options, ["prependBos", "paddingSide", "truncate"]);
     const context = options.truncate ? this.#core : this.#unlimited;
-    return tokensOf(readTokens("toTokens", input, context, options));
+    return tokensOf(tokenizeInput("toTokens", input, context, options));
   }
 
   /**
@@ -114,7 +120,7 @@ export class HookedTransformer implements AsyncDisposable {
    */
   toStrTokens(input: TokenInput, options: { prependBos?: boolean | undefined } = {}): string[] {
     checkOptions("toStrTokens", options, ["prependBos"]);
-    const rows = tokenRows(readTokens("toStrTokens", input, this.#unlimited, options));
+    const rows = tokenRows(tokenizeInput("toStrTokens", input, this.#unlimited, options));
     if (rows.length !== 1) throw argument("toStrTokens", "one text", "input", rows.length);
     return this.tokenizer.toStrTokens(rows[0] as Int32Array);
   }
@@ -367,7 +373,7 @@ export class HookedTransformer implements AsyncDisposable {
   }
 }
 
-/** @internal What the parts of a model share. ARGUMENT for what is no model. */
+/** @internal The state that the parts of a model share. ARGUMENT if `model` is not a model. */
 export function coreOf(model: HookedTransformer, caller: string): ModelCore {
-  return coreOfModel(model, caller);
+  return access.core(model, caller);
 }

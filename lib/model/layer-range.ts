@@ -13,7 +13,7 @@ export interface LayerRange {
 }
 
 /** What a run reaches from its start on; `stopAtLayer` is exclusive, negative from the end. */
-export function reachOf(
+export function resolveRange(
   caller: string,
   nLayers: number,
   start: { readonly layer: number; readonly tokens: Int32Array | undefined },
@@ -46,7 +46,7 @@ export function fires(point: ResolvedPoint, range: LayerRange): boolean {
 }
 
 /** The shortest range in which all of these points fire; nothing after them runs. */
-export function rangeFor(points: Iterable<ResolvedPoint>, range: LayerRange): LayerRange {
+export function shortestRange(points: Iterable<ResolvedPoint>, range: LayerRange): LayerRange {
   let stop = range.start;
   let completes = false;
   for (const point of points) {

@@ -79,7 +79,7 @@ export class MetricCall {
 }
 
 /** Errors of `callMetric`: a metric made of metrics passes them on as they are. */
-const told = new WeakSet<object>();
+const reported = new WeakSet<object>();
 
 /**
  * A metric's value as a tensor of one element. HOOK with the cause when it throws, ARGUMENT when it
@@ -89,7 +89,7 @@ export function callMetric(caller: string, metric: Metric, logits: Parameters<Me
   try {
     return checkResult(caller, run(caller, metric, logits));
   } catch (error) {
-    told.add(error as GemlensError);
+    reported.add(error as GemlensError);
     throw error;
   }
 }
@@ -98,7 +98,7 @@ function run(caller: string, metric: Metric, logits: Parameters<Metric>[0]): unk
   try {
     return metric(logits);
   } catch (error) {
-    if (typeof error === "object" && error !== null && told.has(error)) throw error;
+    if (typeof error === "object" && error !== null && reported.has(error)) throw error;
     const text = error instanceof Error ? error.message : String(error);
     throw new HookError(`${caller}: the metric threw: ${text}`, { hook: "metric" }, error);
   }

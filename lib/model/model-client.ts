@@ -3,7 +3,7 @@ import { checkFeature } from "../coder/feature-acts.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { HookKey } from "../hooks/names.js";
-import { checkCoder, pointsOf, readsOf, writesOf } from "../intervene/edit-place.js";
+import { checkCoder, coderPoints, readPoints, writePoints } from "../intervene/edit-context.js";
 import type { NativeReadout } from "../native/addon.js";
 import { task } from "../native/call.js";
 import { handleOf } from "../tensor/internal.js";
@@ -79,26 +79,26 @@ export class ModelClient {
 
   /** Checks that a coder fits the model. ARGUMENT, SHAPE, DEVICE, DISPOSED, NOT_FOUND name `use`. */
   checkCoder(use: string, coder: Coder): void {
-    const place = this.#core.editPlace(this.caller);
-    pointsOf(place, use, checkCoder(place, use, coder));
+    const context = this.#core.editContext(this.caller);
+    coderPoints(context, use, checkCoder(context, use, coder));
   }
 
   /** The points that a coder reads; checks that side alone. */
-  readBy(use: string, coder: Coder): ResolvedPoint[] {
-    const place = this.#core.editPlace(this.caller);
-    return readsOf(place, use, checkCoder(place, use, coder));
+  readPoints(use: string, coder: Coder): ResolvedPoint[] {
+    const context = this.#core.editContext(this.caller);
+    return readPoints(context, use, checkCoder(context, use, coder));
   }
 
   /** The points that a coder writes; checks that side alone. */
-  writtenBy(use: string, coder: Coder): ResolvedPoint[] {
-    const place = this.#core.editPlace(this.caller);
-    return writesOf(place, use, checkCoder(place, use, coder));
+  writePoints(use: string, coder: Coder): ResolvedPoint[] {
+    const context = this.#core.editContext(this.caller);
+    return writePoints(context, use, checkCoder(context, use, coder));
   }
 
   /** Checks a feature that is read, and its coder. */
   checkFeature(use: string, ref: FeatureRef): void {
     const { coder, feature } = ref ?? {};
-    this.readBy(use, coder);
+    this.readPoints(use, coder);
     checkFeature(this.caller, feature, coder.cfg.dSae);
   }
 

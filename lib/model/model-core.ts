@@ -3,7 +3,7 @@ import { DisposedError } from "../errors/disposed-error.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import type { HookTable } from "../hooks/hook-table.js";
 import type { ResolvedHook } from "../hooks/js-hooks.js";
-import type { EditPlace } from "../intervene/edit-place.js";
+import type { EditContext } from "../intervene/edit-context.js";
 import type { DtypeName, ModelHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { currentCall } from "../native/scope.js";
@@ -61,12 +61,12 @@ export class ModelCore {
   };
 
   /** What checking coders and interventions needs; without a range only the model counts. */
-  editPlace(caller: string, range?: LayerRange): EditPlace {
+  editContext(caller: string, range?: LayerRange): EditContext {
     const { table, cfg, specialTokens } = this;
-    const reach: EditPlace["reach"] = (use, point) => {
+    const checkReached: EditContext["checkReached"] = (use, point) => {
       if (range !== undefined) checkFires(caller, use, point, range);
     };
-    return { caller, table, cfg, reach, specialTokens };
+    return { caller, table, cfg, checkReached, specialTokens };
   }
 
   /**

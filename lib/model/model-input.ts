@@ -64,7 +64,7 @@ export interface CheckedTokens extends Tokens {
  * Reads, tokenizes and checks an input, on the host: on a GPU an id out of range would end the
  * process. ARGUMENT names what is wrong and where.
  */
-export function readTokens(
+export function tokenizeInput(
   caller: string,
   input: TokenInput,
   context: InputContext,

@@ -5,9 +5,9 @@ import { task } from "../native/call.js";
 import { adopt, handleOf, originOf, setOrigin } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
-import { readTokens, type TokenInput, type TokenOptions } from "./model-input.js";
+import { type TokenInput, type TokenOptions, tokenizeInput } from "./model-input.js";
 import { checkWidth } from "./residual-input.js";
-import { remember } from "./run-outcome.js";
+import { setPointOrigin } from "./run-outcome.js";
 import { tokenStart } from "./run-start.js";
 
 interface Stoppable {
@@ -22,15 +22,15 @@ export async function embed(
   options: TokenOptions & Stoppable,
 ): Promise<Tensor> {
   const model = core.handle("embed");
-  const read = readTokens("embed", input, core, options);
-  const { ids, shape } = read;
+  const tokens = tokenizeInput("embed", input, core, options);
+  const { ids, shape } = tokens;
   const out = await task(
     "embed",
     (addon, ctx) => addon.modelEmbed(model, ids, shape[0], shape[1], ctx),
     options,
   );
   const tensor = adopt(out);
-  remember(tensor, { name: "hook_embed", axes: [] }, core, tokenStart(read));
+  setPointOrigin(tensor, { name: "hook_embed", axes: [] }, core, tokenStart(tokens));
   return tensor;
 }
 

@@ -7,18 +7,18 @@ import type { Tensor } from "../tensor/tensor.js";
 export function checkResidual(
   caller: string,
   x: Tensor,
-  place: { dModel: number; dtype: string; device: string },
+  model: { dModel: number; dtype: string; device: string },
 ): { batch: number; pos: number } {
   handleOf(x, caller);
   const [batch, pos, width] = x.shape;
-  const valid = x.shape.length === 3 && batch && pos && width === place.dModel;
-  if (!valid) throw wrongShape(caller, `[batch, pos, ${place.dModel}]`, x, place.dModel);
-  checkDtype(caller, x, place.dtype);
-  if (x.device !== place.device) {
+  const valid = x.shape.length === 3 && batch && pos && width === model.dModel;
+  if (!valid) throw wrongShape(caller, `[batch, pos, ${model.dModel}]`, x, model.dModel);
+  checkDtype(caller, x, model.dtype);
+  if (x.device !== model.device) {
     throw new GemlensError(
       "DEVICE",
-      sentence(caller, `a tensor on ${place.device}`, "input", `one on ${x.device}`),
-      { expected: place.device, got: x.device },
+      sentence(caller, `a tensor on ${model.device}`, "input", `one on ${x.device}`),
+      { expected: model.device, got: x.device },
     );
   }
   return { batch, pos };

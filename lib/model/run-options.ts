@@ -3,7 +3,7 @@ import type { CheckedHooks } from "../hooks/hook.js";
 import type { CanonicalHookName, CheckedNames, HookKeys } from "../hooks/names.js";
 import type { RunEditOptions } from "../intervene/types.js";
 import type { GradientTarget } from "./gradient-target.js";
-import type { CoderRead } from "./read-coders.js";
+import type { CoderRead } from "./observed-coders.js";
 import type { StartOptions } from "./run-start.js";
 
 /** Options for every run. At each hook: coders, interventions, JavaScript hooks, then the cache. */

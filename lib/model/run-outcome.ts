@@ -1,6 +1,6 @@
 import type { Coder } from "../coder/coder.js";
+import { excludeRows } from "../coder/exclude-rows.js";
 import { adoptFeatures, type FeatureActs } from "../coder/feature-acts.js";
-import { leaveOutRows } from "../coder/leave-out-rows.js";
 import { excludedCells } from "../coder/special-tokens.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { ActivationCache } from "../hooks/activation-cache.js";
@@ -11,27 +11,27 @@ import { adopt, setOrigin } from "../tensor/internal.js";
 import { type CellData, RowCells } from "../tensor/row-cells.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
-import type { ReadCoder } from "./read-coders.js";
+import type { ObservedCoder } from "./observed-coders.js";
 import type { RunPlan } from "./run-plan.js";
 import type { RunStart } from "./run-start.js";
 
 /** A run's logits or residual stream, which remember what they know of it; of a loss nothing. */
-export function takeOutput(core: ModelCore, plan: RunPlan, { output }: NativeRunResult): Tensor {
+export function adoptOutput(core: ModelCore, plan: RunPlan, { output }: NativeRunResult): Tensor {
   const { start, range } = plan;
   const tensor = adopt(needed(plan.caller, output));
   if (plan.output === "residual") {
     const entering = start.layer === 0 ? "hook_embed" : `blocks.${start.layer}.hook_resid_pre`;
     const leaving = `blocks.${range.stop - 1}.hook_resid_post`;
     const name = range.stop > range.start ? leaving : entering;
-    remember(tensor, { name, axes: [] }, core, start);
+    setPointOrigin(tensor, { name, axes: [] }, core, start);
   } else if (plan.output === "logits" && plan.columns === undefined) {
-    rememberRows(tensor, core, start);
+    setLogitsOrigin(tensor, core, start);
   }
   return tensor;
 }
 
 /** The values at a plan's points, or the gradients there. */
-export function takeCache(
+export function adoptCache(
   core: ModelCore,
   { caller, points, start }: RunPlan,
   handles: readonly TensorHandle[],
@@ -40,41 +40,41 @@ export function takeCache(
     core.table,
     points.map((point, i) => {
       const tensor = adopt(needed(caller, handles[i]));
-      remember(tensor, point, core, start);
+      setPointOrigin(tensor, point, core, start);
       return [point.name, tensor] as const;
     }),
   );
 }
 
 /** The features of the coders that a plan reads. */
-export async function takeFeatures(
+export async function adoptAllObserved(
   core: ModelCore,
-  { caller, reads, start }: RunPlan,
+  { caller, observed, start }: RunPlan,
   { features }: NativeRunResult,
 ): Promise<Map<Coder, FeatureActs>> {
   const rows = cellsOfRun(core, start);
-  const taken = new Map<Coder, FeatureActs>();
-  for (const [i, read] of reads.entries()) {
-    taken.set(read.coder, await adoptRead(caller, needed(caller, features[i]), read, rows));
+  const adopted = new Map<Coder, FeatureActs>();
+  for (const [i, one] of observed.entries()) {
+    adopted.set(one.coder, await adoptObserved(caller, needed(caller, features[i]), one, rows));
   }
-  return taken;
+  return adopted;
 }
 
 /** The features read of one coder, without excluded tokens; takes ownership of them. */
-export async function adoptRead(
+export async function adoptObserved(
   caller: string,
   features: NativeFeatures,
-  { excluded }: Pick<ReadCoder, "excluded">,
+  { excluded }: Pick<ObservedCoder, "excluded">,
   rows: CellData,
 ): Promise<FeatureActs> {
   const cells = excludedCells(caller, excluded, rows);
-  return adoptFeatures(await leaveOutRows(caller, features, cells), { rows, excluded: cells });
+  return adoptFeatures(await excludeRows(caller, features, cells), { rows, excluded: cells });
 }
 
 type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;
 
 /** Notes on a tensor which hook of which run it is. */
-export function remember(
+export function setPointOrigin(
   tensor: Tensor,
   { name: hook, axes }: Pick<ResolvedPoint, "name" | "axes">,
   core: ModelCore,
@@ -85,7 +85,7 @@ export function remember(
 }
 
 /** Notes on a run's logits of all positions which rows they have; they are of no hook. */
-export function rememberRows(logits: Tensor, core: ModelCore, start: RowsOfStart): void {
+export function setLogitsOrigin(logits: Tensor, core: ModelCore, start: RowsOfStart): void {
   const rows = rowsAtPoint(rowsOfRun(core, start), [], logits);
   setOrigin(logits, { hook: undefined, model: core.cfg.modelName, rows });
 }

@@ -4,16 +4,16 @@ import type { Hook } from "../hooks/hook.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { ResolvedHook } from "../hooks/js-hooks.js";
 import type { CanonicalHookName, HookKey } from "../hooks/names.js";
-import { Edits } from "../intervene/edits.js";
+import { RunChanges } from "../intervene/run-changes.js";
 import { type RunRows, wholeRun } from "../intervene/run-rows.js";
 import type { NativeRunRequest } from "../native/addon.js";
 import { type CompiledTarget, compileTarget, type GradientTarget } from "./gradient-target.js";
-import { checkFires, fires, type LayerRange, rangeFor, reachOf } from "./layer-range.js";
+import { checkFires, fires, type LayerRange, resolveRange, shortestRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
-import { type ReadCoder, readCoders } from "./read-coders.js";
+import { type ObservedCoder, resolveObserved } from "./observed-coders.js";
 import { optionKeys, type PlanOptions, type RunVerb } from "./run-options.js";
-import { predictedTokens, type RunStart, readStart } from "./run-start.js";
+import { predictedTokens, type RunStart, resolveStart } from "./run-start.js";
 
 /**
  * One run, resolved and checked: nothing in it changes, and nothing was queued yet. `execute` sends it.
@@ -32,11 +32,11 @@ export interface RunPlan extends Disposable {
   /** The points that are kept, and with a target those whose gradient is taken. */
   readonly points: readonly ResolvedPoint[];
   /** The coders that are read. */
-  readonly reads: readonly ReadCoder[];
+  readonly observed: readonly ObservedCoder[];
   /** The hooks of the call; those of `addHook` are the model's, and come before them. */
   readonly hooks: readonly ResolvedHook[];
   /** The coders put in and the interventions. */
-  readonly edits: Edits | undefined;
+  readonly changes: RunChanges | undefined;
   /** The number whose gradient is taken. */
   readonly target: CompiledTarget | undefined;
   readonly signal: AbortSignal | undefined;
@@ -70,7 +70,7 @@ export function planRun(
   if (logits !== "all" && logits !== "last" && logits !== false) {
     throw argument(caller, '"all", "last" or false', "logits", JSON.stringify(logits));
   }
-  const start = readStart(caller, core, input, options);
+  const start = resolveStart(caller, core, input, options);
   return planFrom(core, verb, { start, rows: wholeRun(start.rows) }, options, caller);
 }
 
@@ -82,7 +82,7 @@ export function planFrom(
   options: PlanOptions,
   caller: string = verb,
 ): RunPlan {
-  const reach = reachOf(caller, core.cfg.nLayers, start, options.stopAtLayer);
+  const range = resolveRange(caller, core.cfg.nLayers, start, options.stopAtLayer);
   const target =
     verb === "runWithGradients"
       ? compileTarget(
@@ -90,41 +90,41 @@ export function planFrom(
           core,
           options.target as GradientTarget,
           start,
-          reach,
+          range,
           options.positions,
         )
       : undefined;
-  const { output, columns } = target ?? outputOf(caller, verb, start, reach, options);
-  const points = pointsOf(caller, verb, core, options, reach);
+  const { output, columns } = target ?? outputOf(caller, verb, start, range, options);
+  const points = pointsOf(caller, verb, core, options, range);
   const { features, hooks: given } = options;
-  const reads =
+  const observed =
     features === undefined
       ? []
-      : readCoders(caller, core, features, reach, start.ids !== undefined);
-  const hooks = given === undefined ? [] : resolveHooks(caller, core, given, reach);
-  const edits = Edits.resolve(core.editPlace(caller, reach), options);
-  edits?.check(rows, start.ids !== undefined);
-  const range = (): LayerRange => {
+      : resolveObserved(caller, core, features, range, start.ids !== undefined);
+  const hooks = given === undefined ? [] : resolveHooks(caller, core, given, range);
+  const changes = RunChanges.resolve(core.editContext(caller, range), options);
+  changes?.check(rows, start.ids !== undefined);
+  const shortest = (): LayerRange => {
     const heard = [...hooks, ...core.hooks].map(({ point }) => point);
-    const used = [...points, ...reads.flatMap((read) => read.points), ...heard];
-    const changed = edits?.points ?? [];
-    return rangeFor([...used, ...changed, ...(target?.point ? [target.point] : [])], reach);
+    const used = [...points, ...observed.flatMap(({ points }) => points), ...heard];
+    const changed = changes?.points ?? [];
+    return shortestRange([...used, ...changed, ...(target?.point ? [target.point] : [])], range);
   };
   const ends = target === undefined ? options.logits === false : target.point !== undefined;
   return Object.freeze({
     caller,
     start,
     rows,
-    range: ends && verb !== "generate" ? range() : reach,
+    range: ends && verb !== "generate" ? shortest() : range,
     output,
     columns,
     points,
-    reads,
+    observed,
     hooks,
-    edits,
+    changes,
     target,
     signal: options.signal,
-    [Symbol.dispose]: () => edits?.dispose(),
+    [Symbol.dispose]: () => changes?.dispose(),
   });
 }
 
@@ -134,10 +134,10 @@ function pointsOf(
   verb: RunVerb,
   core: ModelCore,
   { names }: PlanOptions,
-  reach: LayerRange,
+  range: LayerRange,
 ): readonly ResolvedPoint[] {
   if (verb !== "runWithCache" && (names === undefined || names === null)) return [];
-  const points = namedPoints(caller, core, names, reach);
+  const points = namedPoints(caller, core, names, range);
   return verb === "runWithGradients" ? differentiable(caller, core, names, points) : points;
 }
 

@@ -12,9 +12,9 @@ import {
   type CheckedTokens,
   checkMask,
   type Input,
-  readTokens,
   type TokenInput,
   type TokenOptions,
+  tokenizeInput,
 } from "./model-input.js";
 import { checkResidual } from "./residual-input.js";
 
@@ -45,7 +45,7 @@ export interface StartOptions extends TokenOptions {
 }
 
 /** Reads and checks what a run begins with. */
-export function readStart(
+export function resolveStart(
   caller: string,
   core: ModelCore,
   input: Input,
@@ -59,7 +59,7 @@ export function readStart(
   if (options.mask !== undefined) {
     throw argument(caller, "no mask (Tokens have their own)", "mask", "one beside tokens");
   }
-  return tokenStart(readTokens(caller, input as TokenInput, core, options));
+  return tokenStart(tokenizeInput(caller, input as TokenInput, core, options));
 }
 
 /** The beginning of a run over tokens. */

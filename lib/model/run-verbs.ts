@@ -11,7 +11,7 @@ import type { ModelCore } from "./model-core.js";
 import type { Input } from "./model-input.js";
 import { Run } from "./run.js";
 import type { CacheOptions, ForwardOptions, GradientOptions, LossOptions } from "./run-options.js";
-import { cellsOfRun, needed, takeCache, takeFeatures, takeOutput } from "./run-outcome.js";
+import { adoptAllObserved, adoptCache, adoptOutput, cellsOfRun, needed } from "./run-outcome.js";
 import { planRun, type RunPlan } from "./run-plan.js";
 import { predictedTokens } from "./run-start.js";
 import { RunWithLogits } from "./run-with-logits.js";
@@ -23,7 +23,7 @@ export async function forward(
   options: ForwardOptions,
 ): Promise<Tensor> {
   using plan = planRun(core, "forward", input, options);
-  return takeOutput(core, plan, await execute(core, plan));
+  return adoptOutput(core, plan, await execute(core, plan));
 }
 
 /** Next-token losses: their mean, or each. */
@@ -33,7 +33,7 @@ export async function loss(
   options: LossOptions,
 ): Promise<number | Tensor> {
   using plan = planRun(core, "loss", input, options);
-  const perToken = takeOutput(core, plan, await execute(core, plan));
+  const perToken = adoptOutput(core, plan, await execute(core, plan));
   if (options.perToken === true) return perToken;
   try {
     const values = await perToken.read("float64");
@@ -51,10 +51,10 @@ export async function runWithCache(
 ): Promise<Run> {
   using plan = planRun(core, "runWithCache", input, options);
   const result = await execute(core, plan);
-  const cache = takeCache(core, plan, result.cache);
-  const features = await takeFeatures(core, plan, result);
+  const cache = adoptCache(core, plan, result.cache);
+  const features = await adoptAllObserved(core, plan, result);
   if (plan.output === "none") return new Run(cache, features);
-  const logits = takeOutput(core, plan, result) as Tensor<["batch", "pos", "d_vocab"]>;
+  const logits = adoptOutput(core, plan, result) as Tensor<["batch", "pos", "d_vocab"]>;
   return new RunWithLogits(cache, features, logits);
 }
 
@@ -69,10 +69,10 @@ export async function runWithGradients(
   // The logits or losses that the target was made of.
   const { output } = result;
   if (output !== undefined) call(plan.caller, (addon) => addon.dispose(output));
-  const spliced = takeSpliced(core, plan, (options.coders ?? []).map(coderOf), result);
-  const read = await takeFeatures(core, plan, result);
-  for (const { coder, excluded } of plan.reads) {
-    const acts = read.get(coder) as FeatureActs;
+  const spliced = adoptSpliced(core, plan, (options.coders ?? []).map(coderOf), result);
+  const observed = await adoptAllObserved(core, plan, result);
+  for (const { coder, excluded } of plan.observed) {
+    const acts = observed.get(coder) as FeatureActs;
     // Of a spliced coder both are the splice's own.
     const own = spliced.features.get(coder);
     if (own !== undefined && excluded === false) acts.dispose();
@@ -83,15 +83,15 @@ export async function runWithGradients(
   }
   return new Gradients({
     value: result.value,
-    cache: takeCache(core, plan, result.cache),
-    grads: takeCache(core, plan, result.grads),
+    cache: adoptCache(core, plan, result.cache),
+    grads: adoptCache(core, plan, result.grads),
     features: spliced.features,
     featureGrads: spliced.grads,
   });
 }
 
 /** The features of the coders that were put in, and the gradients at them. */
-function takeSpliced(
+function adoptSpliced(
   core: ModelCore,
   { caller, start }: RunPlan,
   coders: readonly Coder[],

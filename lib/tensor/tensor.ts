@@ -29,12 +29,16 @@ export type ArrayOf<Dtype extends DtypeName> = Dtype extends "float32" | "bfloat
         ? BigInt64Array
         : Uint8Array;
 
-/** The private side of `Tensor`, for internal.ts and the vocabulary. */
-interface TensorInternals extends TensorAccess {
+/**
+ * Friend access: the static block of a class assigns `access`, functions that see its private fields,
+ * and `@internal` functions of the library call them.
+ */
+interface Access extends TensorAccess {
   lend(handle: TensorHandle): Tensor;
   endLoan(tensor: Tensor, handle: TensorHandle): void;
 }
-let internals!: TensorInternals;
+/** @internal */
+export let access!: Access;
 
 declare const axes: unique symbol;
 interface Phantom<Axes> {
@@ -263,7 +267,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
   }
 
   static {
-    internals = {
+    access = {
       isTensor: (value: unknown): value is Tensor =>
         typeof value === "object" && value !== null && #handle in value,
 
@@ -324,9 +328,6 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
     };
   }
 }
-
-/** @internal */
-export const access: TensorInternals = internals;
 
 export interface Tensor<Axes extends readonly string[]> extends TensorMethods<Axes> {}
 

@@ -1,8 +1,8 @@
 import { ablate } from "../../intervene/features.js";
 import { firstBlock } from "../prompt.js";
 import type { Attribution } from "./attributions.js";
+import { type FeatureAt, featuresByPosition, observePrompt } from "./feature-at.js";
 import type { AttributionJob, Effects } from "./job.js";
-import { type Located, located, readRun } from "./located.js";
 
 /** The target without one feature at one position, for each that is active: a row of a batch each. */
 export async function ablationEffects(job: AttributionJob): Promise<Effects> {
@@ -34,9 +34,10 @@ export async function ablationEffects(job: AttributionJob): Promise<Effects> {
 }
 
 /** The active features of each coder. */
-async function activeFeatures(job: AttributionJob): Promise<Located[][]> {
-  using run = await readRun(job, []);
-  const active: Located[][] = [];
-  for (const coder of job.through) active.push(located(coder, await run.features(coder).read()));
+async function activeFeatures(job: AttributionJob): Promise<FeatureAt[][]> {
+  using run = await observePrompt(job, []);
+  const active: FeatureAt[][] = [];
+  for (const coder of job.through)
+    active.push(featuresByPosition(coder, await run.features(coder).read()));
   return active;
 }

@@ -3,9 +3,9 @@ import type { FeatureActs } from "../../coder/feature-acts.js";
 import { scale } from "../../intervene/features.js";
 import { inOrderSplice } from "../../intervene/splices.js";
 import type { Scaling } from "../../intervene/types.js";
+import { featureKey, featuresByPosition } from "./feature-at.js";
 import { midpoints, type Path } from "./gradient-path.js";
 import type { AttributionJob } from "./job.js";
-import { located, placeOf } from "./located.js";
 
 /**
  * The path of a coder that the runs splice or edit: its features are scaled in the same step, so that
@@ -17,17 +17,17 @@ export async function featurePath(
   acts: FeatureActs,
   start: number | undefined,
 ): Promise<Path> {
-  const active = located(coder, await acts.read());
+  const active = featuresByPosition(coder, await acts.read());
   const { length } = prompt;
-  const index = new Map(active.map((entry, i) => [placeOf(entry), i]));
+  const index = new Map(active.map((entry, i) => [featureKey(entry), i]));
   const positions = new Map<number, number[]>();
   for (const { feature, position } of active) {
     positions.set(feature, [...(positions.get(feature) ?? []), position]);
   }
   const scaled = (shares: readonly number[]): Scaling[] =>
     shares.flatMap((share, batch) =>
-      Array.from(positions, ([feature, places]) =>
-        scale({ coder, feature }, share, { positions: places, batch }),
+      Array.from(positions, ([feature, positions]) =>
+        scale({ coder, feature }, share, { positions, batch }),
       ),
     );
   const own = edited.includes(coder) ? [inOrderSplice(coder)] : [];
@@ -48,9 +48,9 @@ export async function featurePath(
           interventions: [...interventions, ...scaled(shares)],
         });
         // Its activation is the gradient; the rows of the batch lie one after another.
-        for (const slope of located(coder, await run.grad(coder).read())) {
-          const place = placeOf({ ...slope, position: slope.position % length });
-          const i = index.get(place);
+        for (const slope of featuresByPosition(coder, await run.grad(coder).read())) {
+          const key = featureKey({ ...slope, position: slope.position % length });
+          const i = index.get(key);
           if (i !== undefined) sums[i] = (sums[i] as number) + slope.activation;
         }
         advance(shares.length);

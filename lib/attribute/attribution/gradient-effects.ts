@@ -5,8 +5,8 @@ import { inOrderSplice } from "../../intervene/splices.js";
 import type { Gradients } from "../../model/gradients.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Attribution } from "./attributions.js";
+import { featureKey, featuresByPosition, isSplicedOrEdited } from "./feature-at.js";
 import type { AttributionJob, Effects } from "./job.js";
-import { inOwnStep, located, placeOf } from "./located.js";
 
 /**
  * Activation times gradient, of every active feature. One run serves all coders but those that are
@@ -22,7 +22,7 @@ export async function gradientEffects(job: AttributionJob): Promise<Effects> {
   let value: number | undefined;
   for (const [i, group] of (groups.length === 0 ? [[]] : groups).entries()) {
     const own = group.filter((coder) => edited.includes(coder));
-    const plain = group.filter((coder) => !inOwnStep(job, coder));
+    const plain = group.filter((coder) => !isSplicedOrEdited(job, coder));
     using run = await model.runWithGradients(prompt.ids, {
       ...options,
       ...target.summed,
@@ -43,15 +43,15 @@ export async function gradientEffects(job: AttributionJob): Promise<Effects> {
 }
 
 async function inStepEffects(coder: Coder, run: Gradients): Promise<Attribution[]> {
-  const active = located(coder, await run.features(coder).read());
+  const active = featuresByPosition(coder, await run.features(coder).read());
   const slopes = new Map<string, number>();
   // Its activation is the gradient.
-  for (const entry of located(coder, await run.grad(coder).read())) {
-    slopes.set(placeOf(entry), entry.activation);
+  for (const entry of featuresByPosition(coder, await run.grad(coder).read())) {
+    slopes.set(featureKey(entry), entry.activation);
   }
   return active.map((entry) => ({
     ...entry,
-    effect: entry.activation * (slopes.get(placeOf(entry)) ?? 0),
+    effect: entry.activation * (slopes.get(featureKey(entry)) ?? 0),
   }));
 }
 
@@ -74,7 +74,7 @@ export async function alongFeatures(
   const { signal } = prompt.runOptions;
   using along = await alongDecoder(caller, coder, acts, gradients, { signal });
   const { values: slopes } = await along.read();
-  return located(coder, active).map((entry, i) => ({
+  return featuresByPosition(coder, active).map((entry, i) => ({
     ...entry,
     effect: entry.activation * (slopes[i] as number),
   }));

@@ -1,9 +1,9 @@
 import { parseHookName } from "../../hooks/parse-hook-name.js";
 import { checkSingle } from "../single-site.js";
 import type { Attribution, Completeness } from "./attributions.js";
+import { isSplicedOrEdited, observePrompt } from "./feature-at.js";
 import { featurePath } from "./feature-path.js";
 import type { AttributionJob, Effects } from "./job.js";
-import { inOwnStep, readRun } from "./located.js";
 import { tensorPath } from "./tensor-path.js";
 
 const fewestSteps = 32;
@@ -15,13 +15,13 @@ const use = '"integrated-gradients"';
 export async function integratedEffects(job: AttributionJob): Promise<Effects> {
   const { prompt, target, onProgress } = job;
   const through = job.through.map((coder) => checkSingle(job.caller, coder, use));
-  const inStep = through.map((coder) => inOwnStep(job, coder));
+  const inStep = through.map((coder) => isSplicedOrEdited(job, coder));
   const starts = through.map(({ cfg }, i) =>
     prompt.startFor(parseHookName(inStep[i] ? cfg.hookName : cfg.hookNameOut).layer),
   );
   await prompt.prepare(starts);
   const outputs = through.filter((_, i) => !inStep[i]).map(({ cfg }) => cfg.hookNameOut);
-  using run = await readRun(job, outputs);
+  using run = await observePrompt(job, outputs);
   using whole = prompt.rows(undefined, 1);
   const [value = Number.NaN] = await target.of(whole);
   const effects: Attribution[] = [];

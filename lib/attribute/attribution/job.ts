@@ -1,6 +1,6 @@
 import type { Coder } from "../../coder/coder.js";
 import type { HookedTransformer } from "../../model/hooked-transformer.js";
-import type { CoderRead } from "../../model/read-coders.js";
+import type { CoderRead } from "../../model/observed-coders.js";
 import type { Prompt } from "../prompt.js";
 import type { Attribution, Completeness } from "./attributions.js";
 import type { TargetValues } from "./target-values.js";

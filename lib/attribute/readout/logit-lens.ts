@@ -86,7 +86,7 @@ export async function logitLens(
     const residual = cached(caller, cache, name(layer));
     const layout = layoutOf(residual);
     const cells = layout.cells(caller, positions, undefined);
-    const placeOf = (cell: number) => {
+    const tokenAt = (cell: number) => {
       const batch = Math.floor(cell / layout.pos);
       return { batch, position: layout.position(batch, cell % layout.pos) as number };
     };
@@ -99,12 +99,12 @@ export async function logitLens(
       targets,
       signal,
       name: (i) => {
-        const { batch, position } = placeOf(cells[i] as number);
+        const { batch, position } = tokenAt(cells[i] as number);
         return `${name(layer)} in row ${batch}, position ${position}`;
       },
     });
     for (const [i, row] of scored.entries()) {
-      entries.push({ layer, ...placeOf(cells[i] as number), ...row });
+      entries.push({ layer, ...tokenAt(cells[i] as number), ...row });
     }
   }
   return entries;

@@ -52,7 +52,7 @@ export function residualDirection(client: ModelClient, source: DirectionSource):
     );
   }
   const { coder, feature } = source.vector;
-  const [point] = client.writtenBy("vector", coder);
+  const [point] = client.writePoints("vector", coder);
   checkSingle(client.caller, coder, "vector");
   const direction = coder.direction(feature);
   try {

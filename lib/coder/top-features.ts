@@ -5,7 +5,7 @@ import type { RowLayout } from "./row-layout.js";
  * The `k` largest values of the compressed rows, largest first. Candidates are kept in a buffer
  * of a few k that is sorted and cut when full: O(nnz + passes · k log k), no copy of all entries.
  */
-export function strongest(
+export function topFeatures(
   csr: Omit<SparseFeatures, "shape">,
   layout: RowLayout,
   k: number,
@@ -21,7 +21,7 @@ export function strongest(
     if (kept.length === k) floor = kept[k - 1]?.value ?? floor;
   };
   for (let cell = 0; cell + 1 < indptr.length; cell++) {
-    if (excluded.has(cell) || placeOf(cell, layout) === undefined) continue;
+    if (excluded.has(cell) || tokenAt(cell, layout) === undefined) continue;
     for (let entry = indptr[cell] ?? 0; entry < (indptr[cell + 1] ?? 0); entry++) {
       const value = values[entry] ?? 0;
       if (value <= floor) continue;
@@ -31,13 +31,13 @@ export function strongest(
   }
   cut();
   return kept.map(({ entry, cell, value }) => {
-    const { batch, position } = placeOf(cell, layout) ?? { batch: 0, position: cell };
+    const { batch, position } = tokenAt(cell, layout) ?? { batch: 0, position: cell };
     return { batch, position, feature: indices[entry] ?? 0, value };
   });
 }
 
 /** Row and position of a cell, undefined for padding. */
-function placeOf(cell: number, layout: RowLayout): { batch: number; position: number } | undefined {
+function tokenAt(cell: number, layout: RowLayout): { batch: number; position: number } | undefined {
   const batch = Math.floor(cell / layout.pos);
   const position = layout.position(batch, cell % layout.pos);
   return position === undefined ? undefined : { batch, position };

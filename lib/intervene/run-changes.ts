@@ -2,15 +2,15 @@ import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import type { EditsHandle, NativeEdits, NativePlacement, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
-import type { EditPlace } from "./edit-place.js";
+import type { EditContext } from "./edit-context.js";
 import { patchRows } from "./patch-source.js";
 import { checkAction, type ResolvedAction, resolveActions } from "./resolve.js";
-import { batchOf, cellsOf, isSettled, type RunRows } from "./run-rows.js";
+import { chosenBatch, chosenCells, isSettled, type RunRows } from "./run-rows.js";
 import { nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
 import type { RunEditOptions } from "./types.js";
 
 /** Which rows of the batch an intervention touches. */
-interface Reach {
+interface ActionRows {
   readonly action: ResolvedAction;
   readonly among: readonly number[];
   /** Where all later steps of a generation act. */
@@ -21,26 +21,26 @@ interface Reach {
  * The coders and interventions of a run or of a generation, checked against the model. The native
  * core gets them once, then for each step where they act; `dispose()` frees its copy.
  */
-export class Edits implements Disposable {
-  readonly #place: EditPlace;
+export class RunChanges implements Disposable {
+  readonly #context: EditContext;
   readonly #splices: readonly ResolvedSplice[];
   readonly #actions: readonly ResolvedAction[];
   #handle: EditsHandle | undefined;
-  #reach: readonly Reach[] | undefined;
+  #actionRows: readonly ActionRows[] | undefined;
 
-  private constructor(place: EditPlace, options: RunEditOptions) {
-    this.#place = place;
-    this.#splices = resolveSplices(place, options.coders);
-    this.#actions = resolveActions(place, options.interventions);
+  private constructor(context: EditContext, options: RunEditOptions) {
+    this.#context = context;
+    this.#splices = resolveSplices(context, options.coders);
+    this.#actions = resolveActions(context, options.interventions);
   }
 
   /**
    * Checks coders and interventions; undefined for none. A point that the run does not reach, a
    * width, device or model that does not fit, a vector of another size: each is an error here.
    */
-  static resolve(place: EditPlace, options: RunEditOptions): Edits | undefined {
-    const edits = new Edits(place, options);
-    return edits.#splices.length + edits.#actions.length === 0 ? undefined : edits;
+  static resolve(context: EditContext, options: RunEditOptions): RunChanges | undefined {
+    const changes = new RunChanges(context, options);
+    return changes.#splices.length + changes.#actions.length === 0 ? undefined : changes;
   }
 
   /** The interventions, in their order. */
@@ -63,7 +63,7 @@ export class Edits implements Disposable {
 
   /** Checks positions and rows against those of a run; of a generation, all steps at once. */
   check(rows: RunRows, hasTokens: boolean): void {
-    const { caller } = this.#place;
+    const { caller } = this.#context;
     for (const action of this.#actions) checkAction(caller, action, rows);
     if (hasTokens) return;
     const uses = [
@@ -78,19 +78,19 @@ export class Edits implements Disposable {
 
   /** What one native run does: `tokens` are its own, those of one step in a generation. */
   at(rows: RunRows, tokens: Int32Array | undefined): NativeEdits {
-    const { caller } = this.#place;
-    this.#reach ??= this.#actions.map((action) => ({
+    const { caller } = this.#context;
+    this.#actionRows ??= this.#actions.map((action) => ({
       action,
-      among: batchOf(caller, action.use, action.where.batch, rows.layout),
+      among: chosenBatch(caller, action.use, action.where.batch, rows.layout),
     }));
-    const places = this.#reach.map((reach) =>
-      reach.settled === undefined ? placeIn(reach, rows, tokens) : reach.settled,
+    const placements = this.#actionRows.map((entry) =>
+      entry.settled === undefined ? placementIn(entry, rows, tokens) : entry.settled,
     );
     const skipRows = this.#splices.map(({ excluded }) => (tokens && excluded?.(tokens)) ?? noRows);
     this.#handle ??= this.#create();
     return {
       handle: this.#handle,
-      ...(places.some((place) => place !== null) && { places }),
+      ...(placements.some((placement) => placement !== null) && { places: placements }),
       ...(skipRows.some(({ length }) => length > 0) && { skipRows }),
     };
   }
@@ -99,7 +99,7 @@ export class Edits implements Disposable {
   dispose(): void {
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle !== undefined) call(this.#place.caller, (addon) => addon.dispose(handle));
+    if (handle !== undefined) call(this.#context.caller, (addon) => addon.dispose(handle));
   }
 
   [Symbol.dispose](): void {
@@ -107,7 +107,7 @@ export class Edits implements Disposable {
   }
 
   #create(): EditsHandle {
-    const { caller } = this.#place;
+    const { caller } = this.#context;
     const vectors: TensorHandle[] = [];
     const keep = (vector: TensorHandle) => {
       vectors.push(vector);
@@ -126,28 +126,28 @@ export class Edits implements Disposable {
 const noRows = new Int32Array(0);
 
 /** Where an intervention acts in one run; null for all rows. */
-function placeIn(
-  reach: Reach,
+function placementIn(
+  entry: ActionRows,
   rows: RunRows,
   tokens: Int32Array | undefined,
 ): NativePlacement | null {
-  const { action, among } = reach;
-  const place = chosenRows(reach, rows, new Set(tokens && action.excluded?.(tokens)));
+  const { action, among } = entry;
+  const placement = chosenRows(entry, rows, new Set(tokens && action.excluded?.(tokens)));
   // Each row of a patch goes to its own place, and each step has its own tokens.
   const same =
-    action.excluded === undefined && (action.source === undefined || place?.rows.length === 0);
-  if (same && isSettled(action.where.positions, among, rows)) reach.settled = place;
-  return place;
+    action.excluded === undefined && (action.source === undefined || placement?.rows.length === 0);
+  if (same && isSettled(action.where.positions, among, rows)) entry.settled = placement;
+  return placement;
 }
 
 function chosenRows(
-  { action, among }: Reach,
+  { action, among }: ActionRows,
   rows: RunRows,
   excluded: ReadonlySet<number>,
 ): NativePlacement | null {
   if (action.source !== undefined) {
     return patchRows(action.source, action.where.positions, among, rows, excluded);
   }
-  const cells = cellsOf(action.where, among, rows, excluded);
+  const cells = chosenCells(action.where, among, rows, excluded);
   return cells === undefined ? null : { rows: cells };
 }

@@ -4,17 +4,17 @@ import type { Attribution } from "./attributions.js";
 import type { AttributionJob } from "./job.js";
 
 /** An active feature of a prompt, before its effect is known. */
-export type Located = Omit<Attribution, "effect">;
+export type FeatureAt = Omit<Attribution, "effect">;
 
 /** The active features of a prompt, position by position. */
-export function located(
+export function featuresByPosition(
   coder: Coder,
   active: {
     readonly indptr: Int32Array;
     readonly indices: Int32Array;
     readonly values: Float32Array;
   },
-): Located[] {
+): FeatureAt[] {
   const { indptr, indices, values } = active;
   return Array.from({ length: indptr.length - 1 }, (_, position) => position).flatMap(
     (position) => {
@@ -28,17 +28,17 @@ export function located(
 }
 
 /** Names a feature of a coder at a position. */
-export function placeOf({ position, feature }: Pick<Located, "position" | "feature">): string {
+export function featureKey({ position, feature }: Pick<FeatureAt, "position" | "feature">): string {
   return `${position} ${feature}`;
 }
 
 /** Whether the runs splice a coder or edit its features: its gradients are taken in that step. */
-export function inOwnStep({ prompt, edited }: AttributionJob, coder: Coder): boolean {
+export function isSplicedOrEdited({ prompt, edited }: AttributionJob, coder: Coder): boolean {
   return prompt.splices(coder) || edited.includes(coder);
 }
 
 /** Runs the prompt; reads the features of all coders, and the activations at `names`. */
-export function readRun(
+export function observePrompt(
   { model, prompt, features, edited }: AttributionJob,
   names: readonly string[],
 ) {

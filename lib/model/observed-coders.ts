@@ -3,7 +3,7 @@ import { checkExcluded, type ExcludedTokens } from "../coder/special-tokens.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 import { isObject } from "../intervene/checks.js";
-import { checkCoder, readsOf } from "../intervene/edit-place.js";
+import { checkCoder, readPoints } from "../intervene/edit-context.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 
@@ -16,31 +16,31 @@ export interface CoderRead {
 }
 
 /** A coder that is read inside a run. */
-export interface ReadCoder {
+export interface ObservedCoder {
   readonly coder: Coder;
   readonly points: readonly ResolvedPoint[];
   readonly excluded: ExcludedTokens;
 }
 
 /** The coders of `features`, each once, checked against the model. */
-export function readCoders(
+export function resolveObserved(
   caller: string,
   core: ModelCore,
   features: readonly (Coder | CoderRead)[],
   range: LayerRange,
   hasTokens: boolean,
-): ReadCoder[] {
+): ObservedCoder[] {
   if (!Array.isArray(features)) {
     throw argument(caller, "an array of coders", "features", typeof features);
   }
-  const place = core.editPlace(caller, range);
-  const found = new Map<Coder, ReadCoder>();
+  const context = core.editContext(caller, range);
+  const found = new Map<Coder, ObservedCoder>();
   for (const [i, entry] of features.entries()) {
     const use = `features[${i}]`;
     const bare = entry instanceof Coder || !isObject(entry) || !("coder" in entry);
     if (!bare) checkOptions(`${caller}: ${use}`, entry, ["coder", "excludeSpecialTokens"]);
     const read = (bare ? { coder: entry } : entry) as Partial<CoderRead>;
-    const coder = checkCoder(place, use, read.coder);
+    const coder = checkCoder(context, use, read.coder);
     const subject = `${use}.excludeSpecialTokens`;
     const excluded = checkExcluded(caller, read.excludeSpecialTokens, subject, core.cfg.dVocab);
     if (excluded !== false && !hasTokens) {
@@ -55,7 +55,7 @@ export function readCoders(
     if (before !== undefined && String(before) !== String(excluded)) {
       throw argument(caller, `${before}, as for the same coder before`, subject, excluded);
     }
-    found.set(coder, { coder, points: readsOf(place, use, coder), excluded });
+    found.set(coder, { coder, points: readPoints(context, use, coder), excluded });
   }
   return [...found.values()];
 }

@@ -9,10 +9,10 @@ import { disown } from "../native/scope.js";
 import { adopt } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ModelCore } from "./model-core.js";
-import type { ReadCoder } from "./read-coders.js";
-import { type DrawnToken, RecordedToken, type TextOrError } from "./recorded-token.js";
-import { adoptRead, cellsOfRun, needed, remember } from "./run-outcome.js";
+import type { ObservedCoder } from "./observed-coders.js";
+import { adoptObserved, cellsOfRun, needed, setPointOrigin } from "./run-outcome.js";
 import type { RunPlan } from "./run-plan.js";
+import { type DrawnToken, RecordedToken, type TextOrError } from "./token-record.js";
 
 /** Half-open stretches of a tensor's axes. */
 type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
@@ -21,7 +21,7 @@ type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
  * What one step recorded of all rows, until each row's part has been handed out; `dispose()` frees
  * the rest.
  */
-export class StepRecord implements Disposable {
+export class RecordBuilder implements Disposable {
   readonly #core: ModelCore;
   readonly #run: RunPlan;
   readonly #prompt: RowLayout;
@@ -51,17 +51,17 @@ export class StepRecord implements Disposable {
 
   /** One row's token with the row's part, which is the token's from now on. */
   async token(drawn: DrawnToken, text: TextOrError): Promise<RecordedToken> {
-    const { points, reads } = this.#run;
+    const { points, observed } = this.#run;
     const parts: Disposable[] = [];
     try {
       const entries = points.map((point, i) => {
         const part = this.#rowOf(this.#tensors[i] as Tensor, drawn.batch, point);
         parts.push(part);
-        remember(part, point, this.#core, this.#rowsOf(drawn.batch));
+        setPointOrigin(part, point, this.#core, this.#rowsOf(drawn.batch));
         return [point.name, part] as const;
       });
       const features = new Map<Coder, FeatureActs>();
-      for (const [i, one] of reads.entries()) {
+      for (const [i, one] of observed.entries()) {
         const acts = await this.#featuresOf(i, one, drawn.batch);
         parts.push(acts);
         features.set(one.coder, acts);
@@ -125,7 +125,7 @@ export class StepRecord implements Disposable {
     return this.#step === 0 ? own : Math.max(own, keys - window);
   }
 
-  async #featuresOf(i: number, read: ReadCoder, row: number): Promise<FeatureActs> {
+  async #featuresOf(i: number, coder: ObservedCoder, row: number): Promise<FeatureActs> {
     const features = this.#features[i] as NativeFeatures;
     const own = this.#rowsOf(row);
     const rows = cellsOfRun(this.#core, own);
@@ -135,7 +135,7 @@ export class StepRecord implements Disposable {
       : await task(this.#run.caller, (addon, ctx) =>
           addon.featuresSlice(features.handle, begin, begin + own.pos, [1, own.pos], ctx),
         );
-    return adoptRead(this.#run.caller, part, read, rows);
+    return adoptObserved(this.#run.caller, part, coder, rows);
   }
 
   /** The row's real tokens, as a run of its own. */

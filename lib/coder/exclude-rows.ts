@@ -5,7 +5,7 @@ import { call, task } from "../native/call.js";
  * Activations without the features of the tokens in these rows; those given are freed if there
  * are any. An edit does it: each feature is turned off where it is active among them.
  */
-export async function leaveOutRows(
+export async function excludeRows(
   caller: string,
   features: NativeFeatures,
   excluded: Int32Array,

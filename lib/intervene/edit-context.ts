@@ -10,19 +10,19 @@ import type { HookTable, ResolvedPoint } from "../hooks/hook-table.js";
 import { orderOf, widthAt } from "./point-shape.js";
 
 /** What checking edits needs to know of a model and of the part of it that runs. */
-export interface EditPlace {
+export interface EditContext {
   /** Who asks, for messages. */
   readonly caller: string;
   readonly table: HookTable;
   readonly cfg: ModelConfig & { readonly device: string };
   /** Refuses a point that the run does not reach. */
-  readonly reach: (use: string, point: ResolvedPoint) => void;
+  readonly checkReached: (use: string, point: ResolvedPoint) => void;
   /** Ids of the tokens that are not text. */
   readonly specialTokens: () => ReadonlySet<number>;
 }
 
 /** Checks that a coder can be used with the model. */
-export function checkCoder({ caller, cfg }: EditPlace, use: string, coder: unknown): Coder {
+export function checkCoder({ caller, cfg }: EditContext, use: string, coder: unknown): Coder {
   if (!(coder instanceof Coder)) {
     throw argument(caller, "a coder (SAE or Transcoder)", use, shortly(coder));
   }
@@ -50,19 +50,19 @@ export interface CoderPoints {
 }
 
 /** The points that a coder reads; they must be reached and of the coder's widths. */
-export function readsOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint[] {
-  return coder.cfg.reads.map((site) => pointOf(place, use, site));
+export function readPoints(context: EditContext, use: string, coder: Coder): ResolvedPoint[] {
+  return coder.cfg.reads.map((site) => pointOf(context, use, site));
 }
 
 /** The points that a coder rebuilds. */
-export function writesOf(place: EditPlace, use: string, coder: Coder): ResolvedPoint[] {
-  return coder.cfg.writes.map((site) => pointOf(place, use, site));
+export function writePoints(context: EditContext, use: string, coder: Coder): ResolvedPoint[] {
+  return coder.cfg.writes.map((site) => pointOf(context, use, site));
 }
 
 /** All points of a coder. What features are read from must fire before what they rebuild. */
-export function pointsOf(place: EditPlace, use: string, coder: Coder): CoderPoints {
-  const reads = readsOf(place, use, coder);
-  const writes = writesOf(place, use, coder);
+export function coderPoints(context: EditContext, use: string, coder: Coder): CoderPoints {
+  const reads = readPoints(context, use, coder);
+  const writes = writePoints(context, use, coder);
   for (const [read, { decodes }] of featureSitesOf(coder).entries()) {
     const point = reads[read] as ResolvedPoint;
     const before = decodes
@@ -70,18 +70,18 @@ export function pointsOf(place: EditPlace, use: string, coder: Coder): CoderPoin
       .find((pointOut) => orderOf(pointOut) < orderOf(point));
     if (before === undefined) continue;
     const got = `one that reads ${point.name} and rebuilds ${before.name}`;
-    throw argument(place.caller, "a coder that reads before it writes", use, got);
+    throw argument(context.caller, "a coder that reads before it writes", use, got);
   }
   return { reads, writes };
 }
 
 /** The point that a feature is read at, and those where edits of it are added. */
 export function featurePoints(
-  place: EditPlace,
+  context: EditContext,
   use: string,
   { coder, feature }: FeatureRef,
 ): { readonly read: ResolvedPoint; readonly writes: readonly ResolvedPoint[] } {
-  const { reads, writes } = pointsOf(place, use, coder);
+  const { reads, writes } = coderPoints(context, use, coder);
   const at = encoderOf(coder, feature);
   const edits = featureSitesOf(coder)[at]?.edits ?? [];
   return {
@@ -91,14 +91,22 @@ export function featurePoints(
 }
 
 /** The point that a feature is read at. */
-export function readOf(place: EditPlace, use: string, { coder, feature }: FeatureRef) {
-  return pointOf(place, use, coder.cfg.reads[encoderOf(coder, feature)] as Site);
+export function featureReadPoint(
+  context: EditContext,
+  use: string,
+  { coder, feature }: FeatureRef,
+) {
+  return pointOf(context, use, coder.cfg.reads[encoderOf(coder, feature)] as Site);
 }
 
-function pointOf(place: EditPlace, use: string, { hookName: hook, width }: Site): ResolvedPoint {
-  const { caller, table, cfg } = place;
+function pointOf(
+  context: EditContext,
+  use: string,
+  { hookName: hook, width }: Site,
+): ResolvedPoint {
+  const { caller, table, cfg } = context;
   const point = table.resolve(hook, caller);
-  place.reach(use, point);
+  context.checkReached(use, point);
   const expected = widthAt(point, cfg);
   if (expected === width) return point;
   throw new GemlensError(

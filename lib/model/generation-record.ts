@@ -1,8 +1,8 @@
 import { GemlensError } from "../errors/gemlens-error.js";
 import type { GeneratedToken } from "./generate-options.js";
 import type { ModelCore } from "./model-core.js";
-import type { DrawnToken, TextOrError } from "./recorded-token.js";
 import { RowText } from "./row-text.js";
+import type { DrawnToken, TextOrError } from "./token-record.js";
 
 /** What ends a row. */
 export interface RowEnds {
@@ -13,7 +13,7 @@ export interface RowEnds {
 }
 
 /** One row's tokens so far, and its text. */
-export class GeneratedRow {
+export class GenerationRecord {
   readonly history: number[];
   readonly #ends: ReadonlySet<number>;
   // A folder without tokenizer.json still generates from ids; only the text is missing.
@@ -39,7 +39,7 @@ export class GeneratedRow {
 }
 
 /** The tokens of rows one after another, and where each row begins. */
-export function historyOf(rows: readonly GeneratedRow[]): {
+export function historyOf(rows: readonly GenerationRecord[]): {
   history: Int32Array;
   historyPtr: Int32Array;
 } {
