@@ -1,10 +1,10 @@
 /**
- * Everything that `import { … } from "gemlens"` offers.
+ * The public API of gemlens.
  *
  * @module gemlens
  */
-// biome-ignore-all assist/source/organizeImports: the first stays first
-// In a bundle it throws, before anything that the bundle broke is met.
+// biome-ignore-all assist/source/organizeImports: this import must stay first
+// In a bundle this module throws, before any code that the bundle broke runs.
 export {} from "./native/package-root.js";
 
 export { activationPatching } from "./attribute/patching/activation-patching.js";

@@ -7,17 +7,17 @@ import type { LoadedModelConfig } from "../model/model-core.js";
 import { knownRows } from "../tensor/known-rows.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** The cache of a run, whatever names it was made for. */
+/** The cache of a run with any names. */
 export interface AnyCache {
-  /** The canonical names that it holds. */
+  /** The canonical names in the cache. */
   readonly names: readonly string[];
-  /** Whether it holds a name or key. */
+  /** Whether the cache has a name or key. */
   has(key: CacheKey): boolean;
-  /** The activation under a name that it holds. */
+  /** The activation of a name in the cache. */
   get(key: never): Tensor;
 }
 
-/** A cached activation by full name; NOT_FOUND says how to get it. */
+/** A cached activation by full name. NOT_FOUND with the remedy if it is missing. */
 export function cached(caller: string, cache: AnyCache, name: string): Tensor {
   if (typeof cache?.has !== "function") {
     throw argument(caller, "the cache of a run", "cache", typeof cache);
@@ -36,13 +36,13 @@ export function cached(caller: string, cache: AnyCache, name: string): Tensor {
   );
 }
 
-/** Where the real tokens of a cached activation [batch, pos, ..] lie. */
+/** The layout of the real tokens of a cached activation [batch, pos, ..]. */
 export function layoutOf(activation: Tensor): RowLayout {
   const [batch = 0, pos = 0] = activation.shape;
   return new RowLayout(batch, pos, knownRows(activation, 2).mask);
 }
 
-/** Layers counted from 0; `limit` is one past the last. */
+/** Checks a list of layers, negative from the end. Default: all layers. */
 export function checkLayers(
   caller: string,
   layers: readonly number[] | undefined,

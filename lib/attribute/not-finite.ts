@@ -1,7 +1,7 @@
 import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 
-/** The error for numbers that were to be compared or put in order and cannot be. */
+/** The error if numbers that must be compared or sorted are not finite. */
 export function notFinite(caller: string, subject: string, cause?: unknown): GemlensError {
   return new GemlensError(
     "ARGUMENT",

@@ -11,20 +11,20 @@ import type { Input, TokenInput } from "../model/model-input.js";
 import { tidy } from "../native/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Edits that are in force during all runs of a method, beside its own. */
+/** Options that apply to all runs of a method. */
 export interface PromptOptions {
-  /** Coders that are in force during all runs. */
+  /** Coders to splice in during all runs. */
   readonly coders?: readonly CoderSplice[] | undefined;
   /**
-   * Interventions that are in force during all runs: at each hook before the method's own. There
-   * is one prompt, so `batch` can only be 0.
+   * Interventions of all runs, which act at each hook before the method's own. There is one prompt,
+   * so `batch` can only be 0.
    */
   readonly interventions?: readonly AnyIntervention[] | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Many rows of one prompt, from a block on. */
+/** Copies of one prompt as rows of a batch, which start at a block. */
 export interface PromptRows {
   readonly input: Input;
   readonly startAtLayer?: number;
@@ -33,30 +33,33 @@ export interface PromptRows {
   readonly signal: AbortSignal | undefined;
 }
 
-/** One intervention, for every row of a run, with the blocks that it reads and writes. */
-interface Edit {
+/** One intervention for every row of a run, with its first read and last written block. */
+interface PromptIntervention {
   readonly entry: AnyIntervention;
-  /** The coder whose feature it changes. */
+  /** The coder whose feature it changes; undefined if it changes none. */
   readonly coder: Coder | undefined;
   readonly read: number;
   readonly written: number;
 }
 
 /**
- * One prompt that is run many times with small changes. What comes before the first change is not
- * run again: rows begin with the residual stream that enters its block.
+ * One prompt that is run many times with small changes. Blocks before the first change are not run
+ * again: rows begin with the residual stream that enters the block of that change.
  */
 export class Prompt implements Disposable {
   /** Without padding: positions are columns. */
   readonly ids: Int32Array;
   readonly #model: HookedTransformer;
   readonly #options: PromptOptions;
-  readonly #edits: readonly Edit[];
-  /** Whether an edit asks which tokens are special, which shows in the tokens alone. */
+  readonly #interventions: readonly PromptIntervention[];
+  /** Whether a change excludes special tokens, which requires runs that start from the tokens. */
   readonly #needsTokens: boolean;
   readonly #entering = new Map<number, Tensor>();
 
-  /** ARGUMENT for a batch, and for interventions that do not fit the model or the prompt. */
+  /**
+   * @throws ARGUMENT if the input is a batch, or an intervention does not fit the model or the
+   * prompt
+   */
   constructor(
     client: ModelClient,
     input: TokenInput,
@@ -71,9 +74,9 @@ export class Prompt implements Disposable {
     const { coders, interventions } = options;
     using plan = client.plan(this.ids, { coders, interventions });
     const actions = plan.changes?.actions ?? [];
-    this.#edits = (interventions ?? []).map((entry, i) => {
+    this.#interventions = (interventions ?? []).map((entry, i) => {
       const own = actions.filter(({ index }) => index === i);
-      return editOf(own, entry);
+      return forEveryRow(own, entry);
     });
     this.#needsTokens =
       actions.some(({ excluded }) => excluded !== undefined) ||
@@ -84,10 +87,10 @@ export class Prompt implements Disposable {
     return this.ids.length;
   }
 
-  /** What every run of the whole prompt takes. */
+  /** The options of every run of the whole prompt. */
   get runOptions() {
     const { coders = [], signal } = this.#options;
-    return { coders, interventions: this.#edits.map(({ entry }) => entry), signal };
+    return { coders, interventions: this.#interventions.map(({ entry }) => entry), signal };
   }
 
   /** Whether a coder is among `coders`. */
@@ -97,10 +100,10 @@ export class Prompt implements Disposable {
 
   /** Whether `interventions` change features of a coder. */
   edits(coder: Coder): boolean {
-    return this.#edits.some((edit) => edit.coder === coder);
+    return this.#interventions.some((intervention) => intervention.coder === coder);
   }
 
-  /** A position counted from the front. ARGUMENT when the prompt has no such token. */
+  /** Resolves a position to one counted from the start. ARGUMENT if it is out of range. */
   position(caller: string, position: number): number {
     const { length } = this;
     const index = position < 0 ? position + length : position;
@@ -109,14 +112,14 @@ export class Prompt implements Disposable {
   }
 
   /**
-   * The block that rows must begin with for a change at `layer` (null: outside the blocks): earlier
-   * if a coder or an edit in force reads before that block and writes in it or after it. Undefined
-   * if all blocks must run.
+   * The block at which rows must start for a change at `layer` (null: outside the blocks). It is an
+   * earlier block if a coder or an intervention of all runs reads before `layer` and writes in it
+   * or after it. Undefined if all blocks must run.
    */
   startFor(layer: number | null): number | undefined {
     if (layer === null || this.#needsTokens) return undefined;
     const spans = [
-      ...this.#edits,
+      ...this.#interventions,
       ...this.#splices().map(({ coder: { cfg } }) => ({
         read: Math.min(...cfg.reads.map(({ hookName }) => layerOf(hookName))),
         written: Math.max(...cfg.writes.map(({ hookName }) => layerOf(hookName))),
@@ -130,12 +133,13 @@ export class Prompt implements Disposable {
     return start <= 0 ? undefined : start;
   }
 
-  /** Computes what enters these blocks, in one run; those that are known stay. */
+  /** Computes the residual streams that enter these blocks, in one run, unless they are known. */
   async prepare(starts: readonly (number | undefined)[]): Promise<void> {
     const layers = new Set(starts.filter((start) => start !== undefined));
     for (const layer of this.#entering.keys()) layers.delete(layer);
     if (layers.size === 0) return;
-    // What leaves the block before: edits of hook_resid_pre are made by the runs that begin there.
+    // Rows start from the output of the block before, as their runs apply the changes of
+    // hook_resid_pre.
     const leaving = (layer: number) => `blocks.${layer - 1}.hook_resid_post`;
     const run = await this.#model.runWithCache(this.ids, {
       ...this.runOptions,
@@ -148,7 +152,10 @@ export class Prompt implements Disposable {
     }
   }
 
-  /** `count` rows from block `start`, which `prepare` knows; undefined: from the tokens. */
+  /**
+   * `count` rows that start at block `start`, which `prepare` computed, or at the tokens if
+   * undefined.
+   */
   rows(start: number | undefined, count: number): PromptRows & Disposable {
     const { coders, interventions, signal } = this.runOptions;
     const entering = start === undefined ? undefined : this.#entering.get(start);
@@ -164,7 +171,9 @@ export class Prompt implements Disposable {
       input: input as Tensor<["batch", "pos", "d_model"]>,
       startAtLayer: start,
       coders: reached,
-      interventions: this.#edits.filter(({ read }) => read >= start).map(({ entry }) => entry),
+      interventions: this.#interventions
+        .filter(({ read }) => read >= start)
+        .map(({ entry }) => entry),
       signal,
       [Symbol.dispose]: () => input.dispose(),
     };
@@ -184,10 +193,14 @@ function spliceOf(use: CoderSplice): Splice {
   return "cfg" in use ? { coder: use } : use;
 }
 
-function editOf(actions: readonly ResolvedAction[], entry: AnyIntervention): Edit {
+function forEveryRow(
+  actions: readonly ResolvedAction[],
+  entry: AnyIntervention,
+): PromptIntervention {
   const { batch, ...everyRow } = entry;
   const layers = (points: readonly ResolvedPoint[]) => points.map(({ name }) => layerOf(name));
-  // Row 0 is the prompt, and so is every row of the runs here. An empty list names no row at all.
+  // `batch: 0` is the prompt, and every row of these runs is the prompt. An empty list names no
+  // row.
   const isNone = Array.isArray(batch) && batch.length === 0;
   const changesFeature = entry.type !== "steer" && "target" in entry;
   return {
@@ -198,7 +211,7 @@ function editOf(actions: readonly ResolvedAction[], entry: AnyIntervention): Edi
   };
 }
 
-/** The block of a hook; −1 for the embedding, infinite behind the blocks. */
+/** The block of a hook; −1 for the embedding, infinite after the blocks. */
 export function layerOf(hook: string): number {
   const { layer } = parseHookName(hook);
   if (layer !== null) return layer;

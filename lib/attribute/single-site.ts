@@ -4,7 +4,7 @@ import { siteNames } from "../coder/site.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 
-/** Refuses a coder of several sites where only one is computed. */
+/** Checks that a coder has one read site and one write site. UNSUPPORTED if it has several. */
 export function checkSingle(caller: string, coder: Coder, use: string): SingleSiteCoder {
   if (coder instanceof SingleSiteCoder) return coder;
   const { reads, writes } = coder.cfg;

@@ -1,6 +1,6 @@
 import type { ExcludedTokens } from "./special-tokens.js";
 
-/** Which tokens an edit touches; left out: every real token of every row. */
+/** The tokens that an edit of activations changes. Default: every real token of every row. */
 export interface EditOptions {
   /** Counted in each row's real tokens, negative from its end. */
   readonly positions?: number | readonly number[] | undefined;
@@ -11,8 +11,8 @@ export interface EditOptions {
 /** Options for `topK` and `at`. */
 export interface ReadOptions {
   /**
-   * Leave out what fires on special tokens (BOS, turns and so on), or on the tokens with these ids.
-   * Default false. The activations must be of tokens.
+   * Leave out features of special tokens (BOS, turns and so on), or of the tokens with these ids.
+   * Default false. The activations must come from known tokens.
    */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
@@ -25,7 +25,7 @@ export interface ActiveFeature {
   readonly value: number;
 }
 
-/** One active feature and where it is active. */
+/** One active feature with its row and position. */
 export interface LocatedFeature extends ActiveFeature {
   /** Row of the batch. */
   readonly batch: number;
@@ -34,15 +34,15 @@ export interface LocatedFeature extends ActiveFeature {
 }
 
 /**
- * Active features in compressed rows: the features of token t (flattened over all but the last
- * axis of `shape`) are `indices[indptr[t] … indptr[t+1])`, ascending, with their `values`.
+ * Active features in compressed sparse rows. Token t (flattened over all but the last axis of
+ * `shape`) has the features `indices[indptr[t] … indptr[t+1])`, ascending, with their `values`.
  */
 export interface SparseFeatures {
-  /** [.., dSae], the shape of the dense tensor this stands for. */
+  /** [.., dSae], the shape of the equivalent dense tensor. */
   readonly shape: number[];
-  /** Where each token's features begin, and last the number of all: tokens + 1 entries. */
+  /** The offset of each token's first feature, then the total count: tokens + 1 entries. */
   readonly indptr: Int32Array;
-  /** Ids of features, one for each active one. */
+  /** The ids of the active features. */
   readonly indices: Int32Array;
   /** Their activations. */
   readonly values: Float32Array;

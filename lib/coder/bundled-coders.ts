@@ -18,7 +18,7 @@ const row = z.object({
   coder: z.string(),
 });
 
-/** What one feature of a bundled coder stands for, as measured on held-out text. */
+/** The meaning of one feature of a bundled coder, as measured on held-out text. */
 export interface BundledFeature {
   /** Its index. */
   readonly feature: number;
@@ -26,20 +26,20 @@ export interface BundledFeature {
   readonly class: string;
   /** Whether it fires on such words, fires just before them, or makes them more probable. */
   readonly relation: "token" | "next" | "promotes";
-  /** How surely, 0 to 1. */
+  /** Confidence in the relation, 0 to 1. */
   readonly score: number;
   /** Its largest activation on held-out text. */
   readonly maxActivation: number;
 }
 
-/** Where a bundled coder reads: the residual stream, heads, the MLP's output, or the MLP whole. */
+/** The site of a bundled coder: residual stream, attention heads, MLP output, or the whole MLP. */
 export type BundledSite = "res" | "att" | "mlp" | "transcoder";
 
-/** A coder of the model in the box. */
+/** A coder of the bundled model. */
 export interface BundledCoder<Loaded extends SAE | Transcoder = SAE | Transcoder> {
   /** The class that loads it. */
   readonly kind: "sae" | "transcoder";
-  /** Where it reads. */
+  /** Its site. */
   readonly site: BundledSite;
   /** The block. */
   readonly layer: number;
@@ -51,15 +51,15 @@ export interface BundledCoder<Loaded extends SAE | Transcoder = SAE | Transcoder
   readonly hookNameOut: string;
   /** Number of features. */
   readonly dSae: number;
-  /** Active features of a token, on average. */
+  /** Mean number of active features per token. */
   readonly l0: number;
-  /** Its features that have a name, the surest first. */
+  /** Its named features, highest score first. */
   readonly features: readonly BundledFeature[];
-  /** Loads it; throws as `SAE.fromFile`. */
+  /** Loads the coder; throws as `SAE.fromFile`. */
   load(options?: Parameters<typeof SAE.fromFile>[1]): Promise<Loaded>;
 }
 
-/** Which bundled coders. */
+/** Options for `bundledCoders`. */
 export interface BundledFilter<Site extends BundledSite = BundledSite> {
   /** Default: all sites. */
   readonly site?: Site | undefined;
@@ -77,8 +77,8 @@ const hooks: Readonly<Record<BundledSite, readonly [reads: string, rebuilds: str
 };
 
 /**
- * The coders that come with the bundled model "tiny", site by site and layer by layer. Reads names
- * alone; `load()` reads a coder.
+ * Lists the coders of the bundled model "tiny" by site, then by layer. It reads only names;
+ * `load()` loads a coder.
  *
  * @example
  * for (const { layer, dSae, features } of bundledCoders({ site: "res" })) {
@@ -106,13 +106,13 @@ export function bundledCoders<Site extends BundledSite = BundledSite>(
 }
 
 /**
- * One coder of the bundled model "tiny".
+ * Finds one coder of the bundled model "tiny".
  *
  * @example
  * using sae = await bundledCoder({ layer: 2 }).load();
  * console.log(sae.cfg.hookName); // blocks.2.hook_resid_post
  *
- * @throws NOT_FOUND if there is no such layer; as {@link bundledCoders}
+ * @throws NOT_FOUND if the layer does not exist; as {@link bundledCoders}
  */
 export function bundledCoder<Site extends BundledSite = "res">(where: {
   /** Default "res". */
@@ -163,7 +163,7 @@ function entriesOf(
     .sort((a, b) => a.layer - b.layer);
 }
 
-/** The named features by their coder's file, the surest first. */
+/** The named features by their coder's file, highest score first. */
 function loadFeatureNames(root: string): ReadonlyMap<string, readonly BundledFeature[]> {
   const rows = z.array(row).parse(JSON.parse(readFileSync(join(root, "features.json"), "utf8")));
   rows.sort((a, b) => b.score - a.score);

@@ -2,13 +2,13 @@ import type { Tensor } from "../tensor/tensor.js";
 
 declare const sentence: unique symbol;
 
-/** Stands where a tensor is no input of a coder, and says why. */
+/** The type of an input that a coder does not take, with the reason. */
 export interface CoderInputError<Sentence extends string> {
-  /** @hidden For the type checker alone. */
+  /** @hidden For the type checker only. */
   readonly [sentence]: Sentence;
 }
 
-// Last axes that no coder reads.
+// No coder reads a tensor with one of these last axes.
 type Unread = {
   key_pos: "a coder does not read attention patterns or scores";
   one: "a coder does not read the scale of a norm";
@@ -17,7 +17,7 @@ type Unread = {
 };
 
 /**
- * `T` where it is a coder's input or may be one (a plain `Tensor`), else a {@link CoderInputError}: an
+ * `T` if it is, or may be (a plain `Tensor`), a coder's input, else a {@link CoderInputError}: an
  * attention pattern does not compile.
  */
 export type CoderInput<T extends Tensor> =
@@ -27,7 +27,7 @@ export type CoderInput<T extends Tensor> =
       : T
     : T;
 
-/** The axes of what a coder makes of a tensor: its own, with the heads flattened if it has any. */
+/** The axes of a coder's output: those of its input, with any heads flattened. */
 export type RebuiltAxes<Axes extends readonly string[]> = Axes extends readonly [
   ...infer Leading extends string[],
   "head_index",

@@ -17,7 +17,7 @@ import type {
 } from "./coder-options.js";
 import { adoptFeatures, checkFeature, FeatureActs, rowsOf, useFeatures } from "./feature-acts.js";
 
-/** A coder as its calls need it. */
+/** The parts of a coder that its calls use. */
 export interface CallTarget {
   readonly cfg: CoderConfig;
   /** The native coder; throws DISPOSED. */
@@ -27,7 +27,7 @@ export interface CallTarget {
 /** One tensor for each site of a coder. */
 type Tensors = readonly Tensor[];
 
-/** The features of one input for each read site. */
+/** Encodes one input for each read site. */
 export async function encodeSites(
   coder: CallTarget,
   xs: Tensors,
@@ -107,7 +107,7 @@ export async function errorSites(
   }
 }
 
-/** ys + (f′ − f)·W_dec, where f are the features of xs and f′ what `fn` makes of them. */
+/** ys + (f′ − f)·W_dec, where f are the features of xs and `fn` maps f to f′. */
 export async function editSites(
   coder: CallTarget,
   xs: Tensors,
@@ -167,7 +167,7 @@ function encodeNative(
   );
 }
 
-/** Checks the inputs, and says which of their rows are encoded. */
+/** Checks the inputs and finds which of their rows are encoded. */
 function rowsOfInputs(
   caller: string,
   coder: CallTarget,
@@ -261,7 +261,7 @@ function handlesOf(tensors: Tensors, caller: string): TensorHandle[] {
   return tensors.map((tensor) => handleOf(tensor, caller));
 }
 
-/** The same tensor under a handle of our own: the caller may dispose its own before we are done. */
+/** Makes a second handle to the same memory: the caller may dispose theirs before the call ends. */
 function hold(x: Tensor): Tensor {
   const held = x.reshape(x.shape);
   disown(held);

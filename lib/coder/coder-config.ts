@@ -6,9 +6,9 @@ import type { DtypeName } from "../native/addon.js";
 import { canonicalHook } from "./hook-name.js";
 import { layerOf, type Site, siteAt } from "./site.js";
 
-/** What a coder is and where it belongs. */
+/** A coder's configuration: its kind, sites, sizes and origin. */
 export interface CoderConfig {
-  /** The activation function: JumpReLU, or a plain ReLU, whose thresholds are 0. */
+  /** The activation function: JumpReLU, or a plain ReLU with thresholds of 0. */
   readonly architecture: "jumprelu" | "relu";
   /** The hooks that it reads: each has an encoder. */
   readonly reads: readonly Site[];
@@ -16,9 +16,9 @@ export interface CoderConfig {
   readonly writes: readonly Site[];
   /** Number of features, of all encoders together. */
   readonly dSae: number;
-  /** `model/source` on Neuronpedia. Not filled yet: undefined for every coder. */
+  /** `model/source` on Neuronpedia. Not supported yet: undefined for every coder. */
   readonly neuronpediaId: string | undefined;
-  /** The published release, such as `gemma-scope-2b-pt-res`, where the file lies in a cache of it. */
+  /** The published release, such as `gemma-scope-2b-pt-res`, if the file is in a cache of it. */
   readonly release: string | undefined;
   /** The coder's id in its release, such as `layer_20/width_16k/average_l0_71`. */
   readonly saeId: string | undefined;
@@ -26,7 +26,7 @@ export interface CoderConfig {
   readonly l0: number | undefined;
   /** The block that it reads; undefined for `hook_embed`, and for a coder of several blocks. */
   readonly layer: number | undefined;
-  /** As published: `16k`, `1m`. */
+  /** The width as published: `16k`, `1m`. */
   readonly width: string | undefined;
   /** The model it was trained on, without its owner: `gemma-2-2b`. */
   readonly modelName: string | undefined;
@@ -34,7 +34,7 @@ export interface CoderConfig {
   readonly dtype: DtypeName;
   /** "cpu" or "cuda:0". */
   readonly device: string;
-  /** The file or folder it was loaded from, as given. */
+  /** The file or folder that was loaded, as given. */
   readonly path: string;
   /** Whether the output has the affine skip x·A. */
   readonly skip: boolean;
@@ -42,15 +42,15 @@ export interface CoderConfig {
   readonly applyBDecToInput: boolean;
 }
 
-/** Of a coder that reads one hook and rebuilds one: an SAE or a transcoder. */
+/** The configuration of a coder that reads one hook and rebuilds one: an SAE or a transcoder. */
 export interface SingleSiteConfig extends CoderConfig {
-  /** Width of what it reads: d_model, or heads · d_head for attention coders. */
+  /** Input width: d_model, or heads · d_head for attention coders. */
   readonly dIn: number;
-  /** Width of what it writes. */
+  /** Output width. */
   readonly dOut: number;
   /** The hook whose tensor it reads. */
   readonly hookName: string;
-  /** The hook whose tensor it rebuilds: `hookName` again for an SAE. */
+  /** The hook whose tensor it rebuilds; for an SAE this is `hookName`. */
   readonly hookNameOut: string;
 }
 
@@ -63,7 +63,7 @@ export interface CoderFileOptions {
   readonly hookName?: string | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;
-  /** Default "auto": the file's own, or what SAELens' cfg.json says. */
+  /** Default "auto": the type in the file, or the one in SAELens' cfg.json. */
   readonly dtype?: CoderDtype | undefined;
   /** Stops loading; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -75,12 +75,12 @@ export interface TranscoderFileOptions extends CoderFileOptions {
   readonly hookNameOut?: string | undefined;
 }
 
-/** Everything about a coder that is known before its weights are loaded. */
+/** A coder's configuration and opened file, before its weights are loaded. */
 export type CoderPlan = Omit<SingleSiteConfig, "dtype" | "device"> & { readonly file: CoderFile };
 
 type Kind = "SAE" | "Transcoder";
 
-/** Opens a coder's file, and settles which hooks it belongs to. */
+/** Opens a coder's file and determines its hooks. */
 export function planCoder(kind: Kind, path: string, options: TranscoderFileOptions): CoderPlan {
   const caller = `${kind}.fromFile`;
   const file = openCoderFile(path);
@@ -119,7 +119,7 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
   };
 }
 
-/** Whether a file is a transcoder as far as it and its path tell. */
+/** Whether a file is a transcoder, judged by its contents and path. */
 export function isTranscoder({ guess, dIn, dOut, params }: CoderFile): boolean {
   return guess.site === "transcoder" || dIn !== dOut || params.skip !== undefined;
 }
@@ -142,7 +142,7 @@ function checkKind(
       { path },
     );
   }
-  // SAELens' cfg.json says which it is; a path alone may be overruled.
+  // SAELens' cfg.json states the kind. Options may overrule a kind that only the path suggests.
   const known = guess.site !== undefined && guess.hookName !== undefined;
   const overridden = options.hookName !== undefined && options.hookNameOut !== undefined;
   const certain = file.kind === "sae-lens";

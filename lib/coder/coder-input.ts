@@ -10,17 +10,17 @@ import type { CoderConfig } from "./coder-config.js";
 import { maskOf, type RowMask } from "./row-mask.js";
 import { checkExcluded, type ExcludedTokens, excludedCells, without } from "./special-tokens.js";
 
-/** The rows of a coder's input: its places without the axes that the coder reads. */
+/** The rows of a coder's input, which is [..sizes, width] or [..sizes, heads, d_head]. */
 export interface InputRows {
   readonly sizes: readonly number[];
   readonly data: CellData;
-  /** 1 for the rows that are encoded; null: all are. */
+  /** 1 for the rows that are encoded; null if all are. */
   readonly encoded: Uint8Array | null;
-  /** Real rows that are not. */
+  /** Real rows that are not encoded. */
   readonly excluded: Int32Array;
 }
 
-/** Which rows of `x` are real and which are encoded, by the options or by where x comes from. */
+/** Finds which rows of `x` are real and which are encoded, from the options or the origin of x. */
 export function inputRows(
   caller: string,
   x: Tensor,
@@ -41,7 +41,7 @@ export function inputRows(
   return { sizes, data, encoded, excluded };
 }
 
-/** Notes on a coder's result which rows it has; it is of no hook. */
+/** Records the rows of a coder's result, which has no hook. */
 export function rememberRows(
   result: Tensor,
   { sizes, data }: Pick<InputRows, "sizes" | "data">,
@@ -51,7 +51,9 @@ export function rememberRows(
   setOrigin(result, { hook: undefined, model: modelName, rows: new RowCells(sizes, data) });
 }
 
-/** Checks that `x` is [.., width], or for an attention hook [.., heads, d_head] of that many. */
+/**
+ * Checks that `x` is [.., width], or at an attention hook [.., heads, d_head] with that product.
+ */
 export function checkWidth(
   caller: string,
   x: Tensor,
@@ -78,8 +80,8 @@ function isHeads(hookName: string): boolean {
 }
 
 /**
- * Refuses a tensor that is known to come from another hook than the coder's: its features, or what
- * is left of the output, would be numbers without meaning.
+ * Refuses a tensor that is known to come from another hook than the coder's: its features, or its
+ * error, would be meaningless.
  */
 export function checkOrigin(
   caller: string,

@@ -6,33 +6,35 @@ import type { CoderConfig, CoderDtype } from "./coder-config.js";
 import { pointOf } from "./hook-name.js";
 import type { Site } from "./site.js";
 
-/** Where the parameters of one read site's features lie. */
+/** The parameters of one read site's features, as tensors in files. */
 export interface EncoderLayout {
   /** [width, features] */
   readonly W_enc: TensorSource;
   /** [features] */
   readonly b_enc: TensorSource;
-  /** [features]; left out: 0, a plain ReLU. */
+  /** [features]. Default: zeros, a plain ReLU. */
   readonly threshold?: TensorSource;
   /** [features, width], or [features, n, width] for n write sites. */
   readonly W_dec: TensorSource;
-  /** Index in `writes` of each of the n; −1 for rows that are left out, as they are zero. */
+  /** The index in `writes` of each of the n; −1 for rows that are skipped because they are zero. */
   readonly writesAt: readonly number[];
-  /** Where edits of its features are added, as indices in `writes`. Default: all of `writesAt`. */
+  /**
+   * The sites where edits of its features are added, as indices in `writes`. Default: `writesAt`.
+   */
   readonly editsAt?: readonly number[];
 }
 
-/** Where the parameters of one write site lie. */
+/** The parameters of one write site, as tensors in files. */
 export interface DecoderLayout {
   /** [width] */
   readonly b_dec: TensorSource;
-  /** The skip connection x·A, and the index in `reads` of its x. */
+  /** A of the skip connection x·A, and the index in `reads` of its x. */
   readonly skip?: { readonly A: TensorSource; readonly read: number };
 }
 
 /**
- * The file layout of a coder: all that its kind knows before the weights are loaded. A kind of coder
- * is a subclass of `Coder` and a function from a path to this.
+ * The file layout of a coder, known before the weights are loaded. A kind of coder is a subclass of
+ * `Coder` and a function from a path to a layout.
  */
 export interface CoderLayout<Config extends CoderConfig = CoderConfig> {
   readonly cfg: Omit<Config, "dtype" | "device">;
@@ -40,11 +42,11 @@ export interface CoderLayout<Config extends CoderConfig = CoderConfig> {
   readonly encoders: readonly EncoderLayout[];
   /** One for each of `cfg.writes`. */
   readonly decoders: readonly DecoderLayout[];
-  /** The files of parameters, in a fixed order: their bytes name a coder that is not published. */
+  /** The parameter files in a fixed order: their bytes identify a coder that is not published. */
   readonly files: readonly string[];
-  /** Multiplies W_enc, and W_dec is divided by it. Default 1. */
+  /** W_enc is divided by this factor and W_dec is multiplied by it. Default 1. */
   readonly encoderScale?: number;
-  /** Whether the file has the skip as [width, width of the read site]. */
+  /** Whether the file stores the skip as [width, width of the read site]. */
   readonly transposeSkip?: boolean;
 }
 
@@ -52,11 +54,11 @@ export interface CoderLayout<Config extends CoderConfig = CoderConfig> {
 export interface FeatureSites {
   /** The id of its first feature. */
   readonly first: number;
-  /** How many it has. */
+  /** The number of its features. */
   readonly count: number;
   /** The write sites that its features rebuild. */
   readonly decodes: readonly number[];
-  /** Those where edits of them are added. */
+  /** The write sites where edits of its features are added. */
   readonly edits: readonly number[];
 }
 
@@ -117,7 +119,7 @@ function nativeEncoder({ writesAt, editsAt, ...sources }: EncoderLayout): Native
   };
 }
 
-/** Element types were checked to be floating when the file was opened. */
+/** Narrows the type: opening the file checked that every element type is floating. */
 function floating(source: TensorSource): NativeTensorSource {
   return source as NativeTensorSource;
 }

@@ -2,7 +2,7 @@ import type { CoderConfig } from "./coder-config.js";
 
 /** Which coder something is about, as `JSON.stringify` writes it. */
 export type CoderReference = {
-  /** The hook that it reads; of several the first. */
+  /** The first hook that it reads. */
   readonly hook: string;
   /** Number of features. */
   readonly dSae: number;

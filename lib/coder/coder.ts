@@ -30,7 +30,7 @@ import { checkFeature, type FeatureActs } from "./feature-acts.js";
 import { siteNames } from "./site.js";
 import { type SiteTensors, tensorsAt } from "./site-tensors.js";
 
-/** One feature of one coder: what interventions and attribution targets name. */
+/** One feature of one coder, as interventions and attribution targets name it. */
 export interface FeatureRef<Owner extends Coder = Coder> {
   /** The coder that has it. */
   readonly coder: Owner;
@@ -38,9 +38,9 @@ export interface FeatureRef<Owner extends Coder = Coder> {
   readonly feature: number;
 }
 
-/** Where a feature is. */
+/** A feature's block, and its index there. */
 export interface FeatureLocation {
-  /** The block whose encoder has it; undefined for a coder of `hook_embed`. */
+  /** The block whose encoder has the feature; undefined for a coder of `hook_embed`. */
   readonly layer: number | undefined;
   /** Its index in that encoder. */
   readonly index: number;
@@ -62,12 +62,12 @@ interface Access {
 let access!: Access;
 
 /**
- * A trained coder of any number of sites: what SAEs and transcoders share, and what a script can be
- * written against whatever the kind. Each hook that it reads has an encoder, each that it writes a
- * decoder; feature ids count through the encoders.
+ * A trained coder of any number of sites: the base class of SAEs and transcoders, for scripts that
+ * work with every kind. It has an encoder for each hook that it reads, and a decoder for each hook
+ * that it writes. Feature ids count through the encoders.
  *
  *     pre = x·W_enc + b_enc      f = pre where pre > max(threshold, 0), else 0
- *     out = Σ f·W_dec + b_dec    (+ x·A where the coder has an affine skip connection)
+ *     out = Σ f·W_dec + b_dec    (+ x·A if the coder has an affine skip connection)
  *
  * A plain ReLU coder has thresholds of 0. With `cfg.applyBDecToInput` (coders saved by SAELens),
  * pre = (x − b_dec)·W_enc + b_enc.
@@ -75,7 +75,7 @@ let access!: Access;
  * The parameters are read-only and belong to the coder.
  */
 export abstract class Coder implements Disposable {
-  /** What the coder is and where it belongs. */
+  /** The coder's kind, sites, sizes and origin. */
   readonly cfg: CoderConfig;
   protected readonly identity = ownIdentity();
   readonly #handle: CoderHandle;
@@ -106,8 +106,9 @@ export abstract class Coder implements Disposable {
    * Feature activations of the tensors at `cfg.reads`: sparse, float32, exact. Padding has no
    * features, as for an SAE.
    *
-   * @throws NOT_FOUND if a run, cache or record lacks a hook; ARGUMENT for another number of tensors
-   * @throws SHAPE, HOOK, ARGUMENT, DISPOSED, DEVICE as an SAE's
+   * @throws NOT_FOUND if a run, cache or record lacks a hook; ARGUMENT if the number of tensors is
+   *   wrong
+   * @throws SHAPE, HOOK, ARGUMENT, DISPOSED, DEVICE as an SAE's `encode`
    */
   async encode(inputs: SiteTensors, options: EncodeOptions = {}): Promise<FeatureActs> {
     checkOptions("encode", options, ["features", "excludeSpecialTokens", ...callKeys]);
@@ -115,10 +116,10 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * What the features rebuild, in the order of `cfg.writes`: Σ f·W_dec + b_dec, and x·A of the inputs
-   * if `cfg.skip`.
+   * The reconstructions in the order of `cfg.writes`: Σ f·W_dec + b_dec, plus x·A of the inputs if
+   * `cfg.skip`.
    *
-   * @throws SHAPE for activations of another coder's width; as {@link encode}
+   * @throws SHAPE if the activations are of another width than the coder's; as {@link encode}
    */
   async decode(
     acts: FeatureActs,
@@ -143,8 +144,8 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * outputs − forward(inputs), in the order of `cfg.writes`: what the coder does not explain. A run or
-   * cache may be given for both. Throws as {@link encode}.
+   * outputs − forward(inputs), in the order of `cfg.writes`: the part that the coder does not
+   * explain. Both may be the same run or cache. Throws as {@link encode}.
    */
   async error(
     inputs: SiteTensors,
@@ -158,8 +159,8 @@ export abstract class Coder implements Disposable {
 
   /**
    * The outputs with the features changed and everything else kept, in the order of `cfg.writes`:
-   * y + (f′ − f)·W_dec, where `fn` makes f′ from f (in place, or by returning others). A site
-   * where edits of a feature are not added keeps its y.
+   * y + (f′ − f)·W_dec, where `fn` maps f to f′ (in place, or by returning others). A site where
+   * edits of a feature are not added keeps its y.
    *
    * @throws as {@link encode}; what `fn` throws; SHAPE if `fn` returns activations of another coder
    */
@@ -175,12 +176,12 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * A feature's direction, read-only: what it listens for ([width] of its read site, a column of
-   * W_enc) or what it writes at a site (a row of W_dec there). It remembers its hook: `steer`, `project`
-   * and `readout` refuse it at a point of another space.
+   * A feature's direction, read-only: its column of W_enc ([width] of its read site), or its row of
+   * W_dec at a write site. The direction remembers its hook: `steer`, `project` and `readout`
+   * refuse it at a point of another space.
    *
-   * @param write index in `cfg.writes`; needed for a coder that writes several
-   * @throws ARGUMENT if `feature` is out of range, or for a site that it does not write
+   * @param write index in `cfg.writes`; required if the coder writes several sites
+   * @throws ARGUMENT if `feature` is out of range, or `write` is not a site that it writes
    */
   direction(feature: number, side: "encoder" | "decoder" = "decoder", write?: number): Tensor {
     checkFeature("direction", feature, this.cfg.dSae);
@@ -199,7 +200,7 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * Names one feature, for interventions and targets.
+   * A reference to one feature, for interventions and targets.
    *
    * @example
    * const interventions = [ablate(sae.feature(213))];
@@ -213,7 +214,7 @@ export abstract class Coder implements Disposable {
   }
 
   /**
-   * The block and the index of a feature: ids count through the encoders of `cfg.reads`.
+   * The block of a feature and its index there. Ids count through the encoders of `cfg.reads`.
    *
    * @example
    * console.log(sae.locate(213)); // { layer: 2, index: 213 }
@@ -227,7 +228,7 @@ export abstract class Coder implements Disposable {
     return { layer: this.cfg.reads[read]?.layer, index: feature - first };
   }
 
-  /** Frees the parameters; calls already made finish. Later use throws DisposedError. */
+  /** Frees the parameters once pending calls have finished. Later use throws DisposedError. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -240,7 +241,7 @@ export abstract class Coder implements Disposable {
     this.dispose();
   }
 
-  /** Names the coder, for `JSON.stringify`: by release and id if published, else by its path. */
+  /** The coder's identity for `JSON.stringify`: release and id if published, else its path. */
   toJSON(): CoderReference {
     return referenceOf(this.cfg);
   }
@@ -268,7 +269,7 @@ export abstract class Coder implements Disposable {
     const known = this.#parameters.get(key);
     if (known !== undefined && !known.isDisposed) return known;
     const tensor = adopt(call(name, (addon) => addon.coderParameter(handle, name, read, write)));
-    // Made at first use, maybe inside a hook or a tidy, but the coder's for good.
+    // The first use may be inside a hook or a tidy, but the coder owns the tensor.
     disown(tensor);
     const { reads, writes, modelName } = this.cfg;
     const site = { W_enc: reads[read], W_dec: writes[write], b_dec: writes[write] }[name as string];
@@ -297,7 +298,7 @@ export function coderHandle(coder: Coder, caller: string): CoderHandle {
   return access.internals(coder).target.handle(caller);
 }
 
-/** @internal The features of each read site and where they are written. */
+/** @internal The features of each read site, and the sites that they write. */
 export function featureSitesOf(coder: Coder): readonly FeatureSites[] {
   return access.internals(coder).features;
 }
@@ -307,7 +308,7 @@ export function encoderOf(coder: Coder, feature: number): number {
   return featureSitesOf(coder).findLastIndex(({ first }) => first <= feature);
 }
 
-/** @internal The files of parameters. */
+/** @internal The parameter files. */
 export function coderFiles(coder: Coder): readonly string[] {
   return access.internals(coder).files;
 }

@@ -12,8 +12,8 @@ interface Stoppable {
 }
 
 /**
- * ⟨x[row], W_dec[feature]⟩ at each active feature, as activations: the sum over the sites where edits
- * of it are added. `xs` has one tensor [.., width] for each write site.
+ * ⟨x[row], W_dec[feature]⟩ at each active feature, as activations, summed over the sites where
+ * edits of the feature are added. `xs` has one tensor [.., width] for each write site.
  */
 export async function alongDecoder(
   caller: string,
@@ -38,7 +38,7 @@ export async function alongDecoder(
   }
 }
 
-/** Σ f·W_dec, what the features add to the tensor that the coder rebuilds: in the shape and type of x. */
+/** Σ f·W_dec, the features' part of the reconstruction, in the shape and type of x. */
 export async function writtenBy(
   caller: string,
   coder: SingleSiteCoder,

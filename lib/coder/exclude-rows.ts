@@ -2,8 +2,9 @@ import type { NativeFeatureEdit, NativeFeatures } from "../native/addon.js";
 import { call, task } from "../native/call.js";
 
 /**
- * Activations without the features of the tokens in these rows; those given are freed if there
- * are any. An edit does it: each feature is turned off where it is active among them.
+ * Removes the features of the tokens in the `excluded` rows, and frees the given activations if
+ * there are such rows. It edits the activations: each feature is set to 0 where it is active in
+ * those rows.
  */
 export async function excludeRows(
   caller: string,

@@ -38,21 +38,21 @@ interface Access {
 let access!: Access;
 
 interface FeatureActsOptions {
-  /** What is known of the tokens; left out: all are real. */
+  /** The padding and ids of the tokens. Default: all tokens are real. */
   readonly rows?: CellData | undefined;
-  /** Tokens that were left out: they have no features, and edits of all tokens give them none. */
+  /** Excluded tokens: they have no features, and edits of all tokens skip them. */
   readonly excluded?: Int32Array | undefined;
-  /** The caller keeps the handle and frees it: `edit` needs the activations from before. */
+  /** The caller keeps the handle and frees it: `edit` needs the original activations. */
   readonly borrowed?: boolean;
 }
 
 /**
- * Feature activations of a coder, sparse, on the coder's device. Nothing of size [tokens, dSae]
- * exists unless `toDense()` is called.
+ * Sparse feature activations of a coder, on the coder's device. Only `toDense()` allocates
+ * [tokens, dSae].
  *
- * `set`, `add` and `zero` change the activations in place; they are checked at once and applied
- * natively, in order, by the next call that uses the activations. `Axes` names the dimensions of the
- * tensor that was encoded, for the type checker alone.
+ * `set`, `add` and `zero` change the activations in place. They are checked at once, and applied
+ * natively and in order by the next call that uses the activations. `Axes` names the dimensions of
+ * the encoded tensor, for the type checker only.
  */
 export class FeatureActs<Axes extends readonly string[] = readonly string[]> implements Disposable {
   /** @hidden As with Tensor: activations of unknown axes fit everywhere. */
@@ -97,7 +97,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     this.dSae = native.dSae;
     this.#borrowed = options.borrowed ?? false;
     const leading = native.shape;
-    // [pos] is one row; more than two leading axes have no positions, only cells.
+    // [pos] is one row. With more than two leading axes there are no positions, only cells.
     const batch = leading.length === 2 ? (leading[0] ?? 1) : 1;
     const cells = sizeOf(leading);
     this.#rows = options.rows ?? {};
@@ -106,12 +106,12 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     own(this);
   }
 
-  /** Sizes of the dense tensor this stands for: `[batch, pos, dSae]` for activations of a run. */
+  /** The shape of the equivalent dense tensor: `[batch, pos, dSae]` for activations of a run. */
   get shape(): number[] {
     return [...this.#shape, this.dSae];
   }
 
-  /** Active features in all; edits that no call has applied yet are not counted. */
+  /** The number of active features, without edits that no call has applied yet. */
   get nnz(): number {
     this.#check("nnz");
     return this.#nnz;
@@ -128,7 +128,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * The compressed rows, on the host. Columns of padding have no features.
+   * Copies the compressed rows to the host. Padding has no features.
    *
    * @throws DISPOSED
    */
@@ -138,7 +138,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * Active features of one token, the strongest first.
+   * The active features of one token, largest activation first.
    *
    * @example
    * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
@@ -146,7 +146,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * console.log(strongest?.feature); // 213
    *
    * @throws ARGUMENT if the token is out of range
-   * @throws SHAPE for activations that are not [batch, pos]
+   * @throws SHAPE unless the activations are [batch, pos]
    */
   async at(where: { batch?: number; position: number } & ReadOptions): Promise<ActiveFeature[]> {
     checkOptions("at", where, ["batch", "position", "excludeSpecialTokens"]);
@@ -163,7 +163,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * The `k` strongest activations of all tokens, the strongest first.
+   * The `k` largest activations over all tokens, largest first.
    *
    * @example
    * using run = await model.runWithCache(text, { names: [], features: [sae], logits: false });
@@ -172,7 +172,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * }
    *
    * @throws ARGUMENT unless k is a positive integer
-   * @throws SHAPE for activations that are not [batch, pos]
+   * @throws SHAPE unless the activations are [batch, pos]
    */
   async topK(k: number, options: ReadOptions = {}): Promise<LocatedFeature[]> {
     checkOptions("topK", options, ["excludeSpecialTokens"]);
@@ -183,7 +183,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * [.., dSae] float32, zeros included: batch · pos · dSae · 4 bytes.
+   * The dense activations [.., dSae] float32: batch · pos · dSae · 4 bytes.
    *
    * @throws OUT_OF_MEMORY, DISPOSED
    */
@@ -200,7 +200,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * Gives `feature` the value, where it is inactive too.
+   * Sets `feature` to `value`, also where it is inactive.
    *
    * @throws ARGUMENT if a feature or token is out of range, or a value is not finite
    */
@@ -208,7 +208,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     return this.#edit("set", feature, value, options);
   }
 
-  /** Adds to `feature`; where it is inactive it becomes `value`. Throws as {@link set}. */
+  /** Adds `value` to `feature`; an inactive feature becomes `value`. Throws as {@link set}. */
   add(feature: number, value: number, options?: EditOptions): this {
     return this.#edit("add", feature, value, options);
   }
@@ -219,11 +219,11 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 
   /**
-   * Shape and active features, for `JSON.stringify`; of at most 1,000 active ones. Waits for a GPU.
+   * The shape and at most 1,000 active features, for `JSON.stringify`. Waits for a GPU.
    *
-   * @throws ARGUMENT for more: take `topK` or `at`, or write `read()` to a file
-   * @throws BUSY while edits are applied by a call that is not awaited
-   * @throws SHAPE for activations that are not [batch, pos]
+   * @throws ARGUMENT if more are active: use `topK` or `at`, or write `read()` to a file
+   * @throws BUSY if a call that you have not awaited is still applying edits
+   * @throws SHAPE unless the activations are [batch, pos]
    */
   toJSON(): FeatureActsJson {
     this.#needPositions("toJSON");
@@ -234,7 +234,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     return featuresToJson({ shape: this.shape, ...csr }, this.#layout);
   }
 
-  /** Frees the activations; calls already made finish. Later use throws DisposedError. */
+  /** Frees the activations once pending calls have finished. Later use throws DisposedError. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -243,7 +243,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     this.#freeWhenUnused();
   }
 
-  /** Takes the activations out of the `tidy` or the hook they were made in. */
+  /** Keeps the activations alive after the `tidy` or the hook that they were created in. */
   keep(): this {
     this.#check("keep");
     keepBeyond(this);
@@ -277,7 +277,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
       this.#pending.push({ op, feature, value });
       return this;
     }
-    // Padding has no features, and an edit gives it none.
+    // Padding has no features, also after an edit.
     const cells = this.#layout.cells(op, positions, batch);
     const isListed = positions !== undefined;
     const rows = cells.filter((cell) => isListed || !this.#excluded.has(cell));
@@ -285,7 +285,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     return this;
   }
 
-  /** Cells of tokens that a question leaves out. */
+  /** The cells of the tokens that a query excludes. */
   #excludedCells(caller: string, { excludeSpecialTokens }: ReadOptions): ReadonlySet<number> {
     const excluded = checkExcluded(caller, excludeSpecialTokens);
     return new Set(excludedCells(caller, excluded, this.#rows));
@@ -305,8 +305,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
     if (this.#disposed) throw new DisposedError(`${caller}: the activations were disposed`);
   }
 
-  // Without edits the handle is given out in the same turn, so that the caller's native call
-  // retains it before anything can dispose it.
+  // Without edits this returns the handle synchronously, so the caller's native call retains it
+  // before anything can dispose it.
   #acquire(caller: string): Promise<FeaturesHandle> | FeaturesHandle {
     this.#check(caller);
     this.#users++;
@@ -357,7 +357,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
   }
 }
 
-/** @internal Wraps native activations; they are the object's to free unless lent. */
+/** @internal Wraps native activations; the object owns them unless they are borrowed. */
 export function adoptFeatures(
   native: NativeFeatures,
   options: FeatureActsOptions = {},
@@ -365,14 +365,14 @@ export function adoptFeatures(
   return access.create(native, options);
 }
 
-/** @internal What is known of the tokens of activations. */
+/** @internal The sizes of activations and the data of their tokens. */
 export function rowsOf(acts: FeatureActs): { sizes: readonly number[]; data: CellData } {
   return access.rows(acts);
 }
 
 /**
- * @internal Runs `use` with the native features, edits applied; `use` must make its native call
- * before it returns.
+ * @internal Applies edits, then calls `use` with the native features. `use` must make its native
+ *   call before it returns.
  */
 export function useFeatures<T>(
   acts: FeatureActs,
@@ -390,7 +390,7 @@ export function useFeatures<T>(
   return handle instanceof Promise ? handle.then(run) : run(handle);
 }
 
-/** A feature id is checked on the host: out of range on CUDA it would poison the process. */
+/** Checks a feature id on the host: on CUDA, an id out of range would end the process. */
 export function checkFeature(caller: string, feature: number, dSae: number): void {
   if (Number.isInteger(feature) && feature >= 0 && feature < dSae) return;
   throw argument(caller, `an integer in [0, ${dSae})`, "feature", feature, { dSae });

@@ -4,7 +4,7 @@ import type { RowLayout } from "./row-layout.js";
 
 /** Activations as `JSON.stringify` writes them. */
 export interface FeatureActsJson {
-  /** [.., dSae], the shape of the dense tensor that they stand for. */
+  /** [.., dSae], the shape of the equivalent dense tensor. */
   readonly shape: readonly number[];
   /** The active features, token by token, ids ascending. */
   readonly active: readonly LocatedFeature[];
@@ -12,7 +12,7 @@ export interface FeatureActsJson {
 
 const most = 1000;
 
-/** Throws ARGUMENT for more than 1,000 active features. */
+/** @throws ARGUMENT if there are more than 1,000 active features */
 export function featuresToJson(csr: SparseFeatures, layout: RowLayout): FeatureActsJson {
   const { shape, indptr, indices, values } = csr;
   if (indices.length > most) {

@@ -5,8 +5,10 @@ import { parseHookName, parseShortKey } from "../hooks/parse-hook-name.js";
 import { lastResidualAlias } from "../hooks/points.js";
 
 /**
- * The name that caches use for a hook, of whatever name for it is given. Layers are not checked: a
- * coder does not know its model's depth. NOT_FOUND with the closest names for what is no hook.
+ * The canonical name of a hook, which caches use, from any of its names. Layers are not checked: a
+ * coder does not know its model's depth.
+ *
+ * @throws NOT_FOUND with the closest names if `name` is not a hook
  */
 export function canonicalHook(caller: string, name: string): string {
   if (name === lastResidualAlias) {
@@ -22,11 +24,11 @@ export function canonicalHook(caller: string, name: string): string {
       { name },
     );
   }
-  // The short form, "resid_post5", is read by a table that has the layer.
+  // A table with that many layers resolves the short form "resid_post5".
   const short = parseShortKey(name)?.layer ?? Number.POSITIVE_INFINITY;
   if (short < 1000) return new HookTable(short + 1, true).resolve(name, caller).name;
   const { layer, point } = parseHookName(name);
-  // One layer is enough to know all names; it stands for the layer that was asked for.
+  // A table of one layer knows all names; its layer 0 stands for the requested layer.
   const table = new HookTable(1, true);
   if (layer === null) return table.resolve(name, caller).name;
   const asked = (text: string) => text.replaceAll("blocks.0.", `blocks.${layer}.`);
@@ -38,7 +40,7 @@ export function canonicalHook(caller: string, name: string): string {
   }
 }
 
-/** The native id of a hook, by the name that caches use. */
+/** The native id of a hook, by its canonical name. */
 export function pointOf(name: string): number {
   return new HookTable((parseHookName(name).layer ?? 0) + 1, true).resolve(name).id;
 }

@@ -2,7 +2,7 @@ import type { SparseFeatures } from "./active-features.js";
 
 type Rows = Omit<SparseFeatures, "shape">;
 
-/** The compressed rows on the host: copied once for all that only look, until `forget`. */
+/** The compressed rows on the host, copied once and shared by all readers until `forget`. */
 export class HostCopy {
   readonly #copyOut: (caller: string) => Promise<Rows>;
   #rows: Promise<Rows> | undefined;
@@ -11,7 +11,7 @@ export class HostCopy {
     this.#copyOut = copyOut;
   }
 
-  /** Rows to look at, shared by all calls. */
+  /** Read-only rows, shared by all calls. */
   view(caller: string): Promise<Rows> {
     if (this.#rows !== undefined) return this.#rows;
     const rows = this.#copyOut(caller);
@@ -22,14 +22,14 @@ export class HostCopy {
     return rows;
   }
 
-  /** Rows that the caller may write to. */
+  /** A copy that the caller may write to. */
   async own(caller: string): Promise<Rows> {
     if (this.#rows === undefined) return this.#copyOut(caller);
     const { indptr, indices, values } = await this.#rows;
     return { indptr: indptr.slice(), indices: indices.slice(), values: values.slice() };
   }
 
-  /** The activations have changed, or are gone. */
+  /** Drops the copy because the activations changed or were disposed. */
   forget(): void {
     this.#rows = undefined;
   }

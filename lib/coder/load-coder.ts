@@ -5,7 +5,7 @@ import { type CoderLayout, type LoadedCoder, loadLayout } from "./coder-layout.j
 
 const dtypes = ["auto", "float32", "bfloat16", "float16"];
 
-/** Opens the file of a coder of one site, checks the options, and loads its parameters. */
+/** Checks the options, opens the file of a coder of one site, and loads its parameters. */
 export async function loadCoder(
   kind: "SAE" | "Transcoder",
   path: string,
@@ -29,8 +29,8 @@ function layoutOf(
   cfg: CoderLayout<SingleSiteConfig>["cfg"],
 ): CoderLayout<SingleSiteConfig> {
   const { b_dec, skip, ...encoder } = file.params;
-  // The published embedding coders were trained on unscaled embeddings; hook_embed is times √d.
-  // SAELens trains on the hook's own values.
+  // The published embedding coders were trained on unscaled embeddings, and hook_embed is scaled by
+  // √d. SAELens trains on the values of the hook.
   const unscaled = cfg.hookName === "hook_embed" && file.kind !== "sae-lens";
   return {
     cfg,

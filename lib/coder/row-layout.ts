@@ -1,9 +1,9 @@
 import { argument } from "../errors/check-options.js";
 
 /**
- * Where each row's real tokens lie. Positions count a row's real tokens, negative from its end;
- * columns count padding too. Runs have padding on the left or right; in a tensor that was cut and
- * joined it may also lie between real tokens.
+ * The columns of each row's real tokens. Positions count a row's real tokens, negative from its
+ * end; columns count padding too. Runs have padding on the left or right. A tensor that was sliced
+ * and concatenated may also have padding between real tokens.
  */
 export class RowLayout {
   readonly batch: number;
@@ -23,25 +23,28 @@ export class RowLayout {
     for (let row = 0; row < batch; row++) {
       const cells = mask.subarray(row * pos, (row + 1) * pos);
       const first = cells.indexOf(1);
-      const stretch = first < 0 ? 0 : cells.lastIndexOf(1) - first + 1;
+      const span = first < 0 ? 0 : cells.lastIndexOf(1) - first + 1;
       const columns = Int32Array.from(cells.keys()).filter((column) => cells[column] === 1);
       this.#starts[row] = Math.max(first, 0);
       this.#lengths[row] = columns.length;
-      if (columns.length < stretch) this.#gapped.set(row, columns);
+      if (columns.length < span) this.#gapped.set(row, columns);
     }
   }
 
-  /** Real tokens of a row. */
+  /** The number of real tokens of a row. */
   length(row: number): number {
     return this.#lengths[row] ?? 0;
   }
 
-  /** Whether there is padding between a row's tokens. */
+  /** Whether a row has padding between its tokens. */
   hasGaps(row: number): boolean {
     return this.#gapped.has(row);
   }
 
-  /** Checks a row index; negative ones are refused, as a batch has no end to count from. */
+  /**
+   * Checks a row index. ARGUMENT if it is out of range, or negative: rows count only from the
+   * start.
+   */
   row(caller: string, row: number): number {
     if (!Number.isInteger(row) || row < 0 || row >= this.batch) {
       throw argument(caller, `an integer in [0, ${this.batch})`, "batch", row);
@@ -49,7 +52,7 @@ export class RowLayout {
     return row;
   }
 
-  /** The column of a position in a row; ARGUMENT when the row has no such token. */
+  /** The column of a position in a row. ARGUMENT if the position is out of range. */
   column(caller: string, row: number, position: number): number {
     const length = this.length(row);
     const index = position < 0 ? position + length : position;
@@ -60,7 +63,7 @@ export class RowLayout {
     return this.#gapped.get(row)?.[index] ?? (this.#starts[row] ?? 0) + index;
   }
 
-  /** The columns of positions in every row, row after row. */
+  /** The columns of these positions in every row, row by row. */
   columns(caller: string, positions: readonly number[]): Int32Array {
     if (!Array.isArray(positions) || positions.length === 0) {
       throw argument(caller, "a list of at least one position", "positions", String(positions));
@@ -74,7 +77,7 @@ export class RowLayout {
     return columns;
   }
 
-  /** The position of a column, undefined where it is padding. */
+  /** The position of a column; undefined if the column is padding. */
   position(row: number, column: number): number | undefined {
     const gapped = this.#gapped.get(row)?.indexOf(column);
     const index = gapped ?? column - (this.#starts[row] ?? 0);

@@ -7,8 +7,8 @@ import { sameSizes, sizeOf } from "../tensor/row-cells.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
- * Which tokens are real: 1 or true, 0 or false for padding. In the shape of what it is for, such as
- * `[batch, pos]`, or flat, row by row.
+ * Which tokens are real: 1 or true for a real one, 0 or false for padding. A mask has the shape of
+ * its tokens, such as `[batch, pos]`, or is flat, row by row.
  */
 export type RowMask =
   | Uint8Array
@@ -17,9 +17,9 @@ export type RowMask =
   | Tensor;
 
 /**
- * A mask as bytes; undefined if all are real.
+ * Parses a mask into bytes; undefined if all tokens are real.
  *
- * @throws SHAPE for another size; ARGUMENT for what is no mask
+ * @throws SHAPE if the size differs; ARGUMENT if the mask is invalid
  */
 function parseMask(
   caller: string,
@@ -42,7 +42,7 @@ function parseMask(
   return bytes.includes(0) ? bytes : undefined;
 }
 
-/** The mask that is given, else the one that a tensor remembers of its run. */
+/** The given mask, else the `known` one of the tensor's run. */
 export function maskOf(
   caller: string,
   given: RowMask | false | undefined,
@@ -54,7 +54,7 @@ export function maskOf(
 }
 
 function valuesOf(caller: string, mask: unknown): { shape: readonly number[]; values: unknown[] } {
-  // Read at once, so that the caller may go on with it.
+  // Copy a tensor now: the caller may change or dispose it later.
   if (isTensor(mask)) return { shape: mask.shape, values: [...mask.readSync("float64")] };
   if (mask instanceof Uint8Array) return { shape: [mask.length], values: [...mask] };
   if (!Array.isArray(mask)) {

@@ -7,25 +7,27 @@ import { loadCoder } from "./load-coder.js";
 import { first, listed, SingleSiteCoder } from "./single-site-coder.js";
 import type { SiteTensors } from "./site-tensors.js";
 
-/** A sparse autoencoder: rebuilds the tensor it reads. {@link Coder} has the equations. */
+/**
+ * A sparse autoencoder, which rebuilds the tensor that it reads. {@link Coder} has the equations.
+ */
 export class SAE extends SingleSiteCoder {
   /**
-   * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or a folder of SAELens with a JumpReLU
-   * or a ReLU coder (`cfg.json` and `sae_weights.safetensors`). The hook comes from config.json
-   * or from the path where they tell it; else give `hookName`.
+   * Loads a Gemma Scope 1 `params.npz`, a Gemma Scope 2 folder, or an SAELens folder with a
+   * JumpReLU or a ReLU coder (`cfg.json` and `sae_weights.safetensors`). The hook is inferred from
+   * config.json or the path; if neither names it, `hookName` is required.
    *
-   * A file that belongs to `hook_embed` is taken as the published ones are: made for embeddings
-   * before they are multiplied by √d_model, so W_enc is divided and W_dec multiplied by it.
+   * Gemma Scope's coders of `hook_embed` were trained on embeddings before the factor √d_model, so
+   * loading one divides W_enc by √d_model and multiplies W_dec by it.
    *
    * @example
    * const { path } = bundledCoder({ layer: 2 }); // …/res/layer_2/width_1k/average_l0_15/params.npz
    * using sae = await SAE.fromFile(path);
    * console.log(sae.cfg.hookName, sae.cfg.dSae); // blocks.2.hook_resid_post 1024
    *
-   * @throws NOT_FOUND if there is no such file or hook
-   * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
-   * @throws UNSUPPORTED for another kind of coder, naming the key
-   * @throws ARGUMENT for a transcoder, or if the hook is required
+   * @throws NOT_FOUND if the file or the hook does not exist
+   * @throws CHECKPOINT if the file is damaged or inconsistent, or a parameter is not finite
+   * @throws UNSUPPORTED if the coder is of another kind, naming the key
+   * @throws ARGUMENT if the file is a transcoder, or `hookName` is required
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CoderFileOptions = {}): Promise<SAE> {
@@ -42,7 +44,7 @@ export class SAE extends SingleSiteCoder {
    * console.log(rebuilt.shape); // [1, 8, 128]
    */
   override forward<T extends Tensor>(x: CoderInput<T>, options?: CoderCallOptions): Promise<T>;
-  // biome-ignore lint/suspicious/noExplicitAny: of both forms
+  // biome-ignore lint/suspicious/noExplicitAny: the result of either form
   override async forward(x: SiteTensors | Tensor, options?: CoderCallOptions): Promise<any> {
     const out = await super.forward(listed(x), options);
     return isTensor(x) ? first(out) : out;
@@ -54,7 +56,7 @@ export class SAE extends SingleSiteCoder {
     options?: CoderCallOptions,
   ): Promise<Tensor[]>;
   /**
-   * x − forward(x): what the coder does not explain. Throws as {@link encode}.
+   * x − forward(x), the part that the coder does not explain. Throws as {@link encode}.
    *
    * @example
    * using x = await model.forward(text, { stopAtLayer: 3 });
@@ -66,7 +68,7 @@ export class SAE extends SingleSiteCoder {
     x: SiteTensors | Tensor,
     outputs?: SiteTensors | CoderCallOptions,
     options?: CoderCallOptions,
-    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+    // biome-ignore lint/suspicious/noExplicitAny: the result of either form
   ): Promise<any> {
     if (!isTensor(x)) return super.error(x, outputs as SiteTensors, options);
     const xs = [x];
@@ -80,9 +82,9 @@ export class SAE extends SingleSiteCoder {
     options?: CoderEditOptions,
   ): Promise<Tensor[]>;
   /**
-   * x with its features changed and the coder's error kept: x + (f′ − f)·W_dec, where `fn` makes
-   * f′ from f (in place, or by returning others). Tokens whose features stay equal stay bit for
-   * bit.
+   * x with its features changed and the coder's error kept: x + (f′ − f)·W_dec, where `fn` maps f
+   * to f′ (in place, or by returning others). Tokens whose features do not change stay
+   * bit-identical.
    *
    * @example
    * const quiet = hook(sae.cfg.hookName, (act) =>
@@ -90,7 +92,7 @@ export class SAE extends SingleSiteCoder {
    * );
    * console.log(await model.generate(text, { hooks: [quiet], temperature: 0 }).text());
    *
-   * @throws as {@link encode}; what `fn` throws; SHAPE where `fn` returns activations of another coder
+   * @throws as {@link encode}; what `fn` throws; SHAPE if `fn` returns activations of another coder
    */
   override edit<T extends Tensor>(
     x: CoderInput<T>,
@@ -102,7 +104,7 @@ export class SAE extends SingleSiteCoder {
     outputs: SiteTensors | EditFunction,
     fn?: EditFunction | CoderEditOptions,
     options?: CoderEditOptions,
-    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+    // biome-ignore lint/suspicious/noExplicitAny: the result of either form
   ): Promise<any> {
     if (!isTensor(x)) {
       return super.edit(x, outputs as SiteTensors, fn as EditFunction, options);

@@ -18,7 +18,7 @@ const piece = 8 * 1024 * 1024;
 export interface SaveOptions {
   /**
    * "gemma-scope" (default): an .npz or a Gemma Scope 2 folder; "sae-lens": SAELens' folder of
-   * cfg.json and sae_weights.safetensors, the only one with a place for `applyBDecToInput`.
+   * cfg.json and sae_weights.safetensors, the only format that stores `applyBDecToInput`.
    */
   readonly format?: "gemma-scope" | "sae-lens" | undefined;
 }
@@ -26,7 +26,7 @@ export interface SaveOptions {
 const subtracts = "an encoder that subtracts b_dec from its input has no place in this format";
 const lensRemedy = 'save it with { format: "sae-lens" }';
 
-/** Writes a coder in float32 as `Coder.save` says. */
+/** Writes a coder in float32; {@link SingleSiteCoder.save} documents the formats. */
 export async function saveCoder(
   path: string,
   cfg: SingleSiteConfig,
@@ -54,7 +54,7 @@ export async function saveCoder(
 async function saveNpz(path: string, cfg: SingleSiteConfig, read: Read): Promise<void> {
   if (cfg.applyBDecToInput) refuse(`${subtracts}; ${lensRemedy}`);
   if (cfg.skip) refuse("the skip connection has no place in an .npz; save to a folder instead");
-  // The writer has no 64-bit zip; the widest published SAEs would need it.
+  // The writer does not support zip64, which the widest published SAEs would need.
   if (4 * cfg.dSae * Math.max(cfg.dIn, cfg.dOut) * 2 >= 2 ** 32) {
     refuse("an .npz of 4 GiB or more is not written; save to a folder instead");
   }
@@ -86,7 +86,7 @@ async function saveNpz(path: string, cfg: SingleSiteConfig, read: Read): Promise
   });
 }
 
-/** Version 1.0 of NumPy's format, C order; the data begins at a multiple of 64. */
+/** A header of NumPy's format 1.0, C order, padded so that the data begins at a multiple of 64. */
 function npyHeader(shape: readonly number[]): Uint8Array {
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tuple}), }`;
@@ -117,7 +117,7 @@ async function saveFolder(path: string, cfg: SingleSiteConfig, read: Read): Prom
   await writeJson(join(path, "config.json"), config);
 }
 
-/** As SAELens 6 writes its inference coders. */
+/** Writes the folder that SAELens 6 writes for an inference coder. */
 async function saveSaeLens(path: string, cfg: SingleSiteConfig, read: Read): Promise<void> {
   const transcodes = cfg.hookName !== cfg.hookNameOut;
   if (cfg.skip && !transcodes) refuse("SAELens has no SAE with a skip connection");
@@ -152,7 +152,6 @@ function lensArchitecture(isRelu: boolean, transcodes: boolean, skip: boolean): 
   return `${isRelu ? "" : "jumprelu_"}${skip ? "skip_" : ""}transcoder`;
 }
 
-/** In float32. */
 function inFloat32(tensors: readonly [string, Tensor][]): SafetensorsEntry[] {
   return tensors.map(([name, tensor]) => ({
     name,
@@ -168,7 +167,7 @@ async function writeJson(path: string, json: object): Promise<void> {
   );
 }
 
-/** The Hugging Face module path that Gemma Scope 2 writes for a hook. */
+/** The Hugging Face module path that Gemma Scope 2 uses for a hook. */
 function hfHook(hook: string): string {
   const { layer, point } = parseHookName(hook);
   const module = modules[point];
@@ -185,7 +184,7 @@ const modules: Readonly<Record<string, string>> = {
   "mlp.hook_in": "pre_feedforward_layernorm.output",
 };
 
-/** Embedding coders are published for embeddings before their factor √d_model. */
+/** Gemma Scope's embedding coders are for embeddings before the factor √d_model. */
 function scaleOf(name: Parameter, cfg: SingleSiteConfig): number {
   if (cfg.hookName !== "hook_embed") return 1;
   if (name === "W_enc") return Math.sqrt(cfg.dIn);

@@ -10,8 +10,8 @@ import { type SaveOptions, saveCoder } from "./save-coder.js";
 import type { SiteTensors } from "./site-tensors.js";
 
 /**
- * A coder that reads one hook and rebuilds one: an SAE or a transcoder. Its calls have a short form
- * besides {@link Coder}'s: one tensor in, one out.
+ * A coder that reads one hook and rebuilds one: an SAE or a transcoder. Its calls also have a short
+ * form: one tensor in, one out.
  */
 export abstract class SingleSiteCoder extends Coder {
   declare readonly cfg: SingleSiteConfig;
@@ -21,40 +21,41 @@ export abstract class SingleSiteCoder extends Coder {
     super(loaded);
   }
 
-  /** What each feature listens for, in columns: [dIn, dSae]. A read-only view. */
+  /** The encoder, one column per feature: [dIn, dSae]. A read-only view. */
   get W_enc(): Tensor<["d_in", "d_sae"]> {
     return this.parameter("W_enc") as Tensor<["d_in", "d_sae"]>;
   }
 
   /**
-   * What each feature writes, in rows: [dSae, dOut]. A read-only view. Its parts remember their hook,
+   * The decoder, one row per feature: [dSae, dOut]. A read-only view. Its rows remember their hook,
    * as {@link direction} does.
    */
   get W_dec(): Tensor<["d_sae", "d_out"]> {
     return this.parameter("W_dec") as Tensor<["d_sae", "d_out"]>;
   }
 
-  /** Added to x·W_enc: [dSae]. A read-only view. */
+  /** The encoder bias, added to x·W_enc: [dSae]. A read-only view. */
   get b_enc(): Tensor<["d_sae"]> {
     return this.parameter("b_enc") as Tensor<["d_sae"]>;
   }
 
-  /** Added to f·W_dec: [dOut]. A read-only view. */
+  /** The decoder bias, added to f·W_dec: [dOut]. A read-only view. */
   get b_dec(): Tensor<["d_out"]> {
     return this.parameter("b_dec") as Tensor<["d_out"]>;
   }
 
-  /** What a feature must exceed before it counts, zeros for a plain ReLU: [dSae]. A read-only view. */
+  /** A feature is active above its threshold: [dSae], zeros for a plain ReLU. A read-only view. */
   get threshold(): Tensor<["d_sae"]> {
     return this.parameter("threshold") as Tensor<["d_sae"]>;
   }
 
   override encode(inputs: SiteTensors, options?: EncodeOptions): Promise<FeatureActs>;
-  // Last: a call that does not compile is explained by this one.
+  // This overload is last because the compiler explains a failing call by the last one.
   /**
    * Feature activations of x [.., dIn] (for attention coders also [.., heads, d_head]): sparse,
-   * float32, exact. Padding has no features: x remembers that of its run through every operation
-   * that keeps whole rows or works on elements (one that mixes rows forgets it), unless `mask` says.
+   * float32, exact. Padding has no features. Unless you give `mask`, x remembers the padding of its
+   * run through operations that keep whole rows or work on elements; one that mixes rows forgets
+   * it.
    *
    * @example
    * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
@@ -62,10 +63,10 @@ export abstract class SingleSiteCoder extends Coder {
    * const [strongest] = await acts.at({ position: -1 }); // of the last token
    * console.log(acts.shape, strongest?.feature); // [1, 8, 1024] 213
    *
-   * @throws SHAPE for another width, or a mask of another size
-   * @throws HOOK for a tensor known to come from another hook than `cfg.hookName`
-   * @throws ARGUMENT for a feature id out of range, an invalid mask, or `excludeSpecialTokens` if
-   *   the tokens are unknown
+   * @throws SHAPE if the width or the mask's size is wrong
+   * @throws HOOK if x is known to come from another hook than `cfg.hookName`
+   * @throws ARGUMENT if a feature id is out of range, the mask is invalid, or
+   *   `excludeSpecialTokens` is given and the tokens are unknown
    * @throws DISPOSED, DEVICE
    */
   override encode<T extends Tensor>(
@@ -82,8 +83,8 @@ export abstract class SingleSiteCoder extends Coder {
     options?: DecodeOptions,
   ): Promise<Tensor[]>;
   /**
-   * What the features rebuild: f·W_dec + b_dec, [.., dOut]; attention coders leave the heads
-   * flattened. A coder with a skip connection needs its input `x` too, and adds x·A.
+   * The reconstruction f·W_dec + b_dec, [.., dOut], with flattened heads for attention coders. A
+   * coder with a skip connection also needs its input `x`, and adds x·A.
    *
    * @example
    * using x = await model.forward(text, { stopAtLayer: 3 });
@@ -91,8 +92,8 @@ export abstract class SingleSiteCoder extends Coder {
    * using rebuilt = await sae.decode(acts);
    * console.log(rebuilt.shape); // [1, 8, 128]
    *
-   * @throws ARGUMENT without the needed `x`; SHAPE for activations of another coder's width
-   * @throws HOOK for an `x` known to come from another hook than `cfg.hookName`; DISPOSED
+   * @throws ARGUMENT if `x` is needed and missing; SHAPE if the activations are of another width
+   * @throws HOOK if `x` is known to come from another hook than `cfg.hookName`; DISPOSED
    */
   override decode<const Axes extends readonly string[]>(
     acts: FeatureActs<Axes>,
@@ -103,7 +104,7 @@ export abstract class SingleSiteCoder extends Coder {
     acts: FeatureActs,
     x?: SiteTensors | Tensor,
     options?: DecodeOptions,
-    // biome-ignore lint/suspicious/noExplicitAny: of both forms
+    // biome-ignore lint/suspicious/noExplicitAny: the result of either form
   ): Promise<any> {
     const out = await super.decode(acts, x === undefined ? (x as never) : listed(x), options);
     return x === undefined || isTensor(x) ? first(out) : out;
@@ -112,13 +113,13 @@ export abstract class SingleSiteCoder extends Coder {
   /**
    * Writes the coder in a published format, in float32: Gemma Scope 1 if `path` ends in .npz, else
    * a Gemma Scope 2 folder (config.json and params.safetensors), or with `format: "sae-lens"` a
-   * folder of SAELens. Each file is written to a temporary name first, then renamed. An .npz has no
-   * place for the hook: if its path does not tell it, as a published one's does, load it with
-   * `hookName` (a transcoder with `hookNameOut` too).
+   * folder of SAELens. Each file is moved into place by an atomic rename. An .npz does not store
+   * the hook: unless its path names the hook, as published paths do, load it with `hookName` (a
+   * transcoder with `hookNameOut` too).
    *
-   * @throws UNSUPPORTED if the format has no place for this coder (a skip in an .npz; a hook that
-   *   Gemma Scope 2 does not name; `applyBDecToInput` anywhere but in SAELens' format)
-   * @throws ARGUMENT for an invalid path or format; the file system's own error if it refuses
+   * @throws UNSUPPORTED if the format can't store this coder (a skip in an .npz; a hook that Gemma
+   *   Scope 2 does not name; `applyBDecToInput` in a format other than SAELens')
+   * @throws ARGUMENT if the path or the format is invalid; the file system's error if writing fails
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     this.parameter("b_dec");
@@ -126,7 +127,7 @@ export abstract class SingleSiteCoder extends Coder {
   }
 }
 
-/** The short form's tensor as the long form takes it. */
+/** Converts the short form's tensor to the long form. */
 export function listed(x: SiteTensors | Tensor): SiteTensors {
   return isTensor(x) ? [x] : x;
 }

@@ -7,21 +7,21 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Site } from "./site.js";
 
 /**
- * The tensors of a coder's sites: a run or its cache, a record by hook name, or an array in the order
- * of `cfg.reads` (of `cfg.writes` for outputs).
+ * The tensors of a coder's sites: a run or its cache, a record by hook name, or an array in the
+ * order of `cfg.reads` (of `cfg.writes` for outputs).
  */
 export type SiteTensors =
   // biome-ignore lint/suspicious/noExplicitAny: a cache of any names
   | ActivationCache<any>
   | {
-      /** A run's own. */
+      /** The run's cache. */
       // biome-ignore lint/suspicious/noExplicitAny: a cache of any names
       readonly cache: ActivationCache<any>;
     }
   | Readonly<Record<string, Tensor>>
   | readonly Tensor[];
 
-/** One tensor for each site. NOT_FOUND for one that is missing. */
+/** The tensor of each site. NOT_FOUND if one is missing. */
 export function tensorsAt(
   caller: string,
   given: SiteTensors | Tensor,

@@ -3,12 +3,12 @@ import { shortly } from "../errors/show-value.js";
 import type { CellData } from "../tensor/row-cells.js";
 
 /**
- * Which tokens are left out: true for the model's special ones (BOS, turns and so on), false for
- * none, or the ids of those that are.
+ * The tokens to exclude: true for the model's special tokens (BOS, turns and so on), false for
+ * none, or a list of ids.
  */
 export type ExcludedTokens = boolean | readonly number[];
 
-/** Checks the option `excludeSpecialTokens`; false where nothing is left out. */
+/** Checks the option `excludeSpecialTokens`; false if nothing is excluded. */
 export function checkExcluded(
   caller: string,
   value: unknown,
@@ -22,7 +22,7 @@ export function checkExcluded(
   throw argument(caller, `true, false or ${ids}`, subject, shortly(value));
 }
 
-/** The cells of tokens that are left out, ascending. ARGUMENT where the tokens are not known. */
+/** The cells of excluded tokens, ascending. ARGUMENT if the tokens are unknown. */
 export function excludedCells(
   caller: string,
   excluded: ExcludedTokens,
@@ -37,12 +37,12 @@ export function excludedCells(
   return cellsOfTokens(ids, wanted).filter((cell) => mask?.[cell] !== 0);
 }
 
-/** Cells that hold one of these tokens, ascending. */
+/** The cells that hold one of these tokens, ascending. */
 export function cellsOfTokens(tokens: Int32Array, wanted: ReadonlySet<number>): Int32Array {
   return Int32Array.from(tokens.keys()).filter((cell) => wanted.has(tokens[cell] as number));
 }
 
-/** A mask with 0 in these cells too; undefined: all are 1. */
+/** The mask with 0 in these cells too; undefined if all cells are 1. */
 export function without(
   cells: Int32Array,
   mask: Uint8Array | undefined,

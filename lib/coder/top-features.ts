@@ -2,8 +2,9 @@ import type { LocatedFeature, SparseFeatures } from "./active-features.js";
 import type { RowLayout } from "./row-layout.js";
 
 /**
- * The `k` largest values of the compressed rows, largest first. Candidates are kept in a buffer
- * of a few k that is sorted and cut when full: O(nnz + passes · k log k), no copy of all entries.
+ * The `k` largest values of the compressed rows, largest first. A buffer of a few k holds the
+ * candidates and is sorted and truncated when full: O(nnz + passes · k log k), without copying all
+ * entries.
  */
 export function topFeatures(
   csr: Omit<SparseFeatures, "shape">,
@@ -36,7 +37,7 @@ export function topFeatures(
   });
 }
 
-/** Row and position of a cell, undefined for padding. */
+/** The row and position of a cell; undefined if it is padding. */
 function tokenAt(cell: number, layout: RowLayout): { batch: number; position: number } | undefined {
   const batch = Math.floor(cell / layout.pos);
   const position = layout.position(batch, cell % layout.pos);

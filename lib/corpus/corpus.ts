@@ -6,18 +6,21 @@ import type { LoadedModelConfig } from "../model/model-core.js";
 import type { Tokens } from "../model/model-input.js";
 import type { TokenIds } from "../tokenizer/tokenizer.js";
 
-/** Texts, or token ids, one after the other; an async one may be larger than memory. */
+/** A sequence of texts or rows of token ids; an async one may be larger than memory. */
 export type Corpus = Iterable<string | TokenIds> | AsyncIterable<string | TokenIds>;
 
-/** How a corpus is cut into runs. */
+/** Options for dividing a corpus into runs. */
 export interface CorpusOptions {
-  /** Rows of one run. Default 8. */
+  /** The number of rows per run. Default 8. */
   readonly batchSize?: number | undefined;
-  /** A longer text goes on in further rows, each with its BOS. Default 256, at most the model's. */
+  /**
+   * The maximum tokens per row. A longer text continues in further rows, each with its BOS. Default
+   * 256, at most the model's context.
+   */
   readonly contextSize?: number | undefined;
   /** Stop after the row that reaches this many counted tokens. Default: the whole corpus. */
   readonly maxTokens?: number | undefined;
-  /** Leave BOS and other special tokens out of what is counted, or just these ids. Default true. */
+  /** Do not count BOS and other special tokens, or the tokens with these ids. Default true. */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
@@ -31,21 +34,23 @@ export const corpusKeys = [
   "prependBos",
 ] as const;
 
-/** Rows of one run, padded on the right: a position is a column. */
+/** The rows of one run, padded on the right: a position is a column. */
 export interface CorpusBatch {
   readonly tokens: Tokens;
-  /** Flattened rows (row · pos + column) of the tokens that count, ascending. */
+  /** The flattened rows (row · pos + column) of the counted tokens, ascending. */
   readonly counted: Int32Array;
-  /** The counted ones that have a next token. */
+  /** The flattened rows of counted tokens that have a next token. */
   readonly predicting: Int32Array;
-  /** Of each of the batch · pos places: −1 unless it counts, else the next token (at an end 0). */
+  /**
+   * For each of the batch · pos rows: −1 unless it is counted, else the next token (0 at an end).
+   */
   readonly next: Int32Array;
 }
 
-/** Rows are sorted by length within so many batches, so that little of a run is padding. */
+/** Rows are sorted by length within a pool of this many batches, which reduces padding. */
 const batchesPerPool = 16;
 
-/** Reads a corpus once, a bounded part at a time. */
+/** Iterates over a corpus once in batches, holding a bounded part of it. */
 export async function* corpusBatches(
   caller: string,
   model: HookedTransformer,
@@ -101,7 +106,7 @@ function contextOf({ nCtx }: LoadedModelConfig, { contextSize }: CorpusOptions):
   return contextSize ?? Math.min(256, nCtx);
 }
 
-/** Texts and ids in rows of at most `contextSize`. */
+/** Divides texts and ids into rows of at most `contextSize` tokens. */
 async function* rowsOf(
   caller: string,
   model: HookedTransformer,
@@ -123,7 +128,7 @@ async function* rowsOf(
       if (head === 1 && bos !== undefined) row.set(bos);
       row.set(ids.subarray(at, at + row.length - head), head);
       at += row.length - head;
-      // A BOS alone has nothing to tell.
+      // A row with only a BOS has no token to count.
       if (row.length > 1 || bos === undefined) yield row;
     }
     index++;

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.js";
 /** Sums over tokens from which a coder's statistics are computed, in float64. */
 export class CoderStatistics {
   tokens = 0;
-  /** How often each feature fired. */
+  /** The number of tokens on which each feature fired. */
   readonly fired: Float64Array;
   #active = 0;
   #error = 0;
@@ -52,7 +52,7 @@ export class CoderStatistics {
     return Float32Array.from(this.fired, (count) => count / this.tokens);
   }
 
-  /** The features of the counted rows of a run. */
+  /** Adds the features of the counted rows of a run. */
   addFeatures({ indptr, indices }: SparseFeatures, counted: Int32Array): void {
     for (const row of counted) {
       const active = indices.subarray(indptr[row], indptr[row + 1]);
@@ -78,7 +78,7 @@ export class CoderStatistics {
       this.#error += error[row] as number;
       this.#square += own;
       this.#ratio += lengthMade / length;
-      // A reconstruction of 0 points nowhere.
+      // A reconstruction of 0 has no direction.
       this.#cosine += lengthMade === 0 ? 0 : (dot[row] as number) / (length * lengthMade);
     }
     this.tokens += x.shape[0] ?? 0;

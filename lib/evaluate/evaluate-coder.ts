@@ -22,32 +22,32 @@ import { Replaced } from "./replaced-runs.js";
 /** Options for `evaluateCoder`. */
 export interface EvaluateOptions extends CorpusOptions {
   /**
-   * Losses and KL are measured until so many tokens have been counted; the four runs that they take
-   * are most of the work. Default: on all. With 0 they are NaN.
+   * Stop measuring losses and KL after this many counted tokens: their four runs are most of the
+   * work. Default: measure on all tokens. With 0 they are NaN.
    */
   readonly lossTokens?: number | undefined;
   /**
-   * The mean for mean ablation is that of the first so many counted tokens, whose rows are run once
-   * more for it. Default 8192.
+   * The number of counted tokens, from the start of the corpus, over which the mean for mean
+   * ablation is taken; their rows are run once more. Default 8192.
    */
   readonly meanTokens?: number | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** Counted tokens done. */
+  /** Called with the number of counted tokens done. */
   readonly onProgress?: ((progress: { tokens: number }) => void) | undefined;
 }
 
-/** One number against each of two ablations. */
+/** A result for each of two ablations of x. */
 export interface AgainstAblation {
-  /** Against zeros. */
+  /** With x replaced by zeros. */
   readonly zero: number;
-  /** Against the mean. */
+  /** With x replaced by its mean. */
   readonly mean: number;
 }
 
-/** How well a coder rebuilds what it reads, and what the model loses by it. */
+/** A coder's reconstruction quality and its cost to the model's predictions. */
 export interface CoderEvaluation {
-  /** Tokens that were counted. */
+  /** The number of counted tokens. */
   readonly tokens: number;
   /** Mean number of active features. */
   readonly l0: number;
@@ -61,45 +61,46 @@ export interface CoderEvaluation {
   readonly cosine: number;
   /** Mean of |x̂| / |x|. */
   readonly l2Ratio: number;
-  /** Mean next-token losses in nats where tokens count: of the model, and with x replaced. */
+  /** Mean next-token losses in nats at counted tokens: of the model, and with x replaced. */
   readonly loss: AgainstAblation & {
-    /** Of the model as it is. */
+    /** The unchanged model's. */
     readonly original: number;
     /** With the bare reconstruction. */
     readonly spliced: number;
   };
   /** (loss ablated − loss spliced) / (loss ablated − loss original). */
   readonly lossRecovered: AgainstAblation;
-  /** Mean KL(model ‖ model with x replaced) in nats where tokens count. */
+  /** Mean KL(model ‖ model with x replaced) in nats at counted tokens. */
   readonly kl: AgainstAblation & {
     /** With the bare reconstruction. */
     readonly spliced: number;
   };
   /** (KL ablated − KL spliced) / KL ablated. */
   readonly klRecovered: AgainstAblation;
-  /** The share of tokens that each feature fires on, [dSae]. */
+  /** The share of tokens on which each feature fires, [dSae]. */
   readonly density: Float32Array;
-  /** Features that never fired. */
+  /** The number of features that never fired. */
   readonly dead: number;
-  /** Their share of all. */
+  /** The share of features that never fired. */
   readonly deadShare: number;
 }
 
 /**
- * Evaluates a coder on text: what it rebuilds (x̂ of x at `hookNameOut`), and how the model predicts
- * when x is replaced by x̂, by zeros, and by its mean. The formulas are SAELens' (evals.py), with the
- * variance of the fraction unexplained summed over dimensions, Σ_d (E[x_d²] − E[x_d]²).
+ * Evaluates a coder on text: its reconstruction x̂ of x at `hookNameOut`, and the model's
+ * predictions with x replaced by x̂, by zeros, and by its mean. The formulas are SAELens'
+ * (evals.py), with the variance of the fraction unexplained summed over dimensions, Σ_d (E[x_d²] −
+ * E[x_d]²).
  *
- * Special tokens (BOS) keep their activation and are not counted, nor is what is predicted from
- * them. The corpus is read once, a bounded part at a time.
+ * Special tokens (BOS) keep their activations, and neither they nor the predictions from them are
+ * counted. The corpus is iterated once, and only a bounded part of it is in memory.
  *
  * @example
  * const texts = [text, "One sunny day, Lily saw a red bird in the garden."];
  * const { l0, explainedVariance, lossRecovered } = await evaluateCoder(model, sae, texts);
  * console.log(l0, explainedVariance, lossRecovered.mean);
  *
- * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
- * @throws UNSUPPORTED for a coder of several sites
+ * @throws ARGUMENT if the coder does not fit the model, or the corpus has no counted token
+ * @throws UNSUPPORTED if the coder has several sites
  * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function evaluateCoder(
@@ -154,7 +155,7 @@ export async function evaluateCoder(
   return summary(statistics, losses);
 }
 
-/** The first batches, as many as bring `tokens` counted tokens. */
+/** The first batches, until they have `tokens` counted tokens. */
 async function take(
   batches: AsyncGenerator<CorpusBatch, void, undefined>,
   tokens: number,
@@ -224,6 +225,6 @@ function summary(
     dead,
     deadShare: dead / fired.length,
   };
-  // A typed array would become an object, and NaN null.
+  // JSON would turn a typed array into an object and NaN into null.
   return withJson(found, () => plainJson({ ...found }));
 }

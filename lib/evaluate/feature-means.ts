@@ -8,19 +8,19 @@ import { ModelClient } from "../model/model-client.js";
 export interface FeatureMeansOptions extends CorpusOptions {
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** Counted tokens done. */
+  /** Called with the number of counted tokens done. */
   readonly onProgress?: ((progress: { tokens: number }) => void) | undefined;
 }
 
 /**
- * Each feature's mean activation over a corpus, [dSae], zeros included: for mean ablation. Special
- * tokens (BOS) do not count unless `excludeSpecialTokens` is false.
+ * Each feature's mean activation over a corpus, [dSae], zeros included, for mean ablation. Special
+ * tokens (BOS) are not counted unless `excludeSpecialTokens` is false.
  *
  * @example
  * const means = await featureMeans(model, sae, [text, "One sunny day, Lily saw a red bird."]);
  * const usual = ablate(sae.feature(213), { to: means[213] });
  *
- * @throws ARGUMENT for a coder that does not fit the model, or a corpus without a counted token
+ * @throws ARGUMENT if the coder does not fit the model, or the corpus has no counted token
  * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function featureMeans(

@@ -6,9 +6,9 @@ import type { Tensor } from "../tensor/tensor.js";
 const runs = ["original", "spliced", "zero", "mean"] as const;
 type RunName = (typeof runs)[number];
 
-/** Sums of losses, and of divergences from the model as it is, over the tokens that count. */
+/** Sums of losses, and of divergences from the unchanged model, over the counted tokens. */
 export class ReplacedLosses {
-  /** Tokens that were predicted where another counts. */
+  /** The number of tokens predicted from counted tokens. */
   predicted = 0;
   readonly #client: ModelClient;
   readonly #losses = new Float64Array(runs.length);

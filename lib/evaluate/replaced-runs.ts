@@ -8,23 +8,23 @@ import { tidy } from "../native/scope.js";
 import { zeros } from "../tensor/factories.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** What the unembedding reads: smaller than logits, and all that losses need. */
+/** The input of the unembedding, which is smaller than logits and sufficient for losses. */
 const last = "unembed.hook_in";
 
-/** One batch, as it is and with a coder's output replaced. */
+/** The results of one batch, unchanged and with a coder's output replaced. */
 export interface ReplacedBatch {
   /** The coder's features. */
   readonly acts: SparseFeatures;
   /**
-   * `unembed.hook_in` of the model, and with reconstruction, zeros and mean; none where nothing was
-   * replaced. Yours to dispose.
+   * `unembed.hook_in` of the model, then with the reconstruction, zeros and the mean; empty if
+   * nothing was replaced. The caller disposes them.
    */
   readonly normed: readonly Tensor[];
 }
 
 /**
- * Runs a batch as it is, then three times from the coder's own block on with its output tensor
- * replaced where tokens count.
+ * Runs a batch unchanged, then three times from the coder's block on with its output tensor
+ * replaced at the counted tokens.
  */
 export class Replaced implements Disposable {
   readonly #model: HookedTransformer;
@@ -32,7 +32,7 @@ export class Replaced implements Disposable {
   readonly #mean: Tensor;
   readonly #signal: AbortSignal | undefined;
 
-  /** `mean` [dOut]. */
+  /** `mean` is [dOut]. */
   constructor(
     model: HookedTransformer,
     coder: SingleSiteCoder,
@@ -46,8 +46,8 @@ export class Replaced implements Disposable {
   }
 
   /**
-   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` that is all: nothing
-   * after the coder is run.
+   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` nothing after the
+   * coder is run.
    */
   async of(
     batch: CorpusBatch,
@@ -58,9 +58,9 @@ export class Replaced implements Disposable {
     const { tokens, counted } = batch;
     const block = parseHookName(hookNameOut).layer ?? 0;
     const entering = block === 0 ? undefined : `blocks.${block}.hook_resid_pre`;
-    const behind = replaces ? [...(entering ? [entering] : []), last] : [];
+    const forReplacing = replaces ? [...(entering ? [entering] : []), last] : [];
     using run = await this.#model.runWithCache(tokens, {
-      names: [hookNameOut, ...(skip ? [hookName] : []), ...behind],
+      names: [hookNameOut, ...(skip ? [hookName] : []), ...forReplacing],
       features: [this.#coder],
       logits: false,
       signal: this.#signal,

@@ -24,10 +24,10 @@ export function checkFinite(caller: string, subject: string, value: unknown): nu
   throw argument(caller, "a finite number (as float32)", subject, shortly(value));
 }
 
-/** The options that say where an intervention acts. */
+/** The options that select the rows and tokens of an intervention. */
 export const whereKeys = ["positions", "batch", "excludeSpecialTokens"];
 
-/** Copies where an intervention acts; what is not given is left out. */
+/** Checks and copies the options that select rows and tokens; absent options stay absent. */
 export function checkWhere(caller: string, options: InterventionOptions): InterventionOptions {
   const { positions, batch, excludeSpecialTokens } = options;
   return {
@@ -71,17 +71,17 @@ function checkBatch(caller: string, batch: number | readonly number[]): number |
 
 const known = new Set<string>();
 
-/** A hook's name as caches have it. NOT_FOUND for what no Gemma has. */
+/** The canonical name of a hook. NOT_FOUND if no Gemma has it. */
 export function checkHook(caller: string, hook: unknown): string {
   if (typeof hook !== "string") throw argument(caller, "a hook's name", "hook", shortly(hook));
-  // Which block it is shows in the run.
+  // Only the run knows the last block.
   if (known.has(hook) || hook === lastResidualAlias) return hook;
   const name = canonicalHook(caller, hook);
   known.add(name);
   return name;
 }
 
-/** A copy of the numbers, as float32. */
+/** Copies the numbers as float32. */
 export function copyVector(caller: string, vector: Vector): Float32Array {
   const numbers = numbersOf(caller, vector);
   if (numbers.length === 0) throw argument(caller, "at least one number", "vector", "none");
@@ -101,7 +101,7 @@ function numbersOf(caller: string, vector: Vector): Float32Array {
   throw argument(caller, "a Tensor, a Float32Array or numbers", "vector", shortly(vector));
 }
 
-/** A direction without length has no projection. */
+/** Refuses a vector of zeros, which has no direction to project on. */
 export function checkLength(caller: string, vector: Float32Array): void {
   if (vector.some((value) => value !== 0)) return;
   throw argument(caller, "a vector that is not zero", "vector", "zeros only");

@@ -5,14 +5,14 @@ import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 import type { CoderJson } from "./json-form.js";
 
-/** How to name a coder elsewhere: its release and id if published, else its hook and file. */
+/** A coder's portable identity: release and id if it is published, else its hook and file hash. */
 export async function identityOf(caller: string, coder: Coder): Promise<CoderJson> {
   const { release, saeId } = coder.cfg;
   if (release !== undefined && saeId !== undefined) return { release, id: saeId };
   return { hook: hookOf(coder), sha256: await digestOf(caller, coder) };
 }
 
-/** The coder among `coders` that `wanted` names; undefined where none is. */
+/** Finds the coder that `wanted` identifies; undefined if it is not among `coders`. */
 export async function findCoder(
   caller: string,
   wanted: CoderJson,
@@ -30,12 +30,12 @@ export async function findCoder(
 
 const digests = new WeakMap<Coder, Promise<string>>();
 
-/** The first hook that it reads. */
+/** The first hook that a coder reads. */
 function hookOf({ cfg }: Coder): string {
   return cfg.reads[0]?.hookName ?? "";
 }
 
-/** SHA-256 of a coder's parameter files, one after the other, read once for each coder. */
+/** SHA-256 over a coder's parameter files in order, computed once for each coder. */
 function digestOf(caller: string, coder: Coder): Promise<string> {
   const known = digests.get(coder);
   if (known !== undefined) return known;

@@ -20,19 +20,20 @@ const where = [...whereKeys, "unchecked"];
 /** Options for `steer`. */
 export interface SteerOptions extends VectorOptions {
   /**
-   * Moves along the direction v̂ only until the projection x·v̂ is this, and not at all where it is
-   * reached: by min(α‖v‖, max(0, cap − x·v̂)), for α < 0 by max(α‖v‖, min(0, cap − x·v̂)). With
-   * α = ±Infinity that makes `cap` a floor or a ceiling of the projection.
+   * Move along the direction v̂ only until the projection x·v̂ reaches `cap`, and not at all if it
+   * is there already: by min(α‖v‖, max(0, cap − x·v̂)), for α < 0 by max(α‖v‖, min(0, cap − x·v̂)).
+   * With α = ±Infinity, `cap` is a floor or a ceiling of the projection.
    */
   readonly cap?: number | undefined;
 }
 
 /**
- * Adds a direction: x + α·v (activation addition: Turner et al. 2023, arXiv 2308.10248). A feature's
- * is its decoder row, at its coder's `hookNameOut`; nothing is encoded for it.
+ * Adds a direction: x + α·v (activation addition: Turner et al. 2023, arXiv 2308.10248). The
+ * direction of a feature is its decoder row, at its coder's `hookNameOut`; the coder does not
+ * encode for it.
  *
- * @param target a feature, or a vector with as many numbers as the hook has for each position
- *   (heads flattened); a Tensor is read at once
+ * @param target a feature, or a vector as wide as the hook is at each position (heads flattened); a
+ *   Tensor is copied at once
  * @param coefficient α; infinite only with a `cap`
  *
  * @example
@@ -40,8 +41,8 @@ export interface SteerOptions extends VectorOptions {
  * const options = { interventions: [colours], temperature: 0, maxNewTokens: 2 };
  * console.log(await model.generate("One sunny day, Lily saw a", options).text()); // golden sheep
  *
- * @throws ARGUMENT for a feature, vector, coefficient or place that is none
- * @throws NOT_FOUND for what is no hook; HOOK for a tensor known to be of another space
+ * @throws ARGUMENT if the feature, vector, coefficient or an option is invalid
+ * @throws NOT_FOUND if the hook does not exist; HOOK if the tensor is known to be of another space
  */
 export function steer<const Name extends AnyHookName = string>(
   target: FeatureRef | { readonly hook: CheckedName<Name>; readonly vector: Vector },
@@ -67,7 +68,7 @@ export function steer<const Name extends AnyHookName = string>(
 }
 
 /**
- * Takes a direction out: x − (x·v̂)v̂, v̂ = v/‖v‖ ("directional ablation": Arditi et al. 2024, arXiv
+ * Removes a direction: x − (x·v̂)v̂, v̂ = v/‖v‖ ("directional ablation": Arditi et al. 2024, arXiv
  * 2406.11717).
  *
  * @example
@@ -75,8 +76,8 @@ export function steer<const Name extends AnyHookName = string>(
  * const options = { interventions, temperature: 0, maxNewTokens: 2 };
  * console.log(await model.generate(text, options).text()); // it is
  *
- * @throws ARGUMENT for a vector without length, or a place that is none
- * @throws NOT_FOUND for what is no hook; HOOK for a tensor known to be of another space
+ * @throws ARGUMENT if the vector is zero or an option is invalid
+ * @throws NOT_FOUND if the hook does not exist; HOOK if the tensor is known to be of another space
  */
 export function project<const Name extends AnyHookName>(
   hook: CheckedName<Name>,

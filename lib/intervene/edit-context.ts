@@ -9,15 +9,15 @@ import { shortly } from "../errors/show-value.js";
 import type { HookTable, ResolvedPoint } from "../hooks/hook-table.js";
 import { orderOf, widthAt } from "./point-shape.js";
 
-/** What checking edits needs to know of a model and of the part of it that runs. */
+/** The model, and the part of it that runs, against which edits are checked. */
 export interface EditContext {
-  /** Who asks, for messages. */
+  /** The operation that error messages name. */
   readonly caller: string;
   readonly table: HookTable;
   readonly cfg: ModelConfig & { readonly device: string };
   /** Refuses a point that the run does not reach. */
   readonly checkReached: (use: string, point: ResolvedPoint) => void;
-  /** Ids of the tokens that are not text. */
+  /** The ids of the model's special tokens. */
   readonly specialTokens: () => ReadonlySet<number>;
 }
 
@@ -49,7 +49,7 @@ export interface CoderPoints {
   readonly writes: readonly ResolvedPoint[];
 }
 
-/** The points that a coder reads; they must be reached and of the coder's widths. */
+/** The points that a coder reads; the run must reach them, and their widths must be the coder's. */
 export function readPoints(context: EditContext, use: string, coder: Coder): ResolvedPoint[] {
   return coder.cfg.reads.map((site) => pointOf(context, use, site));
 }
@@ -59,7 +59,7 @@ export function writePoints(context: EditContext, use: string, coder: Coder): Re
   return coder.cfg.writes.map((site) => pointOf(context, use, site));
 }
 
-/** All points of a coder. What features are read from must fire before what they rebuild. */
+/** All points of a coder. The point where features are read must fire before those they rebuild. */
 export function coderPoints(context: EditContext, use: string, coder: Coder): CoderPoints {
   const reads = readPoints(context, use, coder);
   const writes = writePoints(context, use, coder);
@@ -75,7 +75,7 @@ export function coderPoints(context: EditContext, use: string, coder: Coder): Co
   return { reads, writes };
 }
 
-/** The point that a feature is read at, and those where edits of it are added. */
+/** The point where a feature is read, and the points where edits of it are added. */
 export function featurePoints(
   context: EditContext,
   use: string,
@@ -90,7 +90,7 @@ export function featurePoints(
   };
 }
 
-/** The point that a feature is read at. */
+/** The point where a feature is read. */
 export function featureReadPoint(
   context: EditContext,
   use: string,
@@ -116,7 +116,9 @@ function pointOf(
   );
 }
 
-/** `gemma-2-2b` of a published Gemma's name: coders of the base model serve the tuned one. */
+/**
+ * Maps a published name to its base, `gemma-2-2b`: coders of a base model also fit the tuned model.
+ */
 function published(modelName: string | undefined): string | undefined {
   return /^(gemma-[23]-\d+[bm])(?:-(?:pt|it))?$/.exec(modelName ?? "")?.[1];
 }

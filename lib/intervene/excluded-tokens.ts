@@ -1,10 +1,10 @@
 import { cellsOfTokens, checkExcluded } from "../coder/special-tokens.js";
 import type { EditContext } from "./edit-context.js";
 
-/** Finds the tokens of a run that an edit leaves as they are; undefined: it acts on all. */
+/** Finds the cells of a run that a change skips; undefined if it skips none. */
 export type FindExcluded = ((tokens: Int32Array) => Int32Array) | undefined;
 
-/** Reads an edit's `excludeSpecialTokens`. */
+/** Resolves the option `excludeSpecialTokens` of a change. */
 export function resolveExcluded(
   context: EditContext,
   value: unknown,

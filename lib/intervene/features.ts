@@ -5,14 +5,14 @@ import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.j
 
 /** Options for `ablate`. */
 export interface AblateOptions extends InterventionOptions {
-  /** What the feature becomes: 0 (default), or its mean over a corpus. */
+  /** The new activation: 0 (default), or the feature's mean over a corpus. */
   readonly to?: number | undefined;
 }
 
 /**
- * Takes a feature out: x + (f′ − f)·W_dec with f′ = `to` (0 by default), at every chosen position,
- * also where the feature is inactive. The coder's error stays; of a transcoder the change is added
- * at `hookNameOut`. All edits of one coder's features are one step, at the place of the first.
+ * Ablates a feature: x + (f′ − f)·W_dec with f′ = `to` (0 by default), at every chosen position,
+ * also where the feature is inactive. The coder's error stays. A transcoder's change is added at
+ * `hookNameOut`. All edits of one coder's features form one step, where the first of them stands.
  *
  * @example
  * const interventions = [213, 452].map((feature) => ablate(sae.feature(feature)));

@@ -19,12 +19,12 @@ import type { AnyIntervention, InterventionOptions } from "./types.js";
 const caller = "Intervention.fromJSON";
 
 /**
- * Interventions from what `toJSON` made of them.
+ * Parses interventions that `toJSON` made.
  *
- * @param options.coders where the coders of features are looked for, by release and id or by hook
- *   and file
- * @throws ARGUMENT naming the place of what is wrong
- * @throws NOT_FOUND for a coder that is not among `coders`
+ * @param options.coders the candidates for the coders of features, matched by release and id or by
+ *   hook and file
+ * @throws ARGUMENT naming the path of the invalid value
+ * @throws NOT_FOUND if a coder is not among `coders`
  */
 export async function fromJSON(
   json: unknown,
@@ -40,15 +40,15 @@ export async function fromJSON(
   for (const [i, entry] of interventions.entries()) {
     const path = ["interventions", i];
     try {
-      list.push(await read(entry, path, coders));
+      list.push(await parseEntry(entry, path, coders));
     } catch (error) {
-      throw placed(path, error);
+      throw withPath(path, error);
     }
   }
   return list;
 }
 
-async function read(
+async function parseEntry(
   entry: InterventionJson,
   path: readonly PropertyKey[],
   coders: readonly Coder[],
@@ -112,10 +112,10 @@ function vectorOf({ length, base64 }: VectorJson, path: readonly PropertyKey[]):
   return Float32Array.from({ length }, (_, i) => bytes.readFloatLE(i * 4));
 }
 
-/** An error of the intervention itself, with the place that it came from. */
-function placed(path: readonly PropertyKey[], error: unknown): unknown {
+/** Adds the path in the JSON to an error of the intervention's constructor. */
+function withPath(path: readonly PropertyKey[], error: unknown): unknown {
   if (!GemlensError.is(error) || error.message.startsWith(caller)) return error;
-  const place = pathOf(path);
-  const message = `${caller}: ${place}: ${error.message}`;
-  return new GemlensError(error.code, message, { ...error.fields, path: place }, error);
+  const field = pathOf(path);
+  const message = `${caller}: ${field}: ${error.message}`;
+  return new GemlensError(error.code, message, { ...error.fields, path: field }, error);
 }

@@ -3,16 +3,16 @@ import { toJSON } from "./to-json.js";
 import type { AnyIntervention } from "./types.js";
 
 /**
- * A change of what a run computes, as plain data: made by {@link ablate}, {@link clamp},
- * {@link scale}, {@link steer}, {@link project}, {@link patch} or {@link freeze}, taken by
- * `forward`, `loss`, `runWithCache`, `runWithGradients` and `generate`, any number of times.
+ * A change of a run's computation, as plain data. {@link ablate}, {@link clamp}, {@link scale},
+ * {@link steer}, {@link project}, {@link patch} and {@link freeze} make interventions. `forward`,
+ * `loss`, `runWithCache`, `runWithGradients` and `generate` take them, any number of times.
  *
  * @useDeclaredType
  */
 export type Intervention = AnyIntervention;
 
 /**
- * Interventions to JSON and back.
+ * Converts interventions to JSON and back.
  *
  * @namespace
  * @example

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { argument } from "../errors/check-options.js";
 import { shortly } from "../errors/show-value.js";
 
-/** How a coder is named where it may be loaded anew: as published, or by its hook and file. */
+/** A coder's identity across processes: its published name, or its hook and file hash. */
 export type CoderJson =
   | {
       /** Such as `gemma-scope-2b-pt-res`. */
@@ -11,23 +11,23 @@ export type CoderJson =
       readonly id: string;
     }
   | {
-      /** The hook that it reads; of several the first. */
+      /** The first hook that it reads. */
       readonly hook: string;
-      /** Of the bytes of its file, or of its files one after the other, in hexadecimal. */
+      /** SHA-256 over the bytes of its files in order, in hexadecimal. */
       readonly sha256: string;
     };
 
-/** Base64 of little-endian float32, and how many there are. */
+/** A vector as base64 of little-endian float32, with its length. */
 export interface VectorJson {
-  /** How many numbers. */
+  /** The count of numbers. */
   readonly length: number;
-  /** 4 bytes each. */
+  /** The numbers, 4 bytes each. */
   readonly base64: string;
 }
 
-/** A feature by its coder's name and its index. */
+/** A feature as its coder's identity and its index. */
 export interface FeatureJson {
-  /** Its coder's name. */
+  /** Its coder's identity. */
   readonly coder: CoderJson;
   /** Its index. */
   readonly feature: number;
@@ -47,7 +47,7 @@ const coder = z.union([
 const feature = z.strictObject({ coder, feature: integer });
 const vector = z.strictObject({ length: integer, base64: z.base64() });
 const direction = z.strictObject({ hook: z.string(), vector });
-// No z.enum: its declaration would have a computed key, [-Infinity], which does not compile.
+// z.enum would declare a computed key, [-Infinity], which does not compile.
 const coefficient = z.union([z.number(), z.literal(["Infinity", "-Infinity"])]);
 
 const intervention = z.discriminatedUnion("type", [
@@ -69,27 +69,27 @@ const form = z.strictObject({ version: z.literal(1), interventions: z.array(inte
 export type InterventionJson = z.infer<typeof intervention>;
 
 /**
- * What `Intervention.toJSON` gives: plain data for `JSON.stringify`. `version` is 1; each of
- * `interventions` has the fields of the intervention that it was made of, a coder as
- * {@link CoderJson}, a vector as the base64 of its little-endian float32 and its `length`, and an
- * infinite coefficient as "Infinity".
+ * The result of `Intervention.toJSON`: plain data for `JSON.stringify`. `version` is 1. Each entry
+ * of `interventions` has the fields of its intervention, with a coder as {@link CoderJson}, a
+ * vector as the base64 of its little-endian float32 and its `length`, and an infinite coefficient
+ * as "Infinity".
  */
 export type InterventionsJson = z.infer<typeof form>;
 
-/** Checks data from outside. ARGUMENT names the place of what is wrong. */
+/** Validates untrusted data. ARGUMENT names the path of the invalid value. */
 export function parseInterventions(caller: string, json: unknown): InterventionsJson {
   const parsed = form.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues[0] as z.core.$ZodIssue);
-  const place = pathOf(issue.path);
+  const field = pathOf(issue.path);
   const [expected, got] =
     issue.code === "unrecognized_keys"
       ? ["no other key", issue.keys.join(", ")]
       : [expectedIn(issue.message), shortly(valueAt(json, issue.path))];
-  throw argument(caller, expected, place, got, { path: place });
+  throw argument(caller, expected, field, got, { path: field });
 }
 
-/** Of a union that fits in no way, the complaint of the alternative that came furthest. */
+/** If no alternative of a union matches, the issue of the one that matched furthest. */
 function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code !== "invalid_union" || issue.errors.length === 0) return issue;
   return issue.errors
@@ -98,7 +98,7 @@ function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
     .reduce((best, other) => (other.path.length > best.path.length ? other : best));
 }
 
-/** "number" of "Invalid input: expected number, received string". */
+/** Extracts "number" from "Invalid input: expected number, received string". */
 function expectedIn(message: string): string {
   return /expected (.+?)(?:, received .*)?$/i.exec(message)?.[1] ?? `a valid value (${message})`;
 }

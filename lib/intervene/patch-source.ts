@@ -11,14 +11,14 @@ import { sizesAt } from "./point-shape.js";
 import { cellOf, chosenPositions, computedSpan, type RunRows } from "./run-rows.js";
 import type { Patching, Positions } from "./types.js";
 
-/** Where the rows of a patch's source lie. */
+/** The rows of a patch's source. */
 export interface PatchSource {
   readonly layout: RowLayout;
-  /** The point has one row of keys for each query. */
+  /** Whether the point has one row of keys for each query. */
   readonly isPattern: boolean;
 }
 
-/** Checks a patch's source and heads against the point where it goes. */
+/** Checks a patch's source and heads against the patched point. */
 export function resolveSource(
   context: EditContext,
   use: string,
@@ -65,7 +65,7 @@ export function resolveSource(
   return { layout: new RowLayout(batch, pos, maskOf(source, isPattern)), isPattern };
 }
 
-/** The padding of the run that a source is known to come from; of patterns that of the queries. */
+/** The padding of the run that a source comes from; for patterns, that of the queries. */
 function maskOf(source: Tensor, isPattern: boolean): Uint8Array | undefined {
   const { mask } = knownRows(source, isPattern ? 3 : 2);
   if (mask === undefined || !isPattern) return mask;
@@ -74,7 +74,7 @@ function maskOf(source: Tensor, isPattern: boolean): Uint8Array | undefined {
   return Uint8Array.from({ length: batch * pos }, (_, row) => mask[cell(row)] as number);
 }
 
-/** Refuses rows and positions that the source does not have, before anything runs. */
+/** Refuses rows and positions that the source lacks, before anything runs. */
 export function checkSource(
   caller: string,
   use: string,
@@ -120,7 +120,7 @@ export function checkSource(
   }
 }
 
-/** Keys are columns: they must mean the same tokens in both runs. */
+/** Checks that both runs have the same padding: keys are columns, which must be the same tokens. */
 function checkPattern(
   caller: string,
   use: string,
@@ -146,12 +146,12 @@ function checkPattern(
       describe(layout, from),
     );
   }
-  const behind = wanted.find((position) => position >= prompt.length(row));
-  if (behind === undefined) return;
-  throw argument(caller, "positions of the prompt", `${use}.positions`, behind);
+  const after = wanted.find((position) => position >= prompt.length(row));
+  if (after === undefined) return;
+  throw argument(caller, "positions of the prompt", `${use}.positions`, after);
 }
 
-/** The native rows that are patched, and those of the source that go there. */
+/** The native rows that are patched, and the source row of each. */
 export function patchRows(
   { layout }: PatchSource,
   positions: Positions | undefined,
@@ -176,7 +176,7 @@ export function patchRows(
   return { rows: Int32Array.from(cells), sourceRows: Int32Array.from(sources) };
 }
 
-/** In a generation nothing was given for generated tokens: the prompt's alone. */
+/** The positions to patch; by default all, or in a generation those of the prompt. */
 function patchedPositions(
   positions: Positions | undefined,
   { step }: RunRows,

@@ -11,19 +11,20 @@ import { checkSpace } from "./vector-space.js";
 
 /** Options for `patch`. */
 export interface PatchOptions extends VectorOptions {
-  /** Heads that are patched, at a hook that has some. Default: all. */
+  /** The heads to patch, at a hook with heads. Default: all. */
   readonly heads?: number | readonly number[] | undefined;
 }
 
 /**
- * Puts in what another run had at a hook, at the same positions: the third token of the run's row
- * gets what the third of the source's row had, whatever the padding. Default: every real token of
- * the run's row, in `generate` of its prompt, which the source must have. A source of one row serves all rows, else row goes by
- * row. Positions of attention patterns and scores are queries; there both runs must have the same
+ * Replaces the activation at a hook by that of another run, at the same positions. The third token
+ * of a row gets the activation of the third token of the source's row, whatever the padding. By
+ * default every real token of the row is patched (in `generate`, of its prompt); the source must
+ * have them all. A source of one row serves all rows; otherwise rows correspond one to one.
+ * Positions of attention patterns and scores are queries, and there both runs must have the same
  * padding.
  *
- * The intervention holds the activation's memory (disposing the cache is fine) until it is garbage;
- * `intervention.source.dispose()` gives it back at once.
+ * The intervention shares the activation's memory until it is garbage-collected, even after the
+ * cache is disposed; `intervention.source.dispose()` frees it at once.
  *
  * @example
  * const name = "blocks.1.attn.hook_z";
@@ -32,9 +33,9 @@ export interface PatchOptions extends VectorOptions {
  * const interventions = [patch(name, clean.cache, { heads: 3, positions: -1 })];
  * using logits = await model.forward(other, { interventions, positions: [-1] });
  *
- * @throws ARGUMENT for heads or a place that are none, DISPOSED for a cache that is gone
- * @throws NOT_FOUND for a hook that the cache does not have
- * @throws HOOK for a tensor known to be of another space than the hook
+ * @throws ARGUMENT if the heads or an option are invalid; DISPOSED if the cache was disposed
+ * @throws NOT_FOUND if the cache does not have the hook
+ * @throws HOOK if the tensor is known to be of another space than the hook
  */
 export function patch<const Name extends AnyHookName, Names extends string>(
   hook: CheckedKey<Name, Names>,
@@ -63,10 +64,10 @@ export function patch(
 }
 
 /**
- * Holds hooks at what they were in another run: a {@link patch} of each, at every position unless
- * `options` say otherwise. Attention patterns, norm scales, MLP outputs.
+ * Freezes hooks, such as attention patterns, norm scales or MLP outputs, at their values in another
+ * run: a {@link patch} of each, at every position unless `options` select some.
  *
- * @param points the hooks' names, or a predicate over those that the cache has
+ * @param points the hooks' names, or a predicate over the cache's names
  *
  * @example
  * const patterns = (name: string) => name.endsWith("hook_pattern");
@@ -94,7 +95,7 @@ export function freeze<const Points extends readonly AnyHookName[], Names extend
   return names.map((name) => patch(name, cache as unknown as ActivationCache, options));
 }
 
-/** The tensor under a handle of our own; it remembers the padding of the run it comes from. */
+/** Makes a second handle to the tensor, which remembers the padding of its run. */
 function held(hook: string, source: ActivationCache | Tensor): Tensor {
   const tensor = source instanceof ActivationCache ? source.get(hook) : source;
   if (!isTensor(tensor)) {

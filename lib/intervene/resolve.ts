@@ -40,18 +40,20 @@ import type {
   Steering,
 } from "./types.js";
 
-/** Makes native handles that live as long as the edits. */
+/** Registers a vector's handle, which is disposed once the native copy is made. */
 type Keep = (vector: TensorHandle) => TensorHandle;
 
-/** An intervention that was checked against a model. */
+/** An intervention, checked against a model. */
 export interface ResolvedAction extends CoderPoints {
-  /** How messages name it. */
+  /** The name of the intervention in messages. */
   readonly use: string;
-  /** Its place in the list: steering with a feature that is written at several sites is several. */
+  /**
+   * Its index in the list. Steering with a feature of several write sites makes several actions.
+   */
   readonly index: number;
   readonly where: InterventionOptions;
   readonly excluded: FindExcluded;
-  /** Its native form without rows. */
+  /** Makes its native form, without rows. */
   readonly native: (keep: Keep) => NativeIntervention;
   readonly source?: PatchSource;
 }
@@ -86,7 +88,7 @@ const ownKeys: Readonly<Record<string, readonly string[]>> = {
   patch: ["hook", "source", "heads"],
 };
 
-/** Refuses a key that is misspelt: it would be passed over without a word. */
+/** Refuses an unknown key, such as a misspelt one, which would have no effect. */
 function checkKeys(caller: string, use: string, entry: AnyIntervention): void {
   if (Array.isArray(entry)) {
     throw argument(caller, "an intervention", use, "an array of some: spread it with ...");
@@ -105,7 +107,7 @@ export function checkAction(caller: string, action: ResolvedAction, rows: RunRow
   if (source !== undefined) checkSource(caller, use, source, where.positions, among, rows);
 }
 
-// Interventions may also be written by hand, or spread from others: all is checked again.
+// Interventions may be written by hand or spread from others, so everything is checked again.
 function partsOf(context: EditContext, use: string, entry: AnyIntervention): Parts[] {
   switch (isObject(entry) ? entry.type : undefined) {
     case "ablate": {
@@ -183,7 +185,7 @@ function steering(context: EditContext, use: string, entry: Steering): Parts[] {
   }));
 }
 
-/** A cap is a projection on the decoder row, which must have a length. */
+/** Refuses decoder rows of zeros: a cap needs a projection on the row. */
 function checkWrites(caller: string, rows: readonly DecoderRow[]): void {
   for (const { coder, feature, write } of rows) {
     const length = tidy(() => coder.direction(feature, "decoder", write).norm().item());
@@ -219,7 +221,7 @@ function patching(context: EditContext, use: string, entry: Patching): Parts {
 
 interface VectorAt {
   readonly point: ResolvedPoint;
-  /** A new handle. */
+  /** Makes a new handle. */
   readonly vector: () => TensorHandle;
 }
 
@@ -247,7 +249,7 @@ function directionAt(context: EditContext, use: string, { hook, vector }: Direct
   };
 }
 
-/** A feature's row at one of the sites where edits of it are added. */
+/** A feature's decoder row at one of the sites where edits of it are added. */
 interface DecoderRow extends VectorAt {
   readonly coder: Coder;
   readonly feature: number;

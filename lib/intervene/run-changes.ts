@@ -9,17 +9,17 @@ import { chosenBatch, chosenCells, isSettled, type RunRows } from "./run-rows.js
 import { nativeSplice, type ResolvedSplice, resolveSplices } from "./splices.js";
 import type { RunEditOptions } from "./types.js";
 
-/** Which rows of the batch an intervention touches. */
+/** An intervention, and the rows of the batch that it changes. */
 interface ActionRows {
   readonly action: ResolvedAction;
   readonly among: readonly number[];
-  /** Where all later steps of a generation act. */
+  /** The placement that all later steps of a generation share, once it is known. */
   settled?: NativePlacement | null;
 }
 
 /**
- * The coders and interventions of a run or of a generation, checked against the model. The native
- * core gets them once, then for each step where they act; `dispose()` frees its copy.
+ * The spliced coders and the interventions of a run or a generation, checked against the model. The
+ * native core gets a copy once, then the placements of each step; `dispose()` frees the copy.
  */
 export class RunChanges implements Disposable {
   readonly #context: EditContext;
@@ -35,20 +35,20 @@ export class RunChanges implements Disposable {
   }
 
   /**
-   * Checks coders and interventions; undefined for none. A point that the run does not reach, a
-   * width, device or model that does not fit, a vector of another size: each is an error here.
+   * Checks coders and interventions; undefined if there are none. Throws if the run does not reach
+   * a point, or a width, device, model or vector size does not match.
    */
   static resolve(context: EditContext, options: RunEditOptions): RunChanges | undefined {
     const changes = new RunChanges(context, options);
     return changes.#splices.length + changes.#actions.length === 0 ? undefined : changes;
   }
 
-  /** The interventions, in their order. */
+  /** The interventions in order. */
   get actions(): readonly ResolvedAction[] {
     return this.#actions;
   }
 
-  /** Every point where something happens. */
+  /** Every point that a coder or an intervention reads or writes. */
   get points(): readonly ResolvedPoint[] {
     return [...this.#splices, ...this.#actions].flatMap(({ reads, writes }) => [
       ...reads,
@@ -56,12 +56,12 @@ export class RunChanges implements Disposable {
     ]);
   }
 
-  /** How many coders are put in. */
+  /** The number of spliced coders. */
   get splices(): number {
     return this.#splices.length;
   }
 
-  /** Checks positions and rows against those of a run; of a generation, all steps at once. */
+  /** Checks positions and rows against those of a run, or of all steps of a generation. */
   check(rows: RunRows, hasTokens: boolean): void {
     const { caller } = this.#context;
     for (const action of this.#actions) checkAction(caller, action, rows);
@@ -76,7 +76,7 @@ export class RunChanges implements Disposable {
     throw argument(caller, "false (the residual stream's tokens are not known)", subject, true);
   }
 
-  /** What one native run does: `tokens` are its own, those of one step in a generation. */
+  /** The changes of one native run; `tokens` are that run's, in a generation those of one step. */
   at(rows: RunRows, tokens: Int32Array | undefined): NativeEdits {
     const { caller } = this.#context;
     this.#actionRows ??= this.#actions.map((action) => ({
@@ -95,7 +95,7 @@ export class RunChanges implements Disposable {
     };
   }
 
-  /** Frees the native copy; runs that have been submitted keep it. */
+  /** Frees the native copy; submitted runs retain it. */
   dispose(): void {
     const handle = this.#handle;
     this.#handle = undefined;
@@ -125,7 +125,7 @@ export class RunChanges implements Disposable {
 
 const noRows = new Int32Array(0);
 
-/** Where an intervention acts in one run; null for all rows. */
+/** The rows that an intervention changes in one run; null for all rows. */
 function placementIn(
   entry: ActionRows,
   rows: RunRows,
@@ -133,7 +133,7 @@ function placementIn(
 ): NativePlacement | null {
   const { action, among } = entry;
   const placement = chosenRows(entry, rows, new Set(tokens && action.excluded?.(tokens)));
-  // Each row of a patch goes to its own place, and each step has its own tokens.
+  // A patch maps each row to one row of its source, and each step has other tokens.
   const same =
     action.excluded === undefined && (action.source === undefined || placement?.rows.length === 0);
   if (same && isSettled(action.where.positions, among, rows)) entry.settled = placement;

@@ -2,29 +2,29 @@ import type { RowLayout } from "../coder/row-layout.js";
 import { argument } from "../errors/check-options.js";
 import type { InterventionOptions, Positions } from "./types.js";
 
-/** Which positions of its rows one native run computes: all of them, or those of one step. */
+/** The positions that one native run computes: all of them, or those of one generation step. */
 export interface RunRows {
-  /** The rows that positions count in: of a generation, its prompts. */
+  /** The rows in which positions count; in a generation, its prompts. */
   readonly layout: RowLayout;
-  /** Columns of the native run. */
+  /** The number of columns of the native run. */
   readonly pos: number;
-  /** In a generation 0 for the prompts, then 1, 2 …; undefined for a run by itself. */
+  /** In a generation 0 for the prompts, then 1, 2 …; undefined outside a generation. */
   readonly step: number | undefined;
-  /** Positions that a generation computes in each row after its prompt, all steps together. */
+  /** The number of positions that all steps of a generation compute after each prompt. */
   readonly more: number;
 }
 
-/** A run by itself. */
+/** The rows of a run that is not a generation. */
 export function wholeRun(layout: RowLayout): RunRows {
   return { layout, pos: layout.pos, step: undefined, more: 0 };
 }
 
-/** One step of a generation of `steps` tokens; the last of them is drawn, but never computed on. */
+/** The rows of one step of a generation of `steps` tokens. No run reads the last token drawn. */
 export function stepOf(layout: RowLayout, step: number, steps: number): RunRows {
   return { layout, pos: step === 0 ? layout.pos : 1, step, more: Math.max(steps - 1, 0) };
 }
 
-/** The first position of a row that this run computes, and how many. */
+/** The first position of a row that this run computes, and the number of positions. */
 export function computedSpan(
   { layout, step = 0 }: RunRows,
   row: number,
@@ -33,13 +33,13 @@ export function computedSpan(
   return step === 0 ? [0, prompt] : [prompt + step - 1, 1];
 }
 
-/** The flattened row that a native run has for a position of a row. */
+/** The flattened row of a position in the native run. */
 export function cellOf(rows: RunRows, row: number, position: number): number {
   const { layout, pos, step = 0 } = rows;
   return step === 0 ? row * pos + layout.column("positions", row, 0) + position : row;
 }
 
-/** The rows of the batch that are chosen, ascending. ARGUMENT for one that is not there. */
+/** The chosen rows of the batch, ascending. ARGUMENT if one is out of range. */
 export function chosenBatch(
   caller: string,
   use: string,
@@ -55,7 +55,7 @@ export function chosenBatch(
   return rows;
 }
 
-/** The positions in [low, high) that are chosen, ascending; negative ones count from `end`. */
+/** The chosen positions in [low, high), ascending; negative ones count from `end`. */
 export function chosenPositions(
   positions: Positions | undefined,
   low: number,
@@ -73,7 +73,7 @@ export function chosenPositions(
   return Array.from({ length: Math.max(last - first, 0) }, (_, i) => first + i);
 }
 
-/** Refuses listed positions that a row does not have; a generation's rows have no end. */
+/** Refuses listed positions that are out of range; the rows of a generation have no upper bound. */
 export function checkListed(
   caller: string,
   use: string,
@@ -96,7 +96,7 @@ export function checkListed(
   }
 }
 
-/** The native run's rows that are chosen, ascending; undefined for all. */
+/** The chosen rows of the native run, ascending; undefined for all. */
 export function chosenCells(
   { positions, batch }: InterventionOptions,
   among: readonly number[],
@@ -117,7 +117,7 @@ export function chosenCells(
   return all ? undefined : Int32Array.from(cells);
 }
 
-/** Whether every later step of a generation chooses in these rows what `rows`' step does. */
+/** Whether every later step of a generation chooses the same cells in these rows as this step. */
 export function isSettled(
   positions: Positions | undefined,
   among: readonly number[],

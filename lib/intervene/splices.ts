@@ -8,22 +8,22 @@ import { type FindExcluded, resolveExcluded } from "./excluded-tokens.js";
 import type { CoderSplice } from "./types.js";
 
 /**
- * On a splice: its coder is put in where `interventions` first edit it, so that a run in which they
- * do shows the features as they are edited, and the gradient there. Without edits it comes last.
+ * Marks a splice whose coder goes in where `interventions` first edit its features, so that the run
+ * has the edited features and the gradient at them. Without such edits the coder goes in last.
  */
 export const inOrder: unique symbol = Symbol("in the order of the interventions");
 
-/** A coder put in with its error term: the run's numbers stay. */
+/** Splices a coder with its error term, which leaves the run's numbers unchanged. */
 export function inOrderSplice(coder: Coder): CoderSplice {
   return { coder, [inOrder]: true } as CoderSplice;
 }
 
-/** A splice that was checked against a model. */
+/** A splice, checked against a model. */
 export interface ResolvedSplice extends CoderPoints {
   readonly coder: Coder;
   readonly errorTerm: boolean;
   readonly inOrder: boolean;
-  /** Tokens whose positions pass untouched. */
+  /** Finds the tokens whose activations stay unchanged. */
   readonly excluded: FindExcluded;
 }
 

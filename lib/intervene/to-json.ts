@@ -21,12 +21,12 @@ const caller = "Intervention.toJSON";
 type WhereJson = Pick<InterventionJson, "positions" | "batch" | "excludeSpecialTokens">;
 
 /**
- * Interventions as plain data for `JSON.stringify`. A feature's coder is named by release and id
- * where it is a published one in the Hugging Face cache, else by its hook and the SHA-256 of its
- * file.
+ * Converts interventions to plain data for `JSON.stringify`. A feature's coder is identified by
+ * release and id if it is a published one in the Hugging Face cache, else by its hook and the
+ * SHA-256 of its file.
  *
- * @throws UNSUPPORTED for `patch`, which has a tensor of another run
- * @throws NOT_FOUND for a coder whose file is gone
+ * @throws UNSUPPORTED for a `patch`, which holds a tensor of another run
+ * @throws NOT_FOUND if a coder's file no longer exists
  */
 export async function toJSON(list: readonly AnyIntervention[]): Promise<InterventionsJson> {
   if (!Array.isArray(list)) {
@@ -77,7 +77,7 @@ async function steeringToJSON(entry: Steering): Promise<InterventionJson> {
   return {
     type: "steer",
     target: "vector" in target ? directionToJSON(target) : await featureToJSON(target),
-    // JSON has no infinity.
+    // JSON can't represent infinity.
     coefficient: Number.isFinite(coefficient)
       ? coefficient
       : coefficient > 0

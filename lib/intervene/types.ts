@@ -3,10 +3,10 @@ import type { ExcludedTokens } from "../coder/special-tokens.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
- * Which positions of a row something acts on; left out: every real token. Positions count a row's
- * real tokens, negative ones from its end; a stretch ends before `to`, without one at the row's
- * end. In `generate` they count in the prompt, and go on into the generated tokens: those that a
- * list names, and those that a stretch (or none given) reaches.
+ * The positions of a row that a change applies to. Default: every real token. Positions count a
+ * row's real tokens, negative ones from its end. A range ends before `to`, or at the row's end
+ * without `to`. In `generate` positions count in the prompt and continue into the generated tokens:
+ * those that a list names, and those that a range (or the default) covers.
  */
 export type Positions =
   | number
@@ -14,46 +14,46 @@ export type Positions =
   | {
       /** The first position. */
       readonly from: number;
-      /** The position before which it ends. */
+      /** The end of the range, exclusive. */
       readonly to?: number | undefined;
     };
 
-/** Where an intervention acts. */
+/** Options for interventions: the rows and tokens that they change. */
 export interface InterventionOptions {
-  /** Default: every real token, BOS included. */
+  /** The positions to change. Default: every real token, BOS included. */
   readonly positions?: Positions | undefined;
-  /** Rows of the batch. Default: all. */
+  /** The rows of the batch to change. Default: all. */
   readonly batch?: number | readonly number[] | undefined;
   /**
-   * Leave special tokens (BOS, turns and so on) as they are, or the tokens with these ids; in
-   * `generate` also those that are drawn. Default false.
+   * Leave special tokens (BOS, turns and so on), or the tokens with these ids, unchanged; in
+   * `generate` also drawn ones. Default false.
    */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
 
-/** Where a vector or an activation acts. */
+/** Options for interventions with a vector or an activation. */
 export interface VectorOptions extends InterventionOptions {
   /**
-   * Takes a tensor that is known to be of another space than the hook, such as an attention coder's
-   * direction at the residual stream, which is refused otherwise.
+   * Accept a tensor that is known to be of another space than the hook, such as an attention
+   * coder's direction at the residual stream. Default false: such a tensor is refused.
    */
   readonly unchecked?: boolean | undefined;
 }
 
-/** Numbers that make a direction: they are copied. */
+/** The numbers of a direction, which are copied. */
 export type Vector = Tensor | Float32Array | readonly number[];
 
 /** A direction at a hook point. */
 export interface Direction {
   /** The hook point's name in the cache. */
   readonly hook: string;
-  /** As many numbers as the point has for each position, heads flattened. */
+  /** The vector, as wide as the point is at each position, heads flattened. */
   readonly vector: Float32Array;
 }
 
-/** A feature becomes `to` wherever it is chosen. */
+/** Sets a feature to `to` at every chosen position. */
 export interface Ablation extends InterventionOptions {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "ablate";
   /** The feature. */
   readonly target: FeatureRef;
@@ -61,29 +61,29 @@ export interface Ablation extends InterventionOptions {
   readonly to: number;
 }
 
-/** A feature becomes `value`, also where it is inactive. */
+/** Sets a feature to `value`, also where it is inactive. */
 export interface Clamping extends InterventionOptions {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "clamp";
   /** The feature. */
   readonly target: FeatureRef;
-  /** What it becomes. */
+  /** The new activation. */
   readonly value: number;
 }
 
-/** A feature becomes `factor` times what it is. */
+/** Multiplies a feature by `factor`. */
 export interface Scaling extends InterventionOptions {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "scale";
   /** The feature. */
   readonly target: FeatureRef;
-  /** What it is multiplied by. */
+  /** The factor. */
   readonly factor: number;
 }
 
-/** A direction is added. */
+/** Adds a direction. */
 export interface Steering extends InterventionOptions {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "steer";
   /** A feature stands for its decoder row at its coder's `hookNameOut`. */
   readonly target: FeatureRef | Direction;
@@ -93,47 +93,50 @@ export interface Steering extends InterventionOptions {
   readonly cap?: number;
 }
 
-/** A direction is taken out. */
+/** Removes a direction. */
 export interface Projection extends InterventionOptions, Direction {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "project";
 }
 
-/** An activation is put in from another run. */
+/** Replaces an activation by that of another run. */
 export interface Patching extends InterventionOptions {
-  /** Says which it is. */
+  /** The kind of intervention. */
   readonly type: "patch";
   /** The hook point's name in the cache. */
   readonly hook: string;
-  /** Shares the memory of what was given; it stays until the intervention is garbage, or disposed. */
+  /** Shares the memory of the given tensor until it is disposed or garbage-collected. */
   readonly source: Tensor;
-  /** The heads that are put in, ascending; left out: all. */
+  /** The heads that are replaced, ascending. Default: all. */
   readonly heads?: readonly number[];
 }
 
 /** @inline Every kind of intervention. */
 export type AnyIntervention = Ablation | Clamping | Scaling | Steering | Projection | Patching;
 
-/** A coder put in the place of what it rebuilds. */
+/** A coder whose reconstruction replaces the tensor that it rebuilds. */
 export interface Splice {
   /** The coder. */
   readonly coder: Coder;
   /**
-   * Whether what the coder does not rebuild is added, so that only changes of its features show.
-   * Default true; without, the bare reconstruction goes on (a transcoder's skip included).
+   * Add the coder's error, so that only changes of its features have an effect. Default true; with
+   * false the bare reconstruction continues (a transcoder's skip included).
    */
   readonly errorTerm?: boolean | undefined;
-  /** Special tokens (BOS, turns …), or those of these ids, pass untouched, also by edits of this coder. */
+  /**
+   * Leave special tokens (BOS, turns …), or those with these ids, unchanged, also by edits of this
+   * coder. Default false.
+   */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
 
-/** What `coders` takes: a coder stands for itself with its error term. */
+/** An entry of `coders`: a splice, or a coder to splice with its error term. */
 export type CoderSplice = Coder | Splice;
 
-/** What runs take to change what they compute. */
+/** Options that change a run's computation. */
 export interface RunEditOptions {
-  /** Coders put in at their hooks, in this order: before interventions and hooks. */
+  /** The coders to splice in at their hooks, in this order, before interventions and hooks. */
   readonly coders?: readonly CoderSplice[] | undefined;
-  /** In this order at each hook, after coders and before JavaScript hooks. */
+  /** The interventions, in this order at each hook, after coders and before JavaScript hooks. */
   readonly interventions?: readonly AnyIntervention[] | undefined;
 }

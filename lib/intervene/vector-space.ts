@@ -3,10 +3,10 @@ import { sentence } from "../errors/sentence.js";
 import { foreignHook } from "../hooks/spaces.js";
 
 /**
- * Refuses a tensor that is known to be a vector of another space than the one at `hook`: a coder's
- * direction, an activation of a run, or a sum with one. `others` are hooks whose spaces do as well.
+ * Refuses a tensor that is known to be a vector of another space than `hook`: a coder's direction,
+ * an activation of a run, or a sum with one. The spaces of the hooks in `others` are accepted too.
  *
- * @throws HOOK
+ * @throws HOOK if the tensor is of another space
  */
 export function checkSpace(
   caller: string,

@@ -1,7 +1,7 @@
 import { call } from "../native/call.js";
 import type { ModelCore } from "./model-core.js";
 
-/** What `console.log` shows of a model: its shape, its weights' size and its hooks. */
+/** The text that `console.log` shows for a model: shape, size of the weights, number of hooks. */
 export function describeModel(core: ModelCore): string {
   const { cfg } = core;
   const lines = [

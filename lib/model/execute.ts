@@ -19,13 +19,13 @@ import type { ModelCore } from "./model-core.js";
 import { rowsOfRun } from "./run-outcome.js";
 import type { RunPlan } from "./run-plan.js";
 
-/** What one step of a generation needs besides its plan. */
+/** The cache and the sampling of one step of a generation. */
 export interface Draw {
   readonly kv: KvCacheHandle;
   readonly sample: NativeSampling;
 }
 
-/** Sends a plan to the native core; inputs are retained before this returns. */
+/** Submits a plan to the native core, which retains the inputs before this returns. */
 export async function execute(
   core: ModelCore,
   plan: RunPlan,
@@ -35,7 +35,7 @@ export async function execute(
   return submit(plan, js, (addon, ctx) => addon.modelRun(model, request, ctx));
 }
 
-/** As `execute`, for a plan with a target; a metric is called during the run. */
+/** As `execute`, for a plan with a target. A metric is called during the run. */
 export async function differentiate(
   core: ModelCore,
   plan: RunPlan,
@@ -64,7 +64,7 @@ export async function differentiate(
   }
 }
 
-/** A request that is ready for the native core. */
+/** A native request, and the model to run it on. */
 interface Request {
   readonly model: ModelHandle;
   readonly request: NativeRunRequest;
@@ -72,7 +72,7 @@ interface Request {
   readonly js: JsHooks | undefined;
 }
 
-/** The native form of a plan, with the hooks that the model has now. */
+/** Converts a plan to its native form, with the model's current hooks. */
 function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
   const { caller, start, range, rows } = plan;
   const model = core.handle(caller);
@@ -104,7 +104,7 @@ function requestOf(core: ModelCore, plan: RunPlan, draw?: Draw): Request {
   return { model, request, js };
 }
 
-/** Rejects with the hook's own error if one failed. */
+/** Runs a native call. If a hook failed, it rejects with the hook's error. */
 async function submit<T>(
   { caller, signal }: RunPlan,
   js: JsHooks | undefined,

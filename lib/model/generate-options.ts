@@ -6,19 +6,19 @@ import type { CoderRead } from "./observed-coders.js";
 import type { SamplingOptions } from "./sampling.js";
 import type { Truncate } from "./truncate.js";
 
-/** What each token keeps of the run that drew it. */
+/** Options for `record` in `generate`: the parts of its run that each token keeps. */
 export interface RecordOptions<Names extends HookKeys = HookKeys> {
-  /** Activations: names, or a predicate over all of the model's. They are those that went on. */
+  /** Activations, after all changes: names, or a predicate over all of the model's names. */
   readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
-  /** Coders that are read; of one in `coders`, the features as edited. */
+  /** The coders whose features are kept; for a coder in `coders`, the edited features. */
   readonly features?: readonly (Coder | CoderRead)[] | undefined;
-  /** The logits that the token was drawn from, before temperature and the like. */
+  /** The logits that the token was drawn from, before temperature, top-k and so on. */
   readonly logits?: boolean | undefined;
 }
 
-/** {@link RecordOptions} with the logits among them. */
+/** {@link RecordOptions} with logits. */
 export interface RecordWithLogits<Names extends HookKeys> extends RecordOptions<Names> {
-  /** The logits that the token was drawn from are kept: [d_vocab]. */
+  /** Keep the logits that the token was drawn from: [d_vocab]. */
   readonly logits: true;
 }
 
@@ -26,25 +26,29 @@ export interface RecordWithLogits<Names extends HookKeys> extends RecordOptions<
 export interface GenerateSettings<Hooks extends HookKeys = HookKeys>
   extends SamplingOptions,
     RunEditOptions {
-  /** Default 20. Generation also ends where the model's context is full. */
+  /** Default 20. Generation also ends when the model's context is full. */
   readonly maxNewTokens?: number | undefined;
   /** End a row at the model's end tokens. Default true. */
   readonly stopAtEos?: boolean | undefined;
   /**
-   * End a row before any of these strings. They match what was generated, special tokens written
-   * out: "<end_of_turn>" stops at that token, and text on its two sides is not one stretch.
+   * End a row before any of these strings. They match the generated text with special tokens
+   * written out: "<end_of_turn>" stops at that token, and a string does not match across a special
+   * token.
    */
   readonly stop?: readonly string[] | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
   /**
-   * Cut prompts so that `maxNewTokens` fit into the model's context behind them: true or "right"
-   * keeps a prompt's beginning, "left" its end, with the BOS before it if it has one. Default false.
+   * Truncate prompts so that `maxNewTokens` fit into the model's context after them: true or
+   * "right" keeps a prompt's beginning, "left" its end, with the BOS before it if it has one.
+   * Default false.
    */
   readonly truncate?: Truncate | undefined;
-  /** `step` is 0 for the prompt, then counts; `positionOffset` is the first column of `act`. */
+  /**
+   * Hooks of every step. `step` is 0 for the prompt; `positionOffset` is the first column of `act`.
+   */
   readonly hooks?: CheckedHooks<Hooks> | undefined;
-  /** Ends the generation between two layers; its consumer gets `signal.reason`. */
+  /** Stops the generation between two layers; its consumer gets `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,7 +57,7 @@ export interface GenerateOptions<
   Names extends HookKeys = HookKeys,
   Hooks extends HookKeys = HookKeys,
 > extends GenerateSettings<Hooks> {
-  /** The tokens become {@link RecordedToken}s, which hold this and are to be disposed. */
+  /** Record these for each token: the tokens are {@link RecordedToken}s, which you must dispose. */
   readonly record?: RecordOptions<Names> | undefined;
 }
 
@@ -63,7 +67,9 @@ export interface GeneratedToken {
   readonly batch: number;
   /** Its id. */
   readonly token: number;
-  /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
+  /**
+   * The text that becomes final with it: "" inside a character, for special and for stop tokens.
+   */
   readonly text: string;
   /** Natural logarithm of its probability under the unmodified softmax. */
   readonly logprob: number;

@@ -17,15 +17,15 @@ import { nextStart, tokenStart } from "./run-start.js";
 import { checkSampling } from "./sampling.js";
 import { truncatedSide } from "./truncate.js";
 
-/** A generation, resolved and checked: one plan, which is stepped, and how tokens are drawn. */
+/** A generation, resolved and checked: the plan of its first step, and the sampling. */
 export interface GeneratePlan extends RowEnds {
-  /** All padding on the left. */
+  /** The prompts, padded on the left. */
   readonly prompt: CheckedTokens;
   /** The run over the prompt. */
   readonly run: RunPlan;
-  /** Whether tokens hold what their run recorded. */
+  /** Whether tokens hold a record of their run. */
   readonly records: boolean;
-  /** Tokens to draw at most. */
+  /** The maximum number of tokens to draw. */
   readonly steps: number;
   readonly sampling: Omit<NativeSampling, "history" | "historyPtr" | "ended">;
 }
@@ -52,7 +52,7 @@ export function planGeneration(
   const prompt = alignRight(tokens, core.cfg);
   const { rows } = prompt;
   const longest = Math.max(...Array.from({ length: rows.batch }, (_, row) => rows.length(row)));
-  // The last token drawn is never read, so it needs no place in the context.
+  // No run reads the last token drawn, so it does not have to fit in the context.
   const steps = Math.min(maxNewTokens, core.cfg.nCtx - longest + 1);
   const start = { start: tokenStart(prompt), rows: stepOf(rows, 0, steps) };
   return {
@@ -66,7 +66,7 @@ export function planGeneration(
   };
 }
 
-/** The plan of the step that reads the tokens drawn last. */
+/** The plan of the next step, which reads the tokens drawn last. */
 export function nextStep(
   { prompt, steps }: GeneratePlan,
   before: RunPlan,
@@ -77,7 +77,7 @@ export function nextStep(
   return Object.freeze({ ...before, start, rows, columns: start.rows.columns(caller, [-1]) });
 }
 
-/** `record` as a plan has it. */
+/** Converts `record` to the options of a plan. */
 function recorded(record: GenerateOptions["record"]) {
   checkOptions(`${caller}: record`, record, ["names", "features", "logits"]);
   const { names, features, logits = false } = record ?? {};
@@ -87,7 +87,10 @@ function recorded(record: GenerateOptions["record"]) {
   return { names, features, logits: logits ? ("last" as const) : (false as const) };
 }
 
-/** Prompts as tokens, padded on the left; `truncate` cuts them so that `maxNewTokens` fit after. */
+/**
+ * Tokenizes prompts, padded on the left; `truncate` cuts them so that `maxNewTokens` fit after
+ * them.
+ */
 function tokenizePrompts(
   core: ModelCore,
   input: TokenInput,
@@ -97,7 +100,7 @@ function tokenizePrompts(
   const options = { prependBos, truncate, paddingSide: "left" } as const;
   if (truncatedSide(caller, truncate) === undefined)
     return tokenizeInput(caller, input, core, options);
-  // The last token drawn is never read; at least the BOS and one token of the prompt stay.
+  // No run reads the last token drawn. At least the BOS and one token of the prompt must remain.
   const nCtx = core.cfg.nCtx - Math.max(maxNewTokens - 1, 0);
   if (nCtx < 2) {
     const expected = `at most ${core.cfg.nCtx - 1} with truncate (the context's length)`;
@@ -106,7 +109,7 @@ function tokenizePrompts(
   const context: InputContext = {
     cfg: { ...core.cfg, nCtx },
     get tokenizer() {
-      return core.tokenizer; // read from its file only if there is text
+      return core.tokenizer; // Only text loads the tokenizer's files.
     },
   };
   return tokenizeInput(caller, input, context, options);

@@ -4,19 +4,19 @@ import type { ModelCore } from "./model-core.js";
 import { RowText } from "./row-text.js";
 import type { DrawnToken, TextOrError } from "./token-record.js";
 
-/** What ends a row. */
+/** The end conditions of a row. */
 export interface RowEnds {
-  /** Tokens that end it. */
+  /** A row ends at any of these tokens. */
   readonly ends: ReadonlySet<number>;
-  /** Texts that it ends before. */
+  /** A row ends before any of these strings. */
   readonly stops: readonly string[];
 }
 
-/** One row's tokens so far, and its text. */
+/** The tokens of one row so far, and its text. */
 export class GenerationRecord {
   readonly history: number[];
   readonly #ends: ReadonlySet<number>;
-  // A folder without tokenizer.json still generates from ids; only the text is missing.
+  // A model folder without tokenizer.json can still generate from ids, without text.
   readonly #text: RowText | { readonly missing: unknown };
   ended = false;
 
@@ -26,7 +26,7 @@ export class GenerationRecord {
     this.#text = rowText(core, stops);
   }
 
-  /** Adds a token, the last one maybe; its text, or why there is none. */
+  /** Adds a token; `last` ends the row. Returns the token's text, or the reason it is missing. */
   push(token: number, last: boolean): TextOrError {
     this.history.push(token);
     const ends = this.#ends.has(token);
@@ -38,7 +38,7 @@ export class GenerationRecord {
   }
 }
 
-/** The tokens of rows one after another, and where each row begins. */
+/** The concatenated tokens of all rows, and the offset of each row. */
 export function historyOf(rows: readonly GenerationRecord[]): {
   history: Int32Array;
   historyPtr: Int32Array;
@@ -50,7 +50,7 @@ export function historyOf(rows: readonly GenerationRecord[]): {
   return { history: Int32Array.from(rows.flatMap(({ history }) => history)), historyPtr };
 }
 
-/** A token with its text; asking for a text that is missing throws what is missing. */
+/** A token with its text. If the text is missing, its getter throws the reason. */
 export function withText(token: DrawnToken, text: TextOrError): GeneratedToken {
   if (typeof text === "string") return { ...token, text };
   return {
@@ -63,7 +63,7 @@ export function withText(token: DrawnToken, text: TextOrError): GeneratedToken {
 
 function rowText(core: ModelCore, stops: readonly string[]): RowText | { missing: unknown } {
   try {
-    // Loads the tokenizer, which throws here if it is missing.
+    // This loads the tokenizer, which throws here if its files are missing.
     return new RowText(core.tokenizer, stops);
   } catch (error) {
     if (stops.length > 0 || !GemlensError.is(error)) throw error;

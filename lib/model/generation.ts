@@ -15,8 +15,8 @@ import { RecordedToken } from "./token-record.js";
 const caller = "generate";
 
 /**
- * New tokens as they are drawn: iterate it, or await `text()`. Can be consumed once; leaving the
- * loop early frees its key-value cache and what was recorded and not handed out yet.
+ * New tokens as they are drawn: iterate over them, or await `text()`. A generation can be consumed
+ * once. Leaving the loop early frees its key-value cache and the records not yet yielded.
  *
  * @example
  * const generation = model.generate(["One day", "One sunny day"], { maxNewTokens: 4 });
@@ -25,14 +25,14 @@ const caller = "generate";
 export class Generation<Item extends GeneratedToken = GeneratedToken>
   implements AsyncIterable<Item>
 {
-  /** What reproduces the draws; undefined when the options were refused. */
+  /** The seed that reproduces the draws; undefined if the options were refused. */
   readonly seed: number | undefined;
   readonly #core: ModelCore;
   readonly #plan: GeneratePlan | undefined;
   readonly #failure: unknown;
   #consumed = false;
 
-  /** @internal Bad arguments reject where the generation is consumed. */
+  /** @internal Invalid arguments reject when the generation is consumed. */
   constructor(core: ModelCore, input: TokenInput, options: GenerateOptions) {
     this.#core = core;
     try {
@@ -44,9 +44,10 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   }
 
   /**
-   * Runs to the end: the new text of the only prompt.
+   * Runs to the end and returns the new text of the only prompt.
    *
-   * @throws ARGUMENT for a batch, or when it was consumed before; as `forward`
+   * @throws ARGUMENT if there are several prompts, or the generation was consumed before; as
+   *   `forward`
    */
   async text(): Promise<string> {
     const { batch } = this.#ready().prompt.rows;
@@ -55,9 +56,9 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   }
 
   /**
-   * Runs to the end: the new text of each prompt.
+   * Runs to the end and returns the new text of each prompt.
    *
-   * @throws ARGUMENT when it was consumed before; as `forward`
+   * @throws ARGUMENT if the generation was consumed before; as `forward`
    */
   async texts(): Promise<string[]> {
     const texts = new Array<string>(this.#ready().prompt.rows.batch).fill("");
@@ -72,14 +73,14 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   }
 
   /**
-   * The tokens, step by step and in each step row by row. If a step fails, the tokens of the steps
-   * before it were delivered.
+   * Yields the tokens step by step, and in each step row by row. If a step fails, all tokens of
+   * earlier steps have been yielded.
    *
-   * @throws ARGUMENT if the logits of a row that has not ended have a NaN or +Infinity, or -Infinity
-   *   for every token (a masked token's is legal); `fields` have row, step and hook, the first hook
-   *   point known not to be finite
-   * @throws OUT_OF_MEMORY if the key-value cache has no room for the next tokens, saying how many
-   *   tokens or rows fit
+   * @throws ARGUMENT if the logits of a row that has not ended have a NaN or +Infinity, or
+   *   -Infinity for every token (-Infinity for a masked token is valid); `fields` have row, step
+   *   and hook, the first hook point known not to be finite
+   * @throws OUT_OF_MEMORY if the key-value cache has no room for the next tokens; the message says
+   *   how many tokens or rows fit
    */
   [Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
     return this.#generate() as AsyncGenerator<Item, void, undefined>;
@@ -134,7 +135,7 @@ export class Generation<Item extends GeneratedToken = GeneratedToken>
   }
 }
 
-/** One step: the run over the prompt, or over the tokens drawn last, and the draw. */
+/** Runs one step over the prompt or the tokens drawn last, and draws the next tokens. */
 function draw(
   core: ModelCore,
   { sampling }: GeneratePlan,

@@ -12,11 +12,11 @@ import type { RunStart } from "./run-start.js";
 /** A token: its id, or a text that is exactly one token (" Paris"). */
 export type TokenRef = number | string;
 
-/** Where a number is taken from a run. */
+/** The position and rows of a target. */
 export interface TargetPosition {
   /** Counted in each row's real tokens, negative from its end. Default −1. */
   readonly position?: number | undefined;
-  /** Only these rows of the batch. Default: the sum over all rows. */
+  /** The rows of the batch to sum over. Default: all rows. */
   readonly batch?: number | readonly number[] | undefined;
 }
 
@@ -39,21 +39,21 @@ export interface LossTarget {
 }
 
 /**
- * A coder's feature before its threshold: x·W_enc[:, i] + b_enc[i], which equals the activation
- * where the feature is active.
+ * A coder's feature before its threshold, x·W_enc[:, i] + b_enc[i]; it equals the activation where
+ * the feature is active.
  */
 export interface FeatureTarget extends TargetPosition {
-  /** Such as `sae.feature(7)`. */
+  /** The feature, such as `sae.feature(7)`. */
   readonly feature: FeatureRef;
 }
 
 /**
- * One number made of logits [batch, pos, d_vocab] with tensor operations: a tensor of one element,
- * at once (no promise).
+ * A function of the logits [batch, pos, d_vocab] that computes one number with tensor operations.
+ * It returns a tensor of one element, synchronously.
  */
 export type Metric = (logits: Tensor<["batch", "pos", "d_vocab"]>) => Tensor;
 
-/** A number of one's own. */
+/** A custom metric of the logits. */
 export interface MetricTarget {
   /** Maps the logits to the metric; called during the run. */
   readonly metric: Metric;
@@ -67,13 +67,13 @@ export type GradientTarget =
   | FeatureTarget
   | MetricTarget;
 
-/** A target in its native form, and what the run must do for it. */
+/** A target in its native form, and the outputs that the run must compute for it. */
 export interface CompiledTarget {
   readonly native: NativeTarget;
   readonly output: NativeRunRequest["output"];
-  /** The columns whose logits are needed; absent: all, or none. */
+  /** The columns whose logits are needed; undefined for all, or if no logits are needed. */
   readonly columns?: Int32Array | undefined;
-  /** Where a feature is read: the run may stop after it. */
+  /** The point where the feature is read: the run may stop after it. */
   readonly point?: ResolvedPoint;
   readonly metric?: Metric;
 }
@@ -81,7 +81,7 @@ export interface CompiledTarget {
 const targetKinds = ["logit", "logitDiff", "loss", "feature", "metric"] as const;
 export type TargetKind = (typeof targetKinds)[number];
 
-/** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
+/** The kind of a target. ARGUMENT unless it is exactly one of those allowed. */
 export function kindOf(
   caller: string,
   target: unknown,
@@ -106,7 +106,7 @@ export function kindOf(
   return kind;
 }
 
-/** The id of a token given as id or text, checked on the host. */
+/** Resolves a token given as id or text to its id, and checks it on the host. */
 export function tokenOf(caller: string, core: ModelCore, token: TokenRef): number {
   const { dVocab } = core.cfg;
   const id = typeof token === "string" ? core.tokenizer.toSingleToken(token) : token;
@@ -134,7 +134,7 @@ export function signedTokens(
   ];
 }
 
-/** Checks a target against a run and puts it in native form. */
+/** Checks a target against a run and converts it to its native form. */
 export function compileTarget(
   caller: string,
   core: ModelCore,
@@ -174,7 +174,7 @@ export function compileTarget(
     };
   }
   const tokens = signedTokens(caller, core, target);
-  // One column of each row; of rows that do not count, any.
+  // Each row needs one column; for a row that is not summed any column will do.
   const columns = Int32Array.from({ length: start.batch }, (_, row) =>
     rows.includes(row) ? column(row) : start.rows.column(caller, row, -1),
   );

@@ -20,12 +20,12 @@ interface Parts<Names extends string> {
 }
 
 /**
- * What `runWithGradients` gives: the target's value, its gradients at the hooks asked for and at the
- * features of spliced coders, with the activations at both. It owns them: `dispose()` (or `using`)
- * frees them all.
+ * The result of `runWithGradients`: the target's value, its gradients at the requested hooks and at
+ * the features of spliced coders, and the activations at both. It owns them: `dispose()` (or
+ * `using`) frees them all.
  */
 export class Gradients<Names extends string = string> extends Run<Names> {
-  /** The number whose gradient this is; with several rows, their sum (for a loss, the mean). */
+  /** The target's value; with several rows their sum (for a loss, the mean). */
   readonly value: number;
   readonly #grads: ActivationCache<Names>;
   readonly #featureGrads: ReadonlyMap<Coder, FeatureActs>;
@@ -41,22 +41,22 @@ export class Gradients<Names extends string = string> extends Run<Names> {
   }
 
   /**
-   * The gradient at a spliced coder's features: one number for each active feature, at the places
-   * of `features(coder)`. The splice's error term is a constant to it.
+   * The gradient at a spliced coder's features: one number for each active feature of
+   * `features(coder)`. It treats the splice's error term as a constant.
    *
    * @example
    * const options = { coders: [sae], target: { logit: " Japanese" } };
    * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
    * console.log(g.grad("hook_embed").shape, await g.grad(sae).at({ position: -1 }));
    *
-   * @throws NOT_FOUND for a coder that was not spliced
+   * @throws NOT_FOUND if the coder was not spliced
    */
   grad(coder: Coder): FeatureActs;
   /**
-   * The gradient at a hook, in the shape and type of its activation: of the value that goes on,
-   * after all hooks there. Zero where the target does not depend on it.
+   * The gradient at a hook, in the shape and type of its activation, with respect to the value
+   * after all hooks there. It is zero where the target does not depend on that value.
    *
-   * @throws NOT_FOUND when the hook was not among `names`; DISPOSED
+   * @throws NOT_FOUND if the hook was not among `names`; DISPOSED
    */
   grad<const Key extends LooseCacheKey<Names>>(
     key: CheckedKey<Key, Names>,
@@ -78,7 +78,7 @@ export class Gradients<Names extends string = string> extends Run<Names> {
     );
   }
 
-  /** Frees everything that the run holds, gradients too. */
+  /** Frees everything that the run holds, including gradients. */
   override dispose(): void {
     super.dispose();
     this.#grads.dispose();

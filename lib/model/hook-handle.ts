@@ -1,4 +1,4 @@
-/** A hook that stays on a model until it is disposed. */
+/** A hook that stays on a model until the handle is disposed. */
 export class HookHandle implements Disposable {
   readonly #remove: () => void;
 
@@ -7,7 +7,7 @@ export class HookHandle implements Disposable {
     this.#remove = remove;
   }
 
-  /** Takes the hook off; runs that have begun keep it. */
+  /** Removes the hook; runs that have already started keep it. */
   dispose(): void {
     this.#remove();
   }

@@ -44,8 +44,8 @@ interface Access {
 let access!: Access;
 
 /**
- * A Gemma 2 or Gemma 3 text model with a hook at every intermediate, by TransformerLens' names.
- * Weights are as published: nothing is folded or centred.
+ * A Gemma 2 or Gemma 3 text model with a hook at every intermediate activation, named as in
+ * TransformerLens. The weights are as published: nothing is folded or centred.
  */
 export class HookedTransformer implements AsyncDisposable {
   protected readonly identity = ownIdentity();
@@ -66,12 +66,12 @@ export class HookedTransformer implements AsyncDisposable {
 
   /**
    * Loads a model: a Hugging Face folder, a name whose files are in the Hugging Face cache, or
-   * "tiny", the model that comes with gemlens. `await using` frees it at the end of its block.
+   * "tiny", the model bundled with gemlens. `await using` frees it at the end of its block.
    *
    * @example
    * await using model = await HookedTransformer.fromPretrained("tiny", { dtype: "float32" });
-   * @throws NOT_FOUND (no such model), CHECKPOINT (a broken file), UNSUPPORTED (no Gemma 2 or 3),
-   *   OUT_OF_MEMORY, DEVICE, ARGUMENT; `signal.reason`
+   * @throws NOT_FOUND if the model does not exist; CHECKPOINT if a file is invalid; UNSUPPORTED if
+   *   it is not Gemma 2 or 3; OUT_OF_MEMORY, DEVICE, ARGUMENT; `signal.reason`
    */
   static async fromPretrained(
     nameOrPath: string,
@@ -80,17 +80,17 @@ export class HookedTransformer implements AsyncDisposable {
     return new HookedTransformer(await loadModel(nameOrPath, options));
   }
 
-  /** The model's shape and numbers, with the dtype and device of its weights. */
+  /** The model's configuration, with the dtype and device of its weights. */
   get cfg(): LoadedModelConfig {
     return this.#core.cfg;
   }
 
-  /** Every hook point of this model: those outside the blocks, then block by block. */
+  /** The names of all hook points: those outside the blocks, then block by block. */
   get hookNames(): readonly string[] {
     return this.#core.table.allNames;
   }
 
-  /** The model's own tokenizer; its files are read at the first use. */
+  /** The model's tokenizer; its files are loaded at the first use. */
   get tokenizer(): Tokenizer {
     return this.#core.tokenizer;
   }
@@ -101,7 +101,8 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Token ids of text or of ids, checked and padded to the longest row. ARGUMENT for what is none.
+   * Converts text or ids to token ids, checked and padded to the longest row. ARGUMENT if the input
+   * is invalid.
    *
    * @example
    * console.log(model.toTokens(["One day", "One sunny day"]).shape); // [2, 4]
@@ -113,7 +114,8 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * One readable string per token of a text (with its BOS) or of ids; ARGUMENT for a batch.
+   * One readable string per token of a text (with its BOS) or of ids. ARGUMENT if the input is a
+   * batch.
    *
    * @example
    * console.log(model.toStrTokens("One day").join("|")); // <bos>|One| day
@@ -138,7 +140,7 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * The id of a text that is exactly one token, such as " Paris"; else ARGUMENT.
+   * The id of a text that is exactly one token, such as " Paris". ARGUMENT if it is not.
    *
    * @example
    * console.log(model.toSingleToken(" Japanese")); // 2703
@@ -148,7 +150,7 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * The prompt of a conversation by the model's own template, BOS included. Throws as
+   * Renders a conversation with the model's chat template, BOS included. Throws as
    * {@link Tokenizer.applyChatTemplate}.
    */
   applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
@@ -156,16 +158,19 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Logits [batch, pos, d_vocab] after the soft cap; with `positions` [batch, n, d_vocab] of these;
-   * with `stopAtLayer` the residual stream [batch, pos, d_model] that leaves the last block run.
+   * Runs the model and returns its logits [batch, pos, d_vocab] after the soft cap. With
+   * `positions` the logits are [batch, n, d_vocab]. With `stopAtLayer` the result is the residual
+   * stream [batch, pos, d_model] that leaves the last block run.
    *
    * @example
    * using logits = await model.forward(text, { positions: [-1] }); // of the next token alone
    * console.log(model.decode(Number(logits.argmax().item()))); // Japanese
-   * @throws ARGUMENT, SHAPE, NOT_FOUND (a hook), HOOK (a hook threw), BUSY (inside its own hook),
-   *   DISPOSED; UNSUPPORTED (`hook_attn_in` changed where heads share keys); TOKENIZER (of a text);
-   *   DTYPE (a residual stream of another), DEVICE (it, a coder or a patch on another);
-   *   `signal.reason` when aborted
+   * @throws ARGUMENT or SHAPE if an input or option is invalid; NOT_FOUND if a hook does not exist
+   * @throws HOOK if a hook throws; BUSY if it is called inside the model's own hook; DISPOSED
+   * @throws UNSUPPORTED if `hook_attn_in` is changed and heads share keys; TOKENIZER if a text
+   *   needs a missing tokenizer
+   * @throws DTYPE if a residual stream has another dtype; DEVICE if it, a coder or a patch is on
+   *   another device; `signal.reason` if aborted
    */
   forward<const Hooks extends HookKeys>(
     input: Input,
@@ -181,8 +186,8 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Runs and keeps the activations of `names`, and the features of the coders in `features`. Throws
-   * as `forward`; ARGUMENT for a hook or coder that the run does not reach.
+   * Runs the model and keeps the activations of `names` and the features of the coders in
+   * `features`. Throws as `forward`; ARGUMENT if the run does not reach a hook or coder.
    *
    * @example
    * using run = await model.runWithCache(text, { names: ["hook_embed"], features: [sae] });
@@ -205,18 +210,19 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Runs and differentiates one number: a logit after the soft cap, a difference of two, the loss,
-   * a coder's feature before its threshold, or a `metric` of the logits. Gradients are those of the
-   * values that go on at the hooks in `names`, and of the features of the coders in `coders`, whose
-   * error terms are constants to it, as are replacements by JavaScript hooks.
+   * Runs the model and differentiates one number: a logit after the soft cap, a difference of two,
+   * the loss, a coder's feature before its threshold, or a `metric` of the logits. Gradients are
+   * taken at the hooks in `names`, with respect to the values after all hooks there, and at the
+   * features of the coders in `coders`. The coders' error terms and replacements by JavaScript
+   * hooks are constants.
    *
    * @example
    * const options = { coders: [sae], target: { logit: " Japanese" } };
    * using g = await model.runWithGradients(text, { names: ["hook_embed"], ...options });
    * console.log(g.value, g.grad("hook_embed").shape, await g.grad(sae).topK(3));
-   * @throws as `forward`; ARGUMENT for a target that is none, or a metric whose result is no tensor
-   *   of one element; HOOK when the metric throws; UNSUPPORTED for `hook_attn_in` among `names`
-   *   where heads share keys (a predicate goes without it)
+   * @throws as `forward`; ARGUMENT if the target is invalid, or the metric does not return a tensor
+   *   of one element; HOOK if the metric throws; UNSUPPORTED if `names` lists `hook_attn_in` and
+   *   heads share keys (a predicate skips it)
    */
   runWithGradients<const Keys extends HookKeys, const Hooks extends HookKeys>(
     input: Input,
@@ -227,9 +233,9 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Mean next-token cross-entropy in nats over the real tokens; with `perToken` each one's,
-   * [batch, pos − 1], 0 where padding is concerned. NaN if a logit that counts is NaN. Throws as
-   * `forward`.
+   * The mean next-token cross-entropy over the real tokens, in nats. With `perToken` it returns
+   * each token's loss [batch, pos − 1], 0 at padding. It is NaN if a logit of a real token is NaN.
+   * Throws as `forward`.
    *
    * @example
    * console.log((await model.loss(text)).toFixed(2)); // 7.13
@@ -249,9 +255,10 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * New tokens as they are drawn, or `await model.generate(…).text()`. Prompts of different
-   * lengths are padded on the left. With `record` each token holds activations, features or logits
-   * of its step, and is to be disposed. Throws as `forward`, where it is consumed.
+   * Generates tokens: iterate over them as they are drawn, or `await model.generate(…).text()`.
+   * Prompts of different lengths are padded on the left. With `record` each token holds
+   * activations, features or logits of its step, and you must dispose it. Throws as `forward`, when
+   * it is consumed.
    *
    * @example
    * const options = { maxNewTokens: 12, temperature: 0.7, seed: 1 };
@@ -274,12 +281,13 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * A hook for all later runs, before those of a call, until `using` or `dispose()` takes it off.
+   * Adds a hook to all later runs, before the hooks of a call, until `using` or `dispose()` removes
+   * it.
    *
    * @example
    * using quiet = model.addHook("blocks.1.hook_mlp_out", (act) => act.mul(0.5));
    *
-   * @throws NOT_FOUND for a name that is no hook, with the closest that are; ARGUMENT, DISPOSED
+   * @throws NOT_FOUND with the closest names if the hook does not exist; ARGUMENT, DISPOSED
    */
   addHook<const Key extends HookKey>(
     name: CheckedName<Key>,
@@ -293,27 +301,31 @@ export class HookedTransformer implements AsyncDisposable {
     return new HookHandle(() => this.#core.hooks.delete(entry));
   }
 
-  /** Takes off every hook of `addHook`. */
+  /** Removes every hook of `addHook`. */
   resetHooks(): void {
     this.#core.hooks.clear();
   }
 
   /**
-   * A weight by TransformerLens' name and shape, read-only: "W_U", "blocks.3.attn.W_O",
-   * "blocks.0.ln1.w" (1 + w, at least float32) and so on. W_E is the raw embedding, before its factor
-   * √d_model. A view of the model's memory, except gains, and W_K and W_V where heads share keys.
+   * A read-only weight by TransformerLens' name and shape: "W_U", "blocks.3.attn.W_O",
+   * "blocks.0.ln1.w" (1 + w, at least float32) and so on. W_E is the raw embedding, before its
+   * factor √d_model. The result is a view of the model's memory, except for gains, and for W_K and
+   * W_V if heads share keys.
    *
    * @example
    * using out = model.weight("blocks.3.attn.W_O");
    * console.log(out.shape); // [4, 32, 128]
    *
-   * @throws NOT_FOUND listing the names, DISPOSED
+   * @throws NOT_FOUND with the known names if there is no such weight; DISPOSED
    */
   weight(name: string): Tensor {
     return weight(this.#core.handle("weight"), this.cfg, name);
   }
 
-  /** Token embeddings times √d_model, as at `hook_embed`. ARGUMENT for bad or too many tokens. */
+  /**
+   * Token embeddings times √d_model, as at `hook_embed`. ARGUMENT if tokens are invalid or too
+   * many.
+   */
   async embed(
     input: TokenInput,
     options: TokenOptions & { readonly signal?: AbortSignal | undefined } = {},
@@ -323,7 +335,7 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * The final RMSNorm, gain included, of x [.., d_model] of the residual stream.
+   * Applies the final RMSNorm, gain included, to a residual stream x [.., d_model].
    *
    * @throws SHAPE, DTYPE; HOOK if x is known to be a vector of another space
    */
@@ -332,8 +344,8 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Logits [.., d_vocab] of a normed x [.., d_model], soft cap included. A residual x is multiplied
-   * as it is: norm it first for the logits of the model.
+   * The logits [.., d_vocab] of a normed x [.., d_model], soft cap included. It does not norm x:
+   * apply {@link finalNorm} to a residual stream first to get the model's logits.
    *
    * @throws SHAPE, DTYPE; HOOK if x is known to be a vector of another space
    */
@@ -346,14 +358,14 @@ export class HookedTransformer implements AsyncDisposable {
   }
 
   /**
-   * Frees the model once the work that was queued before has run. Later calls throw DisposedError
-   * at once; tensors, activations and coders stay usable.
+   * Frees the model once the queued work has run. Later calls throw DisposedError at once; tensors,
+   * activations and coders stay usable.
    */
   dispose(): Promise<void> {
     return this.#core.dispose();
   }
 
-  /** Its configuration: what `JSON.stringify` writes. */
+  /** The model's configuration, for `JSON.stringify`. */
   toJSON(): LoadedModelConfig {
     return this.cfg;
   }
@@ -366,7 +378,7 @@ export class HookedTransformer implements AsyncDisposable {
     return describeModel(this.#core);
   }
 
-  /** For tokens that are only looked at: a text may be longer than the context. */
+  /** A context without a length limit, for tokens that no run reads. */
   get #unlimited(): InputContext {
     const cfg = { ...this.cfg, nCtx: Number.POSITIVE_INFINITY };
     return { tokenizer: this.tokenizer, cfg };

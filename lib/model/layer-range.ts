@@ -1,18 +1,18 @@
 import { argument } from "../errors/check-options.js";
 import type { ResolvedPoint } from "../hooks/hook-table.js";
 
-/** Which part of the model runs. */
+/** The part of the model that runs. */
 export interface LayerRange {
-  /** Blocks start … stop−1 run. */
+  /** Blocks start to stop − 1 run. */
   readonly start: number;
   readonly stop: number;
-  /** Tokens are embedded first. */
+  /** Whether the run starts with the embedding. */
   readonly embeds: boolean;
-  /** The final norm and the unembedding run too. */
+  /** Whether the final norm and the unembedding run. */
   readonly completes: boolean;
 }
 
-/** What a run reaches from its start on; `stopAtLayer` is exclusive, negative from the end. */
+/** The range of a run from its start; `stopAtLayer` is exclusive, negative from the end. */
 export function resolveRange(
   caller: string,
   nLayers: number,
@@ -28,7 +28,7 @@ export function resolveRange(
   return { start: start.layer, stop, embeds, completes: stopAtLayer === undefined };
 }
 
-/** `startAtLayer`: the block that the given residual stream enters, negative from the end. */
+/** Resolves `startAtLayer`, the block that a residual stream enters, negative from the end. */
 export function startLayer(caller: string, value: number, nLayers: number): number {
   return layerOf(caller, "startAtLayer", value, nLayers);
 }
@@ -56,7 +56,7 @@ export function shortestRange(points: Iterable<ResolvedPoint>, range: LayerRange
   return completes ? range : { ...range, stop: Math.min(stop, range.stop), completes: false };
 }
 
-/** Refuses a point that the run does not reach: it would silently see nothing. */
+/** Refuses a point that the run does not reach, as it would never fire. */
 export function checkFires(
   caller: string,
   use: string,

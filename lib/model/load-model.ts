@@ -10,9 +10,9 @@ import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { ModelCore } from "./model-core.js";
 import { type HubOptions, resolveModel } from "./resolve-model.js";
 
-/** How far loading is. */
+/** The progress of loading a model. */
 export interface LoadProgress {
-  /** "checkpoint": headers are being read; "weights": they are being loaded; "ready". */
+  /** "checkpoint" while headers are read, "weights" while weights are loaded, then "ready". */
   readonly stage: "checkpoint" | "weights" | "ready";
   /** Bytes of the checkpoint's weights, 0 before they are known. */
   readonly bytes: number;
@@ -23,14 +23,14 @@ export interface LoadOptions extends HubOptions {
   /** "cpu" (default), "cuda", "cuda:1". */
   readonly device?: string | undefined;
   /**
-   * "auto" (default) is the file's own; another converts tensor by tensor while loading. float16
-   * becomes float32 on a CPU. "float64"
-   * is for numerical checks: everything but coders is then computed in it.
+   * "auto" (default) keeps the file's dtype; any other converts tensor by tensor while loading.
+   * float16 becomes float32 on a CPU. "float64" is for numerical checks: everything except coders
+   * is then computed in it.
    */
   readonly dtype?: "auto" | "float32" | "bfloat16" | "float16" | "float64" | undefined;
   /** Reserved for int8 weights: UNSUPPORTED. */
   readonly quantize?: string | undefined;
-  /** Reserved for downloads: UNSUPPORTED. Nothing is downloaded today, so leave it out. */
+  /** Reserved for downloads: UNSUPPORTED. gemlens does not download models, so leave it out. */
   readonly offline?: boolean | undefined;
   /** Reserved for downloads of gated models: UNSUPPORTED. */
   readonly token?: string | undefined;
@@ -41,7 +41,7 @@ export interface LoadOptions extends HubOptions {
 }
 
 const caller = "fromPretrained";
-/** Options that later versions take, and what holds until then. */
+/** Options that are reserved for later versions, and the present behaviour. */
 const reserved = {
   quantize: "weights keep the form of the file, or the one that dtype names",
   offline: "nothing is downloaded, names are found in the Hugging Face cache",
@@ -103,7 +103,7 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
 
 const warned = new Set<string>();
 
-/** Once for a folder: the checkpoint's head is used although its config.json ties it. */
+/** Warns once per folder that the checkpoint's own head is used although config.json ties it. */
 function warnOfOwnHead(folder: string): void {
   if (warned.has(folder)) return;
   warned.add(folder);

@@ -11,17 +11,17 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Metric } from "./gradient-target.js";
 
 /**
- * One call of a metric inside a run: hands it the logits with their uses recorded, and answers with
- * the gradient at them.
+ * One call of a metric inside a run. It passes the logits to the metric, records the operations on
+ * them, and returns the gradient at the logits.
  */
 export class MetricCall {
   /** The metric's value, NaN before the call. */
   value = Number.NaN;
-  /** What went wrong in it: what the run must reject with. */
+  /** The metric's error, with which the run must reject. */
   failure: unknown;
   readonly #caller: string;
   readonly #metric: Metric;
-  // Called from native code: restore whose scope and whose request this run belongs to.
+  // Native code makes the call, so these restore the caller's scope and async context.
   readonly #parent = currentScope();
   readonly #context = new AsyncResource("gemlens.metric");
   #gradient: TensorHandle | undefined;
@@ -31,7 +31,7 @@ export class MetricCall {
     this.#metric = metric;
   }
 
-  /** The gradient at the lent logits; `false` when the metric failed. */
+  /** The gradient at the borrowed logits; `false` if the metric failed. */
   readonly visit = (logits: TensorHandle, callId: number): TensorHandle | false => {
     const scope = openScope(callId, this.#parent);
     try {
@@ -48,7 +48,7 @@ export class MetricCall {
     }
   };
 
-  /** Frees the gradient; the run has taken it. */
+  /** Frees the gradient, which the run has already retained. */
   dispose(): void {
     const gradient = this.#gradient;
     this.#gradient = undefined;
@@ -60,7 +60,7 @@ export class MetricCall {
     const before = call(caller, (addon) => addon.gradMode(true));
     const tracked = call(caller, (addon) => addon.gradTrack(logits));
     try {
-      // A handle of its own: the metric may dispose it.
+      // The metric gets its own handle, which it may dispose.
       const given = adopt<["batch", "pos", "d_vocab"]>(
         call(caller, (addon) => {
           const shape = addon.tensorShape(tracked);
@@ -78,12 +78,13 @@ export class MetricCall {
   }
 }
 
-/** Errors of `callMetric`: a metric made of metrics passes them on as they are. */
+/** Errors that `callMetric` threw: a metric that calls metrics rethrows them unchanged. */
 const reported = new WeakSet<object>();
 
 /**
- * A metric's value as a tensor of one element. HOOK with the cause when it throws, ARGUMENT when it
- * returns something else.
+ * Calls a metric and returns its tensor of one element.
+ *
+ * @throws HOOK with the cause if the metric throws; ARGUMENT if it returns anything else
  */
 export function callMetric(caller: string, metric: Metric, logits: Parameters<Metric>[0]): Tensor {
   try {
@@ -123,7 +124,7 @@ function checkResult(caller: string, result: unknown): Tensor {
     throw argument(caller, expected, "the metric's result", `one of [${result.shape.join(", ")}]`);
   }
   if (isThenable(result)) {
-    // What it rejects with later has nobody to hear it.
+    // Nothing awaits the promise, so its rejection is ignored.
     Promise.resolve(result).catch(() => {});
     const got = "a promise (gradients are recorded on this thread, at once)";
     throw argument(caller, expected, "the metric's result", got);

@@ -29,7 +29,7 @@ interface Stoppable {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How `readout` maps rows to tokens. */
+/** Options for `ModelClient.readout`. */
 export interface ReadoutRequest extends Stoppable {
   readonly finalNorm: boolean;
   readonly softCap: boolean;
@@ -38,8 +38,8 @@ export interface ReadoutRequest extends Stoppable {
 }
 
 /**
- * A model as the layers above use it, besides its public methods: checks, plans and readouts, but not
- * the model's handle and no state of a run. Its errors name `caller`, the function that asks.
+ * The internal interface of a model for the folders to its right: checks, plans and readouts,
+ * without the model's handle or the state of a run. Its errors name `caller`, the public function.
  */
 export class ModelClient {
   readonly caller: string;
@@ -57,7 +57,7 @@ export class ModelClient {
     return this.#core.cfg;
   }
 
-  /** The ids of the tokens that are not text. */
+  /** The ids of the model's special tokens. */
   get specialTokens(): ReadonlySet<number> {
     return this.#core.specialTokens();
   }
@@ -67,42 +67,44 @@ export class ModelClient {
     this.#core.handle(this.caller);
   }
 
-  /** The hook point that `key` names. NOT_FOUND with the closest names. */
+  /** The hook point that `key` names. NOT_FOUND with the closest names if there is none. */
   point(key: HookKey): ResolvedPoint {
     return this.#core.table.resolve(key, this.caller);
   }
 
-  /** What a run under these options does: checked, and not sent. */
+  /** Plans a run under these options, without submitting it. */
   plan(input: Input, options: ForwardOptions): RunPlan {
     return planRun(this.#core, "forward", input, options, this.caller);
   }
 
-  /** Checks that a coder fits the model. ARGUMENT, SHAPE, DEVICE, DISPOSED, NOT_FOUND name `use`. */
+  /**
+   * Checks that a coder fits the model. ARGUMENT, SHAPE, DEVICE, DISPOSED, NOT_FOUND name `use`.
+   */
   checkCoder(use: string, coder: Coder): void {
     const context = this.#core.editContext(this.caller);
     coderPoints(context, use, checkCoder(context, use, coder));
   }
 
-  /** The points that a coder reads; checks that side alone. */
+  /** The points that a coder reads; it checks only those. */
   readPoints(use: string, coder: Coder): ResolvedPoint[] {
     const context = this.#core.editContext(this.caller);
     return readPoints(context, use, checkCoder(context, use, coder));
   }
 
-  /** The points that a coder writes; checks that side alone. */
+  /** The points that a coder writes; it checks only those. */
   writePoints(use: string, coder: Coder): ResolvedPoint[] {
     const context = this.#core.editContext(this.caller);
     return writePoints(context, use, checkCoder(context, use, coder));
   }
 
-  /** Checks a feature that is read, and its coder. */
+  /** Checks a feature, and its coder's read sites. */
   checkFeature(use: string, ref: FeatureRef): void {
     const { coder, feature } = ref ?? {};
     this.readPoints(use, coder);
     checkFeature(this.caller, feature, coder.cfg.dSae);
   }
 
-  /** Which of the kinds a target is. ARGUMENT unless it is exactly one of those allowed. */
+  /** The kind of a target. ARGUMENT unless it is exactly one of those allowed. */
   targetKind(
     target: unknown,
     allowed: readonly TargetKind[],
@@ -124,7 +126,7 @@ export class ModelClient {
     return signedTokens(this.caller, this.#core, target);
   }
 
-  /** A token's text; of a model without a tokenizer its id in brackets. */
+  /** A token's text, or its id in brackets if the model has no tokenizer. */
   tokenText(token: number): string {
     try {
       return this.#core.tokenizer.decode(token);
@@ -134,12 +136,12 @@ export class ModelClient {
     }
   }
 
-  /** A metric's value. HOOK if it throws, ARGUMENT unless it is a tensor of one element. */
+  /** Calls a metric. HOOK if it throws, ARGUMENT unless it returns a tensor of one element. */
   valueOf(metric: Metric, logits: Parameters<Metric>[0]): Tensor {
     return callMetric(this.caller, metric, logits);
   }
 
-  /** What each row of x [rows, d_model], in the model's type, says about the vocabulary. */
+  /** The token scores of each row of x [rows, d_model], which is in the model's dtype. */
   readout(x: Tensor, { signal, ...options }: ReadoutRequest): Promise<NativeReadout> {
     const { caller } = this;
     const model = this.#core.handle(caller);
@@ -153,8 +155,8 @@ export class ModelClient {
   }
 
   /**
-   * Losses, and divergences from the first, of several runs over the same tokens, by what their
-   * unembedding reads (`unembed.hook_in`); `next` has each row's next token, −1 for none.
+   * The losses of several runs over the same tokens, and their KL divergences from the first run,
+   * given each run's `unembed.hook_in`. `next` has the next token of each row, −1 for none.
    */
   compare(
     normed: readonly Tensor[],

@@ -10,20 +10,20 @@ import { currentCall } from "../native/scope.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { checkFires, type LayerRange } from "./layer-range.js";
 
-/** A model's configuration with where and how its weights lie. */
+/** A model's configuration, with the dtype and device of its weights. */
 export interface LoadedModelConfig extends ModelConfig {
-  /** The element type that the weights are held in, and activations computed in. */
+  /** The element type of weights and activations. */
   readonly dtype: DtypeName;
   /** "cpu" or "cuda:0". */
   readonly device: string;
 }
 
-/** What the parts of a HookedTransformer share. */
+/** The state that the parts of a HookedTransformer share. */
 export class ModelCore {
   readonly cfg: LoadedModelConfig;
   readonly table: HookTable;
   readonly tokenizer: Tokenizer;
-  /** Hooks of `addHook`, called before those of a call. */
+  /** Hooks of `addHook`, which run before those of a call. */
   readonly hooks = new Set<ResolvedHook>();
   readonly #handle: ModelHandle;
   #disposed = false;
@@ -47,9 +47,9 @@ export class ModelCore {
   }
 
   /**
-   * The model's tokens that are not text, whoever leaves them out: those that its tokenizer marks as
-   * special (if it has one), and the BOS, EOS and padding that config.json names. One function for
-   * each model; the set is made at its first call.
+   * The model's special tokens: those that its tokenizer marks as special (if it has one), and the
+   * BOS, EOS and padding of config.json. There is one function per model, and its first call makes
+   * the set.
    */
   readonly specialTokens = (): ReadonlySet<number> => {
     const { bosTokenId, eosTokenIds, padTokenId } = this.cfg;
@@ -60,7 +60,7 @@ export class ModelCore {
     return this.#special;
   };
 
-  /** What checking coders and interventions needs; without a range only the model counts. */
+  /** The context for checks of coders and interventions; without a range every point is reached. */
   editContext(caller: string, range?: LayerRange): EditContext {
     const { table, cfg, specialTokens } = this;
     const checkReached: EditContext["checkReached"] = (use, point) => {
@@ -70,8 +70,8 @@ export class ModelCore {
   }
 
   /**
-   * Frees the weights once the work that was queued before has run; called in a hook it does not
-   * wait, as that work includes the run that waits for the hook.
+   * Frees the weights once the queued work has run. Inside a hook it does not wait, because the
+   * queued work includes the run that is waiting for the hook.
    */
   async dispose(): Promise<void> {
     if (this.#disposed) return;

@@ -12,11 +12,14 @@ export interface Tokens {
   readonly ids: Int32Array;
   /** Rows, and the length of the longest. */
   readonly shape: readonly [batch: number, pos: number];
-  /** batch · pos: 1 for a real token, 0 for padding (before or behind a row's tokens). */
+  /** batch · pos: 1 for a real token, 0 for padding (before or after a row's tokens). */
   readonly mask: Uint8Array;
 }
 
-/** What becomes tokens: text, several texts, ids, rows of ids (shorter ones are padded), `Tokens`. */
+/**
+ * Input that becomes tokens: one or several texts, ids, rows of ids (shorter ones are padded),
+ * `Tokens`.
+ */
 export type TokenInput =
   | string
   | readonly string[]
@@ -25,18 +28,19 @@ export type TokenInput =
   | readonly (readonly number[])[]
   | Tokens;
 
-/** What a run starts from: tokens, or with `startAtLayer` the residual stream that enters a block. */
+/** The input of a run: tokens, or with `startAtLayer` the residual stream that enters a block. */
 export type Input = TokenInput | Tensor<["batch", "pos", "d_model"]>;
 
-/** How text becomes tokens. */
+/** Options for converting text to tokens. */
 export interface TokenOptions {
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
-  /** Where shorter rows are padded. Default "right". */
+  /** The side on which shorter rows are padded. Default "right". */
   readonly paddingSide?: "left" | "right" | undefined;
   /**
-   * Cut rows that are longer than the model's context, instead of refusing them: true or "right"
-   * keeps the beginning, "left" the end, with the BOS before it if the row has one. Default false.
+   * Truncate rows that are longer than the model's context instead of refusing them: true or
+   * "right" keeps the beginning, "left" the end, with the BOS before it if the row has one. Default
+   * false.
    */
   readonly truncate?: Truncate | undefined;
 }
@@ -47,22 +51,22 @@ interface Unchecked {
   readonly mask: Uint8Array;
 }
 
-/** What reading an input needs to know of the model. */
+/** The parts of a model that tokenizing an input needs. */
 export interface InputContext {
   readonly cfg: Pick<ModelConfig, "dVocab" | "nCtx" | "padTokenId" | "bosTokenId">;
   readonly tokenizer: Tokenizer;
 }
 
-/** Tokens that have been checked. */
+/** Tokens, checked against a model. */
 export interface CheckedTokens extends Tokens {
   readonly rows: RowLayout;
-  /** The mask, undefined where every token is real. */
+  /** The mask; undefined if every token is real. */
   readonly padding: Uint8Array | undefined;
 }
 
 /**
- * Reads, tokenizes and checks an input, on the host: on a GPU an id out of range would end the
- * process. ARGUMENT names what is wrong and where.
+ * Tokenizes an input and checks it on the host: on a GPU an id out of range would end the process.
+ * ARGUMENT names the invalid value and its position.
  */
 export function tokenizeInput(
   caller: string,
@@ -127,10 +131,10 @@ function needTokens<T extends ArrayLike<number>>(caller: string, row: T, index: 
   throw argument(caller, "at least one token", `row ${index} of input`, "none");
 }
 
-/** Rows side by side. */
+/** Pads rows to one width. */
 function padRows(rows: readonly ArrayLike<number>[], side: "left" | "right"): Unchecked {
   const width = Math.max(...rows.map((row) => row.length));
-  // Not yet Int32Array, which would wrap what is no id into one that is.
+  // An Int32Array would wrap an invalid id into a valid one before the check.
   const ids = new Float64Array(rows.length * width);
   const mask = new Uint8Array(rows.length * width);
   for (const [i, row] of rows.entries()) {
@@ -141,7 +145,7 @@ function padRows(rows: readonly ArrayLike<number>[], side: "left" | "right"): Un
   return { ids, shape: [rows.length, width], mask };
 }
 
-/** For the caller; in JSON its typed arrays are arrays. */
+/** The public form of tokens; in JSON its typed arrays are arrays. */
 export function tokensOf({ ids, shape, mask }: CheckedTokens): Tokens {
   const tokens = { ids, shape, mask };
   return withJson(tokens, () => plainJson({ ...tokens }));
@@ -155,7 +159,7 @@ export function tokenRows({ ids, rows }: CheckedTokens): Int32Array[] {
   });
 }
 
-/** The same rows with all padding on the left, so that all end in one column. */
+/** Moves all padding to the left, so that all rows end in the same column. */
 export function alignRight(tokens: CheckedTokens, cfg: InputContext["cfg"]): CheckedTokens {
   if (tokens.padding === undefined) return tokens;
   return checkTokens("generate", padRows(tokenRows(tokens), "left"), cfg);
@@ -179,7 +183,7 @@ function checkShape(caller: string, tokens: Tokens): Tokens {
   return tokens;
 }
 
-/** A mask in one piece per row, with at least one real token in each. */
+/** Checks a mask: each row has at least one real token, and no padding between tokens. */
 export function checkMask(
   caller: string,
   mask: Uint8Array,
@@ -230,8 +234,8 @@ function checkTokens(caller: string, tokens: Unchecked, cfg: InputContext["cfg"]
       );
     }
   }
-  // A fresh copy: the caller may change its own while the run waits in the queue. What stands in a
-  // padded place is never read, but must be an id.
+  // A copy, because the caller may change the array while the run is queued. The ids of padding are
+  // never read, but must be valid.
   const mask = tokens.mask;
   const ids = Int32Array.from(tokens.ids, (id, i) => (mask[i] === 1 ? id : (cfg.padTokenId ?? 0)));
   return { ids, shape: [batch, pos], mask: Uint8Array.from(mask), rows, padding };

@@ -7,22 +7,22 @@ import { checkCoder, readPoints } from "../intervene/edit-context.js";
 import type { LayerRange } from "./layer-range.js";
 import type { ModelCore } from "./model-core.js";
 
-/** A coder to read inside a run, and on which tokens. */
+/** A coder to observe inside a run, and the tokens to exclude. */
 export interface CoderRead {
   /** The coder. */
   readonly coder: Coder;
-  /** Leave special tokens (BOS, turns and so on) without features, or these ids. Default false. */
+  /** Leave special tokens (BOS, turns and so on), or these ids, without features. Default false. */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
 }
 
-/** A coder that is read inside a run. */
+/** A coder that is observed inside a run, with its resolved points. */
 export interface ObservedCoder {
   readonly coder: Coder;
   readonly points: readonly ResolvedPoint[];
   readonly excluded: ExcludedTokens;
 }
 
-/** The coders of `features`, each once, checked against the model. */
+/** Resolves `features`: its coders, each once, checked against the model. */
 export function resolveObserved(
   caller: string,
   core: ModelCore,
@@ -39,10 +39,10 @@ export function resolveObserved(
     const use = `features[${i}]`;
     const bare = entry instanceof Coder || !isObject(entry) || !("coder" in entry);
     if (!bare) checkOptions(`${caller}: ${use}`, entry, ["coder", "excludeSpecialTokens"]);
-    const read = (bare ? { coder: entry } : entry) as Partial<CoderRead>;
-    const coder = checkCoder(context, use, read.coder);
+    const given = (bare ? { coder: entry } : entry) as Partial<CoderRead>;
+    const coder = checkCoder(context, use, given.coder);
     const subject = `${use}.excludeSpecialTokens`;
-    const excluded = checkExcluded(caller, read.excludeSpecialTokens, subject, core.cfg.dVocab);
+    const excluded = checkExcluded(caller, given.excludeSpecialTokens, subject, core.cfg.dVocab);
     if (excluded !== false && !hasTokens) {
       throw argument(
         caller,

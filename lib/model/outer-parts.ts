@@ -11,11 +11,11 @@ import { setPointOrigin } from "./run-outcome.js";
 import { tokenStart } from "./run-start.js";
 
 interface Stoppable {
-  /** Ends the call early; the promise rejects with `signal.reason`. */
+  /** Stops the call early; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What enters the first block. */
+/** The embedding, which enters the first block. */
 export async function embed(
   core: ModelCore,
   input: TokenInput,
@@ -34,23 +34,24 @@ export async function embed(
   return tensor;
 }
 
-/** Options of `finalNorm` and `unembed`. */
+/** Options for `finalNorm` and `unembed`. */
 export interface OuterPartOptions extends Stoppable {
-  /** Take a tensor that is known to be a vector of another space. Default false. */
+  /** Accept a tensor that is known to be a vector of another space. Default false. */
   readonly unchecked?: boolean | undefined;
 }
 
 const normed = "unembed.hook_in";
 const residual = lastResidualAlias;
 
-/** The points whose vectors each part takes, and the point that its result is of. */
+/** The points whose vectors each part takes, and the point of its result. */
 const parts = {
   finalNorm: { reads: [residual], writes: normed },
-  // Also what was not normed, or without its gain: W_U's products with directions.
+  // Vectors without the norm, or without its gain, are valid too: their products with W_U are
+  // useful.
   unembed: { reads: [normed, residual, "ln_final.hook_normalized"], writes: undefined },
 } as const;
 
-/** The final norm, or the logits of a normed x. */
+/** Applies the final norm, or the unembedding of a normed x. */
 export async function headPart(
   caller: keyof typeof parts,
   core: ModelCore,

@@ -14,19 +14,19 @@ import { adoptObserved, cellsOfRun, needed, setPointOrigin } from "./run-outcome
 import type { RunPlan } from "./run-plan.js";
 import { type DrawnToken, RecordedToken, type TextOrError } from "./token-record.js";
 
-/** Half-open stretches of a tensor's axes. */
+/** Half-open ranges of a tensor's axes. */
 type Cut = readonly (readonly [axis: number, begin: number, end: number])[];
 
 /**
- * What one step recorded of all rows, until each row's part has been handed out; `dispose()` frees
- * the rest.
+ * Builds each row's {@link RecordedToken} from the results of one generation step. `token`
+ * transfers a row's part; `dispose()` frees the remaining parts.
  */
 export class RecordBuilder implements Disposable {
   readonly #core: ModelCore;
   readonly #run: RunPlan;
   readonly #prompt: RowLayout;
   readonly #step: number;
-  // Whole tensors pass to the only row as they are.
+  // A single row without padding takes the whole tensors without a copy.
   readonly #whole: boolean;
   #tensors: Tensor[];
   #features: NativeFeatures[];
@@ -49,7 +49,7 @@ export class RecordBuilder implements Disposable {
     if (run.output === "logits") this.#logits = unowned(adopt(needed(run.caller, result.output)));
   }
 
-  /** One row's token with the row's part, which is the token's from now on. */
+  /** One row's token, which now owns the row's part. */
   async token(drawn: DrawnToken, text: TextOrError): Promise<RecordedToken> {
     const { points, observed } = this.#run;
     const parts: Disposable[] = [];
@@ -68,7 +68,7 @@ export class RecordBuilder implements Disposable {
       }
       const logits = this.#logitsOf(drawn.batch);
       if (logits !== undefined) parts.push(logits);
-      if (this.#whole) this.#handOver(entries.map(([, part]) => part));
+      if (this.#whole) this.#transfer(entries.map(([, part]) => part));
       const cache = new ActivationCache(this.#core.table, entries);
       return new RecordedToken(drawn, text, cache, features, logits);
     } catch (error) {
@@ -77,7 +77,7 @@ export class RecordBuilder implements Disposable {
     }
   }
 
-  /** Frees what was not handed out. */
+  /** Frees the parts that no token owns. */
   dispose(): void {
     for (const tensor of this.#tensors) tensor.dispose();
     for (const { handle } of this.#features)
@@ -90,8 +90,8 @@ export class RecordBuilder implements Disposable {
     this.dispose();
   }
 
-  /** The only row has taken the whole tensors, but for those that it copied a part of. */
-  #handOver(parts: readonly Tensor[]): void {
+  /** Transfers the whole tensors to the only row, and frees those of which it copied a part. */
+  #transfer(parts: readonly Tensor[]): void {
     for (const tensor of this.#tensors) if (!parts.includes(tensor)) tensor.dispose();
     this.#forget();
   }
@@ -102,7 +102,7 @@ export class RecordBuilder implements Disposable {
     this.#logits = undefined;
   }
 
-  /** The row's real positions: [1, n, ..], of attention patterns [1, head, n, key]. */
+  /** The row's real positions: [1, n, ..], or [1, head, n, key] for attention patterns. */
   #rowOf(tensor: Tensor, row: number, point: ResolvedPoint): Tensor {
     const isPattern = point.axes.includes("key_pos");
     const [first, count] = this.#columns(row);
@@ -116,9 +116,10 @@ export class RecordBuilder implements Disposable {
     return copyOf(tensor, isPattern ? [...cut, [3, firstKey, keys]] : cut);
   }
 
-  /** The first column of keys that is the row's own and in the layer's window. */
+  /** The first key column that belongs to the row and is in the layer's window. */
   #firstKey(row: number, { layer }: ResolvedPoint, keys: number): number {
-    // Padding is on the left. A layer with a window drops keys when it makes room, not each step.
+    // Padding is on the left. A layer with a window drops keys when its buffer grows, not at each
+    // step.
     const dropped = this.#prompt.pos + this.#step - keys;
     const own = Math.max(this.#padding(row) - dropped, 0);
     const window = this.#core.cfg.layers[layer ?? -1]?.window ?? keys;
@@ -138,7 +139,7 @@ export class RecordBuilder implements Disposable {
     return adoptObserved(this.#run.caller, part, coder, rows);
   }
 
-  /** The row's real tokens, as a run of its own. */
+  /** The row's real tokens, in the form of a run's rows. */
   #rowsOf(row: number) {
     const [, pos] = this.#columns(row);
     const begin = this.#firstCell(row);
@@ -169,7 +170,7 @@ export class RecordBuilder implements Disposable {
   }
 }
 
-/** A part of a tensor in memory of its own. */
+/** Copies a part of a tensor. */
 function copyOf(tensor: Tensor, cut: Cut): Tensor {
   let part = tensor;
   for (const [axis, begin, end] of cut) {

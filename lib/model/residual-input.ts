@@ -3,7 +3,7 @@ import { sentence } from "../errors/sentence.js";
 import { handleOf } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Checks the residual stream that a run starts from. */
+/** Checks a residual stream that a run starts from. */
 export function checkResidual(
   caller: string,
   x: Tensor,
@@ -24,7 +24,7 @@ export function checkResidual(
   return { batch, pos };
 }
 
-/** Checks rows of the residual stream's width, whatever their arrangement. */
+/** Checks that x is [.., d_model] of the model's dtype. */
 export function checkWidth(
   caller: string,
   x: Tensor,

@@ -6,18 +6,19 @@ import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 import { hubCache, repositoryFolder, snapshotOf } from "../hub/cache-layout.js";
 
+/** Options for finding a model in the Hugging Face cache. */
 export interface HubOptions {
-  /** Instead of the Hugging Face cache that the environment names. */
+  /** The Hugging Face cache. Default: the one that the environment names. */
   readonly cacheDir?: string | undefined;
   /** A branch, tag or commit. Default "main". */
   readonly revision?: string | undefined;
 }
 
 /**
- * The folder that a model's name or path stands for: the bundled model; a folder as it is; else a
- * Hugging Face name whose files are in that library's cache.
+ * Resolves a model's name or path to a folder: that of the bundled model, a folder itself, or the
+ * snapshot of a Hugging Face name in the cache.
  *
- * @throws NOT_FOUND naming what was looked at and how to get the files
+ * @throws NOT_FOUND with the searched folder and the way to get the files
  */
 export function resolveModel(
   nameOrPath: string,
@@ -61,13 +62,13 @@ function notFound(name: string, expected: string, remedy: string): GemlensError 
   );
 }
 
-/** `google/gemma-2-2b`, also where the owner is left out of a published Gemma's name. */
+/** The full name `google/gemma-2-2b`; the owner of a published Gemma may be omitted. */
 function hubName(name: string): string | undefined {
   if (/^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith(".")) return name;
   return /^gemma-[23]-[\w-]+$/.test(name) ? `google/${name}` : undefined;
 }
 
-/** A link without its blob counts: the reader says what is wrong with it. */
+/** Whether a folder has a config.json. A dangling link counts: opening it reports the error. */
 function holdsModel(folder: string): boolean {
   return isPresent(join(folder, "config.json"));
 }

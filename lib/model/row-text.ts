@@ -1,18 +1,18 @@
 import type { TokenStream } from "../tokenizer/token-stream.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
-/** A stretch of what was generated; a special token's is matched and not shown. */
+/** A piece of generated text; a special token's is matched against stop strings but not shown. */
 interface Piece {
   readonly text: string;
   readonly isShown: boolean;
 }
 
 /**
- * The text of one row as it is generated: never cuts a character in two, leaves special tokens
- * out, ends before the first stop string, and holds back what may be the beginning of one.
+ * The text of one row as it is generated. It never splits a character, omits special tokens, ends
+ * before the first stop string, and holds back text that may begin a stop string.
  *
- * Stop strings are looked for in what was generated, special tokens written out. So
- * "<end_of_turn>\n" stops, and "day\n" does not match "day<end_of_turn>\n".
+ * Stop strings match the generated text with special tokens written out. So "<end_of_turn>\n"
+ * stops, and "day\n" does not match "day<end_of_turn>\n".
  */
 export class RowText {
   readonly #tokenizer: Tokenizer;
@@ -27,16 +27,17 @@ export class RowText {
     this.#stops = stops;
   }
 
-  /** Whether a stop string has come. */
+  /** Whether a stop string was found. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** Adds a token, an end token maybe, which is not shown; returns the text that is certain now. */
+  /** Adds a token and returns the text that is now final. An end token is not shown. */
   push(id: number, isEnd: boolean): string {
     const text = this.#stream.push(id);
     if (isEnd || this.#tokenizer.specialTokenIds.has(id)) {
-      // What the stream held back of a character comes first, and is no part of the token.
+      // The stream first returns the incomplete character that it held back, which precedes the
+      // token.
       const start = Math.max(0, text.length - this.#tokenizer.decode(id).length);
       this.#held.push({ text: text.slice(0, start), isShown: true });
       this.#held.push({ text: text.slice(start), isShown: false });
@@ -46,7 +47,7 @@ export class RowText {
     return this.#release(false);
   }
 
-  /** Returns what is still held back. */
+  /** Returns the text that is still held back. */
   end(): string {
     if (this.#stopped) return "";
     this.#held.push({ text: this.#stream.end(), isShown: true });
@@ -68,7 +69,7 @@ export class RowText {
     return shown;
   }
 
-  /** Takes so many characters off the held text; returns those that are shown. */
+  /** Removes `count` characters from the held text and returns those that are shown. */
   #take(count: number): string {
     let shown = "";
     let left = count;
@@ -83,7 +84,7 @@ export class RowText {
   }
 }
 
-/** Length of the longest end of `text` that begins a stop string. */
+/** The length of the longest suffix of `text` that is a prefix of a stop string. */
 function beginning(text: string, stops: readonly string[]): number {
   let longest = 0;
   for (const stop of stops) {

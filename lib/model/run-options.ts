@@ -6,11 +6,14 @@ import type { GradientTarget } from "./gradient-target.js";
 import type { CoderRead } from "./observed-coders.js";
 import type { StartOptions } from "./run-start.js";
 
-/** Options for every run. At each hook: coders, interventions, JavaScript hooks, then the cache. */
+/**
+ * Options for every run. At each hook, coders act first, then interventions, JavaScript hooks, and
+ * the cache.
+ */
 export interface RunOptions<Hooks extends HookKeys = HookKeys>
   extends StartOptions,
     RunEditOptions {
-  /** Called in order at their points: `hook(name, fn)` or `[name, fn]`. */
+  /** Hooks to call in order at their points: `hook(name, fn)` or `[name, fn]`. */
   readonly hooks?: CheckedHooks<Hooks> | undefined;
   /** Stops between two layers; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
@@ -19,33 +22,35 @@ export interface RunOptions<Hooks extends HookKeys = HookKeys>
 /** Options for `forward`. */
 export interface ForwardOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
   /**
-   * The positions whose logits are wanted, counted in each row's real tokens, negative from its
+   * The positions whose logits are computed, counted in each row's real tokens, negative from its
    * end. Only these are multiplied with the unembedding.
    */
   readonly positions?: readonly number[] | undefined;
-  /** Run the blocks before this one only (exclusive; negative from the end). */
+  /** Run only the blocks before this one (exclusive; negative from the end). */
   readonly stopAtLayer?: number | undefined;
 }
 
 /** Options for `loss`. */
 export interface LossOptions<Hooks extends HookKeys = HookKeys> extends RunOptions<Hooks> {
-  /** One loss per predicted token instead of their mean. */
+  /** Return one loss per predicted token instead of their mean. */
   readonly perToken?: boolean | undefined;
 }
 
 /** Options for `runWithCache`. */
 export interface CacheOptions<Names extends HookKeys = HookKeys, Hooks extends HookKeys = HookKeys>
   extends RunOptions<Hooks> {
-  /** The activations to keep: names, or a predicate over all of the model's. Required: no accidents. */
+  /** The activations to keep: names, or a predicate over all of the model's names. Required. */
   readonly names: CheckedNames<Names> | ((name: CanonicalHookName) => boolean);
   /**
-   * Coders that are read inside the run; `run.features(coder)` has what fired. Of one that is in
-   * `coders` they are the features that it goes on with: as edited.
+   * Coders to encode with inside the run; `run.features(coder)` has the active features. For a
+   * coder in `coders` these are the edited features.
    */
   readonly features?: readonly (Coder | CoderRead)[] | undefined;
-  /** "all" (default), "last" (of each row's last token), or false: stop after the last layer needed. */
+  /**
+   * "all" (default), "last" (of each row's last token), or false: stop after the last layer needed.
+   */
   readonly logits?: "all" | "last" | false | undefined;
-  /** Run the blocks before this one only (exclusive; negative from the end): no logits then. */
+  /** Run only the blocks before this one (exclusive; negative from the end), without logits. */
   readonly stopAtLayer?: number | undefined;
 }
 
@@ -54,17 +59,19 @@ export interface GradientOptions<
   Names extends HookKeys = HookKeys,
   Hooks extends HookKeys = HookKeys,
 > extends RunOptions<Hooks> {
-  /** The number whose gradient is wanted. */
+  /** The number to differentiate. */
   readonly target: GradientTarget;
-  /** The hooks where it is wanted: names, or a predicate over all of the model's. Default: none. */
+  /**
+   * The hooks to differentiate at: names, or a predicate over all of the model's. Default: none.
+   */
   readonly names?: CheckedNames<Names> | ((name: CanonicalHookName) => boolean) | undefined;
-  /** Coders that are read inside the run. */
+  /** Coders to encode with inside the run. */
   readonly features?: readonly (Coder | CoderRead)[] | undefined;
-  /** The positions whose logits a metric sees; only these are computed. Default: all. */
+  /** The positions whose logits are computed and passed to a metric. Default: all. */
   readonly positions?: readonly number[] | undefined;
 }
 
-/** The options that a plan is made of; a verb takes some of them. */
+/** The options of all verbs together. */
 export type PlanOptions = RunOptions &
   Pick<ForwardOptions, "positions" | "stopAtLayer"> &
   Pick<CacheOptions, "features" | "logits"> &
@@ -84,7 +91,7 @@ const runKeys = [
   "truncate",
 ] as const;
 
-/** The options of each verb; any other key is refused. */
+/** The options of each verb; other keys are refused. */
 export const optionKeys = {
   forward: [...runKeys, "positions", "stopAtLayer"],
   loss: [...runKeys.filter((key) => key !== "startAtLayer" && key !== "unchecked"), "perToken"],

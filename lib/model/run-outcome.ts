@@ -15,7 +15,7 @@ import type { ObservedCoder } from "./observed-coders.js";
 import type { RunPlan } from "./run-plan.js";
 import type { RunStart } from "./run-start.js";
 
-/** A run's logits or residual stream, which remember what they know of it; of a loss nothing. */
+/** A run's logits or residual stream, with their origin, or its losses. */
 export function adoptOutput(core: ModelCore, plan: RunPlan, { output }: NativeRunResult): Tensor {
   const { start, range } = plan;
   const tensor = adopt(needed(plan.caller, output));
@@ -46,7 +46,7 @@ export function adoptCache(
   );
 }
 
-/** The features of the coders that a plan reads. */
+/** The features of the coders that a plan observes. */
 export async function adoptAllObserved(
   core: ModelCore,
   { caller, observed, start }: RunPlan,
@@ -60,7 +60,7 @@ export async function adoptAllObserved(
   return adopted;
 }
 
-/** The features read of one coder, without excluded tokens; takes ownership of them. */
+/** Takes ownership of one coder's features, and removes those of excluded tokens. */
 export async function adoptObserved(
   caller: string,
   features: NativeFeatures,
@@ -73,7 +73,7 @@ export async function adoptObserved(
 
 type RowsOfStart = Pick<RunStart, "batch" | "pos" | "padding" | "ids">;
 
-/** Notes on a tensor which hook of which run it is. */
+/** Records the hook, model and rows of a run's tensor. */
 export function setPointOrigin(
   tensor: Tensor,
   { name: hook, axes }: Pick<ResolvedPoint, "name" | "axes">,
@@ -84,7 +84,7 @@ export function setPointOrigin(
   setOrigin(tensor, { hook, model: core.cfg.modelName, rows });
 }
 
-/** Notes on a run's logits of all positions which rows they have; they are of no hook. */
+/** Records the rows of a run's logits of all positions, which have no hook. */
 export function setLogitsOrigin(logits: Tensor, core: ModelCore, start: RowsOfStart): void {
   const rows = rowsAtPoint(rowsOfRun(core, start), [], logits);
   setOrigin(logits, { hook: undefined, model: core.cfg.modelName, rows });
@@ -99,7 +99,7 @@ export function cellsOfRun(core: ModelCore, { padding, ids }: RowsOfStart): Cell
   return { mask: padding, ...(ids !== undefined && { ids, special: core.specialTokens }) };
 }
 
-/** What the native core must have returned. */
+/** Checks that the native core returned a value. INTERNAL if it did not. */
 export function needed<T>(caller: string, value: T | undefined): T {
   if (value !== undefined) return value;
   throw new GemlensError("INTERNAL", `${caller}: the native core returned less than was asked for`);

@@ -16,33 +16,33 @@ import { optionKeys, type PlanOptions, type RunVerb } from "./run-options.js";
 import { predictedTokens, type RunStart, resolveStart } from "./run-start.js";
 
 /**
- * One run, resolved and checked: nothing in it changes, and nothing was queued yet. `execute` sends it.
- * Dispose it once it was sent for the last time.
+ * One run, resolved and checked. It is immutable, and nothing is queued until `execute` submits it.
+ * Dispose it after the last submission.
  */
 export interface RunPlan extends Disposable {
-  /** Who asks, for messages. */
+  /** The operation that error messages name. */
   readonly caller: string;
   readonly start: RunStart;
-  /** Which positions are computed: all of them, or those of one step of a generation. */
+  /** The positions that are computed: all of them, or those of one step of a generation. */
   readonly rows: RunRows;
   readonly range: LayerRange;
   readonly output: NativeRunRequest["output"];
-  /** Where logits are wanted; undefined: at every column. */
+  /** The columns whose logits are computed; undefined for all. */
   readonly columns: Int32Array | undefined;
-  /** The points that are kept, and with a target those whose gradient is taken. */
+  /** The points that are kept, and with a target differentiated at. */
   readonly points: readonly ResolvedPoint[];
-  /** The coders that are read. */
+  /** The coders whose features are kept. */
   readonly observed: readonly ObservedCoder[];
-  /** The hooks of the call; those of `addHook` are the model's, and come before them. */
+  /** The hooks of the call; the model's hooks of `addHook` come before them. */
   readonly hooks: readonly ResolvedHook[];
-  /** The coders put in and the interventions. */
+  /** The spliced coders and the interventions. */
   readonly changes: RunChanges | undefined;
-  /** The number whose gradient is taken. */
+  /** The number to differentiate. */
   readonly target: CompiledTarget | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Of the verbs whose options cannot be left out: what must be in them. */
+/** The required part of the options, for verbs that have one. */
 const required: Partial<Record<RunVerb, string>> = {
   runWithCache: "names",
   runWithGradients: "a target",
@@ -51,7 +51,8 @@ const required: Partial<Record<RunVerb, string>> = {
 /**
  * Checks the input and every option of a verb, and resolves them against the model.
  *
- * @param what names the caller in messages: the verb, unless another function plans a run of it
+ * @param caller the operation that error messages name: the verb, unless another function plans the
+ *   run
  */
 export function planRun(
   core: ModelCore,
@@ -74,7 +75,7 @@ export function planRun(
   return planFrom(core, verb, { start, rows: wholeRun(start.rows) }, options, caller);
 }
 
-/** The plan of a run whose beginning was read and checked before. */
+/** Plans a run whose start is resolved. */
 export function planFrom(
   core: ModelCore,
   verb: RunVerb,
@@ -128,7 +129,7 @@ export function planFrom(
   });
 }
 
-/** The points of `names`, which only `runWithCache` must have. */
+/** The points of `names`, which only `runWithCache` requires. */
 function pointsOf(
   caller: string,
   verb: RunVerb,
@@ -141,7 +142,7 @@ function pointsOf(
   return verb === "runWithGradients" ? differentiable(caller, core, names, points) : points;
 }
 
-/** What a verb without a target makes of the last layer. */
+/** The output of a verb without a target. */
 function outputOf(
   caller: string,
   verb: RunVerb,
@@ -161,7 +162,7 @@ function outputOf(
         columns: logits === "last" ? start.rows.columns(caller, [-1]) : undefined,
       };
     case "generate":
-      // The draw reads the last column, whether it is kept or not.
+      // Sampling reads the last column, whether or not it is kept.
       return {
         output: logits === "last" ? "logits" : "none",
         columns: start.rows.columns(caller, [-1]),
@@ -178,7 +179,7 @@ function outputOf(
   }
 }
 
-/** The points of `names`; two names of one place are one entry. */
+/** The points of `names`; two names of one point are one entry. */
 function namedPoints(
   caller: string,
   core: ModelCore,
@@ -205,8 +206,9 @@ function namedPoints(
 }
 
 /**
- * Where heads share keys, one copy of the input for each query head does not say what a key head
- * reads: there is no gradient at it. Asked for by name it is refused, a predicate goes without.
+ * The points that have a gradient. If heads share keys, `hook_attn_in` has none: it holds one copy
+ * of the input for each query head, which does not determine a key head's input. A listed name is
+ * refused; a predicate skips it.
  */
 function differentiable(
   caller: string,
@@ -226,7 +228,7 @@ function differentiable(
   );
 }
 
-/** Finds the points of hooks. NOT_FOUND for an unknown name, ARGUMENT for what is no hook. */
+/** Resolves the points of hooks. NOT_FOUND if a name is unknown, ARGUMENT if a hook is invalid. */
 function resolveHooks(
   caller: string,
   core: ModelCore,

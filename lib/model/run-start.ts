@@ -18,33 +18,34 @@ import {
 } from "./model-input.js";
 import { checkResidual } from "./residual-input.js";
 
-/** What a run begins with: tokens, or the residual stream that enters a block. */
+/** The start of a run: tokens, or the residual stream that enters a block. */
 export interface RunStart {
   readonly batch: number;
   readonly pos: number;
   readonly tokens: Int32Array | undefined;
-  /** The tokens that its rows belong to, [batch · pos]; undefined where they are not known. */
+  /** The token ids of its rows, [batch · pos]; undefined if they are unknown. */
   readonly ids: Int32Array | undefined;
   readonly resid: Tensor | undefined;
-  /** [batch · pos], 1 for a real token; undefined where all are. */
+  /** [batch · pos], 1 for a real token; undefined if all are real. */
   readonly padding: Uint8Array | undefined;
   readonly rows: RowLayout;
   readonly layer: number;
 }
 
+/** Options for the input of a run. */
 export interface StartOptions extends TokenOptions {
   /** The block that a residual stream given as input enters; negative counts from the end. */
   readonly startAtLayer?: number | undefined;
   /**
-   * Which tokens of a residual stream are real: 1 or true for a real one, false for all. Default:
-   * what it remembers of the run that it comes from.
+   * Which tokens of a residual stream are real: 1 or true for a real one, or `false` if all are.
+   * Default: the padding of the run that it comes from.
    */
   readonly mask?: RowMask | false | undefined;
-  /** Take a residual stream that is known to be a vector of another space. Default false. */
+  /** Accept a residual stream that is known to be a vector of another space. Default false. */
   readonly unchecked?: boolean | undefined;
 }
 
-/** Reads and checks what a run begins with. */
+/** Resolves and checks the input of a run. */
 export function resolveStart(
   caller: string,
   core: ModelCore,
@@ -62,7 +63,7 @@ export function resolveStart(
   return tokenStart(tokenizeInput(caller, input as TokenInput, core, options));
 }
 
-/** The beginning of a run over tokens. */
+/** The start of a run over tokens. */
 export function tokenStart({ ids, padding, rows }: CheckedTokens): RunStart {
   const { batch, pos } = rows;
   return { batch, pos, tokens: ids, ids, resid: undefined, padding, rows, layer: 0 };
@@ -95,7 +96,9 @@ function fromResidual(
   return { batch, pos, tokens: undefined, ids, resid, padding, rows, layer };
 }
 
-/** The drawn tokens of a generation as its next column; rows that have ended go along unread. */
+/**
+ * The start of a generation's next step over the drawn tokens, including those of rows that ended.
+ */
 export function nextStart(tokens: Int32Array): RunStart {
   const rows = new RowLayout(tokens.length, 1);
   return {
@@ -110,7 +113,7 @@ export function nextStart(tokens: Int32Array): RunStart {
   };
 }
 
-/** How many tokens a loss is taken over: each row's but its first. */
+/** The number of predicted tokens: all but the first of each row. */
 export function predictedTokens({ batch, rows }: Pick<RunStart, "batch" | "rows">): number {
   let predicted = 0;
   for (let row = 0; row < batch; row++) predicted += rows.length(row) - 1;

@@ -16,7 +16,7 @@ import { planRun, type RunPlan } from "./run-plan.js";
 import { predictedTokens } from "./run-start.js";
 import { RunWithLogits } from "./run-with-logits.js";
 
-/** Logits, or with `stopAtLayer` the residual stream. */
+/** Computes logits, or with `stopAtLayer` the residual stream. */
 export async function forward(
   core: ModelCore,
   input: Input,
@@ -26,7 +26,7 @@ export async function forward(
   return adoptOutput(core, plan, await execute(core, plan));
 }
 
-/** Next-token losses: their mean, or each. */
+/** Computes the mean next-token loss, or each token's. */
 export async function loss(
   core: ModelCore,
   input: Input,
@@ -43,7 +43,7 @@ export async function loss(
   }
 }
 
-/** Activations, features and, unless they are not wanted, logits. */
+/** Computes activations, features and, unless `logits` is false, logits. */
 export async function runWithCache(
   core: ModelCore,
   input: Input,
@@ -58,7 +58,7 @@ export async function runWithCache(
   return new RunWithLogits(cache, features, logits);
 }
 
-/** A run, and the gradient of one number at hooks and at the features of spliced coders. */
+/** Computes a run and the gradient of one number at hooks and at features of spliced coders. */
 export async function runWithGradients(
   core: ModelCore,
   input: Input,
@@ -66,14 +66,14 @@ export async function runWithGradients(
 ): Promise<Gradients> {
   using plan = planRun(core, "runWithGradients", input, options);
   const result = await differentiate(core, plan, plan.target as CompiledTarget);
-  // The logits or losses that the target was made of.
+  // The logits or losses of the target are not part of the result.
   const { output } = result;
   if (output !== undefined) call(plan.caller, (addon) => addon.dispose(output));
   const spliced = adoptSpliced(core, plan, (options.coders ?? []).map(coderOf), result);
   const observed = await adoptAllObserved(core, plan, result);
   for (const { coder, excluded } of plan.observed) {
     const acts = observed.get(coder) as FeatureActs;
-    // Of a spliced coder both are the splice's own.
+    // A spliced coder has its features from the splice, unless some of them are excluded.
     const own = spliced.features.get(coder);
     if (own !== undefined && excluded === false) acts.dispose();
     else {
@@ -90,7 +90,7 @@ export async function runWithGradients(
   });
 }
 
-/** The features of the coders that were put in, and the gradients at them. */
+/** The features of the spliced coders, and the gradients at them. */
 function adoptSpliced(
   core: ModelCore,
   { caller, start }: RunPlan,

@@ -5,7 +5,7 @@ import { disown } from "../native/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Run } from "./run.js";
 
-/** A {@link Run} that went through to the logits. */
+/** A {@link Run} with logits. */
 export class RunWithLogits<Names extends string = string> extends Run<Names> {
   /** [batch, pos, d_vocab] after the soft cap; [batch, 1, d_vocab] for `logits: "last"`. */
   readonly logits: Tensor<["batch", "pos", "d_vocab"]>;
@@ -21,7 +21,7 @@ export class RunWithLogits<Names extends string = string> extends Run<Names> {
     disown(logits);
   }
 
-  /** Frees everything that the run holds, its logits too. */
+  /** Frees everything that the run holds, including its logits. */
   override dispose(): void {
     super.dispose();
     this.logits.dispose();

@@ -8,8 +8,8 @@ import type { ActivationCache } from "../hooks/activation-cache.js";
 import { disown, keepBeyond, own } from "../native/scope.js";
 
 /**
- * What `runWithCache` gives: the activations asked for and the features read on the way. It owns
- * them: `dispose()` (or `using`) frees them all.
+ * The result of `runWithCache`: the requested activations and features. It owns them: `dispose()`
+ * (or `using`) frees them all.
  */
 export class Run<Names extends string = string> implements Disposable {
   /** The activations of `names`. */
@@ -28,7 +28,7 @@ export class Run<Names extends string = string> implements Disposable {
   /**
    * The feature activations of a coder given in `features`.
    *
-   * @throws NOT_FOUND for another coder
+   * @throws NOT_FOUND if the coder was not in `features`
    */
   features(coder: Coder): FeatureActs {
     const acts = this.#features.get(coder);
@@ -57,13 +57,13 @@ export class Run<Names extends string = string> implements Disposable {
     this.dispose();
   }
 
-  /** Takes the run out of the `tidy` or hook that would dispose it. */
+  /** Keeps the run alive after the `tidy` or hook that would dispose it. */
   keep(): this {
     keepBeyond(this);
     return this;
   }
 
-  /** What was kept, without the values, for `JSON.stringify`: shapes, and counts of features. */
+  /** A summary for `JSON.stringify`: shapes and feature counts, without values. */
   toJSON(): Record<string, unknown> {
     const features = [...this.#features].map(([coder, { shape, nnz }]) => ({ coder, shape, nnz }));
     return { cache: this.cache, features };

@@ -2,24 +2,26 @@ import { randomInt } from "node:crypto";
 import { argument } from "../errors/check-options.js";
 import type { NativeSampling } from "../native/addon.js";
 
-/** How the next token is drawn. */
+/** Options for drawing the next token. */
 export interface SamplingOptions {
-  /** Logits are divided by it; 0 takes the most probable token. Default 1. */
+  /** Divide the logits by this number; 0 takes the most probable token. Default 1. */
   readonly temperature?: number | undefined;
-  /** Draw among the k most probable tokens only (Fan et al. 2018, arXiv 1805.04833). */
+  /** Draw only from the k most probable tokens (Fan et al. 2018, arXiv 1805.04833). */
   readonly topK?: number | undefined;
   /**
-   * Draw among the most probable tokens whose probabilities first add up to p, in (0, 1] (Holtzman
-   * et al. 2019, arXiv 1904.09751).
+   * Draw only from the most probable tokens whose probabilities first add up to p, in (0, 1]
+   * (Holtzman et al. 2019, arXiv 1904.09751).
    */
   readonly topP?: number | undefined;
-  /** More than 1 makes tokens that occurred less probable (CTRL, arXiv 1909.05858). */
+  /** A value above 1 makes tokens that already occurred less probable (CTRL, arXiv 1909.05858). */
   readonly repetitionPenalty?: number | undefined;
-  /** The draws depend on seed, row and step alone. Default: random; `generation.seed` tells it. */
+  /**
+   * The draws depend only on seed, row and step. Default: random, available as `generation.seed`.
+   */
   readonly seed?: number | undefined;
 }
 
-/** Checks the options; what is left out is off. */
+/** Checks the options; absent ones are off. */
 export function checkSampling(
   caller: string,
   options: SamplingOptions,

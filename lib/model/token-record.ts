@@ -6,16 +6,16 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { GeneratedToken } from "./generate-options.js";
 import { Run } from "./run.js";
 
-/** A token without its text, which a model without tokenizer does not have. */
+/** A token without its text: a model without a tokenizer has no text. */
 export type DrawnToken = Omit<GeneratedToken, "text">;
 
-/** A text, or why there is none. */
+/** A text, or the reason it is missing. */
 export type TextOrError = string | { readonly missing: unknown };
 
 /**
- * A generated token with what `record` asked for: of step 0 the prompt's activations [1, n, ..]
- * with the row's real tokens only, afterwards those of the position before the token. It owns
- * them: `dispose()` (or `using`) frees them.
+ * A generated token with the activations, features or logits of `record`. At step 0 these are the
+ * prompt's activations [1, n, ..] at the row's real tokens, afterwards those of the position before
+ * the token. The token owns them: `dispose()` (or `using`) frees them.
  *
  * @example
  * const record = { names: ["blocks.2.hook_resid_post"] } as const;
@@ -36,7 +36,7 @@ export class RecordedToken<Names extends string = string>
   readonly logprob: number;
   /** 0 for the first new token. */
   readonly step: number;
-  /** [d_vocab] after the soft cap, before temperature, penalty and the like; with `logits: true`. */
+  /** With `logits: true`: [d_vocab] after the soft cap, before temperature, penalty and so on. */
   readonly logits: Tensor<["d_vocab"]> | undefined;
   readonly #text: TextOrError;
 
@@ -58,7 +58,9 @@ export class RecordedToken<Names extends string = string>
     if (logits !== undefined) disown(logits);
   }
 
-  /** The text that is certain with it: "" inside a character, for special and for stop tokens. */
+  /**
+   * The text that becomes final with it: "" inside a character, for special and for stop tokens.
+   */
   get text(): string {
     if (typeof this.#text === "string") return this.#text;
     throw this.#text.missing;
@@ -69,7 +71,7 @@ export class RecordedToken<Names extends string = string>
     return { batch, token, text, logprob, step, ...super.toJSON() };
   }
 
-  /** Frees what was recorded, logits too. */
+  /** Frees the record, including logits. */
   override dispose(): void {
     super.dispose();
     this.logits?.dispose();

@@ -1,9 +1,9 @@
 import { argument } from "../errors/check-options.js";
 
-/** Which end of a row that is too long is cut off; true is "right". */
+/** The end of a too long row that is cut off; true is "right". */
 export type Truncate = boolean | "left" | "right";
 
-/** The end that is cut off; undefined: none. */
+/** Checks the option `truncate`: the end that is cut off; undefined for none. */
 export function truncatedSide(
   caller: string,
   truncate: Truncate | undefined,
@@ -15,7 +15,7 @@ export function truncatedSide(
 }
 
 /**
- * At most `most` tokens of a row: its first ones, or with "left" its last ones, behind the BOS if the
+ * At most `most` tokens of a row: its first ones, or with "left" its last ones after the BOS if the
  * row begins with one.
  */
 export function truncateRow(

@@ -8,14 +8,14 @@ import { tidy } from "../native/scope.js";
 import { adopt, handleOf } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** A weight: the checkpoint's tensor, and how TransformerLens shapes it. */
+/** A weight: the checkpoint's tensor, and its conversion to TransformerLens' shape. */
 interface Weight {
   readonly source: string;
   readonly shape: (stored: Tensor, cfg: ModelConfig) => Tensor;
 }
 
 const asStored = (stored: Tensor) => stored;
-/** The checkpoint stores a norm's gain as its difference from 1; added in the type it is used in. */
+/** Adds 1 to a norm's stored gain, in the type in which the model uses it. */
 const gain = (stored: Tensor) =>
   stored.to(stored.dtype === "float64" ? "float64" : "float32").add(1);
 const transposed = (stored: Tensor) => stored.transpose(0, 1);
@@ -67,9 +67,9 @@ const globalWeights: Readonly<Record<string, Weight>> = {
 
 /**
  * A read-only view of a weight by TransformerLens' name and shape. Only the norms' gains, and `W_K`
- * and `W_V` of a model with shared key/value heads, are copies.
+ * and `W_V` of a model with shared key-value heads, are copies.
  *
- * @throws NOT_FOUND listing the names there are
+ * @throws NOT_FOUND with the known names if there is no such weight
  */
 export function weight(model: ModelHandle, cfg: ModelConfig, name: string): Tensor {
   const { source, shape } = find(name, cfg);

@@ -4,7 +4,7 @@ import type { Attribution } from "./attributions.js";
 import { type FeatureAt, featuresByPosition, observePrompt } from "./feature-at.js";
 import type { AttributionJob, Effects } from "./job.js";
 
-/** The target without one feature at one position, for each that is active: a row of a batch each. */
+/** The effect of ablating each active feature at each position, one row of a batch for each. */
 export async function ablationEffects(job: AttributionJob): Promise<Effects> {
   const { prompt, target, through, batchSize, onProgress } = job;
   const starts = through.map(({ cfg }) => prompt.startFor(firstBlock(cfg.reads)));

@@ -12,29 +12,31 @@ import { gradientEffects } from "./gradient-effects.js";
 import { integratedEffects } from "./integrated-gradients.js";
 import { type AttributionTarget, TargetValues } from "./target-values.js";
 
-/** How effects are found; {@link attribute} says what each does. */
+/** A method of computing effects; {@link attribute} describes each. */
 export type AttributionMethod = "gradient" | "integrated-gradients" | "ablation";
 
 /** Options for `attribute`. */
 export interface AttributeOptions extends PromptOptions {
-  /** What effects are measured on: a logit, a logit difference, another coder's feature, a metric. */
+  /** The target of the effects: a logit, a logit difference, another coder's feature, a metric. */
   readonly target: AttributionTarget;
-  /** The coders whose active features are asked about; that of a target feature is left out. */
+  /**
+   * The coders whose active features are attributed to; the coder of a target feature is skipped.
+   */
   readonly through: readonly Coder[];
   /** Default "gradient". */
   readonly method?: AttributionMethod | undefined;
   /**
-   * Leave the features of special tokens (BOS, turns and so on) out, or of the tokens with these
-   * ids. Default false. "integrated-gradients" then leaves these tokens as they are on its way.
+   * Leave out the features of special tokens (BOS, turns and so on), or of the tokens with these
+   * ids. Default false. "integrated-gradients" then keeps these tokens unchanged along its path.
    */
   readonly excludeSpecialTokens?: ExcludedTokens | undefined;
-  /** Only so many, the strongest. Default: all. */
+  /** Return at most this many, largest |effect| first. Default: all. */
   readonly topK?: number | undefined;
-  /** Rows of one run, for the methods that make many. Default 32. */
+  /** The number of rows per run, for methods with many runs. Default 32. */
   readonly batchSize?: number | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
-  /** Rows done, and how many there are so far. */
+  /** Called with the number of rows done and the total known so far. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
@@ -44,30 +46,31 @@ export async function attribute(
   input: TokenInput,
   options: Omit<AttributeOptions, "target"> & { readonly to: AttributionTarget },
 ): Promise<Attributions>;
-// Last: a call that does not compile is explained by this one.
+// This overload is last because the compiler explains a failing call by the last one.
 /**
- * The effect of every active feature on a number, for one prompt, the strongest first.
+ * Computes the effect of every active feature on a target, for one prompt, largest |effect| first.
  *
- * - "gradient": activation · ⟨∂target/∂x, W_dec[i]⟩, where x is the tensor that the coder rebuilds:
- *   what taking the feature out would do if the model were linear (Marks et al. 2024, arXiv
- *   2403.19647). One run and its gradient for all features of all coders.
- * - "integrated-gradients": the gradient's mean on the way from all of one coder's features at 0 to
- *   as they are, its error term fixed (Sundararajan et al. 2017, arXiv 1703.01365), by the midpoint
- *   rule with 32 steps, doubled to 256 until the effects add up to the target's change within 1 %.
- *   `completeness` has what was reached.
- * - "ablation": exact. The target minus the target without the feature at that position, the
- *   coder's error term kept: one row of a batch for each active feature, from the coder's own
+ * - "gradient": activation · ⟨∂target/∂x, W_dec[i]⟩, where x is the tensor that the coder rebuilds.
+ *   This is the effect of ablating the feature if the model were linear (Marks et al. 2024, arXiv
+ *   2403.19647). It takes one run and its gradient for all features of all coders.
+ * - "integrated-gradients": the mean gradient along the path from all of one coder's features at 0
+ *   to their activations, with its error term fixed (Sundararajan et al. 2017, arXiv 1703.01365).
+ *   It uses the midpoint rule with 32 steps, doubled up to 256 until the effects add up to the
+ *   target's change within 1 %. `completeness` has the steps and the remaining gap.
+ * - "ablation": exact. The target minus the target without the feature at that position, with the
+ *   coder's error term kept. It takes one row of a batch for each active feature, from the coder's
  *   block on.
  *
- * Effects are in units of the target: logits, unless it is a feature or a metric of one's own.
+ * Effects are in units of the target: logits, unless the target is a feature or a custom metric.
  *
- * `coders` and `interventions` are in force during all runs, and come before the method's own
- * changes: an effect by "ablation" is the difference that `ablate(feature)` makes when you append it
- * to `interventions`. If they edit features of a coder in `through`, activations are those after the
- * edits: a feature clamped to 5 has the activation 5, an ablated one is not listed, and the effect
- * is that of removing the edited activation where the coder is edited. A coder that edits or bare
- * splices read further on may switch features on and off along a path of "integrated-gradients";
- * the target then jumps, gradients do not add up to its change, and `gap` shows it.
+ * `coders` and `interventions` apply to all runs, before the method's own changes. An effect by
+ * "ablation" is the difference that `ablate(feature)` makes if you append it to `interventions`. If
+ * they edit features of a coder in `through`, activations are those after the edits: a feature
+ * clamped to 5 has the activation 5, an ablated one is not listed, and the effect is that of
+ * removing the edited activation at the point of the edit. A downstream coder that is edited, or
+ * spliced without its error term, may switch features on and off along a path of
+ * "integrated-gradients". The target then jumps, gradients do not add up to its change, and `gap`
+ * shows the difference.
  *
  * @example
  * const target = { logitDiff: [" Japanese", " German"] } as const;
@@ -80,10 +83,10 @@ export async function attribute(
  * const left = await attribute(model, text, { target, through: [sae], ...without, topK: 5 });
  * console.log(left.some(({ feature }) => feature === 213)); // false
  *
- * @throws ARGUMENT for a batch of prompts, a coder that does not fit the model, an unknown token
+ * @throws ARGUMENT if the input is a batch, a coder does not fit the model, or a token is unknown
  * @throws ARGUMENT if an intervention's `batch` is not 0 or its positions are out of range
  * @throws ARGUMENT if the target or an effect is not finite
- * @throws HOOK when a metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
+ * @throws HOOK if a metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function attribute(
   model: HookedTransformer,
@@ -141,7 +144,7 @@ export async function attribute(
   ) as AttributionTarget;
   using prompt = new Prompt(client, input, options);
   const target = new TargetValues(client, prompt, asked, "target");
-  // A feature of a coder is no cause of another of the same: both read one tensor.
+  // Features of one coder read the same tensor, so one can't cause another.
   const own = "feature" in asked ? asked.feature.coder : undefined;
   const causes = through.filter((coder) => coder !== own);
   const features = causes.map((coder) => ({ coder, excludeSpecialTokens }));

@@ -3,37 +3,37 @@ import { siteNames } from "../../coder/site.js";
 import { jsonNumber, plainJson, withJson } from "../../tensor/tensor-json.js";
 import { notFinite } from "../not-finite.js";
 
-/** What one active feature at one position does to a target. */
+/** The effect of one active feature at one position on a target. */
 export interface Attribution {
-  /** The coder whose feature it is. */
+  /** The coder of the feature. */
   readonly coder: Coder;
-  /** Its index. */
+  /** The feature's index. */
   readonly feature: number;
-  /** Counted in the prompt's tokens. */
+  /** The position, counted in the prompt's tokens. */
   readonly position: number;
-  /** How strongly it fires there. */
+  /** The feature's activation at that position. */
   readonly activation: number;
-  /** What it adds to the target: what would be gone without it. */
+  /** The feature's contribution to the target: the amount that ablating it would remove. */
   readonly effect: number;
 }
 
-/** How far integrated gradients account for what one coder's features do together. */
+/** The accuracy of integrated gradients for one coder's features together. */
 export interface Completeness {
-  /** The coder whose features they are. */
+  /** The coder of the features. */
   readonly coder: Coder;
-  /** Points at which the gradient was taken. */
+  /** The number of points at which the gradient was taken. */
   readonly steps: number;
-  /** The target as it is, minus the target with all of the coder's features at 0. */
+  /** The target minus the target with all of the coder's features at 0. */
   readonly change: number;
   /** |sum of effects − change| / |change|. */
   readonly gap: number;
 }
 
-/** Effects, the largest by absolute value first, and what they were measured on. */
+/** Effects, largest |effect| first, with the target's value. */
 export interface Attributions extends ReadonlyArray<Attribution> {
-  /** The target on the prompt as it is. */
+  /** The target's value on the unchanged prompt. */
   readonly value: number;
-  /** One for each coder with integrated gradients, else none. */
+  /** One entry for each coder with "integrated-gradients", else empty. */
   readonly completeness: readonly Completeness[];
   /**
    * For `JSON.stringify`: `value`, `completeness`, `coders` (each once) and `effects`, in which
@@ -43,9 +43,9 @@ export interface Attributions extends ReadonlyArray<Attribution> {
 }
 
 /**
- * Sorts and cuts.
+ * Sorts effects and keeps the first `topK`.
  *
- * @throws ARGUMENT if the target or an effect is not finite: there would be no order
+ * @throws ARGUMENT if the target or an effect is not finite, as there is no order then
  */
 export function sortedAttributions(
   caller: string,

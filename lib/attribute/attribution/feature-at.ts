@@ -3,7 +3,7 @@ import { inOrderSplice } from "../../intervene/splices.js";
 import type { Attribution } from "./attributions.js";
 import type { AttributionJob } from "./job.js";
 
-/** An active feature of a prompt, before its effect is known. */
+/** An active feature at a position of a prompt, before its effect is known. */
 export type FeatureAt = Omit<Attribution, "effect">;
 
 /** The active features of a prompt, position by position. */
@@ -27,17 +27,19 @@ export function featuresByPosition(
   );
 }
 
-/** Names a feature of a coder at a position. */
+/** A map key for a coder's feature at a position. */
 export function featureKey({ position, feature }: Pick<FeatureAt, "position" | "feature">): string {
   return `${position} ${feature}`;
 }
 
-/** Whether the runs splice a coder or edit its features: its gradients are taken in that step. */
+/**
+ * Whether the runs splice a coder or edit its features, so that gradients are taken in that step.
+ */
 export function isSplicedOrEdited({ prompt, edited }: AttributionJob, coder: Coder): boolean {
   return prompt.splices(coder) || edited.includes(coder);
 }
 
-/** Runs the prompt; reads the features of all coders, and the activations at `names`. */
+/** Runs the prompt, and keeps the features of all coders and the activations at `names`. */
 export function observePrompt(
   { model, prompt, features, edited }: AttributionJob,
   names: readonly string[],

@@ -8,8 +8,8 @@ import { midpoints, type Path } from "./gradient-path.js";
 import type { AttributionJob } from "./job.js";
 
 /**
- * The path of a coder that the runs splice or edit: its features are scaled in the same step, so that
- * later changes of the tensor happen at each point of the path too.
+ * The path of a coder that the runs splice or edit. Its features are scaled in the same step, so
+ * that later changes of the tensor also apply at each point of the path.
  */
 export async function featurePath(
   { model, target, prompt, edited, batchSize }: AttributionJob,
@@ -47,7 +47,8 @@ export async function featurePath(
           coders: [...coders, ...own],
           interventions: [...interventions, ...scaled(shares)],
         });
-        // Its activation is the gradient; the rows of the batch lie one after another.
+        // An entry's activation is the gradient, and its position counts through all rows of the
+        // batch.
         for (const slope of featuresByPosition(coder, await run.grad(coder).read())) {
           const key = featureKey({ ...slope, position: slope.position % length });
           const i = index.get(key);

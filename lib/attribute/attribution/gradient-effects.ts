@@ -9,9 +9,9 @@ import { featureKey, featuresByPosition, isSplicedOrEdited } from "./feature-at.
 import type { AttributionJob, Effects } from "./job.js";
 
 /**
- * Activation times gradient, of every active feature. One run serves all coders but those that are
- * edited without being spliced: such a coder is put in by a run of its own, since the error term of
- * one splice would stop the gradient on its way to another coder.
+ * Activation times gradient of every active feature. One run serves all coders, except those that
+ * are edited but not spliced. Each of these gets a separate run that splices it, because the error
+ * term of one splice would stop the gradient before it reaches another coder.
  */
 export async function gradientEffects(job: AttributionJob): Promise<Effects> {
   const { model, prompt, target, through, features, edited, onProgress } = job;
@@ -45,7 +45,7 @@ export async function gradientEffects(job: AttributionJob): Promise<Effects> {
 async function inStepEffects(coder: Coder, run: Gradients): Promise<Attribution[]> {
   const active = featuresByPosition(coder, await run.features(coder).read());
   const slopes = new Map<string, number>();
-  // Its activation is the gradient.
+  // An entry's activation is the gradient.
   for (const entry of featuresByPosition(coder, await run.grad(coder).read())) {
     slopes.set(featureKey(entry), entry.activation);
   }
@@ -61,8 +61,8 @@ function gradientsOf({ cfg }: Coder, run: Gradients): Tensor[] {
 }
 
 /**
- * Activation · ⟨gradient, W_dec[feature]⟩ of each active feature; gradients [1, pos, ..], one for each
- * write site.
+ * Activation · ⟨gradient, W_dec[feature]⟩ of each active feature; gradients [1, pos, ..], one for
+ * each write site.
  */
 export async function alongFeatures(
   { caller, prompt }: AttributionJob,

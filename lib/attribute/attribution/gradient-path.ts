@@ -1,6 +1,8 @@
 import type { Attribution } from "./attributions.js";
 
-/** The way of one coder's features from 0 to as they are, the rest of the run as it is. */
+/**
+ * The path of one coder's features from 0 to their activations, with the rest of the run unchanged.
+ */
 export interface Path extends Disposable {
   /** The target with all features at these shares of their activations. */
   values(shares: readonly number[]): Promise<Float64Array>;
@@ -8,7 +10,7 @@ export interface Path extends Disposable {
   effects(steps: number, advance: (rows: number) => void): Promise<Attribution[]>;
 }
 
-/** The midpoints of `steps` pieces of [0, 1], some at a time. */
+/** The midpoints of `steps` pieces of [0, 1], in batches of `batchSize`. */
 export function* midpoints(steps: number, batchSize: number): Generator<readonly number[]> {
   for (let at = 0; at < steps; at += batchSize) {
     const count = Math.min(batchSize, steps - at);

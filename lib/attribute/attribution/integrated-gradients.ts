@@ -11,7 +11,7 @@ const mostSteps = 256;
 const enough = 0.01;
 const use = '"integrated-gradients"';
 
-/** The gradient's mean along each coder's path, at its features. */
+/** Activation times the mean gradient along each coder's path, of every active feature. */
 export async function integratedEffects(job: AttributionJob): Promise<Effects> {
   const { prompt, target, onProgress } = job;
   const through = job.through.map((coder) => checkSingle(job.caller, coder, use));

@@ -5,22 +5,22 @@ import type { Prompt } from "../prompt.js";
 import type { Attribution, Completeness } from "./attributions.js";
 import type { TargetValues } from "./target-values.js";
 
-/** An attribution to be done: the input of each method. */
+/** The input of each attribution method. */
 export interface AttributionJob {
   readonly caller: string;
   readonly model: HookedTransformer;
   readonly prompt: Prompt;
   readonly target: TargetValues;
   readonly through: readonly Coder[];
-  /** How these are read in a run. */
+  /** The `features` option of runs that keep the features of `through`. */
   readonly features: readonly CoderRead[];
-  /** Those of `through` whose features the interventions change, without a splice of the coder. */
+  /** The coders of `through` whose features interventions change and that are not spliced. */
   readonly edited: readonly Coder[];
   readonly batchSize: number;
   readonly onProgress: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
-/** The result of a method, unsorted. */
+/** The unsorted result of a method. */
 export interface Effects {
   readonly effects: Attribution[];
   readonly value: number;

@@ -18,24 +18,27 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { notFinite } from "../not-finite.js";
 import type { Prompt, PromptRows } from "../prompt.js";
 
-/** What an effect is measured on, for one prompt: {batch} has no meaning here. */
+/** The target of an effect, for one prompt: there is no `batch`. */
 export type AttributionTarget =
   | Omit<LogitTarget, "batch">
   | Omit<LogitDiffTarget, "batch">
   | Omit<FeatureTarget, "batch">
   | (MetricTarget & {
-      /** The positions whose logits the metric sees. Default: all. */
+      /** The positions whose logits the metric gets. Default: all. */
       readonly positions?: readonly number[] | undefined;
     });
 
 const kinds = ["logit", "logitDiff", "feature", "metric"] as const;
 
-/** A checked target of one prompt: its value in many changed rows of it, and their gradient. */
+/**
+ * A checked target of one prompt, which computes its value in changed rows and describes its
+ * gradient.
+ */
 export class TargetValues {
   readonly #client: ModelClient;
   readonly #target: AttributionTarget;
   readonly #terms: readonly { readonly token: number; readonly sign: number }[];
-  /** Columns whose logits are needed. */
+  /** The columns whose logits are needed; undefined for all. */
   readonly #positions: readonly number[] | undefined;
 
   constructor(client: ModelClient, prompt: Prompt, target: AttributionTarget, name: string) {
@@ -58,7 +61,7 @@ export class TargetValues {
   /**
    * The target's value in each row.
    *
-   * @throws ARGUMENT if one is not finite: it cannot be compared
+   * @throws ARGUMENT if a value is not finite, as it can't be compared
    */
   async of(
     rows: PromptRows,
@@ -96,7 +99,7 @@ export class TargetValues {
     );
   }
 
-  /** As `runWithGradients` takes it: the sum over all rows. */
+  /** The target as options of `runWithGradients`: the sum over all rows. */
   get summed(): { readonly target: GradientTarget; readonly positions?: readonly number[] } {
     const target = this.#target;
     if (!("metric" in target)) return { target };
@@ -142,7 +145,7 @@ function given({ startAtLayer, coders, signal }: PromptRows) {
   return { ...(startAtLayer !== undefined && { startAtLayer }), coders, signal };
 }
 
-/** A metric of each row by itself, [rows]: users write theirs for one prompt. */
+/** Applies a metric to each row separately, [rows]: users write metrics for one prompt. */
 function perRow(client: ModelClient, { shape }: Tensor, metric: Metric) {
   return (logits: Parameters<Metric>[0]): Tensor =>
     stack(

@@ -10,7 +10,7 @@ import { alongFeatures } from "./gradient-effects.js";
 import { midpoints, type Path } from "./gradient-path.js";
 import type { AttributionJob } from "./job.js";
 
-/** The straight way of one coder's tensor from all features at 0 (`from`) to as they are. */
+/** The straight line of one coder's output from all features at 0 (`from`) to their activations. */
 interface Line {
   readonly coder: SingleSiteCoder;
   readonly from: Tensor;
@@ -20,8 +20,8 @@ interface Line {
 }
 
 /**
- * The path of a coder that is neither spliced nor edited: the tensor at `hookNameOut` is patched there,
- * after all interventions. `x` is that tensor in the plain run.
+ * The path of a coder that is neither spliced nor edited. It patches the tensor at `hookNameOut`,
+ * after all interventions. `x` is that tensor in the run without a patch.
  */
 export async function tensorPath(
   job: AttributionJob,
@@ -47,7 +47,9 @@ export async function tensorPath(
   };
 }
 
-/** The gradient at the coder's output, averaged over the midpoints of `steps` pieces: [1, pos, ..]. */
+/**
+ * The gradient at the coder's output, averaged over the midpoints of `steps` pieces: [1, pos, ..].
+ */
 async function meanGradient(
   { model, target, prompt, batchSize }: AttributionJob,
   line: Line,
@@ -56,7 +58,7 @@ async function meanGradient(
 ): Promise<Tensor> {
   const name = line.coder.cfg.hookNameOut;
   const { shape, dtype, device } = line.from;
-  // Wide enough to add up many small pieces.
+  // float32 or wider adds up many small terms accurately.
   const sum = zeros(shape, { dtype: dtype === "float64" ? dtype : "float32", device });
   try {
     for (const shares of midpoints(steps, batchSize)) {
@@ -81,7 +83,7 @@ async function meanGradient(
   }
 }
 
-/** The target at points of the line. */
+/** The target's values at points of the line. */
 async function valuesOf(
   { target, prompt }: AttributionJob,
   line: Line,
@@ -93,13 +95,13 @@ async function valuesOf(
   return await target.of(rows, [change.patching]);
 }
 
-/** The coder's output put in, with what it holds. */
+/** A patch of the coder's output, which owns its source. */
 function patchOf({ coder }: Line, value: Tensor): { patching: Patching } & Disposable {
   const patching = patch(coder.cfg.hookNameOut, value);
   return { patching, [Symbol.dispose]: () => patching.source.dispose() };
 }
 
-/** [shares, pos, ..] */
+/** The points of the line at these shares: [shares, pos, ..]. */
 function along({ from, by }: Line, shares: readonly number[]): Tensor {
   return tidy(() => {
     const shape = [shares.length, ...from.shape.slice(1).map(() => 1)];

@@ -8,8 +8,8 @@ import type { PatchCell } from "./patching-plan.js";
 
 /**
  * Activation patching (Meng et al. 2022, arXiv 2202.05262; Heimersheim and Nanda 2024, arXiv
- * 2404.15255): runs one prompt with activations of another, one at a time, and measures the target.
- * Exact: one row of a batch for each cell, from the cell's own block on.
+ * 2404.15255) runs one prompt with activations of another, one at a time, and measures the target.
+ * It is exact, and takes one row of a batch for each cell, from the cell's block on.
  *
  * @example
  * const grid = await activationPatching(model, {
@@ -20,10 +20,10 @@ import type { PatchCell } from "./patching-plan.js";
  * });
  * console.log(grid.at({ layer: 1, position: 7 }).share);
  *
- * @throws ARGUMENT for prompts of different length or batches
- * @throws NOT_FOUND for a point that is none
+ * @throws ARGUMENT if the prompts differ in length, or a prompt is a batch
+ * @throws NOT_FOUND if a point does not exist
  * @throws ARGUMENT if the target is not finite
- * @throws HOOK when the metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
+ * @throws HOOK if the metric throws; SHAPE, DEVICE, DISPOSED; `signal.reason`
  */
 export async function activationPatching(
   model: HookedTransformer,
@@ -42,7 +42,7 @@ export async function activationPatching(
   const values = new Float64Array(plan.cells.length);
   let done = 0;
   for (const layer of plan.layers) {
-    // Cells of one layer share what comes before it.
+    // Cells of one layer share the computation of the blocks before it.
     const here = plan.cells.filter((cell) => cell.layer === layer);
     for (let at = 0; at < here.length; at += batchSize) {
       const chunk = here.slice(at, at + batchSize);

@@ -7,13 +7,14 @@ import { type PatchingOptions, PatchingPair } from "./patching-pair.js";
 import type { PatchCell } from "./patching-plan.js";
 
 /**
- * The gradient approximation of `activationPatching`, of the whole grid in two runs and one gradient
- * (Nanda 2023, "Attribution patching"; Syed et al. 2023, arXiv 2310.10348): the target of the run
- * that is changed, plus (activation of the other − its own) · gradient. Good for small changes, poor
- * where something saturates in between; take the strongest cells to `activationPatching`.
+ * Attribution patching, the gradient approximation of `activationPatching`: the whole grid takes
+ * two runs and one gradient (Nanda 2023, "Attribution patching"; Syed et al. 2023, arXiv
+ * 2310.10348). The estimate is the target of the base run plus (source activation − base
+ * activation) · gradient. It is good for small changes and poor if the model saturates in between;
+ * verify the largest cells with `activationPatching`.
  *
- * Takes the same options (`batchSize` has no effect) and gives the same grid, of estimates. Throws as
- * {@link activationPatching}; UNSUPPORTED at a point that has no gradient.
+ * It takes the same options (`batchSize` has no effect) and returns the same grid, with estimates.
+ * Throws as {@link activationPatching}; UNSUPPORTED if a point has no gradient.
  *
  * @example
  * const grid = await attributionPatching(model, {
@@ -60,7 +61,7 @@ export async function attributionPatching(
 }
 
 interface Estimates {
-  /** [position, head]; one head where the point has none. */
+  /** [position, head]; one head if the point has no heads. */
   readonly effects: Float64Array;
   readonly heads: number;
 }

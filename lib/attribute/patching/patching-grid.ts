@@ -6,23 +6,23 @@ import { allAtOnce, type PatchingPlan } from "./patching-plan.js";
 
 /** One cell of a grid. */
 export interface PatchResult {
-  /** The target with the activation exchanged. */
+  /** The target with the activation replaced. */
   readonly value: number;
-  /** `value` minus the target of the run that was changed. */
+  /** `value` minus the target of the unpatched run. */
   readonly effect: number;
-  /** `effect` as a share of the whole way between the two prompts: 1 restores (or breaks) all. */
+  /** `effect` as a share of the difference between the two prompts: 1 restores (or breaks) all. */
   readonly share: number;
 }
 
-/** Which cell. */
+/** The coordinates of a cell in a grid. */
 export interface PatchPlace {
-  /** Needed where there are several points. */
+  /** Required if there are several points. */
   readonly point?: string | undefined;
   /** Counted from 0. */
   readonly layer: number;
-  /** Needed unless positions were exchanged all at once. */
+  /** Required unless positions were replaced all at once. */
   readonly position?: number | undefined;
-  /** Needed where heads were exchanged one by one. */
+  /** Required if heads were replaced one by one. */
   readonly head?: number | undefined;
 }
 
@@ -33,17 +33,17 @@ interface Measured {
   readonly tokens: { readonly clean: readonly string[]; readonly corrupt: readonly string[] };
 }
 
-/** What exchanging each activation does to the target: points × layers × positions × heads. */
+/** The target with each activation replaced: points × layers × positions × heads. */
 export class PatchingGrid {
-  /** Names behind "blocks.L.". */
+  /** The points' names after "blocks.L.". */
   readonly points: readonly string[];
   /** Counted from 0. */
   readonly layers: readonly number[];
-  /** Counted in the prompts' tokens; "all-at-once" if they were exchanged together. */
+  /** Counted in the prompts' tokens; "all-at-once" if they were replaced together. */
   readonly positions: readonly number[] | "all-at-once";
-  /** Undefined where all heads were exchanged at once. */
+  /** Undefined if all heads were replaced at once. */
   readonly heads: readonly number[] | undefined;
-  /** Which of the two prompts was run. */
+  /** "denoising" if the corrupt prompt was run, "noising" if the clean one was. */
   readonly direction: "denoising" | "noising";
   /** The target of the clean prompt. */
   readonly clean: number;
@@ -51,12 +51,12 @@ export class PatchingGrid {
   readonly corrupt: number;
   /** The two prompts' tokens, as text. */
   readonly tokens: {
-    /** Of the clean prompt. */
+    /** The clean prompt's. */
     readonly clean: readonly string[];
-    /** Of the corrupt prompt. */
+    /** The corrupt prompt's. */
     readonly corrupt: readonly string[];
   };
-  /** The target with each activation exchanged: [points, layers, positions, heads], row-major. */
+  /** The target with each activation replaced: [points, layers, positions, heads], row-major. */
   readonly values: Float64Array;
 
   /** @internal */
@@ -72,7 +72,7 @@ export class PatchingGrid {
     this.values = values;
   }
 
-  /** [points, layers, positions, heads]; 1 where an axis was not split. */
+  /** [points, layers, positions, heads]; 1 for an axis that was not split. */
   get shape(): [points: number, layers: number, positions: number, heads: number] {
     const { points, layers, positions, heads } = this;
     const across = positions === allAtOnce ? 1 : positions.length;
@@ -85,9 +85,9 @@ export class PatchingGrid {
   }
 
   /**
-   * One cell.
+   * The result of one cell.
    *
-   * @throws ARGUMENT for one that the grid does not have
+   * @throws ARGUMENT if the grid does not have the cell
    */
   at({ point, layer, position, head }: PatchPlace): PatchResult {
     const name = point !== undefined && Object.hasOwn(shortNames, point) ? shortOf(point) : point;

@@ -9,30 +9,31 @@ import { type PatchingOver, type PatchingPlan, planPatching } from "./patching-p
 
 /** Options for `activationPatching` and `attributionPatching`. */
 export interface PatchingOptions extends PromptOptions {
-  /** The prompt that does what is asked about … */
+  /** The prompt that shows the behaviour in question. */
   readonly clean: TokenInput;
-  /** … and one of as many tokens that does not. */
+  /** A prompt of the same number of tokens that does not show it. */
   readonly corrupt: TokenInput;
-  /** What is measured: this … */
+  /** The target to measure. Give either `target` or `metric`. */
   readonly target?: AttributionTarget | undefined;
-  /** … or this, short for `target: {metric}`. */
+  /** Short for `target: {metric}`. */
   readonly metric?: Metric | undefined;
-  /** Which activations are exchanged, one by one. */
+  /** The activations to replace, one by one. */
   readonly over: PatchingOver;
   /**
-   * "denoising" (default): the corrupt run with clean activations, which shows what is enough to
-   * restore the target. "noising": the clean run with corrupt ones, which shows what is needed.
+   * "denoising" (default) runs the corrupt prompt with clean activations, and shows which are
+   * sufficient to restore the target. "noising" runs the clean prompt with corrupt ones, and shows
+   * which are necessary.
    */
   readonly direction?: "denoising" | "noising" | undefined;
-  /** Rows of one run. Default 32. */
+  /** The number of rows per run. Default 32. */
   readonly batchSize?: number | undefined;
   /** Put a BOS before texts that do not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
-  /** Cells done, of all. */
+  /** Called with the number of cells done and the total. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
-/** Two prompts, checked against each other: `base` is run with activations of `source`. */
+/** Two prompts of the same length: `base` is run with activations of `source`. */
 export class PatchingPair implements Disposable {
   readonly client: ModelClient;
   readonly base: Prompt;
@@ -92,7 +93,7 @@ export class PatchingPair implements Disposable {
     this.tokens = { clean: texts(clean), corrupt: texts(corrupt) };
   }
 
-  /** The target of both prompts as they are. */
+  /** The target of both unpatched prompts. */
   async ends(): Promise<{ readonly clean: number; readonly corrupt: number }> {
     const of = async (prompt: Prompt) => {
       using rows = prompt.rows(undefined, 1);

@@ -10,29 +10,29 @@ import type { ModelClient } from "../../model/model-client.js";
 import { checkLayers } from "../cache-rows.js";
 import type { Prompt } from "../prompt.js";
 
-/** A point of a block: TransformerLens' short name, or the name behind "blocks.L.". */
+/** A point of a block: TransformerLens' short name, or the name after "blocks.L.". */
 export type PatchPoint = CacheShortName | keyof typeof blockPoints;
 
-/** The positions of a grid where they are exchanged together. */
+/** The positions of a grid that replaces all positions together. */
 export const allAtOnce = "all-at-once";
 type AllAtOnce = typeof allAtOnce;
 
-/** Which activations are exchanged, one by one. */
+/** The activations to replace, one by one. */
 export interface PatchingOver {
-  /** "resid_pre", "attn_out", "mlp_out", "z", "pattern", "ln1.hook_scale", … */
+  /** The points: "resid_pre", "attn_out", "mlp_out", "z", "pattern", "ln1.hook_scale", … */
   readonly points: PatchPoint | readonly PatchPoint[];
-  /** Default: all. Negative from the end. */
+  /** The layers, negative from the end. Default: all. */
   readonly layers?: readonly number[] | undefined;
   /**
-   * Default: each position by itself; "all-at-once": every position together, in one cell. Of
-   * attention patterns these are queries.
+   * The positions, one cell for each, or "all-at-once" for one cell with every position. Default:
+   * each position. Positions of attention patterns are queries.
    */
   readonly positions?: readonly number[] | AllAtOnce | undefined;
-  /** Each head by itself (all of them, or these). Default: all heads at once. */
+  /** The heads, one cell for each: these, or all with `true`. Default: all heads at once. */
   readonly heads?: true | readonly number[] | undefined;
 }
 
-/** One activation that is exchanged. */
+/** One activation that is replaced. */
 export interface PatchCell {
   readonly name: string;
   readonly layer: number;
@@ -40,7 +40,7 @@ export interface PatchCell {
   readonly position: number | undefined;
   /** Undefined: every head. */
   readonly head: number | undefined;
-  /** Its place in the grid, flattened. */
+  /** The flattened index of the cell in the grid. */
   readonly index: number;
 }
 
@@ -51,11 +51,11 @@ export interface PatchingPlan {
   readonly positions: readonly number[] | AllAtOnce;
   readonly heads: readonly number[] | undefined;
   readonly cells: readonly PatchCell[];
-  /** Every hook that is exchanged. */
+  /** Every hook that is patched. */
   readonly names: readonly string[];
 }
 
-/** Checks what is exchanged against the model and the prompts. */
+/** Checks `over` against the model and the prompts. */
 export function planPatching(
   client: ModelClient,
   over: PatchingOver,

@@ -4,18 +4,18 @@ import type { HookedTransformer } from "../../model/hooked-transformer.js";
 import { ModelClient } from "../../model/model-client.js";
 import type { LoadedModelConfig } from "../../model/model-core.js";
 
-/** How finely the residual stream is taken apart. */
+/** The granularity of a decomposition of the residual stream. */
 export type DecomposeBy = "component" | "head" | "neuron";
 
 /** One of the parts that add up to the residual stream. */
 export interface Component {
-  /** As TransformerLens has it: "embed", "3_attn_out", "3_mlp_out", "L3H0", "L3N512". */
+  /** TransformerLens' label: "embed", "3_attn_out", "3_mlp_out", "L3H0", "L3N512". */
   readonly label: string;
-  /** null for the embedding. */
+  /** The layer; null for the embedding. */
   readonly layer: number | null;
-  /** With `by: "head"`, of an attention head. */
+  /** The attention head, with `by: "head"`. */
   readonly head?: number;
-  /** With `by: "neuron"`, of an MLP's neuron. */
+  /** The MLP neuron, with `by: "neuron"`. */
   readonly neuron?: number;
 }
 
@@ -26,7 +26,7 @@ export interface ComponentGroup {
   readonly components: readonly Component[];
 }
 
-/** The groups whose parts add up to what enters block `end`, in order of the forward pass. */
+/** The groups whose parts add up to the input of block `end`, in order of the forward pass. */
 export function groupsOf(
   { nHeads, dMlp }: LoadedModelConfig,
   by: DecomposeBy,
@@ -61,7 +61,7 @@ export function groupsOf(
   return groups;
 }
 
-/** The hooks that a group is computed from. */
+/** The hooks from which a group is computed. */
 export function namesOf({ kind, layer }: Pick<ComponentGroup, "kind" | "layer">) {
   const names: Record<ComponentGroup["kind"], CanonicalHookName[]> = {
     embed: ["hook_embed"],
@@ -76,14 +76,14 @@ export function namesOf({ kind, layer }: Pick<ComponentGroup, "kind" | "layer">)
 /**
  * The hooks that a cache must hold for `decomposeResidual` and `directLogitAttribution`.
  *
- * @param layer as there: the block whose input is taken apart; left out, the final residual stream
- *   (and the final norm's scale besides, which attribution to logits needs)
+ * @param layer the block whose input is decomposed. Default: the final residual stream, with the
+ *   final norm's scale, which attribution to logits needs
  *
  * @example
  * const names = decompositionNames(model, "head", 2);
  * console.log(names[1], names.length); // blocks.0.attn.hook_z 7
  *
- * @throws ARGUMENT for another `by`, or a layer that there is not
+ * @throws ARGUMENT if `by` is invalid or `layer` is out of range
  */
 export function decompositionNames(
   model: HookedTransformer,
@@ -102,7 +102,10 @@ export function checkBy(caller: string, by: DecomposeBy): DecomposeBy {
   throw argument(caller, '"component", "head" or "neuron"', "by", JSON.stringify(by));
 }
 
-/** The block whose input is taken apart, negative from the end; the number of blocks if left out. */
+/**
+ * Resolves the block whose input is decomposed, negative from the end. Default: the number of
+ * blocks.
+ */
 export function checkEnd(
   caller: string,
   { nLayers }: LoadedModelConfig,

@@ -19,32 +19,36 @@ import {
 
 /** Options for `decomposeResidual`. */
 export interface DecomposeOptions {
-  /** The block whose input is taken apart, negative from the end. Default: the final residual stream. */
+  /**
+   * The block whose input is decomposed, negative from the end. Default: the final residual stream.
+   */
   readonly layer?: number | undefined;
-  /** Default "component": the embedding, and each layer's attention and MLP output. */
+  /**
+   * The granularity. Default "component": the embedding, and each layer's attention and MLP output.
+   */
   readonly by?: DecomposeBy | undefined;
   /** Counted in each row's real tokens, negative from its end. Default: every column. */
   readonly positions?: readonly number[] | undefined;
 }
 
-/** The parts of a residual stream, and which is which. */
+/** The parts of a residual stream, with their labels. */
 export interface ResidualParts {
-  /** One for each part, in the order of `stack`. */
+  /** The labels of the parts, in the order of `stack`. */
   readonly components: readonly Component[];
   /**
-   * [component, batch, pos, d_model] (with `positions` [component, batch, n, d_model]), float32 (of
-   * a float64 model float64). Yours to dispose.
+   * The parts: [component, batch, pos, d_model] (with `positions` [component, batch, n, d_model]),
+   * float32, or float64 for a float64 model. You must dispose it.
    */
   readonly stack: Tensor<["component", "batch", "pos", "d_model"]>;
 }
 
 /**
- * Takes the residual stream apart: the parts add up to `blocks.{layer}.hook_resid_pre`, or at the
- * end to the last block's `hook_resid_post`. Heads and neurons carry the scale (frozen, from the
- * cache) and the gain of the norm behind their sublayer, so that they add up to `hook_attn_out` and
- * `hook_mlp_out`. The cache must hold `decompositionNames(model, by, layer)`.
+ * Decomposes the residual stream into parts that add up to `blocks.{layer}.hook_resid_pre`, or at
+ * the end to the last block's `hook_resid_post`. Parts of heads and neurons include the post-norm
+ * of their sublayer, its gain and its scale (frozen, from the cache), so they add up to
+ * `hook_attn_out` and `hook_mlp_out`. The cache must hold `decompositionNames(model, by, layer)`.
  *
- * The stack takes components · batch · pos · d_model · 4 bytes; by "neuron" that is large: give
+ * The stack takes components · batch · pos · d_model · 4 bytes. With "neuron" that is large: give
  * `positions`.
  *
  * @example
@@ -53,8 +57,8 @@ export interface ResidualParts {
  * console.log(components.at(-1)?.label, stack.shape); // 3_mlp_out [9, 1, 1, 128]
  * stack.dispose();
  *
- * @throws NOT_FOUND naming the hook that the cache lacks
- * @throws ARGUMENT for a layer or position that there is not; DISPOSED, OUT_OF_MEMORY
+ * @throws NOT_FOUND if the cache lacks a hook, which the message names
+ * @throws ARGUMENT if a layer or position is out of range; DISPOSED, OUT_OF_MEMORY
  */
 export async function decomposeResidual(
   model: HookedTransformer,
@@ -81,7 +85,7 @@ export async function decomposeResidual(
   }
 }
 
-/** [components, batch, n, d_model] of one group. */
+/** The parts of one group, [components, batch, n, d_model]. */
 async function partsOf(
   model: HookedTransformer,
   { kind, layer }: ComponentGroup,
@@ -111,12 +115,15 @@ async function partsOf(
   return adopt(parts);
 }
 
-/** The type that parts are added in. */
+/** The dtype in which parts are added. */
 export function workType(model: HookedTransformer): "float32" | "float64" {
   return model.cfg.dtype === "float64" ? "float64" : "float32";
 }
 
-/** The rows (row · pos + column) of positions in every row of the batch; undefined: all. */
+/**
+ * The flattened rows (row · pos + column) of positions in every row of the batch; undefined for
+ * all.
+ */
 function cellsOf(
   caller: string,
   layout: RowLayout,
@@ -128,7 +135,7 @@ function cellsOf(
   return Array.from(columns, (column, i) => Math.floor(i / n) * layout.pos + column);
 }
 
-/** Of an activation [batch, pos, ..] the chosen cells, as [batch, n, ..]. */
+/** Gathers the chosen cells of an activation [batch, pos, ..] into [batch, n, ..]. */
 function pick(activation: Tensor, layout: RowLayout, cells: number[] | undefined): Tensor {
   if (cells === undefined) return activation;
   const [batch = 0, pos = 0, ...rest] = activation.shape;

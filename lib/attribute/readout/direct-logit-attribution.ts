@@ -15,31 +15,31 @@ import {
 } from "./components.js";
 import { workType } from "./decompose.js";
 
-/** A logit, or the difference of two, at one place. */
+/** A logit, or the difference of two, at one position. */
 export type DirectLogitTarget = (Omit<LogitTarget, "batch"> | Omit<LogitDiffTarget, "batch">) & {
-  /** The row of the batch; needed if there is more than one. */
+  /** The row of the batch; required if there is more than one. */
   readonly batch?: number | undefined;
 };
 
 /** Options for `directLogitAttribution`. */
 export interface DirectLogitOptions {
-  /** The logit, or the difference of two, that is taken apart. */
+  /** The logit, or the difference of two, to decompose. */
   readonly target: DirectLogitTarget;
-  /** Default "component". */
+  /** The granularity. Default "component". */
   readonly by?: DecomposeBy | undefined;
 }
 
-/** What one part of the residual stream adds to a logit by itself. */
+/** The direct contribution of one part of the residual stream to a logit. */
 export interface DirectLogitEffect extends Component {
-  /** In logits, before the soft cap. */
+  /** The contribution in logits, before the soft cap. */
   readonly effect: number;
 }
 
 /**
  * Direct logit attribution (Elhage et al. 2021, "A Mathematical Framework for Transformer
- * Circuits"): what each part of the final residual stream adds to a logit, with the scale of the
- * final norm frozen. The effects add up to the logit before the soft cap (`unembed.hook_out`).
- * Post norms are carried as in `decomposeResidual`. The cache must hold
+ * Circuits"): the contribution of each part of the final residual stream to a logit, with the scale
+ * of the final norm frozen. The effects add up to the logit before the soft cap
+ * (`unembed.hook_out`). Parts include post-norms as in `decomposeResidual`. The cache must hold
  * `decompositionNames(model, by)`.
  *
  * @returns one effect for each part, in order of the forward pass
@@ -51,8 +51,8 @@ export interface DirectLogitEffect extends Component {
  * const effects = await directLogitAttribution(model, run.cache, { target, by: "head" });
  * console.log(effects.sort((a, b) => b.effect - a.effect).slice(0, 3));
  *
- * @throws NOT_FOUND naming the hook that the cache lacks
- * @throws ARGUMENT for a token, row or position that there is not, or effects that are not finite;
+ * @throws NOT_FOUND if the cache lacks a hook, which the message names
+ * @throws ARGUMENT if a token, row or position is out of range, or an effect is not finite;
  *   DISPOSED
  */
 export async function directLogitAttribution(
@@ -99,7 +99,7 @@ export async function directLogitAttribution(
   });
 }
 
-/** ⟨part, direction⟩ of each part of a group; the parts themselves are never built. */
+/** ⟨part, direction⟩ of each part of a group, computed without building the parts. */
 function effectsOf(
   model: HookedTransformer,
   { kind, layer }: ComponentGroup,
@@ -114,11 +114,11 @@ function effectsOf(
   }
   const norm = kind === "heads" ? "ln1_post" : "ln2_post";
   const gain = model.weight(`${block}.${norm}.w`).to(dtype);
-  const behind = direction.mul(gain).div(read(`${block}.${norm}.hook_scale`).to(dtype));
+  const beforeNorm = direction.mul(gain).div(read(`${block}.${norm}.hook_scale`).to(dtype));
   if (kind === "heads") {
-    const reads = model.weight(`${block}.attn.W_O`).to(dtype).matmul(behind);
+    const reads = model.weight(`${block}.attn.W_O`).to(dtype).matmul(beforeNorm);
     return read(`${block}.attn.hook_z`).to(dtype).mul(reads).sum({ dim: -1 });
   }
-  const reads = model.weight(`${block}.mlp.W_out`).to(dtype).matmul(behind);
+  const reads = model.weight(`${block}.mlp.W_out`).to(dtype).matmul(beforeNorm);
   return read(`${block}.mlp.hook_post`).to(dtype).mul(reads);
 }

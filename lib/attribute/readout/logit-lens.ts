@@ -14,19 +14,22 @@ import {
 
 /** Options for `logitLens`. */
 export interface LogitLensOptions {
-  /** How many of the highest tokens. Default 5. */
+  /** The number of top tokens. Default 5. */
   readonly topK?: number | undefined;
-  /** Default: every layer whose `hook_resid_post` the cache holds. Negative from the end. */
+  /**
+   * The layers, negative from the end. Default: every layer whose `hook_resid_post` the cache
+   * holds.
+   */
   readonly layers?: readonly number[] | undefined;
   /** Counted in each row's real tokens, negative from its end. Default: every real token. */
   readonly positions?: readonly number[] | undefined;
-  /** Tokens whose logit and rank are reported besides, in `targets`. */
+  /** Tokens whose logit and rank are also reported, in `targets`. */
   readonly target?: TokenTarget | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the residual stream after one layer says about the next token at one position. */
+/** The next-token predictions of the residual stream after one layer, at one position. */
 export interface LensEntry extends ScoredRow {
   /** The block that the residual stream leaves. */
   readonly layer: number;
@@ -37,9 +40,9 @@ export interface LensEntry extends ScoredRow {
 }
 
 /**
- * The logit lens (nostalgebraist 2020): each layer's residual stream through the final norm, the
- * unembedding and the final soft cap, as if the model ended there. Behind the last layer these are
- * the model's own logits. Entries come layer by layer, then row by row, then by position.
+ * The logit lens (nostalgebraist 2020) applies the final norm, the unembedding and the final soft
+ * cap to each layer's residual stream, as if the model ended there. After the last layer these are
+ * the model's own logits. Entries are ordered by layer, then row, then position.
  *
  * @example
  * const names = (name: string) => name.endsWith("hook_resid_post");
@@ -47,8 +50,8 @@ export interface LensEntry extends ScoredRow {
  * const lens = await logitLens(model, run.cache, { positions: [-1] });
  * for (const { layer, top } of lens) console.log(layer, top[0]?.text, top[0]?.logprob);
  *
- * @throws NOT_FOUND when the cache lacks a layer asked for, or holds none at all
- * @throws ARGUMENT if a layer, position or token is out of range, or logits that are not finite;
+ * @throws NOT_FOUND if the cache lacks a requested layer, or holds none at all
+ * @throws ARGUMENT if a layer, position or token is out of range, or logits are not finite;
  *   DISPOSED; `signal.reason`
  */
 export async function logitLens(

@@ -17,54 +17,55 @@ import {
 
 /** Options for `readout`. */
 export interface ReadoutOptions {
-  /** How many of the highest and of the lowest tokens. Default 10. */
+  /** The number of highest and of lowest tokens. Default 10. */
   readonly topK?: number | undefined;
-  /** Tokens whose logit and rank are reported besides, in `targets`. */
+  /** Tokens whose logit and rank are also reported, in `targets`. */
   readonly target?: TokenTarget | undefined;
   /**
-   * Multiplies the direction by the final norm's gain, 1 + w: what the unembedding reads of it, but
-   * for the norm's scale. Default true; false: W_U·d.
+   * Multiply the direction by the final norm's gain, 1 + w, as the model does before the
+   * unembedding, but without the norm's scale. Default true; with false the logits are W_U·d.
    */
   readonly gain?: boolean | undefined;
-  /** The hook point that a vector belongs to, unless it is of the residual stream. */
+  /** The hook point that a vector belongs to. Default: the residual stream. */
   readonly hook?: string | undefined;
-  /** Takes a vector that is known to be of another space than `hook`, or the residual stream. */
+  /** Accept a vector that is known to be of another space than `hook` or the residual stream. */
   readonly unchecked?: boolean | undefined;
   /**
-   * Puts the vector through the final norm, scale and gain, as the model does with its residual
-   * stream. Default false.
+   * Apply the final norm, scale and gain, to the vector, as the model does to its residual stream.
+   * Default false.
    */
   readonly finalNorm?: boolean | undefined;
-  /** Puts the final soft cap on the logits. */
+  /** Apply the final soft cap to the logits. Default false. */
   readonly softCap?: boolean | undefined;
   /** Stops the work; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a vector says about tokens. */
+/** The tokens that a vector promotes and suppresses. */
 export interface Readout extends ScoredRow {
-  /** The lowest tokens, the lowest first. */
+  /** The lowest tokens, lowest first. */
   readonly bottom: readonly TokenScore[];
 }
 
 /**
- * The tokens that a direction speaks for and against: its "direct logits" W_U·(d ⊙ (1 + w)), where w
- * is the final norm's weight and d what the direction writes into the residual stream. A decoder
- * row or vector at `attn.hook_z` writes (1 + w_post) ⊙ W_O·d, one at `mlp.hook_post` goes through
- * W_out likewise, one before a post-norm takes that norm's gain. The norms' scales are left out.
+ * Ranks the tokens that a direction promotes and suppresses by its "direct logits" W_U·(d ⊙ (1 +
+ * w)), where w is the final norm's weight and d is the direction's write to the residual stream. A
+ * decoder row or vector at `attn.hook_z` writes (1 + w_post) ⊙ W_O·d, and one at `mlp.hook_post`
+ * the same with W_out. One before a post-norm is multiplied by that norm's gain. The norms' scales
+ * are omitted.
  *
- * @param vector a feature (its decoder row), or a vector: of the residual stream [d_model] unless it
- *   comes from `coder.direction` or a cache, or `hook` says where it belongs
+ * @param vector a feature (its decoder row), or a vector: of the residual stream [d_model] unless
+ *   it comes from `coder.direction` or a cache, or `hook` says where it belongs
  *
  * @example
  * const options = { target: { logit: " Japanese" } };
  * const { top, targets } = await readout(model, sae.feature(213), options);
  * console.log(top.map(({ text }) => text), targets[0]?.rank);
  *
- * @throws HOOK for a vector of another space than `hook`, or of one that is only read (`mlp.hook_in`)
- * @throws SHAPE for another width
- * @throws ARGUMENT for tokens that there are not, or logits that are not finite; DISPOSED;
- *   `signal.reason`
+ * @throws HOOK if the vector is of another space than `hook`, or of a space that does not write to
+ *   the residual stream (`mlp.hook_in`)
+ * @throws SHAPE if the width is wrong
+ * @throws ARGUMENT if a token is out of range or a logit is not finite; DISPOSED; `signal.reason`
  */
 export async function readout(
   model: HookedTransformer,
@@ -102,7 +103,7 @@ export async function readout(
     withGain ? written.mul(model.weight("ln_final.w").to(written.dtype)) : written.clone(),
   );
   const shared = { finalNorm, softCap, signal, name: () => "vector" };
-  // The norm and the cap are odd functions: the lowest tokens are the highest of −v.
+  // The norm and the cap are odd functions, so the lowest tokens are the highest of −v.
   using against = row.neg();
   const lowest = await scoreTokens(client, against, { ...shared, topK, targets: [] });
   const bottom = lowest[0]?.top.map(({ token }) => token) ?? [];

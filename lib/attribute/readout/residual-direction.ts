@@ -15,31 +15,32 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { checkSingle } from "../single-site.js";
 import { workType } from "./decompose.js";
 
-/** A direction, and the hook point that it is said to belong to. */
+/** A direction, and the hook point to which the caller assigns it. */
 export interface DirectionSource {
   readonly vector: Tensor | FeatureRef;
   readonly hook: string | undefined;
   readonly unchecked: boolean;
 }
 
-/** A direction as the residual stream has it. */
+/** A direction in the residual stream. */
 export interface ResidualDirection {
-  /** [1, d_model] float32 (of a float64 model float64); the caller disposes it. */
+  /** [1, d_model] float32, or float64 for a float64 model; the caller disposes it. */
   readonly row: Tensor;
-  /** Whether the final norm's gain is in it already. */
+  /** Whether the row already includes the final norm's gain. */
   readonly gained: boolean;
 }
 
 /**
- * What a direction writes into the residual stream, but for the scales of the norms on the way.
+ * Maps a direction to its write to the residual stream, without the scales of the norms in between.
  *
  * - the residual stream itself, embeddings, sublayer outputs after their post-norm: d
  * - `attn.hook_z`: W_O·d, `attn.hook_result`: the sum over heads, both times the post-norm's gain
  * - `mlp.hook_post`: W_out·d times the post-norm's gain
  * - outputs before the post-norm, and that norm's `hook_normalized`: d times its gain
  *
- * @throws HOOK for a point that does not write, or a vector of another space
- * @throws SHAPE for another width
+ * @throws HOOK if the point does not write to the residual stream, or the vector is of another
+ *   space
+ * @throws SHAPE if the width is wrong
  */
 export function residualDirection(client: ModelClient, source: DirectionSource): ResidualDirection {
   if (isTensor(source.vector)) return written(client, source.vector, hookOf(client, source));
@@ -64,7 +65,7 @@ export function residualDirection(client: ModelClient, source: DirectionSource):
   }
 }
 
-/** The point of a vector: as given, else as it is known; undefined: of the residual stream. */
+/** The given point of a vector, else its known one; undefined for the residual stream. */
 function hookOf(
   client: ModelClient,
   { vector, hook, unchecked }: DirectionSource,
@@ -77,7 +78,7 @@ function hookOf(
   return point;
 }
 
-/** How the other writing points of a block reach the residual stream: a product, then a gain. */
+/** The map from a block's other points to the residual stream: a product, then a gain. */
 const writers: Readonly<Record<string, { readonly product?: string; readonly norm: string }>> = {
   "attn.hook_z": { product: "attn.W_O", norm: "ln1_post" },
   "attn.hook_result": { norm: "ln1_post" },
@@ -98,8 +99,8 @@ function written(
   const hook = point?.name ?? "blocks.0.hook_resid_post";
   const own = spaceOf(hook) === "residual" || finalPoints.has(hook);
   const { layer, point: short } = parseHookName(hook);
-  const way = own ? undefined : writers[short];
-  if (!own && way === undefined) {
+  const writer = own ? undefined : writers[short];
+  if (!own && writer === undefined) {
     throw new GemlensError(
       "HOOK",
       sentence(
@@ -113,24 +114,27 @@ function written(
     );
   }
   const width = own || point === undefined ? dModel : widthAt(point, cfg);
-  // Of attn.hook_result one head's row will do; [heads, d_head] is never residual.
+  // At attn.hook_result one head's row is also valid. A residual vector must end in d_model: a
+  // [heads, d_head] of the same size is not residual.
   const one = short === "attn.hook_result" && vector.size === dModel;
   if ((vector.size !== width && !one) || (own && vector.shape.at(-1) !== dModel)) {
     throw wrongWidth(caller, vector, width, point);
   }
   const row = tidy(() => {
-    if (way === undefined) return vector.reshape([1, dModel]).to(dtype).clone();
-    const gain = model.weight(`blocks.${layer}.${way.norm}.w`).to(dtype);
+    if (writer === undefined) return vector.reshape([1, dModel]).to(dtype).clone();
+    const gain = model.weight(`blocks.${layer}.${writer.norm}.w`).to(dtype);
     const flat = vector.reshape([1, vector.size]).to(dtype);
-    if (way.product === undefined)
+    if (writer.product === undefined)
       return flat.reshape([-1, dModel]).sum({ dim: 0, keepdim: true }).mul(gain);
-    const product = model.weight(`blocks.${layer}.${way.product}`).to(dtype);
+    const product = model.weight(`blocks.${layer}.${writer.product}`).to(dtype);
     return flat.matmul(product.reshape([vector.size, dModel])).mul(gain);
   });
   return { row, gained: hook === "unembed.hook_in" };
 }
 
-/** After the last block: the final norm's scale is left out, and its gain is in the second. */
+/**
+ * Points after the last block: the final norm's scale is omitted, and the second includes its gain.
+ */
 const finalPoints = new Set(["ln_final.hook_normalized", "unembed.hook_in"]);
 
 function wrongWidth(

@@ -8,29 +8,29 @@ import { handleOf } from "../../tensor/internal.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { notFinite } from "../not-finite.js";
 
-/** What something says about one token. */
+/** The score of one token. */
 export interface TokenScore {
   /** Its id. */
   readonly token: number;
-  /** Its text; of a model without a tokenizer its id, as "[47]". */
+  /** Its text, or its id as "[47]" if the model has no tokenizer. */
   readonly text: string;
-  /** With or without the final soft cap, as the call says. */
+  /** Its logit, with or without the final soft cap, depending on the call. */
   readonly logit: number;
   /** Natural logarithm of the softmax over the vocabulary. */
   readonly logprob: number;
 }
 
-/** A token that was asked for, with its place among all. */
+/** A requested token, with its rank in the vocabulary. */
 export interface RankedToken extends TokenScore {
-  /** 0 is the highest. */
+  /** Its rank; 0 is the highest. */
   readonly rank: number;
 }
 
 /** One row of a readout. */
 export interface ScoredRow {
-  /** The highest tokens, the highest first. */
+  /** The highest tokens, highest first. */
   readonly top: readonly TokenScore[];
-  /** The tokens that were asked for, in their order. */
+  /** The requested tokens, in order. */
   readonly targets: readonly RankedToken[];
 }
 
@@ -47,15 +47,15 @@ export interface RankOptions {
   readonly name: (row: number) => string;
 }
 
-/** Checks how many top tokens are wanted. */
+/** Checks the option `topK`. */
 export function checkTopK({ caller, cfg: { dVocab } }: ModelClient, topK: number): number {
   if (Number.isInteger(topK) && topK >= 0 && topK <= dVocab) return topK;
   throw argument(caller, `an integer in [0, ${dVocab}]`, "topK", topK);
 }
 
 /**
- * Tokens that are reported: those of a target that is a logit or a logit difference, or any number
- * of them. A readout tells each token's logit and rank, so a difference is that of two entries.
+ * Tokens to report: those of a target that is a logit or a logit difference, or any number of
+ * tokens. A readout reports each token's logit and rank, so a difference is that of two entries.
  */
 export type TokenTarget =
   | {
@@ -64,7 +64,7 @@ export type TokenTarget =
     }
   | Pick<LogitDiffTarget, "logitDiff">;
 
-/** The ids of a target's tokens, in their order. */
+/** The ids of a target's tokens, in order. */
 export function checkTarget(client: ModelClient, target: TokenTarget | undefined): number[] {
   if (target === undefined) return [];
   client.targetKind(target, ["logit", "logitDiff"], "target", { logit: [], logitDiff: [] });
@@ -72,7 +72,7 @@ export function checkTarget(client: ModelClient, target: TokenTarget | undefined
   return [target.logit].flat().map((token: TokenRef) => client.token(token));
 }
 
-/** What each row of x [rows, d_model] says about the vocabulary. */
+/** The token scores of each row of x [rows, d_model]. */
 export async function scoreTokens(
   client: ModelClient,
   x: Tensor,
@@ -86,7 +86,7 @@ export async function scoreTokens(
   );
 }
 
-/** The same of logits [rows, d_vocab] as they are. */
+/** The token scores of logits [rows, d_vocab]. */
 export async function scoreLogits(
   client: ModelClient,
   logits: Tensor,
@@ -106,10 +106,10 @@ async function scored(
   client: ModelClient,
   rows: number,
   { topK, signal, name, ...options }: RankOptions,
-  read: (rank: Rank) => Promise<NativeReadout>,
+  rankNative: (rank: Rank) => Promise<NativeReadout>,
 ): Promise<ScoredRow[]> {
   const targets = Int32Array.from(options.targets);
-  const result = await read({ topK, signal, targets }).catch((error) => {
+  const result = await rankNative({ topK, signal, targets }).catch((error) => {
     throw GemlensError.is(error, "ARGUMENT") && error.fields["notFinite"] === "logits"
       ? notFinite(client.caller, `logits of ${name(Number(error.fields["row"]))}`, error)
       : error;

@@ -12,11 +12,11 @@ import { checkTopK, scoreLogits } from "./token-scores.js";
 
 /** Options for `topTokens`. */
 export interface TopTokensOptions {
-  /** The token whose next one is asked about, negative from the row's end. Default −1. */
+  /** The position whose next token is predicted, negative from the row's end. Default −1. */
   readonly position?: number | undefined;
-  /** The row of the batch; needed if there is more than one. */
+  /** The row of the batch; required if there is more than one. */
   readonly batch?: number | undefined;
-  /** How many tokens. Default 10. */
+  /** The number of tokens. Default 10. */
   readonly topK?: number | undefined;
   /** Put a BOS before a text that does not begin with one. Default true. */
   readonly prependBos?: boolean | undefined;
@@ -28,27 +28,27 @@ export interface TopTokensOptions {
 export interface TopToken {
   /** Its id. */
   readonly token: number;
-  /** Its text; of a model without a tokenizer its id, as "[47]". */
+  /** Its text, or its id as "[47]" if the model has no tokenizer. */
   readonly text: string;
-  /** After the soft cap. */
+  /** Its logit after the soft cap. */
   readonly logit: number;
-  /** 0 to 1, of the softmax over the vocabulary. */
+  /** Its probability, 0 to 1, of the softmax over the vocabulary. */
   readonly probability: number;
 }
 
 /**
- * The most probable next tokens, the most probable first. Only these leave the device: the
- * vocabulary is ranked natively.
+ * The most probable next tokens, most probable first. The vocabulary is ranked natively, so only
+ * these tokens leave the device.
  *
- * @param input a prompt, which is run, or logits [batch, pos, d_vocab]. A run's logits remember their
- *   padding, and positions count real tokens; positions of other logits count columns
+ * @param input a prompt to run, or logits [batch, pos, d_vocab]. A run's logits remember their
+ *   padding, so positions count real tokens; positions of other logits count columns
  *
  * @example
  * for (const { text, probability } of await topTokens(model, "One sunny day, Lily", { topK: 3 })) {
  *   console.log(JSON.stringify(text), probability.toFixed(2));
  * }
  *
- * @throws ARGUMENT if the position, the row or `topK` is out of range, or no logit is the largest
+ * @throws ARGUMENT if the position, the row or `topK` is out of range, or logits are not finite
  *   (NaN or Infinity)
  * @throws SHAPE unless the logits are [batch, pos, d_vocab]; DISPOSED; `signal.reason`
  */
