@@ -1,8 +1,8 @@
-"""A checkpoint's first logits in a fresh process, with transformers:
+"""Computes a checkpoint's first logits in a fresh process, with transformers:
 
 python first_logits.py FOLDER DTYPE THREADS TOKENS [FILE]
 
-Prints "done" when they are there; FILE gets the last position's, as float32."""
+Prints "done" after that; FILE gets the last position's logits, as float32."""
 
 import os
 import sys

@@ -1,11 +1,11 @@
 """A Python package as the bench's peer: one request a line on stdin, one answer a line on stdout.
 
-The first line is what is installed. Then
-    {"do": "load", "id", "kind", "threads", …}   makes something that can be timed (see workloads.py)
+The first line names the installed packages. The requests:
+    {"do": "load", "id", "kind", "threads", …}   makes an object to time (see workloads.py)
     {"do": "run", "id", "work", …}               does the work once: {"ms": …}
-    {"do": "output", "id", "work", "to", …}      writes what the work gives to a file, as float32
+    {"do": "output", "id", "work", "to", …}      writes the work's output to a file, as float32
     {"do": "unload", "id"}
-Whatever fails answers {"error": …}.
+A request that fails answers {"error": …}.
 """
 
 import gc
@@ -16,11 +16,11 @@ import time
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 
-# Checkpoints are folders: nothing is asked for over the network.
+# Checkpoints are folders, so no request goes over the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# What libraries print goes to stderr; stdout has answers only.
+# Libraries print to stderr; stdout has only answers.
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
@@ -38,7 +38,7 @@ def installed():
             found[name] = version(name)
         except PackageNotFoundError:
             pass
-    # With its build, +cpu or +cu132.
+    # The version includes the build, +cpu or +cu132.
     found["torch"] = torch.__version__
     return found
 
@@ -57,7 +57,7 @@ class Peer:
         self.devices[request["id"]] = request["device"]
         torch.set_num_threads(request["threads"])
         self.loaded[request["id"]] = workloads.load(request, self.loaded)
-        # Loading leaves cycles and copies behind; timing should not meet their collection.
+        # Loading leaves cycles and copies; their collection must not fall into a timed run.
         gc.collect()
         return {}
 
@@ -65,7 +65,7 @@ class Peer:
         target = self.loaded[request["id"]]
         work = getattr(target, request["work"])
         start = time.perf_counter()
-        # A workload that times itself (without its prompt, say) says so.
+        # A workload that times itself (without its prompt, say) returns milliseconds.
         own = work(request)
         workloads.finish(self.devices[request["id"]])
         ms = own if isinstance(own, float) else 1000 * (time.perf_counter() - start)

@@ -1,5 +1,5 @@
-"""What the peer can be asked to time. Packages are imported where they are used: an environment
-needs only those of its own workloads."""
+"""The workloads that a peer can time. Each imports its own packages, so an environment needs only
+those of its workloads."""
 
 import time
 
@@ -10,24 +10,24 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def finish(device):
-    """On a GPU work is under way when its call returns."""
+    """Waits for the work: on a GPU it still runs when its call returns."""
     if device != "cpu":
         torch.cuda.synchronize()
 
 
 def load(request, loaded):
-    """`loaded` are the earlier workloads: a wrapper may share transformers' weights."""
+    """`loaded` has the earlier workloads, because a wrapper may share transformers' weights."""
     return KINDS[request["kind"]](request, loaded)
 
 
 class LanguageModel:
-    """A forward and a greedy decode over whatever `logits` and `step` do."""
+    """A forward and a greedy decode by the subclass's `logits` and `step`."""
 
     def forward(self, request):
         self.logits(self.ids(request))
 
     def decode(self, request):
-        """Milliseconds of the steps alone, without the prompt's."""
+        """Milliseconds of the steps, without the prompt."""
         _, ms = self.generate(request)
         return ms
 
@@ -41,7 +41,7 @@ class LanguageModel:
         return torch.tensor([request["tokens"]], device=self.device)
 
     def generate(self, request):
-        """As many tokens as steps after the prompt's own, greedily: they, and their milliseconds."""
+        """The greedy tokens of the prompt and of each step, and the milliseconds of the steps."""
         logits, cache = self.step(self.ids(request), None)
         tokens = [int(logits[0, -1].argmax())]
         start = time.perf_counter()
@@ -56,7 +56,7 @@ class Transformers(LanguageModel):
     def __init__(self, request, loaded):
         from transformers import AutoModelForCausalLM
 
-        # "sdpa" would drop Gemma 2's soft cap: eager is what computes the same thing.
+        # "sdpa" would drop Gemma 2's soft cap; eager attention keeps it.
         self.model = AutoModelForCausalLM.from_pretrained(
             request["folder"], dtype=DTYPES[request["dtype"]], attn_implementation="eager"
         ).eval()
@@ -72,13 +72,13 @@ class Transformers(LanguageModel):
 
 
 def transformers_model(request, loaded):
-    """transformers' model: the one that is loaded already (`"of": id`), or an own one."""
+    """transformers' model: an earlier one (`"of": id`), or a new one."""
     shared = loaded.get(request.get("of"))
     return (shared or Transformers(request, loaded)).model
 
 
 class Bridge(LanguageModel):
-    """TransformerLens 4's bridge, as it boots: raw weights, eager attention, all hook points."""
+    """TransformerLens 4's bridge with its defaults: raw weights, eager attention, all hook points."""
 
     def __init__(self, request, loaded):
         from transformer_lens.model_bridge import TransformerBridge
@@ -101,7 +101,7 @@ class Bridge(LanguageModel):
 
 
 class Hooked(LanguageModel):
-    """TransformerLens 3's HookedTransformer with the weights as they are (no_processing)."""
+    """TransformerLens 3's HookedTransformer with unprocessed weights (no_processing)."""
 
     def __init__(self, request, loaded):
         from transformer_lens import HookedTransformer
@@ -137,7 +137,7 @@ class Hooked(LanguageModel):
 
         if cache is None:
             cache = TransformerLensKeyValueCache.init_cache(self.model.cfg, self.device, 1)
-        # Without a tokenizer it cannot tell padding, so it is told that there is none.
+        # It cannot find padding without a tokenizer, so the mask excludes none.
         mask = torch.ones_like(ids)
         return self.model(ids, past_kv_cache=cache, attention_mask=mask), cache
 
@@ -174,10 +174,10 @@ class SaeLens:
         return self.coder.decode(acts)
 
 
-# x [tokens, in] · wᵀ, or its transpose: the same arithmetic, but which is faster depends on the sizes.
+# x [tokens, in] · wᵀ, or its transpose: the same arithmetic; the faster one depends on the sizes.
 PRODUCTS = [F.linear, lambda x, w: torch.mm(w, x.t())]
 
-# All bytes of a weight, once. float32 views, for pairs of bfloat16 too, so that nothing is converted.
+# Each reads all bytes of a weight once. The float32 views, also of bfloat16 pairs, avoid conversions.
 READS = [
     lambda w: torch.mv(w, torch.ones_like(w[0])),
     lambda w: w.view(torch.float32).sum(),
@@ -187,8 +187,8 @@ READS = [
 
 
 class Matrices:
-    """The bound: matrices of these shapes [out, in], and nothing else around them. Each is worked on
-    in the way that was fastest for its shape when the work was first asked for."""
+    """The bound: only matrices of these shapes [out, in]. Each uses the way that was fastest for its
+    shape at the first request."""
 
     def __init__(self, request, loaded):
         dtype = DTYPES[request["dtype"]]
@@ -212,11 +212,11 @@ class Matrices:
         return self.timed(self.fastest(tokens, ways))
 
     def read(self, request):
-        """Every byte, `times` times."""
+        """Reads every byte `times` times."""
         return self.timed(self.fastest("read", READS), request["times"])
 
     def timed(self, fastest, times=1):
-        """Milliseconds of all weights, each in its way."""
+        """Milliseconds of all weights, each in its fastest way."""
         finish(self.device)
         start = time.perf_counter()
         for _ in range(times):
@@ -226,10 +226,10 @@ class Matrices:
         return 1000 * (time.perf_counter() - start)
 
     def fastest(self, work, ways):
-        """Of these ways the fastest for each shape; tried once, over all weights as when timed."""
+        """The fastest of these ways for each shape; tried once, over all weights, as in a timed run."""
         if work not in self.chosen:
             least = {}
-            # What is set up at the first call is in one of the rounds alone.
+            # Only one of the rounds includes the first call's set-up.
             for _ in range(3):
                 for i, way in enumerate(ways):
                     for weight in self.weights:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# On a machine with a GPU, a Python that has torch, and .gpu/ from scripts/gpu/pack.mjs: unpacks it and
+# Unpacks .gpu/ (from scripts/gpu/pack.mjs) on a machine with a GPU and a Python that has torch, and
 # runs a command with that Node and that core.
 #
 #     scripts/gpu/run.sh node scripts/test.mjs --gpu

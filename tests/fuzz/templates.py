@@ -1,6 +1,6 @@
-"""Random chat templates with what jinja2 makes of them in transformers' environment, one JSON line each.
+"""Prints random chat templates with jinja2's results in transformers' environment, one JSON line each.
 
-Run by hand, with `pip install jinja2 transformers` (torch is not needed), then compare:
+To run by hand: `pip install jinja2 transformers` (torch is not needed), then compare:
 
     python tests/fuzz/templates.py --count 200000 --seed 1 > cases.jsonl
     npx tsx tests/fuzz/templates.ts cases.jsonl
@@ -76,7 +76,7 @@ class Maker:
             return self.one("true", "false", "none", "True", "False", "None")
         return self.one("messages[0]", "messages[-1]", "messages[0].role", "messages[0]['content']", "loop.index", "loop.last", "loop", "range(3)", "range(1, 9, 3)|list", "ns.a", "dict(a=1)", "namespace(a=2).a", "nested.k", "d.a")
 
-    # Of a kind, so that most templates render: a text, a number, a list or a truth.
+    # Operands have matching kinds (a text, a number, a list or a bool), so that most templates render.
 
     def str_(self, depth):
         rng = self.rng

@@ -5,8 +5,8 @@
     python tests/goldens --only coders  # one part; --help lists them
     python tests/goldens --check        # makes everything elsewhere and compares
 
-Nothing here runs gemlens: these are the numbers that gemlens is compared with. The two small
-checkpoints and the files listed as inputs in tests/fixtures/README.md are read, never written.
+It never runs gemlens, because gemlens is compared with its numbers. It reads, but never writes, the
+two small checkpoints and the inputs listed in tests/fixtures/README.md.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def make(fixtures: Path, parts: list[str]) -> None:
 
 
 def alike(a: object, b: object) -> bool:
-    """JSON values are equal, numbers within 2 % (bfloat16 drift depends on the machine)."""
+    """Compares JSON values, numbers within 2 % (bfloat16 drift depends on the machine)."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
     if isinstance(a, list) and isinstance(b, list):

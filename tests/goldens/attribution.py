@@ -1,7 +1,7 @@
-"""Effects of one coder's active features on a number, and of patched activations on a logit.
+"""Effects of one coder's active features on a target, and of patched activations on a logit.
 
 gradient · activation; integrated gradients (all features scaled from 0 to 1, the error term fixed,
-by Gauss-Legendre quadrature); exact ablation (the number minus the number without the feature at
+by Gauss-Legendre quadrature); exact ablation (the target minus the target without the feature at
 that position).
 """
 
@@ -99,7 +99,7 @@ def patching(lab: Lab, target: dict, out: Tensors) -> dict:
                 edit = lambda x, at=at, name=name: torch.where(at, clean[name], x)  # noqa: E731
                 exact[i, place] = value(lab, case, lab.probe.run(ids, {name: [edit]}), 0)
         out[f"patching.{site}"], out[f"patching.{site}.estimate"] = exact.float(), estimate.float()
-    first = out["patching.resid_pre"][0, 0]  # both prompts begin with <bos>: nothing changes there
+    first = out["patching.resid_pre"][0, 0]  # both prompts begin with <bos>, so it has no effect
     agree("patching <bos>", first, corrupt.detach().float(), 1e-6)
     grids = {site: f"patching.{site}" for site in (*sites, "heads")}
     return {

@@ -14,7 +14,7 @@ from .common import Tensors, agree
 
 @contextmanager
 def _eager_attention(model, record):
-    """Makes the eager attention of the model's module hand over its intermediates."""
+    """Records the intermediates of the model's eager attention."""
     import sys
 
     module = sys.modules[type(model.model.layers[0].self_attn).__module__]
@@ -27,7 +27,7 @@ def _eager_attention(model, record):
         scores = query @ module.repeat_kv(key, layer.num_key_value_groups).transpose(2, 3) * scaling
         if softcap is not None:
             scores = torch.tanh(scores / softcap) * softcap
-        # transformers adds a huge finite number; the hook point is defined with -inf
+        # transformers adds a huge finite number; the hook point has -inf
         scores = scores.masked_fill(mask < 0, float("-inf"))
         agree("pattern of the recorded scores", scores.softmax(-1), pattern, 1e-5)
         at = f"blocks.{layer.layer_idx}.attn."
@@ -104,8 +104,8 @@ def capture(model, ids: torch.Tensor) -> Tensors:
         on(attn.v_proj, project(at + "hook_v"))
         for part in ("q_norm", "k_norm"):
             if hasattr(attn, part):
-                # heads before positions, [b, h, p, dh], as transformers calls it and
-                # TransformerLens' bridge shows it
+                # heads before positions, [b, h, p, dh], as in transformers and in
+                # TransformerLens' bridge
                 def qk(m, args, out, name=at + part):
                     record(name + ".hook_in", args[0])
                     record(name + ".hook_out", out)
@@ -137,7 +137,7 @@ def capture(model, ids: torch.Tensor) -> Tensors:
 
 
 def bridge_cache(folder, model, ids: torch.Tensor) -> Tensors:
-    """The same tensors from TransformerLens' bridge, as a second witness."""
+    """The same tensors from TransformerLens' bridge, as an independent check."""
     from transformer_lens.model_bridge.sources.transformers import boot
 
     bridge = boot(str(folder), hf_model=model, device="cpu")

@@ -1,6 +1,6 @@
-"""One tiny model with its coders and prompts, and cases run on it: what the case files share.
+"""Code that the case files share: a tiny model with its coders and prompts, and cases run on it.
 
-A case is data near the public API: `{name, prompt, coders, interventions, …}`; tests read it.
+A case is data in the form of the public API: `{name, prompt, coders, interventions, …}`; tests load it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .jumprelu import Coder, open_coder
 from .probe import Probe, witness
 
 FOLDERS = ("tiny-gemma2", "tiny-gemma3")
-LENGTH = 10  # of most prompts: longer than the window of 8, and short enough to keep files small
+LENGTH = 10  # most prompts: longer than the window of 8, short enough to keep files small
 SAVED_SKIP = "tiny-gemma2/gs1/transcoder_skip/layer_1"
 
 
@@ -76,13 +76,13 @@ class Lab:
         return torch.tensor([self.prompts[name][row]])
 
     def plain(self, name: str) -> Tensors:
-        """All hooks of an unchanged run of a prompt of one row."""
+        """All hooks of an unedited run of a prompt of one row."""
         if name not in self._plain:
             self._plain[name] = dict(self.probe.run(self.ids(name)))
         return self._plain[name]
 
     def features(self, key: str, name: str = "p10") -> torch.Tensor:
-        """[p, F] of the unchanged run."""
+        """Features [p, F] of the unedited run."""
         x = self.plain(name)[self.coders[key].hook]
         return self.coders[key].encode(x, torch.ones(x.shape[:2], dtype=torch.bool))[0]
 
@@ -113,7 +113,7 @@ class Lab:
         return self.probe.run(ids, plan.edits, grad=grad), plan
 
     def check_padded(self, case: dict, alone: list[torch.Tensor]) -> None:
-        """The rows as one left-padded batch give what they give alone."""
+        """Checks that the rows give the same as one left-padded batch and alone."""
         rows = self.prompts[case["prompt"]]
         width = max(map(len, rows))
         ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
@@ -137,7 +137,7 @@ def open_lab(fixtures: Path, folder: str) -> Lab:
 
 
 def _known_features(fixtures: Path, lab: Lab) -> Tensors:
-    """What the coder fixtures, which SAELens witnesses, say of the same coders on s24."""
+    """Compares the coders on s24 with the coder fixtures, which SAELens confirms."""
     if lab.folder == "tiny-gemma2":
         gs1 = lab.path / "gs1"
         sites = load(gs1 / "expected_saelens.safetensors")

@@ -1,4 +1,4 @@
-"""Checkpoints in the published formats, and what transformers reads in config.json files."""
+"""Checkpoints in the published formats, and config.json files as transformers parses them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def published(fixtures: Path, name: str) -> dict:
 
 
 def expect(folder: Path, length: int = 24) -> None:
-    """What transformers, converting the folder's weights to float32, makes of a prompt."""
+    """transformers' results for a prompt, with the folder's weights converted to float32."""
     ids = prompt(length, seed=600)
     logits = load_model(folder)(input_ids=ids, use_cache=False).logits
     save(folder / "expected.safetensors", {"tokens": ids, "logits": logits})
@@ -89,7 +89,7 @@ def make_half(source: Path, folder: Path) -> None:
 
 
 def make_multimodal(source: Path, hub: Path, newer: Path, whole: dict, text_only: dict) -> None:
-    """tiny-gemma3 in bfloat16 inside a Gemma3ForConditionalGeneration, named in both ways.
+    """tiny-gemma3 in bfloat16 inside a Gemma3ForConditionalGeneration, with both naming schemes.
 
     hub: `language_model.model.…`, `vision_tower.vision_model.…`, `multi_modal_projector.…`, as in
     google/gemma-3-4b-pt.
@@ -136,7 +136,7 @@ def make_multimodal(source: Path, hub: Path, newer: Path, whole: dict, text_only
         logits.append(loaded.eval()(input_ids=ids, use_cache=False).logits)
         save(folder / "expected.safetensors", {"tokens": ids, "logits": logits[-1]})
     agree("both ways of naming", logits[0], logits[1], 1e-6)
-    # the text half alone must say the same, with scaled RoPE in its one global layer
+    # the text half must give the same, with scaled RoPE in its one global layer
     with tempfile.TemporaryDirectory() as scratch:
         alone = Path(scratch)
         rounded = {k: v.bfloat16() for k, v in weights.items()}
@@ -151,7 +151,7 @@ def make_multimodal(source: Path, hub: Path, newer: Path, whole: dict, text_only
 
 
 def resolved(config) -> dict:
-    """The values that decide a forward pass, as transformers resolves them, defaults filled in."""
+    """The values that determine a forward pass, as transformers resolves them, with defaults."""
     text = config.get_text_config()
     keys = (
         "model_type",
@@ -181,11 +181,11 @@ def resolved(config) -> dict:
 
 
 def make_configs(folder: Path) -> None:
-    """What transformers reads in NAME.json, and NAME.json as transformers saves it."""
+    """NAME.json as transformers parses it, and as transformers saves it."""
     for path in sorted(folder.glob("*.json")):
         if path.suffixes[-2:-1] in ([".resolved"], [".transformers5"]):
             continue
-        # transformers picks the class by model_type, and reads from a folder
+        # transformers picks the class by model_type, and loads from a folder
         with tempfile.TemporaryDirectory() as scratch:
             shutil.copy(path, Path(scratch) / "config.json")
             config = AutoConfig.from_pretrained(scratch)

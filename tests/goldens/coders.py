@@ -1,10 +1,10 @@
-"""Gemma Scope coders in the published layouts, and what they make of the 24-token prompt.
+"""Gemma Scope coders in the published layouts, and their results on the 24-token prompt.
 
-    pre = x·W_enc + b_enc        features = relu(pre) where pre > threshold, else 0
+    pre = x·W_enc + b_enc        features = relu(pre) if pre > threshold, else 0
     out = features·W_dec + b_dec [+ x·A for a transcoder with an affine skip connection]
 
-The formulas are evaluated in float64; SAELens, loading the written files by its own loaders, is the
-second witness.
+The formulas are evaluated in float64. SAELens loads the written files with its own loaders and
+must agree.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def random_coder(
 ) -> Tensors:
     """A random coder on inputs x [tokens, d_in] of which 0 to 4 of 24 tokens fire each feature.
 
-    Thresholds lie midway between neighbouring pre-activations: no feature hangs on rounding.
+    Thresholds lie midway between neighbouring pre-activations, so rounding decides no feature.
     """
     g = torch.Generator().manual_seed(seed)
     d_in = x.shape[-1]
@@ -78,7 +78,7 @@ def sure(what: str, pre: torch.Tensor, threshold: torch.Tensor) -> None:
 
 
 def saelens(converter: str, root: Path, repo: str, folder: str, **overrides):
-    """A coder as SAELens loads it from files below root; only its download is replaced."""
+    """Loads a coder with SAELens from files below root; only the download is replaced."""
     from sae_lens import SAE
     from sae_lens.loading import pretrained_sae_loaders as loaders
     from safetensors import safe_open
@@ -187,7 +187,7 @@ def make_scope2(folder: Path, hooks: Tensors) -> None:
 
 
 def make_embedding(gs1: Path, embedded: torch.Tensor) -> None:
-    """Trained on unscaled embeddings: on hook_embed, W_enc / √d and W_dec · √d; b_dec as it is."""
+    """Trained on unscaled embeddings: on hook_embed, W_enc / √d and W_dec · √d; b_dec unchanged."""
     name = "embedding/width_4k/average_l0_6"
     x = embedded[0]
     d = x.shape[1]
@@ -211,7 +211,7 @@ def make_embedding(gs1: Path, embedded: torch.Tensor) -> None:
 
 
 def make_transcoders(gs1: Path, hooks: Tensors) -> None:
-    """What the transcoders of the circuit fixtures, plain and with a skip, make of the prompt."""
+    """Results of the circuit fixtures' transcoders, plain and with a skip, on the prompt."""
     expected: Tensors = {}
     for kind in ("plain", "skip"):
         for layer in range(4):

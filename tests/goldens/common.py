@@ -1,4 +1,4 @@
-"""Loading, saving and comparing: what every module of the goldens needs."""
+"""Functions for all modules of the goldens: loading, saving and comparing."""
 
 from __future__ import annotations
 

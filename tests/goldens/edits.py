@@ -1,8 +1,9 @@
-"""Interventions and spliced coders, as data in the public form, made into edits of a probe's run.
+"""Turns interventions and spliced coders, as data in the public form, into edits of a probe's run.
 
-At one hook point: spliced coders, then interventions in array order. Feature edits (ablate, clamp,
-scale) of one coder are one step at the place of the first of them: f is read once, they apply to it
-in order, and base + (f' − f)·W_dec goes on. Those of a spliced coder are part of its splice.
+The order at one hook point is: spliced coders, then interventions in array order. Feature edits
+(ablate, clamp, scale) of one coder are one step at the first edit's place in the list: f is encoded
+once, the edits apply in order, and the result is base + (f' − f)·W_dec. The edits of a spliced
+coder are part of its splice.
 
     splice        decode(f') + (y − decode(f))      the error in brackets is constant to a gradient
                   decode(f')                        without error term
@@ -29,7 +30,7 @@ FEATURE_EDITS = ("ablate", "clamp", "scale")
 
 @dataclass
 class Rows:
-    """Which rows of a batch a run holds: one alone, or all of them, padded as `mask` says."""
+    """The rows of a run: a single one, or all of the batch, padded by `mask`."""
 
     ids: torch.Tensor
     mask: torch.Tensor
@@ -56,7 +57,7 @@ class Rows:
         return torch.isin(self.ids, torch.tensor(SPECIAL_IDS))
 
     def aligned(self, source: torch.Tensor) -> torch.Tensor:
-        """A source [1, p', …] of unpadded positions laid out as this run's [b, p, …]."""
+        """A source [1, p', …] of unpadded positions in this run's layout [b, p, …]."""
         place = (self.mask.cumsum(1) - 1).clamp(0, source.shape[1] - 1)
         return source[0][place]
 
@@ -69,7 +70,7 @@ def where(rows: torch.Tensor, new: torch.Tensor, old: torch.Tensor) -> torch.Ten
 class Plan:
     """Edits of one run; afterwards `features` has each splice's (f, f') and `errors` its error.
 
-    A plan that is given errors takes those, so that a finite difference can hold them constant.
+    A plan with given errors uses them, so that a finite difference can hold them constant.
     """
 
     probe: Probe
@@ -142,7 +143,7 @@ class Plan:
         self.edits[coder.hook_out].append(edit)
 
     def _on_rows(self, item: dict, hook: str, change: Edit) -> None:
-        """`change` acts on [b, p, width] at the item's rows."""
+        """Applies `change` to [b, p, width] at the item's rows."""
         rows = self.rows.select(item.get("positions"), item.get("batch"))
 
         def edit(x: torch.Tensor) -> torch.Tensor:

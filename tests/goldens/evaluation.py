@@ -1,7 +1,7 @@
-"""What a coder keeps of its tensor and of the model: reconstruction, loss and divergence by token.
+"""Evaluates coders over the rows of a small corpus: reconstruction, loss and divergence by token.
 
-Over the rows of a small corpus. At the chosen positions the coder's output tensor becomes the bare
-reconstruction, zero, or its mean over the chosen positions of the corpus.
+At the chosen positions the reconstruction without error term, zero, or the mean over the corpus's
+chosen positions replaces the coder's output tensor.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def evaluate(lab: Lab, key: str, masked: bool, out: Tensors) -> dict:
     rebuilt = coder.decode(f, x[None])[0]
     f, mean = f[0], y.mean(0)
     squares, spread = (y - rebuilt).pow(2).sum(), (y - mean).pow(2).sum()
-    # the same by another road: explained variance from the sums of squares by dimension
+    # a second way: explained variance from the sums of squares by dimension
     explained = 1 - squares / (y.pow(2).mean(0) - mean.pow(2)).sum() / len(y)
     agree(f"{name} explained variance", explained, 1 - squares / spread, 1e-9)
 

@@ -2,7 +2,7 @@
 
 A splice's error term is constant to the gradient; ∂f/∂pre of a feature is 1 where it is active.
 Every gradient at a hook is compared with a finite difference along a random direction, every one at
-features with W_dec times the gradient behind the splice.
+features with W_dec times the gradient after the splice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def gradient_cases(lab: Lab) -> list[dict]:
     windowed = lab.config.layer_types.index("sliding_attention")
     whole = lab.config.layer_types.index("full_attention")
     every = ["", f"blocks.{windowed}.", f"blocks.{whole}.attn."]
-    if lab.folder == "tiny-gemma3":  # what differs from Gemma 2: q and k norms, two RoPE bases
+    if lab.folder == "tiny-gemma3":  # unlike Gemma 2: q and k norms, two RoPE bases
         every[1] = f"blocks.{windowed}.attn."
     shadow = lab.plain("p10")[post(1)][0] @ (lab.vectors[u].double() / lab.vectors[u].norm())
     cap = (shadow.sort().values[5:7].mean()).item()
@@ -124,7 +124,7 @@ def gradient_cases(lab: Lab) -> list[dict]:
 
 
 def value(lab: Lab, case: dict, hooks: Tensors, row: int) -> torch.Tensor:
-    """The row's part of the target; position −1 unless the target says another."""
+    """The row's part of the target; position −1 by default."""
     target, position = case["target"], case["target"].get("position", -1)
     if "logit" in target:
         return hooks["logits"][0, position, target["logit"]]

@@ -1,6 +1,7 @@
 """Ablate, clamp, scale, steer, project, patch and freeze: cases, and the logits of each.
 
-Features, positions and values are chosen from what fires on the prompts and written into the cases.
+Features, positions and values come from the features that fire on the prompts, and are written into
+the cases.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ def feature_cases(lab: Lab) -> list[dict]:
             ],
             hooks,
         ),
-        # one step at the place of the first: b is read before the push
+        # one step at the first edit: b is encoded before the push
         ("edits_around_steer", [edit("ablate", "res", a), push, edit("ablate", "res", b)], hooks),
-        # b is read after the push, which makes it fire
+        # b is encoded after the push, which makes it fire
         ("ablate_after_steer", [push, edit("ablate", "res", b)], hooks),
         ("two_coders", [edit("ablate", "res", a), edit("clamp", "later", c, value=7.0)], {}),
         ("clamp_mlp", [edit("clamp", "mlp", m, value=6.0)], {}),
@@ -88,7 +89,7 @@ def direction_cases(lab: Lab) -> list[dict]:
     w = vector(lab, "heads", torch.randn(width, generator=g))
     unit = lab.vectors[u].double() / lab.vectors[u].double().norm()
     shadow = (lab.plain("p10")[res][0] @ unit).sort().values
-    # between projections, so that some positions go all the way, some part of it, some not at all
+    # between projections, so that some positions move fully, others partly, and some not at all
     high, low = ((shadow[i] + shadow[i + 1]).item() / 2 for i in (6, 2))
     reach = (shadow[6] - shadow[3]).item() / lab.vectors[u].double().norm().item()
     hooks = {"hooks": [res]}
@@ -175,7 +176,7 @@ def batch_cases(lab: Lab) -> list[dict]:
 
 
 def check_by_module_hooks(lab: Lab, cases: list[dict], out: Tensors) -> None:
-    """Ablation and steering once more by a plain forward hook on transformers in float32."""
+    """Repeats ablation and steering by a plain forward hook on transformers in float32."""
     plain, coder = load_model(lab.path), lab.coders["res"]
     w = {k: v.float() for k, v in coder.w.items()}
 

@@ -1,6 +1,6 @@
 """JumpReLU coders of the fixtures, with the derivative that attribution uses.
 
-f = pre where pre > threshold (and > 0), else 0        ∂f/∂pre = 1 where active, else 0
+f = pre if pre > threshold (and > 0), else 0        ∂f/∂pre = 1 if active, else 0
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from .common import Tensors, load
 from .npz import read_npz
 
-# A pre-activation nearer to its threshold than this could fire in one precision only.
+# A pre-activation nearer to its threshold could fire in only one precision.
 MARGIN = 5e-5
 
 
@@ -31,7 +31,7 @@ class Coder:
         return self.hook != self.hook_out
 
     def public(self) -> dict:
-        """How a test opens it."""
+        """The fields with which a test loads it."""
         hooks = {"hookName": self.hook}
         if self.transcoder:
             hooks["hookNameOut"] = self.hook_out
@@ -43,7 +43,7 @@ class Coder:
     def encode(
         self, x: torch.Tensor, rows: torch.Tensor, only: list[int] | None = None
     ) -> torch.Tensor:
-        """Features [b, p, F]; those that count (`only`, at `rows`) must be sure to fire or not."""
+        """Features [b, p, F]; those that count (`only`, at `rows`) must be clear of their thresholds."""
         pre = self.pre(x)
         gap = (pre - self.w["threshold"]).abs()[rows]
         nearest = (gap if only is None else gap[:, only]).min()
@@ -64,7 +64,7 @@ def open_coder(fixtures: Path, path: str, hook: str, hook_out: str | None = None
     names = {"w_enc": "W_enc", "w_dec": "W_dec", "affine_skip_connection": "A"}
     w = read_npz(file) if file.suffix == ".npz" else load(file)
     w = {names.get(k, k): v.double() for k, v in w.items()}
-    if hook == "hook_embed":  # trained on embeddings before they are scaled
+    if hook == "hook_embed":  # trained on unscaled embeddings
         root = w["W_enc"].shape[0] ** 0.5
         w |= {"W_enc": w["W_enc"] / root, "W_dec": w["W_dec"] * root}
     return Coder(path, hook, hook_out or hook, w)

@@ -1,10 +1,10 @@
-"""The cases that every table of native/kernels and the composed form run: encode, decode, dots.
+"""Cases for every table of native/kernels and for the composed form: encode, decode, dots.
 
-Expected numbers are computed here in float64. "exact" cases hold multiples of a power of two that are
-small enough for every product and sum to be exact in the coder's type, in any order: results must be
-equal. The others are compared within a tolerance; no pre-activation in them is near its threshold.
+This module computes the expected numbers in float64. "exact" cases have multiples of a power of two,
+small enough that every product and sum is exact in the coder's dtype, in any order: results must be
+equal. The others are compared within a tolerance; none of their pre-activations is near its threshold.
 
-Needs Python's standard library only: `python -m goldens.kernels` in tests/ writes the file.
+Needs only Python's standard library: `python -m goldens.kernels` in tests/ writes the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Numbers = list[float]
 
 
 def rounded(value: float, dtype: str) -> float:
-    """To the nearest float32, or (ties to even) bfloat16."""
+    """Rounds to the nearest float32, or (ties to even) bfloat16."""
     single = struct.unpack("<f", struct.pack("<f", value))[0]
     if dtype == "float32" or not math.isfinite(single):
         return single
@@ -36,7 +36,7 @@ def expected(case: dict) -> dict:
     def total(terms: Numbers) -> float:
         value = math.fsum(terms)
         if exact:
-            # Multiples of `unit`, and few enough: every partial sum is a float32 in any order.
+            # Few multiples of `unit`, so that every partial sum is a float32 in any order.
             unit = min((t.as_integer_ratio()[0] & -t.as_integer_ratio()[0]) / t.as_integer_ratio()[1]
                        for t in [*terms, 2.0**100] if t != 0)  # fmt: skip
             assert math.fsum(map(abs, terms)) <= unit * 2**24, f"{case['name']}: inexact"
@@ -69,7 +69,7 @@ def expected(case: dict) -> dict:
 
 
 def make_case(name: str, rows: int, d_in: int, d_sae: int, d_out: int, draw, **given) -> dict:
-    """`draw()` gives what `given` does not: arrays by name, "dtype", "exact" or "mask"."""
+    """`draw()` makes the values missing in `given`: arrays by name, "dtype", "exact" or "mask"."""
     sizes = {
         "x": rows * d_in,
         "wEnc": d_in * d_sae,
@@ -121,7 +121,7 @@ def cases() -> list[dict]:
     one = {"wDec": None, "bDec": [0.0]}
 
     def biases(name: str, b: Numbers, threshold: Numbers, **given) -> dict:
-        """Pre-activations that are the biases alone."""
+        """Pre-activations that equal the biases."""
         size = len(b)
         one["wDec"] = [1.0] * size
         zero = {"x": [0.0], "wEnc": [1.0] * size, "g": [2.0]}
@@ -143,7 +143,7 @@ def cases() -> list[dict]:
             [tiny, 4 * tiny, 3 * tiny, -tiny, 0.0, 2.0**-127] * 12,
             [tiny, tiny, 3 * tiny, -2 * tiny, 0.0, 2.0**-127 - tiny] * 12,
         ),
-        # The products are in float64 here, and exact.
+        # These products are exact in float64.
         biases(
             "a denormal product", [0.0] * 33, [2.0**-141, 2.0**-140, 0.0] * 11,
             x=[2.0**-70], wEnc=[2.0**-70] * 33,

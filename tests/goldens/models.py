@@ -1,4 +1,4 @@
-"""What a forward pass must reproduce: hooks, padding, long prompts, greedy text, loss, drift."""
+"""Expected values of forward passes: hooks, padding, long prompts, greedy text, loss, drift."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def s24(folder: Path) -> torch.Tensor:
 
 
 def make_hooks(folder: Path) -> None:
-    """All hooks on s24, three windows long, witnessed by TransformerLens' bridge."""
+    """All hooks on s24, three windows long, confirmed by TransformerLens' bridge."""
     ids = s24(folder)
     model = load_model(folder)
     kept = capture(model, ids)
@@ -30,7 +30,7 @@ def make_hooks(folder: Path) -> None:
     witness = bridge_cache(folder, load_model(folder), ids)
     for name, value in kept.items():
         other = witness[name]
-        if name.endswith("hook_attn_scores"):  # the bridge leaves transformers' finite mask value
+        if name.endswith("hook_attn_scores"):  # the bridge keeps transformers' finite mask value
             other = other.masked_fill(other < -1e30, float("-inf"))
         agree(f"{name} against the bridge", value, other, 1e-5)
     older = folder / "expected_tl_s24.safetensors"
@@ -65,7 +65,7 @@ def make_long(folder: Path) -> None:
 
 
 def make_padded(folder: Path) -> None:
-    """Rows of 5, 12 and 24 tokens: padded ids and masks, and what each row gives unpadded."""
+    """Rows of 5, 12 and 24 tokens: padded ids and masks, and each row's unpadded results."""
     model = load_model(folder)
     last = f"blocks.{model.config.num_hidden_layers - 1}.hook_resid_post"
     rows = [prompt(n, seed=500 + n) for n in PADDED_LENGTHS]
@@ -132,7 +132,7 @@ def make_loss(folder: Path) -> None:
 
 
 def drift(folder: Path, ids: torch.Tensor) -> tuple[Tensors, dict]:
-    """bfloat16 tensors, and how far they are: max|Δ| / max|f32|, rms(Δ) / rms(f32)."""
+    """bfloat16 tensors, and their drift: max|Δ| / max|f32|, rms(Δ) / rms(f32)."""
     exact = residuals(load_model(folder), ids)
     rounded = residuals(load_model(folder, torch.bfloat16), ids)
     off = {}
@@ -145,9 +145,9 @@ def drift(folder: Path, ids: torch.Tensor) -> tuple[Tensors, dict]:
 
 
 def make_drift(folder: Path) -> None:
-    """How far transformers' bfloat16 is from its float32, on s24 and on 16 prompts together.
+    """The drift of transformers' bfloat16 from its float32, on s24 and on 16 prompts together.
 
-    One maximum over few numbers is noisy; the 16 prompts are the steadier measure.
+    One maximum over few numbers is noisy; the 16 prompts are less so.
     """
     ids = s24(folder)
     rounded, alone = drift(folder, ids)
@@ -158,9 +158,9 @@ def make_drift(folder: Path) -> None:
 
 
 def make_linear_rope(folder: Path, published: Path) -> None:
-    """A three-layer Gemma 3 whose global layer has linearly scaled RoPE, as the 4b and larger have.
+    """A three-layer Gemma 3 whose global layer has linearly scaled RoPE, as in 4b and larger.
 
-    config.json is in the older published style, config.transformers5.json in the present one; both
+    config.json is in the older published style, config.transformers5.json in the current one; both
     give the same logits.
     """
     config = Gemma3TextConfig(

@@ -1,4 +1,4 @@
-"""Gemma Scope 1 parameter files (.npz), as published and in every other shape of them."""
+"""Gemma Scope 1 parameter files (.npz), as published and in other valid forms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_npz(path: Path) -> Tensors:
 
 
 class _Pipe(io.RawIOBase):
-    """A sink that cannot seek: zipfile then writes the sizes behind the data."""
+    """A sink that cannot seek: zipfile then writes the sizes after the data."""
 
     def __init__(self, sink) -> None:
         self.sink = sink
@@ -52,14 +52,14 @@ def write_npz(
 
 
 def save_npz(path: Path, w: Tensors) -> None:
-    # NumPy itself writes the 64-bit form of the local headers, whatever the size
+    # NumPy itself always writes the 64-bit form of the local headers
     write_npz(
         path, {k: np.ascontiguousarray(v.float().numpy()) for k, v in w.items()}, force_zip64=True
     )
 
 
 def make_npz_variants(gs1: Path) -> None:
-    """One small SAE (32 features of gs1/res) in every shape of zip and .npy that a reader meets."""
+    """One small SAE (32 features of gs1/res) in every common form of zip and .npy."""
     folder = gs1 / "variants"
     folder.mkdir(exist_ok=True)
     whole = {k: v.numpy() for k, v in read_npz(gs1 / "res" / "params.npz").items()}

@@ -1,8 +1,8 @@
 """A transformers Gemma in float64 whose every hook point can be read, replaced and differentiated.
 
-transformers' own modules run. Written out are only the norms and the eager attention, which have
-hook points inside and round to float32 on the way, and the decoder layer, whose residual stream no
-module hook can replace. `witness` compares all of it with transformers left alone.
+transformers' own modules run, except three that this file reimplements. The norms and the eager
+attention have hook points inside and round to float32 internally. No module hook can replace the
+residual stream of the decoder layer. `witness` compares the result with unmodified transformers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Edits = Mapping[str, Sequence[Edit]]
 
 
 class Probe:
-    """`kept` holds every hook point of the last run, as it goes on after its edits."""
+    """`kept` has every hook point of the last run, after its edits."""
 
     def __init__(self, model) -> None:
         self.model = model
@@ -134,14 +134,14 @@ class Probe:
             scores = torch.tanh(scores / softcap) * softcap
         hidden = mask < 0
         scores = self.see(at + "hook_attn_scores", scores.masked_fill(hidden, float("-inf")))
-        # a padding query may see nothing at all
+        # a padding query may see no position
         pattern = scores.softmax(-1).masked_fill(hidden.all(-1, keepdim=True), 0)
         pattern = self.see(at + "hook_pattern", pattern)
         return (pattern @ value).transpose(1, 2).contiguous(), pattern
 
 
 def witness(probe: Probe, plain, ids: torch.Tensor, known: Tensors) -> None:
-    """The probe's hooks are those of the fixtures, its logits those of transformers left alone."""
+    """Compares the probe's hooks with the fixtures, and its logits with unmodified transformers."""
     hooks = probe.run(ids)
     agree(
         "logits of the probe", hooks["logits"], plain(input_ids=ids, use_cache=False).logits, 1e-5

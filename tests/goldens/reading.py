@@ -1,7 +1,7 @@
-"""The residual stream read layer by layer and taken apart: logit lens, heads, neurons, logits.
+"""Reads and decomposes the residual stream layer by layer: logit lens, heads, neurons, logits.
 
-The post norms are linear once their scale is held, so a head's part of hook_attn_out is
-z_h·W_O,h / scale · gain, and the parts add up to it; likewise a neuron's part of hook_mlp_out.
+The post norms are linear for a fixed scale, so a head's part of hook_attn_out is
+z_h·W_O,h / scale · gain, and the parts add up to it. A neuron's part of hook_mlp_out is analogous.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def neuron_parts(lab: Lab, hooks: Tensors, i: int) -> torch.Tensor:
 
 
 def lens(lab: Lab, hooks: Tensors, target: int, out: Tensors) -> dict:
-    """What the model would say if it ended behind each layer, soft cap included."""
+    """The model's prediction if it ended after each layer, soft cap included."""
     model, cap = lab.probe.model, lab.config.final_logit_softcapping
     norm, rows = model.model.norm, []
     for i in range(lab.config.num_hidden_layers):
@@ -92,7 +92,7 @@ def decomposition(lab: Lab, hooks: Tensors, out: Tensors) -> dict:
 
 
 def direct(lab: Lab, hooks: Tensors, tokens: list[int], out: Tensors) -> dict:
-    """Each part's share of two tokens' logits before the soft cap, the final norm's scale held."""
+    """Each part's share of two tokens' logits before the soft cap, for a fixed final norm scale."""
     norm, layers = lab.probe.model.model.norm, range(lab.config.num_hidden_layers)
     at = [p % LENGTH for p in POSITIONS]
     unembed = lab.probe.model.lm_head.weight[tokens]  # [2, d]

@@ -1,4 +1,4 @@
-"""Coders put in the place of what they rebuild: with the error term, bare, and edited."""
+"""Spliced coders: with the error term, without it, and with edits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def splice_cases(lab: Lab) -> list[dict]:
         ("error_term", [*sites, "later"], [], {}),
         *alone,
         ("bare_two", [bare("skip"), bare("res")], [], {}),
-        # the SAE reads what the transcoder put in
+        # the SAE's input is the transcoder's output
         ("bare_at_one_hook", [bare("transcoder"), bare("mlp")], [], {}),
         ("bare_and_not", ["skip", bare("res")], [edit("clamp", "skip", s, value=4.0)], {}),
         ("edited", ["res"], [edit("clamp", "res", a, value=6.0)], {"features": ["res"]}),
@@ -39,7 +39,7 @@ def splice_cases(lab: Lab) -> list[dict]:
         ),
         ("bare_skip_edited", [bare("skip")], [edit("ablate", "skip", s)], {"features": ["skip"]}),
         ("transcoder_edited", ["transcoder"], [edit("clamp", "transcoder", t, value=5.0)], {}),
-        # part of the splice, so b is read before the push
+        # part of the splice, so b is encoded before the push
         ("edited_then_steered", ["res"], [push, edit("ablate", "res", b)], {"features": ["res"]}),
     ]
     special = {"coder": "res", "excludeSpecialTokens": True}
@@ -64,7 +64,7 @@ def splice_cases(lab: Lab) -> list[dict]:
 
 
 def check_formula(lab: Lab) -> None:
-    """A bare splice is the published formula's output, put in as a whole."""
+    """Checks that a splice without error term puts in the published formula's output."""
     for key in ("res", "att", "transcoder", "skip"):
         coder, plain = lab.coders[key], lab.plain("p10")
         x, y = plain[coder.hook], plain[coder.hook_out]

@@ -1,4 +1,4 @@
-"""Sentences to train the fixture tokenizer on, strings to try it on, Gemma's chat templates."""
+"""Sentences to train the fixture tokenizer, strings to test it, and Gemma's chat templates."""
 
 from __future__ import annotations
 

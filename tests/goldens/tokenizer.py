@@ -1,4 +1,4 @@
-"""A small tokenizer of Gemma's shape, and what tokenizers and transformers make of text."""
+"""A small tokenizer in Gemma's format, and the results of tokenizers and transformers on text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def train() -> tuple[dict[str, int], list[tuple[str, str]]]:
     )
     learner.train_from_iterator(sentences(), trainer)
     learned = json.loads(learner.to_str())["model"]
-    # runs of newlines and of ▁ are built by merges of their own, as in the published file
+    # runs of newlines and of ▁ have separate merges, as in the published file
     merges = [("\n", "\n"), ("\n\n", "\n\n"), ("\n\n", "\n"), ("▁", "▁"), ("▁▁", "▁▁"), ("▁▁", "▁")]
     merges += [tuple(pair) for pair in learned["merges"] if "".join(pair) not in RUNS]
     pieces = [p for p in sorted(learned["vocab"], key=learned["vocab"].get) if p not in fixed]

@@ -1,5 +1,5 @@
-// Keeps what UndefinedBehaviorSanitizer reports in the folder of AddressSanitizer's reports. With both
-// in a process libubsan writes to stderr alone, which a parent may throw away; it calls this besides.
+// Keeps UndefinedBehaviorSanitizer's reports in the folder of AddressSanitizer's. With both in a
+// process, libubsan writes only to stderr, which a parent may discard; it also calls this function.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
-// The executor, the mailbox and the hook rendezvous without Node, for ThreadSanitizer: one thread plays
-// JavaScript's (it submits, answers hooks at once or later, submits from inside them, aborts), the
-// executor runs. Prints the seed, which repeats the choices; exits 1 where a task was lost.
+// Runs the executor, the mailbox and the hook rendezvous without Node, for ThreadSanitizer. One thread
+// acts as JavaScript's: it submits, answers hooks at once or later, submits from inside them, and
+// aborts. Prints the seed, which repeats the choices; exits with 1 if a task was lost.
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -23,12 +23,12 @@ using gemlens::Executor;
 using gemlens::Mailbox;
 using gemlens::Wait;
 
-// The JavaScript thread's event loop: opens the mailbox once for every ring.
+// The JavaScript thread's event loop, which opens the mailbox once for every ring.
 class Loop {
  public:
   void post(Mailbox::Work work) { mailbox_.post(std::move(work)); }
   void expectPost() { mailbox_.expectPost(); }
-  // False when nothing came in time.
+  // Returns false at a timeout.
   bool runOne() {
     {
       std::unique_lock lock(mutex_);
@@ -55,7 +55,7 @@ struct HookCall {
   Wait wait;
 };
 
-// Everything but the executor's own work happens on one thread.
+// Everything except the executor's work runs on one thread.
 class Script {
  public:
   explicit Script(unsigned seed) : random_(seed) {}
@@ -75,11 +75,11 @@ class Script {
 
   void step() {
     if (loop_.runOne()) return;
-    // Everybody waits: the hooks that were put off are answered.
+    // All threads wait, so answer the postponed hooks.
     while (!later_.empty()) answer(draw(static_cast<int>(later_.size())));
   }
 
-  // A run with up to three hooks, as modelRun submits it.
+  // Submits a run with up to three hooks, as modelRun does.
   void submitRun(int64_t parentCall, int depth) {
     auto token = std::make_shared<CancelToken>();
     const int hookCount = draw(4);
@@ -103,7 +103,7 @@ class Script {
     if (draw(12) == 0) abort();
   }
 
-  // Executor's thread.
+  // Runs on the executor's thread.
   void askHook(const CancelToken& token, int depth) {
     auto call = std::make_shared<HookCall>();
     call->wait.id = ++lastCall_;
@@ -150,7 +150,7 @@ class Script {
   Executor executor_{[] {}};
 };
 
-// An executor that is stopped while its tasks wait for hooks that nobody answers.
+// Stops an executor while its tasks wait for hooks that nobody answers.
 void stopMidHook() {
   Executor executor([] {});
   std::atomic<int> asked{0};
