@@ -214,14 +214,14 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       ["both", { ...pair, metric: () => 3, over }, "ARGUMENT"],
       ["no point", { ...pair, over: { points: [] } }, "ARGUMENT"],
       ["a misspelt point", { ...pair, over: { points: "resid_pree" } }, "NOT_FOUND"],
-      ["no block's point", { ...pair, over: { points: "hook_embed" } }, "NOT_FOUND"],
-      ["heads of none", { ...pair, over: { ...over, heads: true } }, "ARGUMENT"],
+      ["a point outside of blocks", { ...pair, over: { points: "hook_embed" } }, "NOT_FOUND"],
+      ["heads of a point without heads", { ...pair, over: { ...over, heads: true } }, "ARGUMENT"],
       ["different heads", { ...pair, over: { points: ["z", "v"], heads: true } }, "ARGUMENT"],
-      ["a head too many", { ...pair, over: { points: "z", heads: [4] } }, "ARGUMENT"],
-      ["a layer too many", { ...pair, over: { ...over, layers: [99] } }, "ARGUMENT"],
-      ["a position too many", { ...pair, over: { ...over, positions: [10] } }, "ARGUMENT"],
-      ["a direction", { ...pair, over, direction: "clean" }, "ARGUMENT"],
-      ["an option", { ...pair, over, batch: 3 }, "ARGUMENT"],
+      ["a head out of range", { ...pair, over: { points: "z", heads: [4] } }, "ARGUMENT"],
+      ["a layer out of range", { ...pair, over: { ...over, layers: [99] } }, "ARGUMENT"],
+      ["a position out of range", { ...pair, over: { ...over, positions: [10] } }, "ARGUMENT"],
+      ["an unknown direction", { ...pair, over, direction: "clean" }, "ARGUMENT"],
+      ["an unknown option", { ...pair, over, batch: 3 }, "ARGUMENT"],
     ];
     for (const [name, options, code] of wrong) {
       for (const run of [activationPatching, attributionPatching]) {

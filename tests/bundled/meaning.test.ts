@@ -170,7 +170,7 @@ describe("steering", () => {
       `it does more than each of ${randomDirections} random directions`,
       passed((p) => Math.max(...p)),
     );
-    const average = share("it does more than random directions on average", passed(mean));
+    const average = share("it raises them more than random directions on average", passed(mean));
     expect(average).toBeGreaterThanOrEqual(required);
   });
 });
@@ -205,7 +205,7 @@ describe("ablating a feature where it fires", () => {
     const shares = [
       share("ablation lowers the logits of its tokens", logitFell),
       share("ablation lowers their probability", probabilityFell),
-      share("ablation lowers their logits more than a random direction taken out", fellMore),
+      share("ablation lowers their logits more than subtracting a random direction", fellMore),
     ];
     for (const one of shares) expect(one).toBeGreaterThanOrEqual(required);
   });

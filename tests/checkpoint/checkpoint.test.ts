@@ -181,7 +181,12 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
     "pytorch_model.bin",
   ];
   const cases: Case[] = [
-    ["no folder", () => join(dir, "nowhere"), "NOT_FOUND", "nowhere: expected a model folder"],
+    [
+      "a missing folder",
+      () => join(dir, "nowhere"),
+      "NOT_FOUND",
+      "nowhere: expected a model folder",
+    ],
     ["a file as folder", () => join(single, "config.json"), "NOT_FOUND", "expected a model folder"],
     [
       "no config.json",
@@ -196,7 +201,7 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
       "expected model.safetensors or",
     ],
     [
-      "config.json cut short",
+      "config.json truncated",
       () => cut(single, "config.json", 100),
       "CHECKPOINT",
       "config.json: expected valid JSON",
@@ -204,13 +209,13 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
     ["config.json names a key twice", twice, "CHECKPOINT", 'for "head_dim", got the key twice'],
     ["config.json of 5 MB", () => padded(), "CHECKPOINT", "config.json: expected at most"],
     [
-      "weights cut short",
+      "weights truncated",
       () => cut(single, "model.safetensors", -4),
       "CHECKPOINT",
       "file cut short",
     ],
     [
-      "weights cut in the header",
+      "weights truncated in the header",
       () => cut(single, "model.safetensors", 300),
       "CHECKPOINT",
       "model.safetensors: expected",
@@ -230,7 +235,7 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
     ["an unknown tensor", () => withHeader(rename(q, `${q}.bias`)), "CHECKPOINT", `for ${q}.bias`],
     ["Gemma 3's norms in a Gemma 2", () => withConfig3(), "CHECKPOINT", "k_norm"],
     [
-      "a tensor under two prefixes",
+      "a tensor with two prefixes",
       () =>
         withHeader(
           rename("model.layers.0.self_attn.k_proj.weight", "layers.0.self_attn.v_proj.weight"),
@@ -244,9 +249,9 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
       "CHECKPOINT",
       `expected shape [64,48] for ${q}, got [48,64]`,
     ],
-    ["another width", () => withConfig({ hidden_size: 64 }), "CHECKPOINT", "expected shape ["],
+    ["a different width", () => withConfig({ hidden_size: 64 }), "CHECKPOINT", "expected shape ["],
     [
-      "another vocabulary",
+      "a different vocabulary",
       () => withConfig({ vocab_size: 129 }),
       "CHECKPOINT",
       "expected shape [129,48] for model.embed_tokens.weight",
@@ -264,7 +269,7 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
       "expected shape [128,48] for lm_head.weight",
     ],
     [
-      "an image part in a Gemma 2",
+      "a vision tower in a Gemma 2",
       () => withHeader(rename(q, "vision_tower.x.weight")),
       "CHECKPOINT",
       "for vision_tower.x.weight",
@@ -303,7 +308,7 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
       `${index}: expected an object of file names for weight_map.model.norm.weight`,
     ],
     [
-      "index: the wrong shard",
+      "index: a tensor in the wrong shard",
       () => sendTo(shard),
       "CHECKPOINT",
       "expected the tensor where the index says",
@@ -314,15 +319,15 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
       "CHECKPOINT",
       `${index}: expected files that exist for weight_map, got "${shard}", missing`,
     ],
-    ["index: a shard cut short", () => cut(sharded, shard, -2), "CHECKPOINT", `${shard}: expected`],
+    ["index: a truncated shard", () => cut(sharded, shard, -2), "CHECKPOINT", `${shard}: expected`],
     [
-      "index: a tensor that no shard has",
+      "index: a tensor missing in its shard",
       () => unlisted(true),
       "CHECKPOINT",
       "for model.extra.weight, got none",
     ],
     [
-      "index: a tensor that it does not list",
+      "index: a tensor missing in the index",
       () => unlisted(false),
       "CHECKPOINT",
       "(no file) for model.norm.weight",

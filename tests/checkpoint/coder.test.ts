@@ -178,7 +178,7 @@ describe("refuses invalid files, naming file and field", () => {
   };
 
   const cases: [string, () => string, ErrorCode, string][] = [
-    ["nothing there", () => join(dir, "nowhere"), "NOT_FOUND", "nowhere: expected a coder's file"],
+    ["a missing path", () => join(dir, "nowhere"), "NOT_FOUND", "nowhere: expected a coder's file"],
     ["an empty folder", () => mkdtempSync(join(dir, "empty-")), "CHECKPOINT", "got neither"],
     [
       "another kind of file",
@@ -199,13 +199,13 @@ describe("refuses invalid files, naming file and field", () => {
       'for "scaling_factor"',
     ],
     [
-      "a parameter of Object.prototype",
+      "a parameter named after Object.prototype",
       () => npz({ constructor: [5] }),
       "CHECKPOINT",
       'for "constructor"',
     ],
     [
-      "one parameter in two spellings",
+      "one parameter under two names",
       () => npz({ w_enc: [3, 5] }),
       "CHECKPOINT",
       "for w_enc, got it in two spellings",
@@ -225,31 +225,31 @@ describe("refuses invalid files, naming file and field", () => {
       "expected shape [3,5] for W_enc",
     ],
     [
-      "b_enc of another width",
+      "b_enc of the wrong width",
       () => npz({ b_enc: [4] }),
       "CHECKPOINT",
       "expected shape [5] for b_enc, got [4]",
     ],
     [
-      "b_dec of another width",
+      "b_dec of the wrong width",
       () => npz({ b_dec: [5] }),
       "CHECKPOINT",
       "expected shape [3] for b_dec, got [5]",
     ],
     [
-      "one threshold for all",
+      "a single threshold",
       () => npz({ threshold: [1] }),
       "CHECKPOINT",
       "expected shape [5] for threshold, got [1]",
     ],
     [
-      "a threshold of more dimensions",
+      "a threshold of two dimensions",
       () => npz({ threshold: [1, 5] }),
       "CHECKPOINT",
       "for threshold, got [1,5]",
     ],
     [
-      "an SAE that changes the width",
+      "an SAE with different widths",
       () => npz({ W_dec: [5, 2], b_dec: [2] }, "res/layer_1"),
       "CHECKPOINT",
       "a resid_post SAE's",
@@ -261,13 +261,13 @@ describe("refuses invalid files, naming file and field", () => {
       "a resid_post SAE's",
     ],
     [
-      "a skip of another shape",
+      "a skip of the wrong shape",
       () => npz({ affine_skip_connection: [3, 2] }, "y"),
       "CHECKPOINT",
       "expected shape [3,3] for skip",
     ],
     [
-      "config.json: another architecture",
+      "config.json: an unknown architecture",
       () => config({ architecture: "topk" }),
       "UNSUPPORTED",
       "for architecture",
@@ -281,13 +281,13 @@ describe("refuses invalid files, naming file and field", () => {
     ["config.json: a crosscoder", () => config({ type: "crosscoder" }), "UNSUPPORTED", "for type"],
     ["config.json: an SAE with two hooks", () => config({ type: "sae" }), "CHECKPOINT", "for type"],
     [
-      "config.json: a transcoder with one",
+      "config.json: a transcoder with one hook",
       () => config({ type: "transcoder" }, plain),
       "CHECKPOINT",
       "for type",
     ],
     [
-      "config.json: no output of a transcoder",
+      "config.json: a transcoder without an output hook",
       () => config({ type: null, hf_hook_point_out: null }),
       "CHECKPOINT",
       "for hf_hook_point_out",
@@ -299,7 +299,7 @@ describe("refuses invalid files, naming file and field", () => {
       "for hf_hook_point_in",
     ],
     [
-      "config.json: a hook of Object.prototype",
+      "config.json: a hook named after Object.prototype",
       () => config({ hf_hook_point_in: "model.layers.2.constructor" }),
       "UNSUPPORTED",
       "for hf_hook_point_in",
@@ -311,13 +311,13 @@ describe("refuses invalid files, naming file and field", () => {
       "expected string for hf_hook_point_in, got null",
     ],
     [
-      "config.json: a skip that the file lacks",
+      "config.json: a skip missing in the file",
       () => config({ affine_connection: true }, plain),
       "CHECKPOINT",
       "for affine_skip_connection, got none",
     ],
     [
-      "config.json: a skip that it does not know",
+      "config.json: a skip missing in config.json",
       () => config({ affine_connection: false }),
       "CHECKPOINT",
       "for affine_skip_connection, got a tensor",

@@ -23,8 +23,8 @@ const torch = Buffer.concat([
 const contents: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ["an LFS pointer", pointer, /Git LFS pointer.*4988025760/],
   ["a login page", page, /web page/],
-  ["a page after blanks", `\n\n${page.toLowerCase()}`, /web page/],
-  ["XML of a storage service", '<?xml version="1.0"?><Error/>', /web page/],
+  ["a page after white space", `\n\n${page.toLowerCase()}`, /web page/],
+  ["a storage service's XML", '<?xml version="1.0"?><Error/>', /web page/],
   ["a 404's text", "Entry not found", /server.*Entry not found/],
   ["a gated repository's text", "Access to model google/gemma-2-2b is restricted", /server/],
   ["an error in JSON", '{"error":"Repository not found"}', /server|model_type/],

@@ -45,17 +45,17 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
 
   const cases: [string, () => string, string][] = [
     // The archive.
-    ["no zip", () => zip([], {}, Buffer.alloc(30)), "zip end record"],
+    ["a file that is no zip", () => zip([], {}, Buffer.alloc(30)), "zip end record"],
     ["bytes after the end", () => zip([a], {}, Buffer.from("x")), "zip end record"],
     ["several disks", () => zip([a], { disk: 1 }), "zip end record"],
-    ["counts that differ", () => zip([a], { countHere: 2 }), "zip end record"],
+    ["different counts", () => zip([a], { countHere: 2 }), "zip end record"],
     ["a count too high", () => zip([a], { count: 2 }), "zip member 1"],
     ["a count too low", () => zip([a, { ...a, name: "b.npy" }], { count: 1 }), "zip directory"],
     ["a directory offset too high", () => zip([a], { offset: 5000 }), "zip directory"],
     ["a directory size too low", () => zip([a], { size: 10 }), "zip directory"],
     ["all ones without a zip64 record", () => zip([a], { offset: ones }), "zip64 end record"],
     [
-      "zip64: another count than the end record",
+      "zip64: a count different from the end record's",
       () => zip([a], { zip64: {}, count: 2 }),
       "zip64 end record",
     ],
@@ -67,11 +67,15 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       "zip directory",
     ],
     [
-      "zip64: sizes that wrap round",
+      "zip64: sizes that overflow",
       () => zip([a], { zip64: { offset: 2n ** 64n - 8n } }),
       "zip64 directory offset",
     ],
-    ["zip64: a record elsewhere", () => zip([a], { zip64: { at: 0n } }), "zip64 end record"],
+    [
+      "zip64: a record at another offset",
+      () => zip([a], { zip64: { at: 0n } }),
+      "zip64 end record",
+    ],
     [
       "zip64: a record beyond the file",
       () => zip([a], { zip64: { at: 2n ** 50n } }),
@@ -84,13 +88,13 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
     ],
     ["zip64: several disks", () => zip([a], { zip64: { disks: 2 } }), "zip64 locator"],
     [
-      "a directory record that is none",
+      "an invalid directory record",
       () => zip([{ ...a, central: { signature: 1 } }]),
       "zip member 0",
     ],
     // Its members.
-    ["a name twice", () => zip([a, a]), '"a.npy"'],
-    ["no .npy name", () => zip([{ ...a, name: "a.txt" }]), '"a.txt"'],
+    ["a repeated name", () => zip([a, a]), '"a.npy"'],
+    ["a name without .npy", () => zip([{ ...a, name: "a.txt" }]), '"a.txt"'],
     ["encryption", () => zip([{ ...a, local: { flags: 1 } }]), '"a.npy"'],
     [
       "encryption in one header only",
@@ -98,48 +102,48 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy" local header',
     ],
     [
-      "another method",
+      "an unknown method",
       () => zip([{ ...a, local: { method: 12 }, central: { method: 12 } }]),
       '"a.npy"',
     ],
-    ["stored sizes that differ", () => zip([{ ...a, central: { size: 1 << 20 } }]), '"a.npy"'],
+    ["different stored sizes", () => zip([{ ...a, central: { size: 1 << 20 } }]), '"a.npy"'],
     [
       "a local header beyond the file",
       () => zip([{ ...a, central: { offset: 1 << 20 } }]),
       '"a.npy" local header',
     ],
     [
-      "no local header there",
+      "a missing local header",
       () => zip([{ ...a, central: { offset: 3 } }]),
       '"a.npy" local header',
     ],
     [
-      "another name in the local header",
+      "a different name in the local header",
       () => zip([{ ...a, local: { name: "b.npy" } }]),
       '"a.npy" local header',
     ],
     [
-      "another method in the local header",
+      "a different method in the local header",
       () => zip([{ ...a, local: { method: 8 } }]),
       '"a.npy" local header',
     ],
     [
-      "another size in the local header",
+      "a different size in the local header",
       () => zip([{ ...a, local: { size: 1, packed: 1 } }]),
       '"a.npy" local header',
     ],
     [
-      "another checksum in the local header",
+      "a different checksum in the local header",
       () => zip([{ ...a, local: { crc: 1 } }]),
       '"a.npy" local header',
     ],
     [
-      "zip64 sizes that are not there",
+      "missing zip64 sizes",
       () => zip([{ ...a, central: { size: ones, packed: ones } }]),
       '"a.npy" zip64 field',
     ],
     [
-      "zip64 sizes cut short",
+      "truncated zip64 sizes",
       () => zip([{ ...a, central: { size: ones, packed: ones, extra: wide(1n) } }]),
       '"a.npy" zip64 field',
     ],
@@ -156,22 +160,22 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy" local header',
     ],
     [
-      "extra fields longer than they are",
+      "extra fields beyond their length",
       () => zip([{ ...a, central: { size: ones, extra: Buffer.from([2, 0, 99, 0]) } }]),
       '"a.npy" zip64 field',
     ],
     [
-      "a descriptor that lies",
+      "a wrong descriptor",
       () => zip([{ ...a, local: { flags: 8, size: 0, packed: 0, crc: 0 }, descriptor }]),
       '"a.npy" data descriptor',
     ],
     [
-      "members on the same bytes",
+      "members with the same bytes",
       () => zip([a, { ...a, name: "a.npy\0", central: { offset: 0 } }]),
       '"a.npy\\u0000" local header',
     ],
     [
-      "members one inside the other",
+      "nested members",
       () =>
         zip([
           { name: "a.npy", content: Buffer.concat([nested(), vector]) },
@@ -186,7 +190,7 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
     ],
     // Deflated members.
     [
-      "a bomb that declares less",
+      "a bomb that declares too few bytes",
       () =>
         zip([
           {
@@ -199,12 +203,12 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy"',
     ],
     [
-      "a bomb that declares more than its shape",
+      "a bomb that declares more bytes than its shape",
       () => zip([{ name: "a.npy", content: Buffer.concat([vector, zeros]), deflate: true }]),
       '"a.npy"',
     ],
     [
-      "a shape above what deflate can hold",
+      "a shape that deflate cannot hold",
       () =>
         zip([
           {
@@ -217,7 +221,7 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy"',
     ],
     [
-      "a deflate stream cut short",
+      "a truncated deflate stream",
       () =>
         zip([
           {
@@ -230,12 +234,12 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy"',
     ],
     [
-      "no deflate stream",
+      "an invalid deflate stream",
       () => zip([{ name: "a.npy", content: vector, deflate: true, raw: Buffer.alloc(100, 0xff) }]),
       '"a.npy"',
     ],
     [
-      "another checksum",
+      "a wrong checksum",
       () =>
         zip([
           { name: "a.npy", content: vector, deflate: true, local: { crc: 7 }, central: { crc: 7 } },
@@ -243,7 +247,7 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy"',
     ],
     // The arrays.
-    ["no .npy signature", () => zip([{ name: "a.npy", content: patched(1, 0) }]), '"a.npy"'],
+    ["a missing .npy signature", () => zip([{ name: "a.npy", content: patched(1, 0) }]), '"a.npy"'],
     [
       "an unknown format version",
       () => zip([{ name: "a.npy", content: patched(6, 9) }]),
@@ -266,7 +270,7 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       () => header(f4("(0, 4294967296, 4294967296)"), 0),
       '"a.npy" shape',
     ],
-    ["a shape that is no tuple", () => header(f4("(4)")), '"a.npy"'],
+    ["a shape that is not a tuple", () => header(f4("(4)")), '"a.npy"'],
     ["a shape of text", () => header(f4("'4'")), '"a.npy" shape'],
     [
       "pickled objects",
@@ -284,14 +288,14 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       '"a.npy"',
     ],
     [
-      "a key twice",
+      "a repeated key",
       () => header("{'shape': (4,), 'shape': (4,), 'descr': '<f4', 'fortran_order': False}"),
       '"a.npy"',
     ],
-    ["a key missing", () => header("{'descr': '<f4', 'shape': (4,), }"), '"a.npy"'],
-    ["a key more", () => header(`{'x': True, ${f4("(4,)").slice(1)}`), '"a.npy"'],
+    ["a missing key", () => header("{'descr': '<f4', 'shape': (4,), }"), '"a.npy"'],
+    ["an additional key", () => header(`{'x': True, ${f4("(4,)").slice(1)}`), '"a.npy"'],
     [
-      "an order that is no bool",
+      "an order that is not a bool",
       () => header("{'descr': '<f4', 'fortran_order': 'no', 'shape': (4,), }"),
       '"a.npy" fortran_order',
     ],
@@ -300,7 +304,7 @@ describe("refuses with CHECKPOINT, naming file and field", () => {
       () => header("{'descr': '<f4', 'fortran_order': False, 'shape': exit(4,), }"),
       '"a.npy"',
     ],
-    ["something after the dict", () => header(`${f4("(4,)")} or exit()`), '"a.npy"'],
+    ["data after the dict", () => header(`${f4("(4,)")} or exit()`), '"a.npy"'],
     ["a dict that never closes", () => header("{'descr': '<f4', 'shape': (4,"), '"a.npy"'],
   ];
 

@@ -16,8 +16,8 @@ describe("loads ReLU coders, which have no thresholds", () => {
 
   test.each([
     ["b_dec subtracted", {}, true],
-    ["not subtracted", { apply_b_dec_to_input: false }, false],
-    ["from before architectures had names", { architecture: undefined }, true],
+    ["b_dec not subtracted", { apply_b_dec_to_input: false }, false],
+    ["an older file without an architecture", { architecture: undefined }, true],
   ])("%s", async (_, change, subtract) => {
     using sae = await SAE.fromFile(relu(change), { device });
     expect([sae.cfg.architecture, sae.cfg.applyBDecToInput]).toEqual(["relu", subtract]);

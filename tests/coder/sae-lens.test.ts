@@ -29,14 +29,14 @@ async function featuresOf(path: string, options: object = {}): Promise<Float32Ar
 describe("loads coders saved by SAELens", () => {
   test.each([
     ["b_dec subtracted", {}, true],
-    ["by default", { apply_b_dec_to_input: undefined }, true],
-    ["not subtracted", { apply_b_dec_to_input: false }, false],
+    ["b_dec subtracted by default", { apply_b_dec_to_input: undefined }, true],
+    ["b_dec not subtracted", { apply_b_dec_to_input: false }, false],
     [
       "a version before 6",
       { metadata: undefined, hook_point: hook, activation_fn_str: "relu" },
       true,
     ],
-    ["no normalisation, as it was written once", { normalize_activations: false }, true],
+    ["no normalisation, in the older notation", { normalize_activations: false }, true],
   ])("%s", async (_, change, subtract) => {
     const dir = saved(change);
     for (const path of [dir, join(dir, "sae_weights.safetensors")]) {

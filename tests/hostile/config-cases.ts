@@ -97,10 +97,10 @@ export const configCases: HostileCase[] = [
   // Gemma Scope 2.
   scope2("a list", "[]", "config"),
   scope2("null", "null", "config"),
-  scope2("cut short", '{"architecture":"jump_relu"', "JSON"),
+  scope2("truncated", '{"architecture":"jump_relu"', "JSON"),
   scope2("lists 40 deep", `{"architecture":${"[".repeat(40)}${"]".repeat(40)}}`, "JSON"),
-  scope2("a hook that is a number", { hf_hook_point_in: 2 }, "hf_hook_point_in"),
-  scope2("an output hook that is a list", { hf_hook_point_out: ["a"] }, "hf_hook_point_out"),
+  scope2("a hook as a number", { hf_hook_point_in: 2 }, "hf_hook_point_in"),
+  scope2("an output hook as a list", { hf_hook_point_out: ["a"] }, "hf_hook_point_out"),
   scope2("a negative width", { width: -1 }, "width"),
   scope2("a width as text", { width: "16k" }, "width"),
   scope2(
@@ -108,10 +108,10 @@ export const configCases: HostileCase[] = [
     '{"architecture":"jump_relu","hf_hook_point_in":"layers.2.output","l0":1e999}',
     "l0",
   ),
-  scope2("an affine connection that is text", { affine_connection: "false" }, "affine_connection"),
-  scope2("a type that is an object", { type: {} }, "type"),
+  scope2("an affine connection as text", { affine_connection: "false" }, "affine_connection"),
+  scope2("a type as an object", { type: {} }, "type"),
   scope2(
-    "an architecture of Object.prototype",
+    "an architecture named after Object.prototype",
     '{"__proto__":{"architecture":"jump_relu"},"hf_hook_point_in":"layers.2.output"}',
     "architecture",
   ),

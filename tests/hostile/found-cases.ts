@@ -51,7 +51,7 @@ const deep = (depth: number): unknown => {
 
 export const foundCases: HostileCase[] = [
   found("a name that clears the screen", headed('{"\\u001b[2J\\nok":1}'), "\\u001b[2J\\u000aok"),
-  found("a name that turns the writing round", headed('{"a\\u202e":1}'), "a\\u202e"),
+  found("a name that reverses the writing direction", headed('{"a\\u202e":1}'), "a\\u202e"),
   found("a name of a megabyte", headed(`{"${"n".repeat(1e6)}":1}`), `${"n".repeat(197)}...`),
   found("a tensor without a name", headed('{"":1}'), '""'),
   found(
@@ -79,12 +79,12 @@ export const foundCases: HostileCase[] = [
     file: params,
   })),
   {
-    ...found("a member whose name goes on after a NUL", Buffer.alloc(0), '"a\\u0000.npy"'),
+    ...found("a member whose name continues after a NUL", Buffer.alloc(0), '"a\\u0000.npy"'),
     write: put(params, archive([{ name: "a\0.npy", content: npy([1]), deflate: false }])),
     open: openArchive,
     file: params,
   },
-  config("a control character where a key should be", '{"a":1,\u0007}'),
+  config("a control character instead of a key", '{"a":1,\u0007}'),
   config("a line end inside a text", '{"a":"\n"}'),
   // Valid numbers that float32 turns into infinity or 0: they gave INTERNAL, or NaN logits.
   scalar("rms_norm_eps", "1e39"),
@@ -110,7 +110,7 @@ export const foundCases: HostileCase[] = [
     field: "head_dim",
   },
   {
-    ...config("the same for all layers' rope", "{}"),
+    ...config("the same value for the rope of all layers", "{}"),
     open: (folder) =>
       parseModelConfig(
         { model_type: "gemma3_text", rope_parameters: { rope_theta: 1, x: deep(1e5) } },

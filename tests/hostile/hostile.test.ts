@@ -80,7 +80,7 @@ describe.each([
   ["config.json", configCases],
   ["tokenizer", tokenizerCases],
   ["chat template", templateCases],
-  ["found by changing files", foundCases],
+  ["found by the fuzzer", foundCases],
 ])("%s: refuses, naming file and field", (_, cases) => {
   test.each(cases.map((hostile) => [hostile.name, hostile] as const))("%s", (_name, hostile) => {
     const at = folder();

@@ -62,7 +62,7 @@ export const safetensorsCases: HostileCase[] = [
   header("a header as long as the whole file", headed("{}", 0, 10n), "header"),
   header("a header of 2^64 - 1 bytes", headed("{}", 0, 2n ** 64n - 1n), "header length"),
   header(
-    "a header of 2^64 - 8 bytes, so that it ends where it begins",
+    "a header of 2^64 - 8 bytes, which ends where it begins",
     headed("{}", 0, 2n ** 64n - 8n),
     "header length",
   ),
@@ -71,15 +71,19 @@ export const safetensorsCases: HostileCase[] = [
   header("zeros after the JSON", headed("{}\0\0\0\0\0\0"), "JSON"),
   header("a byte order mark", headed("\ufeff{}"), "header"),
   header("half a surrogate pair in a name", headed('{"\\ud83d":1}'), "JSON"),
-  header("two halves of different pairs", headed('{"a":"\\ude00\\ud83d"}'), "JSON"),
-  header("an escaped backslash before half a pair", headed('{"\\\\ud83d\\ude00":1}'), "JSON"),
+  header("halves of two surrogate pairs", headed('{"a":"\\ude00\\ud83d"}'), "JSON"),
+  header(
+    "an escaped backslash before half a surrogate pair",
+    headed('{"\\\\ud83d\\ude00":1}'),
+    "JSON",
+  ),
   header("two million lists in 6 MB", headed(`{"w":[${"[],".repeat(2_000_000)}[]]}`), "JSON"),
   header("a header of 20 MB", headed(`{${" ".repeat(20_000_000)}}`), "header length"),
   header("20,001 tensors", headed(`{${many(20_001, (i) => `"${i}":1`)}}`), "header"),
-  header("a tensor named twice, once in escapes", headed('{"w":1,"\\u0077":1}'), '"w"'),
+  header("a repeated tensor, once with an escaped name", headed('{"w":1,"\\u0077":1}'), '"w"'),
   // An entry.
   header(
-    "two tensors that overlap",
+    "overlapping tensors",
     headed(
       '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},' +
         '"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}',
@@ -94,7 +98,7 @@ export const safetensorsCases: HostileCase[] = [
     "w.shape.0",
   ),
   header(
-    "a shape that is an object with a length",
+    "a shape as an object with a length",
     headed(entry('{"0":1,"length":1}', "[0,1]")),
     "w.shape",
   ),
@@ -108,19 +112,15 @@ export const safetensorsCases: HostileCase[] = [
     headed(entry("[9007199254740993]", "[0,1]")),
     "w.shape.0",
   ),
-  header("an offset that is infinite", headed(entry("[1]", "[0,1e999]")), "w.data_offsets.1"),
+  header("an infinite offset", headed(entry("[1]", "[0,1e999]")), "w.data_offsets.1"),
   header(
-    "offsets that wrap at 2^64",
+    "offsets that overflow 2^64",
     headed(entry("[8]", "[18446744073709551608,0]")),
     "w.data_offsets.0",
   ),
-  header(
-    "a tensor of no elements beyond the data",
-    headed(entry("[0]", "[100,100]")),
-    "w.data_offsets",
-  ),
-  header("a dtype that is a list", headed(entry("[1]", "[0,1]", '["U8"]'), 1), "w.dtype"),
-  header("a dtype of half a byte", headed(entry("[2]", "[0,1]", '"F4"'), 1), "w.dtype"),
+  header("an empty tensor beyond the data", headed(entry("[0]", "[100,100]")), "w.data_offsets"),
+  header("a dtype as a list", headed(entry("[1]", "[0,1]", '["U8"]'), 1), "w.dtype"),
+  header("a four-bit dtype", headed(entry("[2]", "[0,1]", '"F4"'), 1), "w.dtype"),
   header(
     "an entry called __proto__ that lacks a shape",
     headed('{"__proto__":{"dtype":"U8"}}'),
@@ -142,7 +142,7 @@ export const safetensorsCases: HostileCase[] = [
     write: pipe(weights),
   },
   {
-    ...header("a device without end", headed("{}"), "file"),
+    ...header("an endless device", headed("{}"), "file"),
     write: (folder) => symlinkSync("/dev/zero", join(folder, weights)),
   },
   {
@@ -151,8 +151,8 @@ export const safetensorsCases: HostileCase[] = [
   },
   // An index.
   indexed("a list", "[]", index, "weight_map"),
-  indexed("a name in a list", '{"a":["a.safetensors"]}', index, "weight_map.a"),
-  indexed("a path that climbs", '{"a":"../../etc/a.safetensors"}', index, "weight_map"),
+  indexed("a file name in a list", '{"a":["a.safetensors"]}', index, "weight_map.a"),
+  indexed("a path with ..", '{"a":"../../etc/a.safetensors"}', index, "weight_map"),
   indexed("an absolute path", '{"a":"/etc/a.safetensors"}', index, "weight_map"),
   indexed("a tensor called __proto__", `{"__proto__":"${shard}"}`, index, "weight_map"),
   indexed(
@@ -169,7 +169,7 @@ export const safetensorsCases: HostileCase[] = [
     "weight_map",
   ),
   {
-    ...indexed("a shard that is a named pipe", "{}", shard, "file"),
+    ...indexed("a named pipe as a shard", "{}", shard, "file"),
     write: both(
       put("config.json", config({})),
       put(index, `{"weight_map":{"a":"${shard}"}}`),
@@ -177,6 +177,6 @@ export const safetensorsCases: HostileCase[] = [
     ),
   },
   // A coder.
-  threshold("no number", 0x7fc00000n),
+  threshold("a NaN threshold", 0x7fc00000n),
   threshold("infinite", 0xff800000n),
 ];

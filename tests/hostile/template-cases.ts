@@ -20,9 +20,9 @@ const loops = (depth: number): string =>
   `${"{% for i in range(1000) %}".repeat(depth)}x${"{% endfor %}".repeat(depth)}`;
 
 export const templateCases: HostileCase[] = [
-  template("a thousand million turns", "{% for i in range(1000000000) %}x{% endfor %}"),
-  template("three loops in each other", loops(3)),
-  template("a macro that calls itself", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
+  template("a thousand million iterations", "{% for i in range(1000000000) %}x{% endfor %}"),
+  template("three nested loops", loops(3)),
+  template("a recursive macro", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"),
   template(
     "a text doubled forty times",
     `{% set s = 'a' %}${"{% set s = s ~ s %}".repeat(40)}{{ s }}`,
@@ -32,7 +32,7 @@ export const templateCases: HostileCase[] = [
     `{% set l = [1] %}${"{% set l = l + l %}".repeat(40)}{{ l }}`,
   ),
   template(
-    "a list put twice into itself",
+    "a list repeated into itself",
     `{% set l = [1] %}${"{% set l = [l, l] %}".repeat(40)}{{ l }}`,
   ),
   template("an indent of 1,000,000,000", "{{ 'a' | indent(1000000000, true) }}"),
@@ -41,7 +41,7 @@ export const templateCases: HostileCase[] = [
     `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s | replace('a', s) }}`,
   ),
   template(
-    "the same by method",
+    "letters replaced by 65,000, with a method",
     `{% set s = 'ab' %}${"{% set s = s ~ s %}".repeat(14)}{{ s.replace('a', s) }}`,
   ),
   template("a megabyte", "x".repeat(1_000_000)),

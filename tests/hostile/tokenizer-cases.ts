@@ -51,29 +51,29 @@ const slow = { Regex: "(a|a|b)*c" };
 export const tokenizerCases: HostileCase[] = [
   // The file.
   text("a number", "7", "file"),
-  text("bytes that are no text", Buffer.from('{"model":"\xff\xfe"}', "latin1"), "JSON"),
+  text("invalid UTF-8", Buffer.from('{"model":"\xff\xfe"}', "latin1"), "JSON"),
   text("a byte order mark", `\ufeff${JSON.stringify(tokenizer)}`, "JSON"),
   text("lists 100,000 deep", `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "JSON"),
   vocab("half a surrogate pair", '{"\\ud83d":0}', "JSON"),
-  vocab("a token twice", '{"a":0,"a":1}', '"a"'),
+  vocab("a repeated token", '{"a":0,"a":1}', '"a"'),
   { ...text("a named pipe", "", "file"), write: pipe(file) },
   { ...text("a terabyte", "", "file"), write: (folder) => sparse(join(folder, file), 2 ** 40) },
   // The model.
-  model("another model", { type: "WordPiece" }, "model.type"),
-  model("a model of Object.prototype", { type: "constructor" }, "model.type"),
+  model("an unknown model", { type: "WordPiece" }, "model.type"),
+  model("a model named after Object.prototype", { type: "constructor" }, "model.type"),
   vocab("a vocabulary as a list", '[["a",-1]]', "model.vocab"),
   vocab("a negative id", '{"a":-1}', 'model.vocab["a"]'),
-  vocab("an id that is half", '{"a":0.5}', 'model.vocab["a"]'),
-  vocab("an id that is infinite", '{"a":1e999}', 'model.vocab["a"]'),
-  vocab("an id twice", '{"a":0,"b":0}', 'model.vocab["b"]'),
+  vocab("a fractional id", '{"a":0.5}', 'model.vocab["a"]'),
+  vocab("an infinite id", '{"a":1e999}', 'model.vocab["a"]'),
+  vocab("a repeated id", '{"a":0,"b":0}', 'model.vocab["b"]'),
   vocab("an id of 2^24", '{"a":16777216}', 'model.vocab["a"]'),
-  vocab("an id that is called toString", '{"a":{"toString":1}}', 'model.vocab["a"]'),
+  vocab("an id called toString", '{"a":{"toString":1}}', 'model.vocab["a"]'),
   vocab("an id called __proto__", '{"__proto__":-1}', 'model.vocab["__proto__"]'),
   model("merges that are numbers", { merges: [1, 2] }, "model.merges.0"),
   model("merges of three tokens", { merges: ["t h e"] }, "model.merges.0"),
   model("merges of both kinds", { merges: [["t", "h"], "t h"] }, "model.merges.1"),
-  model("an unknown token that is unknown", { unk_token: "<nothing>" }, "model.unk_token"),
-  model("tokens left out by chance", { dropout: 0.5 }, "model.dropout"),
+  model("an unk_token outside the vocabulary", { unk_token: "<nothing>" }, "model.unk_token"),
+  model("random dropout", { dropout: 0.5 }, "model.dropout"),
   model("byte_fallback as text", { byte_fallback: "true" }, "model.byte_fallback"),
   // Added tokens.
   whole(
@@ -82,7 +82,7 @@ export const tokenizerCases: HostileCase[] = [
     "added_tokens.0.content",
   ),
   whole(
-    "added tokens of a megabyte together",
+    "added tokens of a megabyte in all",
     {
       added_tokens: Array.from({ length: 2000 }, (_, id) => ({
         id,
@@ -102,12 +102,12 @@ export const tokenizerCases: HostileCase[] = [
     "added_tokens.0.special",
   ),
   whole(
-    "a token added twice",
+    "a repeated added token",
     { added_tokens: [0, 0].map((id) => ({ id, content: "<pad>" })) },
     "added_tokens.1.content",
   ),
   whole(
-    "an added token with another's id",
+    "an added token with another token's id",
     { added_tokens: [{ id: 3, content: "<bos>" }] },
     "added_tokens.0.id",
   ),
@@ -134,7 +134,7 @@ export const tokenizerCases: HostileCase[] = [
     "decoder.decoders.0.pattern",
   ),
   whole(
-    "a text that grows by 64 ten times over",
+    "a text that grows 64-fold ten times",
     { normalizer: steps("normalizers", ...new Array(10).fill(replace(" ".repeat(64)))) },
     "normalizer.normalizers.1",
   ),
@@ -154,18 +154,18 @@ export const tokenizerCases: HostileCase[] = [
     "normalizer.normalizers",
   ),
   whole(
-    "a sequence in a sequence",
+    "a nested sequence",
     { normalizer: steps("normalizers", steps("normalizers")) },
     "normalizer.normalizers.0.type",
   ),
-  whole("a step that is null", { decoder: steps("decoders", null) }, "decoder.decoders.0"),
+  whole("a null step", { decoder: steps("decoders", null) }, "decoder.decoders.0"),
   whole(
-    "a splitter's behavior that is a number",
+    "a splitter's behavior as a number",
     { pre_tokenizer: { type: "Split", pattern: { String: " " }, behavior: 1 } },
     "pre_tokenizer.behavior",
   ),
   whole(
-    "a decoder that strips without end",
+    "a decoder that strips endlessly",
     { decoder: { type: "Strip", content: " ", start: 1e15, stop: 0 } },
     "decoder.start",
   ),
@@ -186,7 +186,7 @@ export const tokenizerCases: HostileCase[] = [
     configFile,
   ),
   text(
-    "a template that is an object",
+    "a template as an object",
     '{"chat_template":[{"name":"a","template":{}}]}',
     "chat_template.0.template",
     configFile,

@@ -188,9 +188,13 @@ describe("interventions as JSON", () => {
 
   type Broken = (json: Record<string, unknown>, entry: Record<string, unknown>) => void;
   test.each<[string, Broken, string]>([
-    ["another version", (json) => Object.assign(json, { version: 2 }), "json.version"],
-    ["a key of its own", (json) => Object.assign(json, { note: "x" }), "note"],
-    ["no list", (json) => Object.assign(json, { interventions: {} }), "json.interventions"],
+    ["an unknown version", (json) => Object.assign(json, { version: 2 }), "json.version"],
+    ["an unknown top-level key", (json) => Object.assign(json, { note: "x" }), "note"],
+    [
+      "interventions that are not a list",
+      (json) => Object.assign(json, { interventions: {} }),
+      "json.interventions",
+    ],
     [
       "an unknown type",
       (_json, entry) => Object.assign(entry, { type: "suppress" }),
@@ -207,17 +211,17 @@ describe("interventions as JSON", () => {
       "json.interventions[1].type",
     ],
     [
-      "a text for a number",
+      "a text as a number",
       (_json, entry) => Object.assign(entry, { value: "2" }),
       'expected number for json.interventions[1].value, got "2"',
     ],
     [
-      "half a position",
+      "a fractional position",
       (_json, entry) => Object.assign(entry, { positions: [0.5] }),
       "json.interventions[1].positions",
     ],
     [
-      "a step",
+      "a range with a step",
       (_json, entry) => Object.assign(entry, { positions: { from: 0, step: 1 } }),
       "json.interventions[1].positions",
     ],
@@ -227,7 +231,7 @@ describe("interventions as JSON", () => {
       "json.interventions[1]: clamp",
     ],
     [
-      "a feature too many",
+      "a feature out of range",
       (_json, { target }) => Object.assign(target as object, { feature: 96 }),
       "json.interventions[1]: clamp: expected an integer in [0, 96)",
     ],
@@ -237,13 +241,13 @@ describe("interventions as JSON", () => {
       "json.interventions[1].target.coder",
     ],
     [
-      "a digest that is none",
+      "an invalid digest",
       (_json, { target }) =>
         Object.assign(target as object, { coder: { hook: at, sha256: "ABC" } }),
       "json.interventions[1].target.coder.sha256",
     ],
     [
-      "a vector cut short",
+      "a truncated vector",
       (json) =>
         (json["interventions"] as unknown[]).push({
           type: "project",
@@ -253,7 +257,7 @@ describe("interventions as JSON", () => {
       "json.interventions[2].vector.base64",
     ],
     [
-      "no base64",
+      "invalid base64",
       (json) =>
         (json["interventions"] as unknown[]).push({
           type: "project",

@@ -106,14 +106,14 @@ describe("refuses vectors of another space", () => {
     ["a sum with the stream", () => last(at("blocks.1.hook_resid_pre")).add(last(heads()))],
     ["a sum in place", () => last(at("blocks.1.hook_resid_pre")).clone().add_(last(heads()))],
     [
-      "one scaled by a number",
+      "a sum scaled by a number",
       () =>
         last(heads())
           .sub(last(at("blocks.2.hook_mlp_out")))
           .mul(2),
     ],
     [
-      "one in a longer sum",
+      "a sum in a longer sum",
       () =>
         last(at("blocks.1.hook_resid_pre"))
           .add(last(heads()))
@@ -123,9 +123,9 @@ describe("refuses vectors of another space", () => {
       "the mean of a stack",
       () => heads().sub(at("blocks.1.hook_resid_pre")).select(0, 0).mean({ dim: 0 }),
     ],
-    ["a sum with what is of no hook", () => last(heads()).add(tensor(new Float32Array(128)))],
+    ["a sum with a tensor of no hook", () => last(heads()).add(tensor(new Float32Array(128)))],
     [
-      "a row of what was joined",
+      "a row of joined tensors",
       () =>
         last(heads().select(0, 0).index(0, [0]).unsqueeze(0)).sub(
           last(heads("blocks.2.attn.hook_z")),

@@ -93,10 +93,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
       ["steer everywhere", [steer(res.feature(3), 25)]],
       ["steer from the prompt's end", [steer(res.feature(3), 30, { positions: { from: -1 } })]],
       ["steer from a generated token", [steer(res.feature(3), 30, { positions: { from: 9 } })]],
-      ["steer the prompt only", [steer(res.feature(3), 30, { positions: { from: 0, to: -1 } })]],
-      ["steer a stretch across", [steer(res.feature(3), 30, { positions: { from: 4, to: 11 } })]],
-      ["clamp listed ones", [clamp(res.feature(8), 30, { positions: [0, -1, 7, 12] })]],
-      ["clamp one", [clamp(res.feature(8), 60, { positions: -2 })]],
+      ["steer only the prompt", [steer(res.feature(3), 30, { positions: { from: 0, to: -1 } })]],
+      [
+        "steer a range across the prompt's end",
+        [steer(res.feature(3), 30, { positions: { from: 4, to: 11 } })],
+      ],
+      ["clamp listed positions", [clamp(res.feature(8), 30, { positions: [0, -1, 7, 12] })]],
+      ["clamp one position", [clamp(res.feature(8), 60, { positions: -2 })]],
       [
         "edit features of several coders",
         [
@@ -112,9 +115,13 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (name) => {
           project("blocks.2.hook_mlp_out", vector, { positions: { from: 5 } }),
         ],
       ],
-      ["a bare splice", [clamp(res.feature(8), 20)], [{ coder: res, errorTerm: false }]],
       [
-        "a bare splice but for special tokens",
+        "a splice without error term",
+        [clamp(res.feature(8), 20)],
+        [{ coder: res, errorTerm: false }],
+      ],
+      [
+        "a splice without error term, except special tokens",
         [clamp(res.feature(8), 20, { positions: { from: 1 } })],
         [{ coder: res, errorTerm: false, excludeSpecialTokens: true }],
       ],

@@ -88,14 +88,14 @@ describe("stop strings match the generated text", () => {
   // [text before, stop strings, text shown, tokens drawn]; "|" is <end_of_turn>.
   test.each<[string, string[], string]>([
     ["the token itself", ["<end_of_turn>"], "One day"],
-    ["with what follows it", ["<end_of_turn>\n"], "One day"],
-    ["with what precedes it", ["day<end_of_turn>"], "One "],
+    ["the token and its right neighbour", ["<end_of_turn>\n"], "One day"],
+    ["the token and its left neighbour", ["day<end_of_turn>"], "One "],
     ["beginning inside it", ["turn>\n m"], "One day"],
     ["ending inside it", ["y<end_"], "One da"],
     ["across it", ["ay<end_of_turn>\n mo"], "One d"],
-    ["its two sides are apart", ["day\n", "y\n more"], "One day\n more"],
+    ["the text of both its sides without it", ["day\n", "y\n more"], "One day\n more"],
     ["the earliest of several", ["more", "ne d", "<end_of_turn>"], "O"],
-    ["the end token, which ends the row anyway", ["more<eos>"], "One day\n "],
+    ["the end token, which ends the row itself", ["more<eos>"], "One day\n "],
     ["never", ["<start_of_turn>"], "One day\n more"],
   ])("%s", async (_, stop, text) => {
     const list = [...ids("One day"), turn, ...ids("\n"), ...ids(" more"), 1, 1];

@@ -34,7 +34,7 @@ describe("every way to run a model refuses the same mistakes", () => {
   const cases: [what: string, options: () => object, code: string, rest: RegExp][] = [
     ["a misspelt option", () => ({ hook: [] }), "ARGUMENT", /expected one of .*, got hook$/],
     [
-      "hooks that are no list",
+      "hooks that are not a list",
       () => ({ hooks: 7 }),
       "ARGUMENT",
       /an array of .* for hooks, got num/,
@@ -46,27 +46,32 @@ describe("every way to run a model refuses the same mistakes", () => {
       /expected a hook as .* for hooks\[0\], got object/,
     ],
     [
-      "a hook by an unknown name",
+      "a hook with an unknown name",
       () => ({ hooks: [["blocks.2.hook_resid_pots", act]] }),
       "NOT_FOUND",
       /did you mean "blocks.2.hook_resid_post"/,
     ],
-    ["coders that are no list", () => ({ coders: sae }), "ARGUMENT", /array of coders for coders/],
     [
-      "something else for a coder",
+      "coders that are not a list",
+      () => ({ coders: sae }),
+      "ARGUMENT",
+      /array of coders for coders/,
+    ],
+    [
+      "a value that is not a coder",
       () => ({ coders: [null] }),
       "ARGUMENT",
       /expected a coder \(SAE or Transcoder\) for coders\[0\], got null/,
     ],
     [
-      "a coder twice",
+      "a repeated coder",
       () => ({ coders: [sae, sae] }),
       "ARGUMENT",
       /each coder once for coders\[1\]/,
     ],
     ["a disposed coder", () => ({ coders: [gone] }), "DISPOSED", /coders\[0\] was disposed/],
     [
-      "interventions that are no list",
+      "interventions that are not a list",
       () => ({ interventions: 7 }),
       "ARGUMENT",
       /array of interventions for interventions/,
@@ -78,13 +83,13 @@ describe("every way to run a model refuses the same mistakes", () => {
       /with the type ablate, .* for interventions\[0\], got "boost"/,
     ],
     [
-      "a BOS that is neither wanted nor not",
+      "prependBos that is not a boolean",
       () => ({ prependBos: 1 }),
       "ARGUMENT",
       /expected true or false for prependBos, got 1$/,
     ],
     [
-      "an end to cut off that there is not",
+      "an unknown side to truncate",
       () => ({ truncate: "middle" }),
       "ARGUMENT",
       /for truncate, got "middle"$/,

@@ -30,25 +30,25 @@ afterAll(async () => {
 describe("a hook with an invalid return value", () => {
   const wrong: [string, (act: Tensor) => Tensor, object, string][] = [
     [
-      "another shape",
+      "a different shape",
       () => zeros([1, 2, 48], { device }),
       { expected: shape, got: [1, 2, 48] },
       "expected [1, 3, 48] from the hook, got [1, 2, 48]",
     ],
     [
-      "another number of dimensions",
+      "a different number of dimensions",
       (act) => act.reshape([3, 48]),
       { expected: shape, got: [3, 48] },
       "expected [1, 3, 48] from the hook, got [3, 48]",
     ],
     [
-      "nothing in it",
+      "an empty tensor",
       () => zeros([0], { device }),
       { expected: shape, got: [0] },
       "expected [1, 3, 48] from the hook, got [0]",
     ],
     [
-      "another dtype",
+      "a different dtype",
       (act) => act.to("bfloat16"),
       { expected: "float32", got: "bfloat16" },
       "expected dtype float32 from the hook, got bfloat16",

@@ -118,12 +118,12 @@ test("treats a process number that another process now has as a dead holder", as
 });
 
 test.each([
-  ["another machine", (path: string) => symlinkSync("elsewhere pid:[1] 1 1", path)],
+  ["a holder on another machine", (path: string) => symlinkSync("elsewhere pid:[1] 1 1", path)],
   [
-    "another process namespace",
+    "a holder in another process namespace",
     (path: string) => symlinkSync(`${hostname()} pid:[1] 4194304 1`, path),
   ],
-  ["something that is no lock", (path: string) => writeFileSync(path, "")],
+  ["an invalid lock", (path: string) => writeFileSync(path, "")],
 ])("waits for %s, then reports it, and never takes the lock over", async (_what, make) => {
   mkdirSync(lock);
   make(join(lock, "1"));

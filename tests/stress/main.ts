@@ -128,6 +128,6 @@ new Command("stress")
   .option("--minutes <n>", "how long at most", positiveNumber, 30)
   .option("--calls <n>", "how many at most", positiveInteger, Number.POSITIVE_INFINITY)
   .option("--seed <n>", "makes the same calls again", nonNegativeInteger, anySeed)
-  .option("--trace", "every call on a line of its own, on stderr", false)
+  .option("--trace", "every call as a line on stderr", false)
   .action(main)
   .parseAsync();

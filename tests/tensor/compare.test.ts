@@ -11,7 +11,7 @@ describe("a deep comparison never finds two tensors equal", () => {
     ["other shapes", tensor([1, 2], on), tensor([5, 3, 4], on)],
     ["other values", tensor([1, 2], on), tensor([1, 3], on)],
     ["equal values", tensor([1, 2], on), tensor([1, 2], on)],
-    ["more elements than JSON takes", zeros([2000], on), zeros([2000], on)],
+    ["more elements than toJSON accepts", zeros([2000], on), zeros([2000], on)],
   ];
   test.each(pairs)("%s", (_, a, b) => {
     for (const [x, y] of [

@@ -153,23 +153,23 @@ describe("options", () => {
   test.each<[string, ChatMessage[], ChatTemplateOptions, string]>([
     ["both ends", prefill("a"), { continueFinalMessage, addGenerationPrompt: true }, "both"],
     [
-      "nothing to continue",
+      "an empty message to continue",
       [{ role: "user" } as unknown as ChatMessage],
       { continueFinalMessage },
       "content",
     ],
-    ["a field nobody reads", prefill("a"), { continueFinalMessage: "thought" }, "thought"],
-    ["no message", [], {}, "at least one message"],
-    ["a message that is none", ["Hi" as unknown as ChatMessage], {}, "messages[0]"],
-    ["a tool that is none", hi, { tools: ["f"] as unknown as [] }, "tools[0]"],
-    ["a name that has an option", hi, { variables: { tools: [] } }, "tools"],
+    ["an unknown field", prefill("a"), { continueFinalMessage: "thought" }, "thought"],
+    ["an empty conversation", [], {}, "at least one message"],
+    ["an invalid message", ["Hi" as unknown as ChatMessage], {}, "messages[0]"],
+    ["an invalid tool", hi, { tools: ["f"] as unknown as [] }, "tools[0]"],
+    ["a variable with the name of an option", hi, { variables: { tools: [] } }, "tools"],
     [
       "a misspelt option",
       hi,
       { addGenerationPromt: true } as ChatTemplateOptions,
       "addGenerationPromt",
     ],
-    ["no plain data", hi, { variables: { now: new Date() } }, "Date"],
+    ["a value that is not plain data", hi, { variables: { now: new Date() } }, "Date"],
   ])("refuses %s", (_, messages, options, words) => {
     const got = render(gemma, messages, options);
     expect(got).toMatch(/^ARGUMENT: applyChatTemplate: /);

@@ -223,10 +223,10 @@ describe("missing or broken files", () => {
     JSON.stringify({ ...original("tokenizer.json"), model: { type: "BPE", vocab, merges: [] } });
 
   test.each([
-    ["cut short", "tokenizer.json", () => '{"model":', "JSON"],
+    ["truncated", "tokenizer.json", () => '{"model":', "JSON"],
     ["an array", "tokenizer.json", () => "[]", "file"],
-    ["no model", "tokenizer.json", () => "{}", "model"],
-    ["no vocabulary", "tokenizer.json", () => '{"model":{"type":"BPE"}}', "model.vocab"],
+    ["missing model", "tokenizer.json", () => "{}", "model"],
+    ["missing vocabulary", "tokenizer.json", () => '{"model":{"type":"BPE"}}', "model.vocab"],
     ["negative id", "tokenizer.json", () => vocabulary({ a: -1 }), 'model.vocab["a"]'],
     ["huge id", "tokenizer.json", () => vocabulary({ a: 4e9 }), 'model.vocab["a"]'],
     ["textual id", "tokenizer.json", () => vocabulary({ a: "0" }), 'model.vocab["a"]'],
