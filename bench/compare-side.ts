@@ -6,7 +6,7 @@ import type { Peers } from "./peers.js";
 import type { Group, Side } from "./row.js";
 
 const [tree = "", id = ""] = process.argv.slice(2);
-const alone = { device: "cpu", load: async () => undefined } as unknown as Peers;
+const noPeers = { device: "cpu", load: async () => undefined } as unknown as Peers;
 
 async function groupsOf(file: string): Promise<Group[]> {
   const found: unknown[] = Object.values(await import(pathToFileURL(file).href)).flat();
@@ -19,8 +19,8 @@ async function main(): Promise<void> {
   const group = groups.flat().find(({ rows }) => rows.some((row) => row.id === id));
   const row = group?.rows.find((one) => one.id === id);
   if (group === undefined || row === undefined) throw new Error(`compare: no row ${id} in ${tree}`);
-  const closeGroup = await group.open?.(alone);
-  const opened = await row.open(alone);
+  const closeGroup = await group.open?.(noPeers);
+  const opened = await row.open(noPeers);
   const [ours] = opened.sides as [Side];
   process.on("message", async (message) => {
     if (message === "run") {

@@ -60,5 +60,5 @@ for (const file of given.length > 0 ? given : [...code, ...pages]) {
   const examples = file.endsWith(".md") ? examplesOf(text) : text;
   broken.push(...unsafeUsing(examples).map((line) => `${relative(root, file)}:${line}`));
 }
-for (const place of broken) console.log(`${place}: \`using\` in a loop that catches`);
+for (const location of broken) console.log(`${location}: \`using\` in a loop that catches`);
 process.exitCode = broken.length === 0 ? 0 : 1;

@@ -33,8 +33,8 @@ function usable(nvcc) {
 export async function findNvcc() {
   const fetched = nvccIn(await targetFolder());
   const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "nvcc"));
-  const places = [process.env.GEMLENS_NVCC, ...onPath, "/usr/local/cuda/bin/nvcc", fetched];
-  return places.find((path) => path && existsSync(path) && usable(path));
+  const candidates = [process.env.GEMLENS_NVCC, ...onPath, "/usr/local/cuda/bin/nvcc", fetched];
+  return candidates.find((path) => path && existsSync(path) && usable(path));
 }
 
 /** Fetches the wheels into the cache folder and returns nvcc's path. */

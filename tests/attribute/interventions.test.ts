@@ -32,7 +32,7 @@ const models: [folder: string, spliced: readonly Spliced[]][] = [
 ];
 
 describe.each(models)("%s", (folder, all) => {
-  const places = sets.flatMap((set) => all.map((spliced) => [set, spliced] as const));
+  const combinations = sets.flatMap((set) => all.map((spliced) => [set, spliced] as const));
   const oracle = new Oracle<never>(folder, "attribution");
   const prompt = oracle.prompt("p10");
   let model: HookedTransformer;
@@ -127,7 +127,7 @@ describe.each(models)("%s", (folder, all) => {
 
   const effectOf = ({ effect }: Attribution) => effect;
 
-  test.each(places)("ablation with interventions %s, splices: %s", async (set, spliced) => {
+  test.each(combinations)("ablation with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, model);
     const coders = codersOf(spliced);
     const clean = await logitWith(model, coders, interventions);
@@ -159,7 +159,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test.each(places)("gradients with interventions %s, splices: %s", async (set, spliced) => {
+  test.each(combinations)("gradients with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, exact);
     const coders = codersOf(spliced);
     const found = await attribute(exact, prompt, {
@@ -182,7 +182,7 @@ describe.each(models)("%s", (folder, all) => {
     }
   });
 
-  test.each(places)("paths with interventions %s, splices: %s", async (set, spliced) => {
+  test.each(combinations)("paths with interventions %s, splices: %s", async (set, spliced) => {
     const interventions = await interventionsOf(set, exact);
     const coders = codersOf(spliced);
     const clean = await logitWith(exact, coders, interventions);

@@ -83,8 +83,8 @@ test("activations list the active features with edits applied, as the dense tens
     const active: object[] = [];
     for (const [i, value] of values.entries()) {
       const cell = Math.floor(i / 1024);
-      const place = { batch: Math.floor(cell / 4), position: cell % 4 };
-      if (value !== 0) active.push({ ...place, feature: i % 1024, value });
+      const row = { batch: Math.floor(cell / 4), position: cell % 4 };
+      if (value !== 0) active.push({ ...row, feature: i % 1024, value });
     }
     return { shape: [2, 4, 1024], active };
   };

@@ -29,14 +29,14 @@ interface GradientCase extends Omit<Case, "features"> {
 async function expectAtFeatures(what: string, acts: FeatureActs, want: Golden, at: Golden) {
   const { indptr, indices, values, shape } = await acts.read();
   const dSae = shape.at(-1) as number;
-  const places: number[] = [];
+  const found: number[] = [];
   for (let row = 0; row + 1 < indptr.length; row++) {
     for (const feature of indices.subarray(indptr[row], indptr[row + 1])) {
-      places.push(row * dSae + feature);
+      found.push(row * dSae + feature);
     }
   }
   const active = [...at.data.entries()].filter(([, value]) => value > 0).map(([i]) => i);
-  expect(places, what).toEqual(active);
+  expect(found, what).toEqual(active);
   const expected = active.map((i) => want.data[i] as number);
   expect(relativeError(values, expected), what).toBeLessThan(1e-4);
 }

@@ -104,8 +104,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       });
       expect([...noising.values]).toEqual([...swapped.values]);
       expect(noising.clean).toBe(swapped.corrupt);
-      const place = { layer: 1, position: 4 };
-      expect(noising.at(place).share).toBeCloseTo(swapped.at(place).share, 6);
+      const cell = { layer: 1, position: 4 };
+      expect(noising.at(cell).share).toBeCloseTo(swapped.at(cell).share, 6);
     });
 
     test("leaves no tensor alive", async () => {
@@ -140,8 +140,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
             const of = (token: number) => logits.select(2, token).item() as number;
             return of(more) - of(less);
           });
-          const place = { point: "pattern", layer, position, head };
-          expect(grid.at(place).value).toBeCloseTo(want, 4);
+          const cell = { point: "pattern", layer, position, head };
+          expect(grid.at(cell).value).toBeCloseTo(want, 4);
         }
       }
     }
@@ -165,8 +165,8 @@ describe.each(["tiny-gemma2", "tiny-gemma3"])("%s", (folder) => {
       await activationPatching(model, { ...close, over }),
       await attributionPatching(model, { ...close, over }),
     ];
-    const place = { layer: last, position: 9 };
-    const [a, b] = [exact.at(place).effect, estimate.at(place).effect];
+    const cell = { layer: last, position: 9 };
+    const [a, b] = [exact.at(cell).effect, estimate.at(cell).effect];
     expect(Math.sign(a)).toBe(Math.sign(b));
   });
 

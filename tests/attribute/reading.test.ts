@@ -166,9 +166,9 @@ describe.each(["tiny-gemma2", "tiny-gemma3"] as const)("%s", (folder) => {
       for (const [i, { layer, head }] of heads.components.entries()) {
         if (layer === null || head === undefined) continue;
         using part = heads.stack.select(0, i).select(0, 0);
-        const places = entry.positions.length;
+        const count = entry.positions.length;
         const golden = entry.positions.flatMap((_, p) => {
-          const at = ((layer * places + p) * nHeads + head) * width;
+          const at = ((layer * count + p) * nHeads + head) * width;
           return [...wanted.subarray(at, at + width)];
         });
         expect(relativeError(await part.read("float64"), golden), `L${layer}H${head}`).toBeLessThan(

@@ -23,10 +23,10 @@ const python = join(folder, "python");
 writeFileSync(python, peer);
 chmodSync(python, 0o755);
 
-let told: string[] = [];
+let errors: string[] = [];
 beforeEach(() => {
-  told = [];
-  vi.spyOn(console, "error").mockImplementation((text: string) => void told.push(text));
+  errors = [];
+  vi.spyOn(console, "error").mockImplementation((text: string) => void errors.push(text));
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -87,7 +87,7 @@ describe("a measured row", () => {
       ["B", 1],
     ]);
     expect(failed).toBe(1);
-    expect(told.join("\n")).toContain("does not unload: the peer ended (SIGKILL)");
+    expect(errors.join("\n")).toContain("does not unload: the peer ended (SIGKILL)");
   });
 
   test("survives a peer that is killed while it loads, which counts as a failure and not as a missing peer", async () => {
@@ -95,7 +95,7 @@ describe("a measured row", () => {
     const { measured, failed } = await run([{ rows: [withPeer] }]);
     expect(measured).toMatchObject([{ id: "P", sides: [{ name: "gemlens" }] }]);
     expect(failed).toBe(1);
-    expect(told.join("\n")).toContain("does not load: the peer ended (SIGKILL)");
+    expect(errors.join("\n")).toContain("does not load: the peer ended (SIGKILL)");
   });
 
   test("survives a peer that is killed during a row, and loses only that row", async () => {
@@ -116,7 +116,7 @@ describe("a measured row", () => {
     ]);
     expect(measured.map(({ id }) => id)).toEqual(["B", "C"]);
     expect(failed).toBe(2);
-    expect(told[0]).toContain("opening A failed: Error: no disk left");
-    expect(told[1]).toContain("closing B failed: Error: no disk left");
+    expect(errors[0]).toContain("opening A failed: Error: no disk left");
+    expect(errors[1]).toContain("closing B failed: Error: no disk left");
   });
 });

@@ -78,8 +78,8 @@ describe("the bundled coders", () => {
     .sort();
 
   test("exist for four sites of every layer", () => {
-    const places = paths.map((path) => path.split("/").slice(0, 2).join(" "));
-    expect(new Set(places).size).toBe(4 * model.cfg.nLayers);
+    const sites = paths.map((path) => path.split("/").slice(0, 2).join(" "));
+    expect(new Set(sites).size).toBe(4 * model.cfg.nLayers);
     expect(paths.length).toBe(4 * model.cfg.nLayers);
   });
 

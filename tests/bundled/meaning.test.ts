@@ -28,7 +28,7 @@ const required = 0.8;
 const strengths = [0, 0.25, 0.5, 1, 2];
 const randomDirections = 8;
 const prompts = { count: 6, length: 12 };
-const placesOfAblation = 6;
+const ablatedCells = 6;
 
 interface Drawn {
   readonly sae: SAE;
@@ -72,17 +72,17 @@ async function drawFeatures(layer: number): Promise<Drawn[]> {
     if (real === 0 || cell % tokens.shape[1] === 0) continue; // padding, begin of text
     for (let i = indptr[cell] as number; i < (indptr[cell + 1] as number); i++) {
       const feature = indices[i] as number;
-      const places = fired.get(feature) ?? [];
-      places.push({ cell, value: values[i] as number });
-      fired.set(feature, places);
+      const firings = fired.get(feature) ?? [];
+      firings.push({ cell, value: values[i] as number });
+      fired.set(feature, firings);
     }
   }
-  const alive = [...fired].filter(([, places]) => places.length >= leastFirings);
+  const alive = [...fired].filter(([, firings]) => firings.length >= leastFirings);
   alive.sort(([a], [b]) => a - b);
   const chosen: Drawn[] = [];
-  for (const [feature, places] of new Random(100 * seed + layer).draw(alive, perLayer)) {
+  for (const [feature, firings] of new Random(100 * seed + layer).draw(alive, perLayer)) {
     const { top } = await readout(model, sae.feature(feature), { topK: ownTokens });
-    const strongest = places.sort((a, b) => b.value - a.value).slice(0, placesOfAblation);
+    const strongest = firings.sort((a, b) => b.value - a.value).slice(0, ablatedCells);
     chosen.push({
       sae,
       layer,

@@ -181,12 +181,7 @@ describe("refuses before it reads any weight, naming file and tensor", () => {
     "pytorch_model.bin",
   ];
   const cases: Case[] = [
-    [
-      "a missing folder",
-      () => join(dir, "nowhere"),
-      "NOT_FOUND",
-      "nowhere: expected a model folder",
-    ],
+    ["no folder", () => join(dir, "nowhere"), "NOT_FOUND", "nowhere: expected a model folder"],
     ["a file as folder", () => join(single, "config.json"), "NOT_FOUND", "expected a model folder"],
     [
       "no config.json",

@@ -60,13 +60,13 @@ const npzFolder = (): string => {
   return dir;
 };
 
-type Place = readonly [
+type FileCase = readonly [
   name: string,
   make: () => string,
   file: (dir: string) => string,
   open: (dir: string) => unknown,
 ];
-const places: readonly Place[] = [
+const fileCases: readonly FileCase[] = [
   ["model.safetensors", modelCopy, () => "model.safetensors", openModelFolder],
   ["config.json", modelCopy, () => "config.json", openModelFolder],
   ["a shard", indexed, shardOf, openModelFolder],
@@ -88,7 +88,7 @@ const places: readonly Place[] = [
   ["a coder's config.json", coderFolder, () => "config.json", openCoderFile],
 ];
 
-describe.each(places)("in place of %s", (_, make, file, open) => {
+describe.each(fileCases)("in place of %s", (_, make, file, open) => {
   test.each(contents)("refuses %s", async (what, content, words) => {
     const dir = make();
     const name = file(dir);
@@ -188,11 +188,11 @@ describe("describes a folder without weights", () => {
     });
     const alone = newFolder();
     writeFileSync(join(alone, "adapter_config.json"), config);
-    const beside = modelCopy();
-    writeFileSync(join(beside, "adapter_config.json"), config);
+    const withWeights = modelCopy();
+    writeFileSync(join(withWeights, "adapter_config.json"), config);
     const weightsOnly = newFolder();
     writeFileSync(join(weightsOnly, "adapter_model.bin"), "x");
-    for (const dir of [alone, beside, weightsOnly]) {
+    for (const dir of [alone, withWeights, weightsOnly]) {
       const error = await failure(() => openModelFolder(dir));
       expect([error.code, error.message]).toEqual([
         "UNSUPPORTED",

@@ -205,9 +205,9 @@ describe("gemlens ablate", () => {
     }
     expect(out.loss.before).toBeCloseTo(await model.loss(prompt), 4);
     expect(out.loss.after).toBeCloseTo(await model.loss(prompt, { interventions }), 4);
-    const [told] = out.features;
-    expect(told).toMatchObject({ feature, to: 0 });
-    expect(told?.fires.map(({ position }) => position)).toContain(6);
+    const [reported] = out.features;
+    expect(reported).toMatchObject({ feature, to: 0 });
+    expect(reported?.fires.map(({ position }) => position)).toContain(6);
   });
 
   test("prints tables, and reports features that fire nowhere", async () => {

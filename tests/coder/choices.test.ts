@@ -24,7 +24,7 @@ import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
 // Numbers that are not finite have no order, so every function that ranks them refuses them.
-const place = { device: device as "cpu" };
+const onDevice = { device: device as "cpu" };
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 const name = "blocks.2.hook_resid_post";
 const prompt = [2, 17, 93, 4];
@@ -36,9 +36,9 @@ const rows = [
 let model: HookedTransformer;
 let sae: SAE;
 beforeAll(async () => {
-  model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), place);
+  model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), onDevice);
   const file = fixture("tiny-gemma2/gs1/res/params.npz");
-  sae = await SAE.fromFile(file, { ...place, hookName: name });
+  sae = await SAE.fromFile(file, { ...onDevice, hookName: name });
 });
 afterAll(async () => {
   sae.dispose();
@@ -64,10 +64,12 @@ const spoil = (value: number, row: number, column: number, at = name) =>
 describe("encode", () => {
   test("accepts a finite row whose sum overflows, and names the invalid row after it", async () => {
     const values = new Float32Array(3 * 48).fill(3e38, 48, 96);
-    using acts = await sae.encode(tensor(values, { ...place, shape: [3, 48] }), { features: [] });
+    using acts = await sae.encode(tensor(values, { ...onDevice, shape: [3, 48] }), {
+      features: [],
+    });
     expect(acts.nnz).toBe(0);
     values[2 * 48 + 5] = infinity;
-    const x = tensor(values, { ...place, shape: [3, 48] });
+    const x = tensor(values, { ...onDevice, shape: [3, 48] });
     const { fields } = await refused(() => sae.encode(x, { features: [] }));
     expect(fields).toMatchObject({ row: 2, dimension: 5 });
   });
@@ -75,7 +77,7 @@ describe("encode", () => {
   test.each([nan, infinity, -infinity])("names the token of a %s", async (value) => {
     const data = new Float32Array(2 * 3 * 48).fill(0.5);
     data[(3 + 2) * 48 + 7] = value;
-    using x = tensor(data, place).reshape([2, 3, 48]);
+    using x = tensor(data, onDevice).reshape([2, 3, 48]);
     const error = await refused(() => sae.encode(x));
     expect(error.fields).toMatchObject({ batch: 1, position: 2, dimension: 7 });
     expect(error.message).toMatch(/in row 1, position 2$/);
@@ -130,8 +132,8 @@ describe("functions that rank tokens or features refuse a NaN", () => {
   test("readout, logitLens", async () => {
     const vector = new Float32Array(48).fill(1);
     vector[5] = nan;
-    await refused(() => readout(model, tensor(vector, place)));
-    await refused(() => readout(model, tensor(new Float32Array(48).fill(3e38), place)));
+    await refused(() => readout(model, tensor(vector, onDevice)));
+    await refused(() => readout(model, tensor(new Float32Array(48).fill(3e38), onDevice)));
     const names = ["blocks.1.hook_resid_post", name] as const;
     using run = await model.runWithCache(rows, { names, logits: false, hooks: [spoil(nan, 1, 4)] });
     const error = await refused(() => logitLens(model, run.cache));
@@ -184,7 +186,7 @@ describe("functions that rank tokens or features refuse a NaN", () => {
   });
 
   test("except tensors, which follow PyTorch: a NaN is the largest", async () => {
-    using t = tensor([1, nan, 3, -infinity, infinity], place);
+    using t = tensor([1, nan, 3, -infinity, infinity], onDevice);
     expect(Number(t.argmax().item())).toBe(1);
     expect(t.max().item()).toBeNaN();
     expect(t.min().item()).toBeNaN();
@@ -199,7 +201,7 @@ describe("interventions", () => {
     const bad = [
       () => steer(sae.feature(1), value),
       () => steer({ hook: name, vector: [1, value] }, 2),
-      () => steer({ hook: name, vector: tensor([1, value], place) }, 2),
+      () => steer({ hook: name, vector: tensor([1, value], onDevice) }, 2),
       () => steer(sae.feature(1), 2, { cap: value }),
       () => ablate(sae.feature(1), { to: value }),
       () => scale(sae.feature(1), value),

@@ -27,15 +27,15 @@ describe.each(["left", "right"] as const)("padded on the %s", (paddingSide) => {
     const tokens = model.toTokens(rows, { paddingSide });
     using padded = await model.runWithCache(tokens, { names: [name], logits: false });
     const x = padded.cache.get(name);
-    let alone = 0;
+    let unpadded = 0;
     for (const row of rows) {
       using single = await model.runWithCache([row], { names: [], features: [sae], logits: false });
-      alone += single.features(sae).nnz;
+      unpadded += single.features(sae).nnz;
     }
-    expect(alone).toBeGreaterThan(0);
+    expect(unpadded).toBeGreaterThan(0);
     for (const same of [x, x.clone(), x.contiguous()]) {
       using acts = await sae.encode(same);
-      expect(acts.nnz).toBe(alone);
+      expect(acts.nnz).toBe(unpadded);
       const dense = await acts.toDense();
       const data = await dense.read("float32");
       tokens.mask.forEach((real, cell) => {

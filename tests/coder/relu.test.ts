@@ -42,12 +42,12 @@ describe("loads ReLU coders, which have no thresholds", () => {
   });
 
   test.each([false, true])("loads a transcoder, skip: %s", async (skip) => {
-    const place = {
+    const hooks = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",
     };
     const architecture = skip ? "skip_transcoder" : "transcoder";
-    const change = { architecture, d_out: dIn, apply_b_dec_to_input: false, metadata: place };
+    const change = { architecture, d_out: dIn, apply_b_dec_to_input: false, metadata: hooks };
     const dir = relu(change, (all) => {
       if (skip) all.set("W_skip", f32(A, [dIn, dIn]));
     });

@@ -84,17 +84,17 @@ describe("loads coders saved by SAELens", () => {
   });
 
   test.each([false, true])("loads a transcoder, skip: %s", async (skip) => {
-    const place = {
+    const metadata = {
       hook_name: "blocks.2.ln2.hook_normalized",
       hook_name_out: "blocks.2.hook_mlp_out",
     };
     const architecture = skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
     const change = { architecture, d_out: dIn, apply_b_dec_to_input: false };
-    const dir = saved({ ...change, metadata: { ...sound.metadata, ...place } }, (all) => {
+    const dir = saved({ ...change, metadata: { ...sound.metadata, ...metadata } }, (all) => {
       if (skip) all.set("W_skip", f32(A, [dIn, dIn]));
     });
     using coder = await Transcoder.fromFile(dir, { device });
-    expect([coder.cfg.hookName, coder.cfg.hookNameOut]).toEqual(Object.values(place));
+    expect([coder.cfg.hookName, coder.cfg.hookNameOut]).toEqual(Object.values(metadata));
     using out = await coder.forward(input());
     const want = decoded(encoded(false), skip);
     expect(relativeError(await out.read("float32"), want)).toBeLessThan(1e-5);
@@ -204,10 +204,10 @@ describe("b_dec is subtracted on every path", () => {
   test("in a run, in interventions and in gradients", async () => {
     const width = 48; // tiny-gemma2's width
     const dir = newFolder();
-    const place = { ...sound.metadata, hook_name: hook };
+    const metadata = { ...sound.metadata, hook_name: hook };
     writeFileSync(
       join(dir, "cfg.json"),
-      JSON.stringify({ ...sound, d_in: width, metadata: place }),
+      JSON.stringify({ ...sound, d_in: width, metadata: metadata }),
     );
     const values = (count: number, seed: number, shape: number[]) =>
       f32(numbers(count, seed), shape);

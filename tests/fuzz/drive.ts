@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { completeFinding, type Finding, type FindingPlace } from "./finding.js";
+import { completeFinding, type Finding, type FindingRecord } from "./finding.js";
 import type { Format } from "./samples.js";
 import { type Job, type Message, slowestInput, workerFailed } from "./worker-job.js";
 
@@ -48,8 +48,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const { format, seed, inputs = Number.MAX_SAFE_INTEGER, nativeShare = 0 } = options;
   const { slowestMs = slowestInput } = options;
   const report: FuzzReport = { inputs: 0, outcomes: {}, findings: [], cpuSeconds: 0 };
-  const note = (place: Omit<FindingPlace, "format" | "seed">): void => {
-    const finding = completeFinding({ format, seed, ...place }, nativeShare);
+  const note = (record: Omit<FindingRecord, "format" | "seed">): void => {
+    const finding = completeFinding({ format, seed, ...record }, nativeShare);
     report.findings.push(finding);
     options.onFinding?.(finding);
   };
@@ -61,8 +61,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       report.cpuSeconds = before + cpu;
       if (message.type === "problem") {
         const { problem, outcome, step, message: text } = message.verdict;
-        const place = { problem: problem ?? "", outcome, step, message: text };
-        note({ index: message.index, ...place });
+        const record = { problem: problem ?? "", outcome, step, message: text };
+        note({ index: message.index, ...record });
         return;
       }
       report.inputs = message.next;

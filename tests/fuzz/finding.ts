@@ -19,12 +19,16 @@ export interface Finding {
 }
 
 /** A finding without its files. */
-export type FindingPlace = Omit<Finding, "sample" | "native" | "changed">;
+export type FindingRecord = Omit<Finding, "sample" | "native" | "changed">;
 
-export function completeFinding(place: FindingPlace, nativeShare: number): Finding {
-  const { sample, native, changed } = inputsOf(place.format, place.seed, nativeShare)(place.index);
+export function completeFinding(record: FindingRecord, nativeShare: number): Finding {
+  const { sample, native, changed } = inputsOf(
+    record.format,
+    record.seed,
+    nativeShare,
+  )(record.index);
   const files = Object.entries(changed).map(([name, bytes]) => [name, bytes.toString("base64")]);
-  return { ...place, sample: sample.name, native, changed: Object.fromEntries(files) };
+  return { ...record, sample: sample.name, native, changed: Object.fromEntries(files) };
 }
 
 /** Writes the finding for `--replay`; returns the path. */

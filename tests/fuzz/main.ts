@@ -42,7 +42,7 @@ async function run(options: Options): Promise<void> {
   const minutes = options.minutes ?? (inputs === undefined ? 1 : undefined);
   console.log(`format ${format}, seed ${seed}`);
   const started = performance.now();
-  let told = started;
+  let printed = started;
   const report = await fuzz({
     format,
     seed,
@@ -54,8 +54,8 @@ async function run(options: Options): Promise<void> {
       console.log(`FINDING ${finding.sample}, ${finding.step}: ${finding.problem}\n  ${path}`);
     },
     onProgress({ inputs: done, cpuSeconds, findings }) {
-      if (performance.now() - told < 30 * second) return;
-      told = performance.now();
+      if (performance.now() - printed < 30 * second) return;
+      printed = performance.now();
       const minutesDone = (cpuSeconds / 60).toFixed(1);
       console.log(`${done} inputs, ${minutesDone} processor minutes, ${findings.length} findings`);
     },

@@ -67,16 +67,16 @@ const keys: readonly string[] = [
   `"${"k".repeat(5000)}"`,
 ];
 
-interface Place {
+interface TreeNode {
   readonly tree: Tree;
   readonly replace: (tree: Tree) => void;
 }
 
 /** Every value in the tree, the root first. */
-function places(root: { tree: Tree }): Place[] {
-  const found: Place[] = [{ tree: root.tree, replace: (tree) => (root.tree = tree) }];
+function nodes(root: { tree: Tree }): TreeNode[] {
+  const found: TreeNode[] = [{ tree: root.tree, replace: (tree) => (root.tree = tree) }];
   for (let i = 0; i < found.length; i++) {
-    const { tree } = found[i] as Place;
+    const { tree } = found[i] as TreeNode;
     if ("list" in tree) {
       const { list } = tree;
       list.forEach((item, at) => {
@@ -92,7 +92,7 @@ function places(root: { tree: Tree }): Place[] {
 }
 
 /** Picks half of the time among the first nodes: nodes near the root are few but matter more. */
-function choose(random: Random, found: readonly Place[]): Place {
+function choose(random: Random, found: readonly TreeNode[]): TreeNode {
   return random.pick(random.chance(0.5) ? found.slice(0, 40) : found);
 }
 
@@ -108,7 +108,7 @@ function tweak(random: Random, raw: string): string {
 
 /** Changes one thing in the tree. */
 export function mutateTree(root: { tree: Tree }, random: Random): void {
-  const found = places(root);
+  const found = nodes(root);
   const { tree, replace } = choose(random, found);
   const kind = random.below(10);
   if (kind < 3) replace({ raw: random.pick(values) });

@@ -79,9 +79,9 @@ export function archive(list: readonly Member[]): Buffer {
     fixed.writeUInt32LE(content.length, 18);
     fixed.writeUInt16LE(name.length, 22);
     const member = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), fixed, name, data]);
-    const place = Buffer.alloc(14);
-    place.writeUInt32LE(at, 10);
-    directory.push(Buffer.from("PK\x01\x02\x14\x00", "latin1"), fixed, place, name);
+    const offset = Buffer.alloc(14);
+    offset.writeUInt32LE(at, 10);
+    directory.push(Buffer.from("PK\x01\x02\x14\x00", "latin1"), fixed, offset, name);
     members.push(member);
     at += member.length;
   }

@@ -42,7 +42,7 @@ function put(path: string, bytes: Buffer): void {
   writeFileSync(path, bytes);
 }
 
-const tell = (message: Message): Promise<void> =>
+const send = (message: Message): Promise<void> =>
   new Promise((resolve) => {
     process.send?.(message, () => resolve());
   });
@@ -81,14 +81,14 @@ async function main(job: Job): Promise<void> {
     writeSync(status, index, 0, 8, 0);
     const verdict = await judge(input, folder, job.slowestMs);
     outcomes[verdict.outcome] = (outcomes[verdict.outcome] ?? 0) + 1;
-    if (verdict.problem !== null || replayed) await tell({ type: "problem", index: at, verdict });
+    if (verdict.problem !== null || replayed) await send({ type: "problem", index: at, verdict });
     if (at % 100 !== 99) continue;
-    await tell({ type: "counts", next: at + 1, outcomes });
+    await send({ type: "counts", next: at + 1, outcomes });
     outcomes = {};
     const { user, system } = process.cpuUsage(started);
     if ((user + system) / 1e6 > job.cpuSeconds) job = { ...job, to: at + 1 };
   }
-  await tell({ type: "counts", next: at, outcomes });
+  await send({ type: "counts", next: at, outcomes });
   closeSync(status);
   process.disconnect();
 }

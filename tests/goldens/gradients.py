@@ -185,10 +185,10 @@ def run_case(lab: Lab, case: dict, out: Tensors) -> None:
             key = keep(f"{name}.{hook}" + (f".row.{row}" if rows > 1 else ""), grad)
             grads.setdefault(hook, []).append(key)
         for coder, (f, grad) in spliced.items():
-            behind = (
+            after = (
                 hooks[lab.coders[coder].hook_out].grad.flatten(2) @ lab.coders[coder].w["W_dec"].T
             )
-            agree(f"{name}: {coder}", grad, behind * (f > 0), 1e-12)
+            agree(f"{name}: {coder}", grad, after * (f > 0), 1e-12)
             features[coder] = {
                 "acts": keep(f"{name}.features.{coder}", f),
                 "grad": keep(f"{name}.features.{coder}.grad", grad),

@@ -19,10 +19,10 @@ def splice_cases(lab: Lab) -> list[dict]:
     res = lab.coders["res"].hook
     push = steer(along(res, vector(lab, "encoder", 2 * lab.coders["res"].w["W_enc"][:, b])), 1.5)
     sites = ["att", "skip", "mlp", "res"]
-    alone = [(f"bare_{key}", [bare(key)], [], {}) for key in (*sites, "transcoder")]
+    single = [(f"bare_{key}", [bare(key)], [], {}) for key in (*sites, "transcoder")]
     cases = [
         ("error_term", [*sites, "later"], [], {}),
-        *alone,
+        *single,
         ("bare_two", [bare("skip"), bare("res")], [], {}),
         # the SAE's input is the transcoder's output
         ("bare_at_one_hook", [bare("transcoder"), bare("mlp")], [], {}),

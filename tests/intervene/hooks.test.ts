@@ -305,7 +305,7 @@ describe("the order at one hook", () => {
       ],
     });
     expect(difference(got, want)).toBeLessThan(1e-5);
-    using behind = await model.forward(prompt, {
+    using later = await model.forward(prompt, {
       interventions: [push, clamp(sae.feature(other), 3), ablate(sae.feature(feature))],
     });
     using wanted = await model.forward(prompt, {
@@ -314,8 +314,8 @@ describe("the order at one hook", () => {
         hook(at, (x) => sae.edit(x, (acts) => void acts.set(other, 3).zero(feature))),
       ],
     });
-    expect(difference(behind, wanted)).toBeLessThan(1e-5);
-    expect(difference(behind, got)).toBeGreaterThan(1e-3);
+    expect(difference(later, wanted)).toBeLessThan(1e-5);
+    expect(difference(later, got)).toBeGreaterThan(1e-3);
   });
 
   test("shows a spliced coder's own features, with their edits", async () => {

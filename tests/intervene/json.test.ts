@@ -286,7 +286,7 @@ describe("interventions as JSON", () => {
         }),
       "json.interventions[2]: steer",
     ],
-  ])("are refused with %s, by name", async (_name, spoil, place) => {
+  ])("are refused with %s, by name", async (_name, spoil, path) => {
     const json = (await stored([
       ablate(sae.feature(1)),
       clamp(sae.feature(2), 1),
@@ -294,7 +294,7 @@ describe("interventions as JSON", () => {
     spoil(json, (json["interventions"] as Record<string, unknown>[])[1] as never);
     const error = await failure(() => Intervention.fromJSON(json, { coders }));
     expect(["ARGUMENT", "NOT_FOUND"]).toContain(error.code);
-    expect(error.message).toContain(place);
+    expect(error.message).toContain(path);
     expect(error.message).toMatch(/^Intervention\.fromJSON: /);
   });
 

@@ -67,10 +67,10 @@ describe("refuses vectors of another space", () => {
         }),
       "blocks.1.attn.hook_z",
     );
-    using taken = await model.forward(heads(), { startAtLayer: 2, unchecked: true });
+    using accepted = await model.forward(heads(), { startAtLayer: 2, unchecked: true });
     using bare = tensor(await heads().read("float32"), { device });
     using want = await model.forward(bare.reshape([1, -1, 128]), { startAtLayer: 2 });
-    expect(await taken.read("float32")).toEqual(await want.read("float32"));
+    expect(await accepted.read("float32")).toEqual(await want.read("float32"));
     for (const name of ["blocks.1.hook_resid_pre", "blocks.1.hook_attn_out"] as const) {
       using logits = await model.forward(at(name), { startAtLayer: 2 });
       expect(logits.shape.at(-1)).toBe(model.cfg.dVocab);

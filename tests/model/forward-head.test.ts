@@ -193,11 +193,11 @@ describe("the head of a checkpoint", () => {
     ["no tie_word_embeddings", { tie_word_embeddings: undefined }, "lm_head.weight", 1],
     ["tie_word_embeddings: false", { tie_word_embeddings: false }, "lm_head.weight", 0],
     ["the multimodal prefix", {}, "language_model.lm_head.weight", 1],
-  ])("%s", async (_, config, name, told) => {
+  ])("%s", async (_, config, name, warnings) => {
     const want = await logitOf(modelCopy(), 33);
     const dir = withHead(config, name);
     expect(await logitOf(dir, mirror(33))).toBeCloseTo(want, 5);
-    expect(await heard(dir)).toHaveLength(told);
+    expect(await heard(dir)).toHaveLength(warnings);
   });
 
   test("shares the embedding's memory if it is an equal copy, also in another dtype", async () => {

@@ -16,15 +16,15 @@ import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
 
 // Invalid logits have no order, so no token is drawn from them. -Infinity is a masked token.
-const place = { device: device as "cpu" };
+const onDevice = { device: device as "cpu" };
 const prompt = [2, 17, 93, 4];
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 
 let gemma2: HookedTransformer;
 let gemma3: HookedTransformer; // without a cap on its logits
 beforeAll(async () => {
-  gemma2 = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), place);
-  gemma3 = await HookedTransformer.fromPretrained(fixture("tiny-gemma3"), place);
+  gemma2 = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), onDevice);
+  gemma3 = await HookedTransformer.fromPretrained(fixture("tiny-gemma3"), onDevice);
 });
 afterAll(async () => {
   await gemma2.dispose();
@@ -163,7 +163,7 @@ describe("sampling", () => {
 
 describe("the error names the first hook point that is not finite", () => {
   test("among the recorded points, in order of the pass", async () => {
-    // The hook writes in place, so its own point is the first that is not finite.
+    // The hook writes in onDevice, so its own point is the first that is not finite.
     const names = [
       "unembed.hook_in",
       "blocks.3.hook_resid_post",
@@ -211,7 +211,7 @@ describe("the error names the first hook point that is not finite", () => {
       expect(dtype).toBe("F32");
       bytes.writeFloatLE(nan, 8 + size + data_offsets[0]);
       writeFileSync(join(folder, "model.safetensors"), bytes);
-      await using model = await HookedTransformer.fromPretrained(folder, place);
+      await using model = await HookedTransformer.fromPretrained(folder, onDevice);
       const { error } = await draw(model, [prompt, [2, 5]], { temperature: 0, maxNewTokens: 2 });
       expect(error?.fields).toMatchObject({ row: 0, step: 0, hook: "blocks.2.attn.hook_v" });
     } finally {

@@ -8,7 +8,7 @@ import { fixture } from "../support/fixtures.js";
 import { loadWithHandle } from "./fixtures/load-with-handle.js";
 import { writeRandomCheckpoint } from "./fixtures/random-checkpoint.js";
 
-const place = { device: device as "cpu" };
+const onDevice = { device: device as "cpu" };
 
 /** Caches of generations created in `fn` grow in steps of this size. */
 async function withGrowth<T>(
@@ -79,7 +79,7 @@ describe.each([
   const steps = 40;
   let model: HookedTransformer;
   beforeAll(async () => {
-    model = await HookedTransformer.fromPretrained(fixture(name), { ...place, dtype });
+    model = await HookedTransformer.fromPretrained(fixture(name), { ...onDevice, dtype });
   });
   afterAll(() => model.dispose());
 
@@ -113,7 +113,7 @@ describe("memory", () => {
   let model: HookedTransformer;
   let handle: ModelHandle;
   beforeAll(async () => {
-    ({ model, handle } = await loadWithHandle(folder, place));
+    ({ model, handle } = await loadWithHandle(folder, onDevice));
   });
   afterAll(async () => {
     await model.dispose();
@@ -244,7 +244,7 @@ describe("memory", () => {
       context: 65_536,
     };
     const huge = writeRandomCheckpoint(sizes);
-    const own = await HookedTransformer.fromPretrained(huge.folder, place);
+    const own = await HookedTransformer.fromPretrained(huge.folder, onDevice);
     try {
       const prompts = Array.from({ length: 64 }, () => new Array<number>(65_536).fill(5));
       const error = await failure(() => own.generate(prompts, { maxNewTokens: 1 }).texts());

@@ -13,10 +13,8 @@ function contents(torch) {
   // A CUDA build's libtorch_cpu also needs libraries in site-packages, outside of torch.
   const nvidia = join(dirname(torch), "nvidia");
   if (!existsSync(nvidia)) return own;
-  const besides = readdirSync(nvidia, { recursive: true }).filter((name) =>
-    /\.so\.\d+$/.test(name),
-  );
-  return [...own, ...besides.map((name) => [join(nvidia, name), `nvidia/${name}`])];
+  const others = readdirSync(nvidia, { recursive: true }).filter((name) => /\.so\.\d+$/.test(name));
+  return [...own, ...others.map((name) => [join(nvidia, name), `nvidia/${name}`])];
 }
 
 /** Writes the archive of the libtorch folder `torch` to `path`. */

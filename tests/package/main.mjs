@@ -15,7 +15,7 @@ import { installCases } from "./cases/install.mjs";
 import { setupCases } from "./cases/setup.mjs";
 import { diskCases } from "./cases/setup-disk.mjs";
 import { ended } from "./expect.mjs";
-import { cleanUp, makePlace, removePlaces, run } from "./place.mjs";
+import { cleanUp, makeSandbox, removeSandboxes, run } from "./sandbox.mjs";
 import { install, pack } from "./tarball.mjs";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -44,9 +44,9 @@ async function makeContext(folder) {
     return path;
   });
   const installed = once(async () => {
-    const place = makePlace();
-    ended(await install(place, packed.path), 0, "npm install");
-    return place;
+    const sandbox = makeSandbox();
+    ended(await install(sandbox, packed.path), 0, "npm install");
+    return sandbox;
   });
   return { package: packed, libtorch: { torch, version: defaultTorchVersion }, archive, installed };
 }
@@ -84,7 +84,7 @@ async function main() {
     const context = await makeContext(folder);
     for (const name of names) count[await runCase(name, context)] += 1;
   } finally {
-    removePlaces();
+    removeSandboxes();
     rmSync(folder, { recursive: true, force: true });
   }
   console.log(`${count.ok} ok, ${count.failed} failed, ${count.skipped} skipped`);
@@ -92,7 +92,7 @@ async function main() {
 }
 
 main().catch((error) => {
-  removePlaces();
+  removeSandboxes();
   console.error(`test-package: ${error.message}`);
   process.exitCode = 1;
 });

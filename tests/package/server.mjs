@@ -2,7 +2,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { closeLater } from "./place.mjs";
+import { closeLater } from "./sandbox.mjs";
 
 /**
  * @param {string} file

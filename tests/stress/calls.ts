@@ -8,7 +8,7 @@ export interface Call {
   /** Each call has its own generator, because several calls run at once. */
   readonly seed: number;
   /** Whether all running calls must end before the next begins. */
-  readonly alone: boolean;
+  readonly exclusive: boolean;
 }
 
 /** The endless calls of a seed: always the same for the same seed, independent of their results. */
@@ -16,6 +16,6 @@ export function* callsOf(seed: number): Generator<Call> {
   const random = new Random(seed);
   for (;;) {
     const [name, action] = random.pick(actions);
-    yield { name, action, seed: random.integer(0, 2 ** 31), alone: random.chance(0.6) };
+    yield { name, action, seed: random.integer(0, 2 ** 31), exclusive: random.chance(0.6) };
   }
 }

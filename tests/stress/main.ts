@@ -60,9 +60,9 @@ async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
   const start = await world.open();
   const resident = process.memoryUsage.rss();
   const time = new RunningTime();
-  let told = 0;
+  let printed = 0;
   const open = new Set<Promise<void>>();
-  for (const { name, action, seed: own, alone } of callsOf(seed)) {
+  for (const { name, action, seed: own, exclusive } of callsOf(seed)) {
     if (total === calls || time.now() > minutes * 60_000) break;
     const what = `call ${total++}, ${name} of seed ${own}`;
     if (trace) console.error(what);
@@ -75,9 +75,9 @@ async function run({ seed, minutes, calls, trace }: Options): Promise<void> {
     const watched = withWatchdog(what, work, time).finally(() => open.delete(watched));
     open.add(watched);
     // Some calls overlap; an error in any ends the run.
-    if (alone || open.size > 3) await Promise.all(open);
-    if (time.now() - told > 30_000) {
-      told = time.now();
+    if (exclusive || open.size > 3) await Promise.all(open);
+    if (time.now() - printed > 30_000) {
+      printed = time.now();
       const { handles, allocatedBytes } = memory();
       console.error(`${total} calls, ${handles} handles, ${megabytes(allocatedBytes)} MB`);
     }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
-import { makePlace, run } from "../place.mjs";
+import { makeSandbox, run } from "../sandbox.mjs";
 import { install } from "../tarball.mjs";
 
 const { devDependencies } = JSON.parse(
@@ -10,23 +10,23 @@ const { devDependencies } = JSON.parse(
 );
 
 /** A location with the package and some of the project's tools, in their locked versions. */
-async function placeWith(tarball, tools) {
-  const place = makePlace();
+async function sandboxWith(tarball, tools) {
+  const sandbox = makeSandbox();
   const names = tools.map((name) => `${name}@${devDependencies[name]}`);
-  ended(await install(place, tarball, names), 0, `npm install with ${names.join(", ")}`);
-  return place;
+  ended(await install(sandbox, tarball, names), 0, `npm install with ${names.join(", ")}`);
+  return sandbox;
 }
 
-const packageRoot = (place) => place.at("app/node_modules/gemlens");
+const packageRoot = (sandbox) => sandbox.at("app/node_modules/gemlens");
 
 /** The TypeScript blocks of the installed README and docs, as files of the application. */
-function writeBlocks(place) {
-  const docs = readdirSync(join(packageRoot(place), "docs")).map((name) => `docs/${name}`);
+function writeBlocks(sandbox) {
+  const docs = readdirSync(join(packageRoot(sandbox), "docs")).map((name) => `docs/${name}`);
   const files = ["README.md", ...docs].flatMap((page) => {
-    const text = readFileSync(join(packageRoot(place), page), "utf8");
+    const text = readFileSync(join(packageRoot(sandbox), page), "utf8");
     return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code], i) => {
       const name = `${page.replace(/\W/g, "-")}-${i}.mts`;
-      writeFileSync(place.at("app", name), code);
+      writeFileSync(sandbox.at("app", name), code);
       return name;
     });
   });
@@ -36,8 +36,8 @@ function writeBlocks(place) {
 
 /** Strict, and with library checks: the declarations must compile for every importer. */
 async function types({ package: { path } }) {
-  const place = await placeWith(path, ["typescript", "@types/node"]);
-  const files = writeBlocks(place);
+  const sandbox = await sandboxWith(path, ["typescript", "@types/node"]);
+  const files = writeBlocks(sandbox);
   const modules = [
     { module: "nodenext", moduleResolution: "nodenext" },
     { module: "esnext", moduleResolution: "bundler" },
@@ -52,9 +52,9 @@ async function types({ package: { path } }) {
       noEmit: true,
     };
     const config = { compilerOptions, include: ["*.mts"] };
-    writeFileSync(place.at("app/tsconfig.json"), JSON.stringify(config));
+    writeFileSync(sandbox.at("app/tsconfig.json"), JSON.stringify(config));
     const args = ["node_modules/typescript/bin/tsc", "-p", "."];
-    const result = await run("node", args, { cwd: place.at("app"), env: place.env });
+    const result = await run("node", args, { cwd: sandbox.at("app"), env: sandbox.env });
     ended(result, 0, `tsc with ${how.moduleResolution}`);
   }
   const { typescript } = devDependencies;
@@ -66,23 +66,23 @@ async function types({ package: { path } }) {
  * of an application.
  */
 async function examples({ package: { path }, libtorch: { torch } }) {
-  const place = await placeWith(path, ["tsx"]);
-  const env = { ...place.env, LIBTORCH: torch };
-  const folder = packageRoot(place);
+  const sandbox = await sandboxWith(path, ["tsx"]);
+  const env = { ...sandbox.env, LIBTORCH: torch };
+  const folder = packageRoot(sandbox);
   const packed = await run("npx", ["tsx", "examples/steering.ts"], { cwd: folder, env });
   ended(packed, 0, "examples/steering.ts");
   said(packed, "logits equal: true");
 
-  const app = { cwd: place.at("app"), env };
+  const app = { cwd: sandbox.at("app"), env };
   const names = readdirSync(join(folder, "examples")).filter((name) => name.endsWith(".ts"));
   for (const name of names) {
     const own = name.replace(/ts$/, "mts");
-    writeFileSync(place.at("app", own), readFileSync(join(folder, "examples", name)));
+    writeFileSync(sandbox.at("app", own), readFileSync(join(folder, "examples", name)));
     ended(await run("npx", ["tsx", own], app), 0, `${name} in the application`);
   }
   const readme = readFileSync(join(folder, "README.md"), "utf8");
   const [, code, printed] = /^```ts\n(.*?)^```\n\n```text\n(.*?)^```/ms.exec(readme);
-  writeFileSync(place.at("app/example.mts"), code);
+  writeFileSync(sandbox.at("app/example.mts"), code);
   const first = await run("npx", ["tsx", "example.mts"], app);
   ended(first, 0, "the README's first example");
   said(first, printed.trim(), "the README's first example");

@@ -11,11 +11,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
-import { makePlace, run } from "../place.mjs";
+import { makeSandbox, run } from "../sandbox.mjs";
 import { install, npx, packWithout } from "../tarball.mjs";
 
 const project = join(import.meta.dirname, "../../..");
-const root = (place) => place.at("app/node_modules/gemlens");
+const root = (sandbox) => sandbox.at("app/node_modules/gemlens");
 
 /** The package must have all files for install, setup, build and use, and no others. */
 async function contents({ package: { files, bytes }, libtorch: { torch } }) {
@@ -67,12 +67,12 @@ async function contents({ package: { files, bytes }, libtorch: { torch } }) {
 
 /** Empty folder, no compiler, no torch: the three commands of the README. */
 async function user({ package: { path } }) {
-  const place = makePlace();
+  const sandbox = makeSandbox();
   const seconds = [];
   for (const step of [
-    () => install(place, path),
-    () => npx(place, "gemlens", "setup"),
-    () => npx(place, "gemlens", "demo"),
+    () => install(sandbox, path),
+    () => npx(sandbox, "gemlens", "setup"),
+    () => npx(sandbox, "gemlens", "demo"),
   ]) {
     const start = Date.now();
     const result = await step();
@@ -80,7 +80,7 @@ async function user({ package: { path } }) {
     seconds.push(((Date.now() - start) / 1000).toFixed(0));
     if (seconds.length === 2) said(result, "ready: libtorch");
   }
-  isTrue(!existsSync(join(root(place), "build")), "something was built");
+  isTrue(!existsSync(join(root(sandbox), "build")), "something was built");
   return `install ${seconds[0]} s, setup ${seconds[1]} s, demo ${seconds[2]} s`;
 }
 
@@ -88,68 +88,68 @@ async function user({ package: { path } }) {
 async function offline({ package: { path } }) {
   if (spawnSync("unshare", ["-rn", "true"]).status !== 0)
     return { skipped: "no network namespaces" };
-  const place = makePlace();
-  ended(await install(place, path), 0, "npm install, to warm the cache");
-  rmSync(place.at("app"), { recursive: true });
-  mkdirSync(place.at("app"));
-  writeFileSync(place.at("app/package.json"), '{ "name": "app", "private": true }\n');
+  const sandbox = makeSandbox();
+  ended(await install(sandbox, path), 0, "npm install, to warm the cache");
+  rmSync(sandbox.at("app"), { recursive: true });
+  mkdirSync(sandbox.at("app"));
+  writeFileSync(sandbox.at("app/package.json"), '{ "name": "app", "private": true }\n');
   const registry = spawnSync("npm", ["config", "get", "registry"], { encoding: "utf8" }).stdout;
   const probe = `fetch('${registry.trim()}').then(() => process.exit(3), () => 0)`;
   const script = `node -e "${probe}" && exec npm install --foreground-scripts --offline "$0"`;
   const result = await run("unshare", ["-rn", "sh", "-c", script, path], {
-    cwd: place.at("app"),
-    env: { ...place.env, PATH: `${place.env.PATH}:${process.env.PATH}` },
+    cwd: sandbox.at("app"),
+    env: { ...sandbox.env, PATH: `${sandbox.env.PATH}:${process.env.PATH}` },
   });
   ended(result, 0, "npm install without network");
-  const cache = place.at("home/.cache/gemlens");
+  const cache = sandbox.at("home/.cache/gemlens");
   isTrue(!existsSync(cache), `${cache} was made`);
-  isTrue(existsSync(join(root(place), "dist/cli/main.js")), "nothing was installed");
+  isTrue(existsSync(join(root(sandbox), "dist/cli/main.js")), "nothing was installed");
   return "npm install --offline in a network namespace with no interface";
 }
 
 /** Without libtorch and network, the error names the missing part and its command. */
 async function missing(context) {
-  const place = await context.installed();
-  const result = await npx(place, "gemlens", "demo");
+  const sandbox = await context.installed();
+  const result = await npx(sandbox, "gemlens", "demo");
   ended(result, 1, "demo without libtorch");
   said(result, "NATIVE_LOAD");
   said(result, "npx gemlens setup");
   const code = `import("gemlens").then((it) => it.memory()).catch((e) => console.log(e.code))`;
-  const library = await run("node", ["-e", code], { cwd: place.at("app"), env: place.env });
+  const library = await run("node", ["-e", code], { cwd: sandbox.at("app"), env: sandbox.env });
   said(library, /^NATIVE_LOAD\n/, "the library");
   return "NATIVE_LOAD names `npx gemlens setup`";
 }
 
 /** A libtorch folder of links to `torch`, as a Python's site-packages has it. */
-function layOutPython(place, torch) {
-  const package_ = place.at("site/torch");
+function layOutPython(sandbox, torch) {
+  const package_ = sandbox.at("site/torch");
   mkdirSync(package_, { recursive: true });
   writeFileSync(join(package_, "__init__.py"), "raise ImportError('must not be imported')\n");
   for (const name of ["lib", "include"]) symlinkSync(join(torch, name), join(package_, name));
   const nvidia = join(torch, "../nvidia");
-  if (existsSync(nvidia)) symlinkSync(nvidia, place.at("site/nvidia"));
+  if (existsSync(nvidia)) symlinkSync(nvidia, sandbox.at("site/nvidia"));
 }
 
 /** A libtorch of a version without a core, by name; one in a Python; two in the cache folder. */
 async function candidates(context) {
   const { version, torch } = context.libtorch;
-  const place = await context.installed();
-  const other = place.at("other");
+  const sandbox = await context.installed();
+  const other = sandbox.at("other");
   mkdirSync(join(other, "lib"), { recursive: true });
   writeFileSync(join(other, "lib/libtorch_cpu.so"), "");
   writeFileSync(join(other, "version.py"), "__version__ = '2.99.0+cpu'\n");
-  layOutPython(place, torch);
-  const cache = place.at("cache/libtorch");
+  layOutPython(sandbox, torch);
+  const cache = sandbox.at("cache/libtorch");
   mkdirSync(cache, { recursive: true });
   for (const name of [version, "2.98.0"]) symlinkSync(join(torch, ".."), join(cache, name));
   const env = {
-    ...place.env,
+    ...sandbox.env,
     LIBTORCH: other,
-    PYTHONPATH: place.at("site"),
-    GEMLENS_CACHE: place.at("cache"),
+    PYTHONPATH: sandbox.at("site"),
+    GEMLENS_CACHE: sandbox.at("cache"),
   };
   const doctor = (more) =>
-    run("npx", ["gemlens", "doctor"], { cwd: place.at("app"), env: { ...env, ...more } });
+    run("npx", ["gemlens", "doctor"], { cwd: sandbox.at("app"), env: { ...env, ...more } });
   const all = await doctor({});
   ended(all, 0, "doctor");
   said(all, /1\. LIBTORCH .*: 2\.99\.0, CPU, no headers: no core is built for 2\.99\n/);
@@ -158,7 +158,7 @@ async function candidates(context) {
   said(all, /4\. cache .*2\.98\.0\/torch/);
   const cached = await doctor({ PYTHONPATH: "" });
   said(cached, new RegExp(`cache .*${version}/torch: ${version}, CPU +<- loaded\\n`));
-  const demo = await run("npx", ["gemlens", "demo"], { cwd: place.at("app"), env });
+  const demo = await run("npx", ["gemlens", "demo"], { cwd: sandbox.at("app"), env });
   ended(demo, 0, "demo with several candidates");
   return "passes LIBTORCH's 2.99 over, takes Python's, then the cache's; doctor lists all";
 }
@@ -166,26 +166,26 @@ async function candidates(context) {
 /** Python has another torch and there is no compiler: setup fetches the one that has a core. */
 async function otherTorch(context) {
   const { torch, version } = context.libtorch;
-  const place = makePlace();
-  layOutPython(place, torch);
-  rmSync(place.at("site/torch/include"));
-  mkdirSync(place.at("site/torch/include/ATen/core"), { recursive: true });
-  writeFileSync(place.at("site/torch/include/ATen/core/Tensor.h"), "");
-  writeFileSync(place.at("site/torch/version.py"), "__version__ = '2.12.0+cpu'\n");
-  place.env.PYTHONPATH = place.at("site");
-  ended(await install(place, context.package.path), 0, "npm install");
-  const setup = await npx(place, "gemlens", "setup");
-  ended(setup, 0, "setup beside a Python with torch 2.12");
+  const sandbox = makeSandbox();
+  layOutPython(sandbox, torch);
+  rmSync(sandbox.at("site/torch/include"));
+  mkdirSync(sandbox.at("site/torch/include/ATen/core"), { recursive: true });
+  writeFileSync(sandbox.at("site/torch/include/ATen/core/Tensor.h"), "");
+  writeFileSync(sandbox.at("site/torch/version.py"), "__version__ = '2.12.0+cpu'\n");
+  sandbox.env.PYTHONPATH = sandbox.at("site");
+  ended(await install(sandbox, context.package.path), 0, "npm install");
+  const setup = await npx(sandbox, "gemlens", "setup");
+  ended(setup, 0, "setup with a Python with torch 2.12");
   said(setup, new RegExp(`ready: libtorch .*/${version}/torch`));
-  ended(await npx(place, "gemlens", "demo"), 0, "demo beside a Python with torch 2.12");
+  ended(await npx(sandbox, "gemlens", "demo"), 0, "demo with a Python with torch 2.12");
   return `a Python with 2.12, no compiler: ${version} is fetched`;
 }
 
 /** This machine's ccache, if it has one, with paths that are the same everywhere. */
-function compilerCache(place) {
+function compilerCache(sandbox) {
   const folder = spawnSync("ccache", ["--get-config", "cache_dir"], { encoding: "utf8" }).stdout;
   if (!folder) return {};
-  return { CCACHE_DIR: folder.trim(), CCACHE_BASEDIR: place.root, CCACHE_NOHASHDIR: "1" };
+  return { CCACHE_DIR: folder.trim(), CCACHE_BASEDIR: sandbox.root, CCACHE_NOHASHDIR: "1" };
 }
 
 /** If no core fits, it is built: by npm install, and by setup next to the existing cores. */
@@ -193,17 +193,17 @@ async function source(context) {
   if (spawnSync("cmake", ["--version"]).status !== 0) return { skipped: "no cmake" };
   const { torch, version } = context.libtorch;
   const minor = version.replace(/\.\d+$/, "");
-  const place = makePlace({ compiler: true });
-  Object.assign(place.env, compilerCache(place), { LIBTORCH: torch });
-  const bare = await packWithout(context.package.path, ["prebuilds"], place);
+  const sandbox = makeSandbox({ compiler: true });
+  Object.assign(sandbox.env, compilerCache(sandbox), { LIBTORCH: torch });
+  const bare = await packWithout(context.package.path, ["prebuilds"], sandbox);
   const start = Date.now();
-  ended(await install(place, bare), 0, "npm install without prebuilds");
-  const built = join(root(place), "build/Release");
+  ended(await install(sandbox, bare), 0, "npm install without prebuilds");
+  const built = join(root(sandbox), "build/Release");
   isTrue(existsSync(join(built, `libgemlens_core-${minor}.so`)), "npm install built no core");
-  ended(await npx(place, "gemlens", "demo"), 0, "demo from source");
+  ended(await npx(sandbox, "gemlens", "demo"), 0, "demo from source");
   const took = ((Date.now() - start) / 1000).toFixed(0);
 
-  const second = makePlace({ compiler: true });
+  const second = makeSandbox({ compiler: true });
   Object.assign(second.env, compilerCache(second), { LIBTORCH: torch });
   const core = `prebuilds/linux-x64/libgemlens_core-${minor}.so`;
   const others = context.package.files.filter(
@@ -212,7 +212,7 @@ async function source(context) {
   isTrue(others.length > 0, "needs prebuilds for another minor too: --torch 2.13,2.15");
   const without = await packWithout(context.package.path, [core], second);
   ended(await install(second, without), 0, "npm install without this core");
-  isTrue(!existsSync(join(root(second), core)), "npm install built beside prebuilds");
+  isTrue(!existsSync(join(root(second), core)), "npm install built despite prebuilds");
   ended(await npx(second, "gemlens", "setup"), 0, "setup without this core");
   isTrue(existsSync(join(root(second), core)), "setup built no core");
   ended(await npx(second, "gemlens", "demo"), 0, "demo with the core that setup built");
@@ -226,7 +226,7 @@ async function source(context) {
   for (const result of both) ended(result, 0, "two setups with a damaged core");
   said({ output: both.map(({ output }) => output).join("\n") }, "waiting for another build");
   ended(await npx(second, "gemlens", "demo"), 0, "demo with the core that two setups built");
-  return `npm install built ${minor} and demo ran (${took} s); setup built it beside: ${cores.length} cores, and a damaged one again`;
+  return `npm install built ${minor} and demo ran (${took} s); setup added it: ${cores.length} cores, and a damaged one again`;
 }
 
 export const installCases = { contents, user, offline, missing, candidates, otherTorch, source };

@@ -12,8 +12,8 @@ function mount(options, folder) {
 
 /** Runs `body` with a file system in memory mounted as the cache folder. */
 async function onDisk(context, name, options, body) {
-  const place = await context.installed();
-  const folder = place.at(`disk-${name}`);
+  const sandbox = await context.installed();
+  const folder = sandbox.at(`disk-${name}`);
   mkdirSync(folder);
   if (!mount(options, folder)) return { skipped: "no right to mount a file system" };
   try {
@@ -76,7 +76,7 @@ async function diskFills(context) {
     ended(await setup.gemlens("setup", "--archive", server.url), 0, "with room again");
     isTrue(server.state.requests.length === asked, "the download was fetched again");
     await works(setup, "with room again");
-    return "full while fetching, too small to unpack, each said; with room it goes on";
+    return "full while fetching, then while unpacking, each reported; it continues with enough room";
   });
   server.close();
   return result;

@@ -15,17 +15,17 @@ import {
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { ended, isTrue, said } from "../expect.mjs";
-import { run, start } from "../place.mjs";
+import { run, start } from "../sandbox.mjs";
 import { serve } from "../server.mjs";
 
 /** The command line of the installed package with a separate cache folder. */
 export async function setupIn(context, name, cache) {
-  const place = await context.installed();
-  const folder = cache ?? place.at(`cache-${name}`);
-  const env = { ...place.env, GEMLENS_CACHE: folder };
-  const main = place.at("app/node_modules/gemlens/dist/cli/main.js");
+  const sandbox = await context.installed();
+  const folder = cache ?? sandbox.at(`cache-${name}`);
+  const env = { ...sandbox.env, GEMLENS_CACHE: folder };
+  const main = sandbox.at("app/node_modules/gemlens/dist/cli/main.js");
   const args = (...more) => [main, ...more];
-  const options = { cwd: place.at("app"), env };
+  const options = { cwd: sandbox.at("app"), env };
   const libtorch = join(folder, "libtorch");
   const { version } = context.libtorch;
   return {
@@ -91,7 +91,7 @@ async function cut(context) {
   dying.close();
   isTrue(/^bytes=[1-9]/.test(dying.state.requests[2] ?? ""), "the part was not gone on with");
   await works(second, "after it was cut");
-  return `taken up ${requests.length - 1} times (${(sent / 1e6).toFixed(0)} MB sent of ${(cutting.size / 1e6).toFixed(0)})`;
+  return `resumed ${requests.length - 1} times (${(sent / 1e6).toFixed(0)} MB sent of ${(cutting.size / 1e6).toFixed(0)})`;
 }
 
 async function changedByte(context) {
@@ -124,7 +124,7 @@ async function checksum(context) {
   ended(right, 0, "the right sum");
   server.close();
   await works(setup, "the right sum");
-  return "a wrong one is refused, the right one taken, one without an archive is ARGUMENT";
+  return "a wrong one is refused, the right one accepted, one without an archive is ARGUMENT";
 }
 
 async function killed(context) {
@@ -139,10 +139,10 @@ async function killed(context) {
   await unpacking.prints("unpacking");
   unpacking.child.kill("SIGKILL");
   isTrue((await unpacking.ended).signal === "SIGKILL", "it was not killed while unpacking");
-  isTrue(!existsSync(setup.torch), "half a libtorch took its place");
+  isTrue(!existsSync(setup.torch), "half a libtorch took its sandbox");
   const asked = server.state.requests.length;
   ended(await setup.gemlens("setup", "--archive", server.url), 0, "after two kills");
-  isTrue(server.state.requests.length === asked, "what was fetched was fetched again");
+  isTrue(server.state.requests.length === asked, "it fetched the same file again");
   isTrue(
     /^bytes=[1-9]/.test(server.state.requests[1] ?? ""),
     "the first part was not gone on with",
@@ -159,18 +159,18 @@ async function damaged(context) {
   ended(await again(), 0, "setup");
   const library = join(setup.torch, "lib/libtorch_cpu.so");
   const flip = () => {
-    const place = 100e6;
-    const byte = readFileSync(library)[place];
+    const sandbox = 100e6;
+    const byte = readFileSync(library)[sandbox];
     const file = openSync(library, "r+");
-    writeSync(file, Buffer.from([byte ^ 1]), 0, 1, place);
+    writeSync(file, Buffer.from([byte ^ 1]), 0, 1, sandbox);
     closeSync(file);
   };
   const damages = { "has changed": flip, "is missing": () => rmSync(library) };
   for (const [said_, damage] of Object.entries(damages)) {
     damage();
-    const mended = await again();
-    ended(mended, 0, said_);
-    said(mended, new RegExp(`the cache is damaged, .* ${said_}: fetching it again`));
+    const repaired = await again();
+    ended(repaired, 0, said_);
+    said(repaired, new RegExp(`the cache is damaged, .* ${said_}: fetching it again`));
     await works(setup, said_);
   }
   truncateSync(library, 1e8);
@@ -199,11 +199,11 @@ async function proxy(context) {
   // A port without a listener, and not one that fetch itself forbids.
   const nowhere = `http://127.0.0.1:${await closedPort()}`;
   const pip = await setup.withEnv({ HTTPS_PROXY: nowhere, https_proxy: nowhere }, "setup");
-  failed(pip, /proxy/i, "pip behind a dead proxy");
+  failed(pip, /proxy/i, "pip with a dead proxy");
   const env = { HTTP_PROXY: nowhere, PIP_RETRIES: "0" };
   const own = await setup.withEnv(env, "setup", "--archive", `${nowhere}/libtorch.zip`);
-  failed(own, "HTTP_PROXY is set, which Node's fetch ignores", "fetch beside a proxy");
-  said(own, "(ECONNREFUSED)", "fetch beside a proxy");
+  failed(own, "HTTP_PROXY is set, which Node's fetch ignores", "fetch with a proxy");
+  said(own, "(ECONNREFUSED)", "fetch with a proxy");
   return "a dead proxy is named, by pip and by our own fetch";
 }
 

@@ -1,4 +1,4 @@
-// An environment isolated from this machine: an empty HOME and no compiler. Its PATH holds Node,
+// A sandbox isolated from this machine: an empty HOME and no compiler. Its PATH holds Node,
 // npm, the basics and a Python with pip but without torch.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
@@ -33,16 +33,16 @@ if importlib.util.find_spec("torch") is None: print(sys.executable)`;
 }
 
 // Leftovers of a failed case.
-const places = [];
+const roots = [];
 const children = new Set();
 const servers = new Set();
 
 /**
  * @returns {{ root: string, home: string, env: Record<string, string>, at: (...names) => string }}
  */
-export function makePlace({ python = true, compiler = false } = {}) {
+export function makeSandbox({ python = true, compiler = false } = {}) {
   const root = mkdtempSync(join(tmpdir(), "gemlens-package-"));
-  places.push(root);
+  roots.push(root);
   const at = (...names) => join(root, ...names);
   for (const folder of ["home", "bin", "tmp", "app"]) mkdirSync(at(folder));
   const link = (name, path) => path && symlinkSync(path, at("bin", name));
@@ -73,9 +73,9 @@ export function cleanUp() {
   for (const close of servers) close();
 }
 
-export function removePlaces() {
+export function removeSandboxes() {
   cleanUp();
-  for (const root of places.splice(0)) rmSync(root, { recursive: true, force: true });
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
 }
 
 /** Remembers how to close a server. */
