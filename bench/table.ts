@@ -73,7 +73,7 @@ export function benchTable(report: Report): string {
     .map((row) => `| ${row.id} | ${row.what} | ${costOf(row)} |`);
   const tables = [
     table(["", "work", "gemlens", "speed-up over, median (worst run)"], rows),
-    table(["", "what is added", "cost of each; of all, in % of the run without"], costs),
+    table(["", "added work", "cost of each; of all, in % of the run without"], costs),
   ];
   return `${[...tables, conditions(report)].filter(Boolean).join("\n\n")}\n`;
 }
@@ -123,7 +123,7 @@ function conditions({
     `${versions.libtorch}${python}. The bound: the row's matrix products alone in torch (of a coder, ` +
     `the encoder's), or reading its weights from memory once a token, in the same rounds. At least ` +
     `${rounds} rounds in turns${others}, ` +
-    `${date.slice(0, 10)}, commit ${commit}${changed ? " and what was not committed" : ""}.`
+    `${date.slice(0, 10)}, commit ${commit}${changed ? " with uncommitted changes" : ""}.`
   );
 }
 

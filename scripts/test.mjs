@@ -20,7 +20,7 @@ function count(report) {
   for (const file of report.testResults) {
     const failures = file.assertionResults.filter((test) => test.status === "failed").length;
     passed += file.assertionResults.filter((test) => test.status === "passed").length;
-    // A file that fails to load has no failed test of its own.
+    // A file that fails to load reports no failed test.
     failed += file.status === "failed" ? Math.max(failures, 1) : failures;
   }
   return { passed, failed };

@@ -129,7 +129,7 @@ describe("a separate head despite a tied config.json", () => {
   });
 
   test("applies to the loss, generation and gradients", async () => {
-    // A token's loss is −log softmax of its own logit, here from the plain run's mirrored logits.
+    // A token's loss is −log softmax of the token's logit, here from the plain run's mirrored logits.
     using plain = await tied.forward(prompt);
     using logprobs = plain.logSoftmax(-1);
     const rows = await logprobs.read("float32");
