@@ -56,6 +56,7 @@ export default defineConfig({
   test: {
     pool: "forks",
     execArgv: ["--expose-gc"],
+    setupFiles: ["tests/support/setup.ts"],
     // For tests that hang; children are killed after 200 s (tests/native/fixtures/run-child.ts).
     testTimeout: 240_000,
     hookTimeout: 240_000,

@@ -2,23 +2,22 @@ import {
   cpSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import {
   type ErrorCode,
   GemlensError,
   openModelFolder,
   readSafetensorsHeader,
 } from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
 const sharded = join(fixtures, "checkpoints/gemma2-sharded-bf16");
@@ -27,9 +26,8 @@ const single = join(fixtures, "tiny-gemma2");
 let dir: string;
 let copies = 0;
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), "gemlens-folder-"));
+  dir = newFolder();
 });
-afterAll(() => rmSync(dir, { recursive: true }));
 
 function copyOf(folder: string): string {
   const copy = join(dir, `copy${copies++}`);

@@ -1,9 +1,9 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, GemlensError, guessFromPath, openCoderFile } from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 import { f4, type Member, npy, zip } from "./zip.js";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
@@ -12,9 +12,8 @@ const gs2 = join(fixtures, "gs2");
 
 let dir: string;
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), "gemlens-coder-"));
+  dir = newFolder();
 });
-afterAll(() => rmSync(dir, { recursive: true }));
 
 describe("Gemma Scope 1", () => {
   test.each([

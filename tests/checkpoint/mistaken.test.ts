@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { HookedTransformer, openCoderFile, openModelFolder, Tokenizer } from "../../lib/index.js";
 import { failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
-import { modelCopy, newFolder, readRaw, writeRaw } from "../support/raw-checkpoint.js";
+import { newFolder } from "../support/folder.js";
+import { modelCopy, readRaw, writeRaw } from "../support/raw-checkpoint.js";
 import { f4, npy, zip } from "./zip.js";
 
 const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 4988025760\n`;

@@ -1,19 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import zlib from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, openNpz } from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 import { type End, f4, type Member, npy, vector, wide, zip as writeZip } from "./zip.js";
 
 const variants = fileURLToPath(new URL("../fixtures/tiny-gemma2/gs1/variants/", import.meta.url));
 
 let dir: string;
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), "gemlens-npz-"));
+  dir = newFolder();
 });
-afterAll(() => rmSync(dir, { recursive: true }));
 
 const zip = (members: Member[], end?: End, tail?: Buffer): string =>
   writeZip(join(dir, "hostile.npz"), members, end, tail);

@@ -1,14 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, readSafetensorsHeader } from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 
 let dir: string;
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), "gemlens-safetensors-"));
+  dir = newFolder();
 });
-afterAll(() => rmSync(dir, { recursive: true }));
 
 /**
  * A file with this header text and this many bytes of data; `length` overrides the header length.

@@ -1,17 +1,8 @@
 import { execFileSync } from "node:child_process";
-import {
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import {
   empty,
   HookedTransformer,
@@ -23,13 +14,13 @@ import {
   tensor,
 } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 import { need, readGoldens } from "../support/safetensors.js";
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-tensors-"));
+  folder = newFolder();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const on = { device };
 const values = [0.5, -1.25, 3, -0, 65504, 2 ** -14];

@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Tokenizer } from "../../lib/index.js";
 import { gemlens, root } from "../support/cli.js";
+import { newFolder } from "../support/folder.js";
 
 const assets = join(root, "assets/tiny-gemma2");
 const tokenizer = Tokenizer.fromFolder(assets);
@@ -12,8 +12,7 @@ const text = "The sea";
 const prompt = `<bos><start_of_turn>user\n${text}<end_of_turn>\n<start_of_turn>model\n`;
 const ids = [...tokenizer.encode(prompt, { prependBos: false })];
 
-const folder = mkdtempSync(join(tmpdir(), "gemlens-chat-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = newFolder();
 
 async function json(...args: string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await gemlens([...args, "--chat", "--json", text]);

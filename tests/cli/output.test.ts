@@ -1,11 +1,11 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, SAE } from "../../lib/index.js";
 import { assets, bundled } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
 import { device } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 
 // Tests terminal output: widths, bytes, control characters, and outputs that refuse writes.
 const esc = "\u001b";
@@ -27,7 +27,7 @@ const odd: readonly (readonly [token: string, shown: string, cells: number])[] =
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-cli-output-"));
+  folder = newFolder();
   for (const name of readdirSync(assets)) {
     if (/^tokenizer|special/.test(name)) cpSync(join(assets, name), join(folder, name));
   }
@@ -40,7 +40,6 @@ beforeAll(() => {
   }
   writeFileSync(path, JSON.stringify(tokenizer));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("printed tokens", () => {
   test("are quoted at their own width, and send no control characters to the terminal", async () => {

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluateCoder, HookedTransformer, SAE } from "../../lib/index.js";
 import { bundled, heldOut } from "../support/bundled.js";
 import { gemlens } from "../support/cli.js";
 import { device } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 
 // Compares the commands that inspect a model and evaluate coders with the library on the same ones.
 const prompt = "Leo lives in Osaka. He speaks";
@@ -14,10 +14,9 @@ let model: HookedTransformer;
 let folder: string;
 beforeAll(async () => {
   model = await HookedTransformer.fromPretrained("tiny", { device, dtype: "float32" });
-  folder = mkdtempSync(join(tmpdir(), "gemlens-cli-"));
+  folder = newFolder();
 });
 afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
   await model?.dispose();
 });
 

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { SAE, Transcoder } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
-import { newFolder, readRaw, writeRaw } from "../support/raw-checkpoint.js";
+import { newFolder } from "../support/folder.js";
+import { readRaw, writeRaw } from "../support/raw-checkpoint.js";
 
 const name = "transcoder/layer_2_width_16k_l0_small_affine";
 

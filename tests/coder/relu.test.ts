@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SAE, Transcoder } from "../../lib/index.js";
 import { device, relativeError } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 import { A, decoded, dIn, encoded, input, saved } from "../support/lens-coder.js";
-import { f32, newFolder, type Raw, readRaw } from "../support/raw-checkpoint.js";
+import { f32, type Raw, readRaw } from "../support/raw-checkpoint.js";
 
 // The oracle is relu(x W_enc + b_enc) in float64, as in SAELens' StandardSAE and Transcoder.
 describe("loads ReLU coders, which have no thresholds", () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ablate, HookedTransformer, SAE, Transcoder } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 import {
   A,
   decoded,
@@ -17,7 +18,7 @@ import {
   saved,
   sound,
 } from "../support/lens-coder.js";
-import { f32, newFolder, type Raw, readRaw, toF32, writeRaw } from "../support/raw-checkpoint.js";
+import { f32, type Raw, readRaw, toF32, writeRaw } from "../support/raw-checkpoint.js";
 
 async function featuresOf(path: string, options: object = {}): Promise<Float32Array> {
   using sae = await SAE.fromFile(path, { device, ...options });

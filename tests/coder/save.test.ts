@@ -1,18 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { SAE, type Tensor, Transcoder, tensor } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture, goldensOf, hookGoldens } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 import { need, readGoldens } from "../support/safetensors.js";
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-coder-"));
+  folder = newFolder();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const parameters = ["W_enc", "W_dec", "b_enc", "b_dec", "threshold"] as const;
 

@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
+import { newFolder } from "../support/folder.js";
 import { runScript } from "../support/script.js";
 
 // Compiles every @example of lib, runs it on the bundled model after the opening lines of
@@ -136,9 +136,8 @@ function moduleOf(page: string, examples: readonly Example[]): string {
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-docs-"));
+  folder = newFolder();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples in comments, and the calls of docs/from-python.md", () => {
   test("exist for the names most used", () => {

@@ -1,9 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { expectAlike } from "../support/alike.js";
 import { root } from "../support/cli.js";
+import { newFolder } from "../support/folder.js";
 import { runScript } from "../support/script.js";
 
 // Runs every example unchanged and compares its output with docs/recipes.md.
@@ -16,9 +16,8 @@ const recipe = (name: string) => shown.find(([, text]) => text === code(name));
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-examples-"));
+  folder = newFolder();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function output(name: string): Promise<string> {
   const run = await runScript(folder, name, code(name));

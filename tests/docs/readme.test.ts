@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer } from "../../lib/index.js";
 import { expectAlike } from "../support/alike.js";
 import { gemlens, root } from "../support/cli.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 import { runScript } from "../support/script.js";
 
 const pages = [
@@ -30,9 +30,8 @@ function outputOf(page: string, code: string): string | undefined {
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-readme-"));
+  folder = newFolder();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("examples", () => {
   test("of all pages compile unchanged", () => {

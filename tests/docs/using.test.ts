@@ -1,10 +1,10 @@
 // Tests `using` in loops under tsx, and the check that rejects the unsafe form.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { newFolder } from "../support/folder.js";
 
 const require = createRequire(import.meta.url);
 /** The part of esbuild's API in use. */
@@ -12,8 +12,7 @@ interface Esbuild {
   transform(text: string, options: object): Promise<{ code: string }>;
 }
 
-const folder = mkdtempSync(join(tmpdir(), "gemlens-using-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = newFolder();
 
 const loops = `
 class Held { constructor(readonly name: string) {} [Symbol.dispose]() {} async [Symbol.asyncDispose]() {} }

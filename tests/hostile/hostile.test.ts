@@ -1,13 +1,13 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { GemlensError, Tokenizer } from "../../lib/index.js";
 import { fuzz } from "../fuzz/drive.js";
 import { type Finding, readFinding, saveFinding } from "../fuzz/finding.js";
 import { inputsOf } from "../fuzz/input.js";
 import { PeakMemory } from "../fuzz/peak-memory.js";
 import { npz } from "../fuzz/tiny-files.js";
+import { newFolder } from "../support/folder.js";
 import {
   config,
   type HostileCase,
@@ -29,9 +29,8 @@ import { tokenizerCases } from "./tokenizer-cases.js";
 
 let root: string;
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), "gemlens-hostile-"));
+  root = newFolder();
 });
-afterAll(() => rmSync(root, { recursive: true }));
 
 const folder = (): string => mkdtempSync(join(root, "case-"));
 

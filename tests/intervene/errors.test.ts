@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -21,6 +20,7 @@ import {
 import { settledMemory } from "../support/collect.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 const at = "blocks.2.hook_resid_post" as const;
 const z = "blocks.1.attn.hook_z" as const;
@@ -292,27 +292,23 @@ describe("running an intervention", () => {
   });
 
   test("refuses a coder that is known to belong to another model", async () => {
-    const hub = mkdtempSync(join(tmpdir(), "gemlens-hub-"));
-    try {
-      const folder = join(hub, "gemma-2-2b-it");
-      symlinkSync(fixture("tiny-gemma2"), folder);
-      await using tuned = await HookedTransformer.fromPretrained(folder, { device });
-      const open = (size: string) => {
-        const leaf = join(hub, `gemma-scope-${size}-pt-res/layer_2/width_16k/average_l0_71`);
-        mkdirSync(leaf, { recursive: true });
-        symlinkSync(fixture("tiny-gemma2/gs1/res/params.npz"), join(leaf, "params.npz"));
-        return SAE.fromFile(leaf, { device });
-      };
-      using other = await open("9b");
-      const error = await failure(() => tuned.forward(prompt, { coders: [other] }));
-      expect(error.code).toBe("ARGUMENT");
-      expect(error.message).toContain("a coder of gemma-2-2b for coders[0], got one of gemma-2-9b");
-      // A tuned model accepts the coders of its base model.
-      using base = await open("2b");
-      (await tuned.forward(prompt, { coders: [base] })).dispose();
-    } finally {
-      rmSync(hub, { recursive: true });
-    }
+    const hub = newFolder();
+    const folder = join(hub, "gemma-2-2b-it");
+    symlinkSync(fixture("tiny-gemma2"), folder);
+    await using tuned = await HookedTransformer.fromPretrained(folder, { device });
+    const open = (size: string) => {
+      const leaf = join(hub, `gemma-scope-${size}-pt-res/layer_2/width_16k/average_l0_71`);
+      mkdirSync(leaf, { recursive: true });
+      symlinkSync(fixture("tiny-gemma2/gs1/res/params.npz"), join(leaf, "params.npz"));
+      return SAE.fromFile(leaf, { device });
+    };
+    using other = await open("9b");
+    const error = await failure(() => tuned.forward(prompt, { coders: [other] }));
+    expect(error.code).toBe("ARGUMENT");
+    expect(error.message).toContain("a coder of gemma-2-2b for coders[0], got one of gemma-2-9b");
+    // A tuned model accepts the coders of its base model.
+    using base = await open("2b");
+    (await tuned.forward(prompt, { coders: [base] })).dispose();
   });
 
   test("needs tokens to find the special ones", async () => {

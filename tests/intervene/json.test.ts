@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -20,6 +19,7 @@ import {
 } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 const at = "blocks.2.hook_resid_post" as const;
 const resFile = fixture("tiny-gemma2/gs1/res/params.npz");
@@ -37,7 +37,7 @@ function cached(repository: string, path: string, from: string): string {
   return file;
 }
 beforeAll(async () => {
-  cache = mkdtempSync(join(tmpdir(), "gemlens-hub-"));
+  cache = newFolder();
   model = await HookedTransformer.fromPretrained(fixture("tiny-gemma2"), { device });
   sae = await SAE.fromFile(resFile, { hookName: at, device });
   const leaf = "layer_2/width_16k/average_l0_71/params.npz";
@@ -51,7 +51,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const coder of coders) coder.dispose();
   await model.dispose();
-  rmSync(cache, { recursive: true });
 });
 
 /** Goes through text, as stored JSON does. */

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, type Input, tensor, zeros } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 describe("forward refuses", () => {
   let model: HookedTransformer;
@@ -194,7 +193,7 @@ describe("forward refuses", () => {
 
 describe("loading", () => {
   test("explains how to get a missing model", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "gemlens-"));
+    const folder = newFolder();
     const before = process.env["HF_HUB_CACHE"];
     process.env["HF_HUB_CACHE"] = folder;
     try {
@@ -205,7 +204,6 @@ describe("loading", () => {
     } finally {
       if (before === undefined) delete process.env["HF_HUB_CACHE"];
       else process.env["HF_HUB_CACHE"] = before;
-      rmSync(folder, { recursive: true });
     }
     const missing = await failure(() => HookedTransformer.fromPretrained("/no/such/folder"));
     expect(missing.code).toBe("NOT_FOUND");
@@ -215,7 +213,7 @@ describe("loading", () => {
 
   test("finds a model in the Hugging Face cache", async () => {
     const { cpSync, mkdirSync, writeFileSync } = await import("node:fs");
-    const cache = mkdtempSync(join(tmpdir(), "gemlens-"));
+    const cache = newFolder();
     const before = process.env["HF_HUB_CACHE"];
     process.env["HF_HUB_CACHE"] = cache;
     try {
@@ -230,7 +228,6 @@ describe("loading", () => {
     } finally {
       if (before === undefined) delete process.env["HF_HUB_CACHE"];
       else process.env["HF_HUB_CACHE"] = before;
-      rmSync(cache, { recursive: true });
     }
   });
 

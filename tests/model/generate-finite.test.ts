@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -14,6 +13,7 @@ import {
 } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 // Invalid logits have no order, so no token is drawn from them. -Infinity is a masked token.
 const onDevice = { device: device as "cpu" };
@@ -200,23 +200,19 @@ describe("the error names the first hook point that is not finite", () => {
   });
 
   test("for weights that are not finite", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "gemlens-finite-"));
-    try {
-      const source = fixture("tiny-gemma2");
-      writeFileSync(join(folder, "config.json"), readFileSync(join(source, "config.json")));
-      const bytes = readFileSync(join(source, "model.safetensors"));
-      const size = Number(bytes.readBigUInt64LE(0));
-      const header = JSON.parse(bytes.toString("utf8", 8, 8 + size));
-      const { dtype, data_offsets } = header["model.layers.2.self_attn.v_proj.weight"];
-      expect(dtype).toBe("F32");
-      bytes.writeFloatLE(nan, 8 + size + data_offsets[0]);
-      writeFileSync(join(folder, "model.safetensors"), bytes);
-      await using model = await HookedTransformer.fromPretrained(folder, onDevice);
-      const { error } = await draw(model, [prompt, [2, 5]], { temperature: 0, maxNewTokens: 2 });
-      expect(error?.fields).toMatchObject({ row: 0, step: 0, hook: "blocks.2.attn.hook_v" });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const folder = newFolder();
+    const source = fixture("tiny-gemma2");
+    writeFileSync(join(folder, "config.json"), readFileSync(join(source, "config.json")));
+    const bytes = readFileSync(join(source, "model.safetensors"));
+    const size = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString("utf8", 8, 8 + size));
+    const { dtype, data_offsets } = header["model.layers.2.self_attn.v_proj.weight"];
+    expect(dtype).toBe("F32");
+    bytes.writeFloatLE(nan, 8 + size + data_offsets[0]);
+    writeFileSync(join(folder, "model.safetensors"), bytes);
+    await using model = await HookedTransformer.fromPretrained(folder, onDevice);
+    const { error } = await draw(model, [prompt, [2, 5]], { temperature: 0, maxNewTokens: 2 });
+    expect(error?.fields).toMatchObject({ row: 0, step: 0, hook: "blocks.2.attn.hook_v" });
   });
 });
 

@@ -1,17 +1,17 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer, hook } from "../../lib/index.js";
 import { gemlens, root } from "../support/cli.js";
 import { device } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 
 // <end_of_turn> is special but no end token here; <start_of_turn> is added but not special.
 let folder: string;
 let model: HookedTransformer;
 let turn: number;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-stop-"));
+  folder = newFolder();
   const from = join(root, "assets/tiny-gemma2");
   cpSync(from, folder, { recursive: true, filter: (path) => !path.includes("gemma-scope") });
   const file = join(folder, "tokenizer.json");
@@ -29,7 +29,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await model.dispose();
-  rmSync(folder, { recursive: true });
 });
 
 const ids = (text: string): number[] => [...model.toTokens(text, { prependBos: false }).ids];

@@ -1,10 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HookedTransformer } from "../../lib/index.js";
 import { writeChainModel } from "../support/chain-model.js";
 import { device, failure } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 
 // "☃" is no token of the vocabulary; it takes three byte tokens.
 const story = "the cat☃ sings\nloud";
@@ -15,13 +13,12 @@ describe("generated text", () => {
   let model: HookedTransformer;
   let chain: number[];
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "gemlens-chain-"));
+    folder = newFolder();
     chain = writeChainModel(folder, story);
     model = await HookedTransformer.fromPretrained(folder, { device });
   });
   afterAll(async () => {
     await model.dispose();
-    rmSync(folder, { recursive: true });
   });
 
   test("comes token by token, splits no character, and ends at the end token", async () => {

@@ -1,17 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
+import { newFolder } from "../support/folder.js";
 
 const script = join(import.meta.dirname, "../../cmake/check_levels.cmake");
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-levels-"));
+  folder = newFolder();
   mkdirSync(join(folder, "kernels"));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The build check's message about objects of these sources; "" if it passes. */
 function check(sources: Record<string, string>) {

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { defaultTorchVersion } from "../../lib/native/libtorch.js";
 import { loadWithReport } from "../../lib/native/load.js";
+import { newFolder } from "../support/folder.js";
 import { sanitizerEnv } from "../support/sanitizer-env.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -12,9 +12,8 @@ const { report } = loadWithReport();
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-cli-"));
+  folder = newFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function gemlens(args: readonly string[], env: Record<string, string>) {
   return spawnSync(process.execPath, [join(root, "dist/cli/main.js"), ...args], {

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,24 +11,23 @@ import {
 } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { libtorchCandidates } from "../../lib/native/libtorch.js";
 import { findArtefacts } from "../../lib/native/load.js";
 import { fetchLibtorch } from "../../lib/setup/fetch-libtorch.js";
+import { newFolder } from "../support/folder.js";
 
 let folder: string;
 let servers: Server[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-fetch-"));
+  folder = newFolder();
   process.env["GEMLENS_CACHE"] = join(folder, "cache");
   servers = [];
 });
 afterEach(() => {
   for (const server of servers) server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 // Any shared library that loads can stand for torch here.

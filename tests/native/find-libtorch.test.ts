@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import {
   cacheDir,
   describeCandidate,
@@ -10,14 +9,14 @@ import {
   libtorchForBuild,
 } from "../../lib/native/libtorch.js";
 import { findArtefacts } from "../../lib/native/load.js";
+import { newFolder } from "../support/folder.js";
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0;
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-find-"));
+  folder = newFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The files that identify a libtorch; no test loads it. */
 function layOut(dir: string, version: string, options: { cuda?: boolean; headers?: boolean } = {}) {

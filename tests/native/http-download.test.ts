@@ -1,32 +1,23 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { httpDownload } from "../../lib/fetch/http-download.js";
 import { caller } from "../../lib/setup/caller.js";
+import { newFolder } from "../support/folder.js";
 
 let folder: string;
 let path: string;
 let server: Server;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-http-"));
+  folder = newFolder();
   path = join(folder, "file.zip");
 });
 afterEach(() => {
   server.close();
   server.closeAllConnections();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;

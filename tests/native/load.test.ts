@@ -2,20 +2,18 @@ import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
-  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { coreProblem, packageVersion } from "../../lib/native/core-check.js";
 import { coreMinors, findArtefacts, loadWithReport } from "../../lib/native/load.js";
 import { doctor, formatDoctor } from "../../lib/setup/doctor.js";
+import { newFolder } from "../support/folder.js";
 import { sanitizerEnv } from "../support/sanitizer-env.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -23,9 +21,8 @@ const { report } = loadWithReport();
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-load-"));
+  folder = newFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a module in a fresh Node with exactly this environment; stdout is its JSON. */
 function inFreshNode(code: string, env: Record<string, string>) {

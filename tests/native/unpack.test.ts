@@ -1,19 +1,18 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { isSystemError, writeProblem } from "../../lib/fetch/disk-space.js";
 import { GemlensError } from "../../lib/index.js";
 import { caller } from "../../lib/setup/caller.js";
 import { unpack } from "../../lib/setup/unpack.js";
+import { newFolder } from "../support/folder.js";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-unpack-"));
+  folder = newFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function write(name: string, bytes: Uint8Array): string {
   const path = join(folder, name);

@@ -1,21 +1,20 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { full, HookedTransformer, memory, ones, SAE, tensor } from "../../lib/index.js";
 import { device, failure } from "../support/compare.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 const onCpu = device === "cpu";
 const prompt = [2, 3, 4];
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-weights-"));
+  folder = newFolder();
   for (const name of ["config.json", "model.safetensors"]) {
     cpSync(fixture(`tiny-gemma2/${name}`), join(folder, name));
   }
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.runIf(onCpu)("the memory of a weight", () => {
   test("can be written without changing the file or another model of it", async () => {

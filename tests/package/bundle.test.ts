@@ -1,15 +1,14 @@
 // Tests that gemlens in a bundle names the remedy, and that it runs if marked as external.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { newFolder } from "../support/folder.js";
 
 const root = join(import.meta.dirname, "../..");
 const require = createRequire(import.meta.url);
-const folder = mkdtempSync(join(tmpdir(), "gemlens-bundle-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = newFolder();
 mkdirSync(join(folder, "node_modules"));
 symlinkSync(root, join(folder, "node_modules/gemlens"));
 writeFileSync(

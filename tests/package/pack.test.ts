@@ -3,24 +3,22 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
-  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { root } from "../support/cli.js";
+import { newFolder } from "../support/folder.js";
 
 // Runs scripts/prepare.mjs, as `npm pack` does, on a project of two modules.
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-pack-"));
+  folder = newFolder();
   cpSync(join(root, "scripts"), at("scripts"), { recursive: true });
   for (const name of ["package.json", "tsconfig.json", "tsconfig.build.json"]) {
     cpSync(join(root, name), at(name));
@@ -30,7 +28,6 @@ beforeAll(() => {
   writeFileSync(at("lib/index.ts"), 'export * from "./part/one.js";\n');
   writeFileSync(at("lib/part/one.ts"), "export const one = 1;\n");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function pack(): { stderr: string; compiled: number } {
   const run = spawnSync(process.execPath, [at("scripts/prepare.mjs")], {

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import * as gemlens from "../../lib/index.js";
 import { root } from "../support/cli.js";
+import { newFolder } from "../support/folder.js";
 
 // Tests the package as an application sees it, without installing it (npm run test:package does).
 const require = createRequire(import.meta.url);
@@ -20,13 +20,12 @@ function tsc(...args: string[]): string {
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "gemlens-types-"));
+  folder = newFolder();
   mkdirSync(at("app/node_modules/gemlens"), { recursive: true });
   // The declarations import these packages, zod and @types/node.
   symlinkSync(join(root, "node_modules"), at("node_modules"));
   symlinkSync(join(root, "package.json"), at("app/node_modules/gemlens/package.json"));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the published declarations", () => {
   test("compile in an application that checks libraries, too", () => {

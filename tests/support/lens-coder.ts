@@ -2,8 +2,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tensor } from "../../lib/index.js";
 import { device } from "./compare.js";
+import { newFolder } from "./folder.js";
 import { Random } from "./random.js";
-import { f32, newFolder, type Raw, writeRaw } from "./raw-checkpoint.js";
+import { f32, type Raw, writeRaw } from "./raw-checkpoint.js";
 
 export const [dIn, dSae, rows] = [16, 24, 3];
 export const hook = "blocks.2.hook_resid_post";

@@ -1,8 +1,7 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll } from "vitest";
 import { fixture } from "./fixtures.js";
+import { newFolder } from "./folder.js";
 
 /** A tensor as a safetensors file has it. */
 export interface Raw {
@@ -10,20 +9,6 @@ export interface Raw {
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
-
-let root: string | undefined;
-
-/** A new folder that is removed after the file's tests. */
-export function newFolder(): string {
-  if (root === undefined) {
-    root = mkdtempSync(join(tmpdir(), "gemlens-raw-"));
-  }
-  return mkdtempSync(join(root, "f-"));
-}
-afterAll(() => {
-  if (root !== undefined) rmSync(root, { recursive: true, force: true });
-  root = undefined;
-});
 
 /** Reads a small safetensors file unchanged; independent of the reader under test. */
 export function readRaw(file: string): Map<string, Raw> {

@@ -1,7 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   type ChatMessage,
   type ChatTemplateOptions,
@@ -9,6 +8,7 @@ import {
   Tokenizer,
 } from "../../lib/index.js";
 import { fixture } from "../support/fixtures.js";
+import { newFolder } from "../support/folder.js";
 
 /** A template, its variables, and jinja2's result for them in transformers' environment. */
 interface Case {
@@ -18,8 +18,7 @@ interface Case {
   readonly error?: string;
 }
 
-const dir = mkdtempSync(join(tmpdir(), "gemlens-templates-"));
-afterAll(() => rmSync(dir, { recursive: true }));
+const dir = newFolder();
 for (const name of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]) {
   cpSync(fixture(`tokenizer/${name}`), join(dir, name));
 }

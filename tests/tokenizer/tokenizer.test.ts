@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type ChatMessage, GemlensError, Tokenizer } from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
 const folder = join(fixtures, "tokenizer");
@@ -197,9 +197,8 @@ describe("edge cases", () => {
 describe("missing or broken files", () => {
   let dir: string;
   beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), "gemlens-tokenizer-"));
+    dir = newFolder();
   });
-  afterAll(() => rmSync(dir, { recursive: true }));
 
   const original = (file: string): Record<string, unknown> =>
     JSON.parse(readFileSync(join(folder, file), "utf8")) as Record<string, unknown>;
