@@ -1,6 +1,5 @@
-// What typedoc does not do by itself for the reference (`npm run docs`): names are grouped by the
-// folder they come from, operations that are made from a table are shown as the methods they are,
-// and guides go by their first heading.
+// Extends typedoc for the reference (`npm run docs`). It groups names by their folder, shows operations
+// that come from a table as methods, and titles each guide with its first heading.
 import { relative } from "node:path";
 import {
   Comment,
@@ -14,7 +13,7 @@ import {
 } from "typedoc";
 import ts from "typescript";
 
-/** Folders of lib → the headings of the index. */
+/** The index heading for each folder of lib. */
 const categories = {
   model: "Model",
   hooks: "Hooks",
@@ -29,10 +28,10 @@ const categories = {
   errors: "Errors",
 };
 
-/** Members that JavaScript calls, not a script. */
+/** Descriptions of the members that JavaScript calls for a script. */
 const wellKnown = {
-  "[dispose]": "As `dispose()`: what `using` calls at the end of its block.",
-  "[asyncDispose]": "As `dispose()`: what `await using` calls at the end of its block.",
+  "[dispose]": "Like `dispose()`. `using` calls it at the end of its block.",
+  "[asyncDispose]": "Like `dispose()`. `await using` calls it at the end of its block.",
 };
 
 const firstHeading = /^# (.+?)\n/;
@@ -51,23 +50,23 @@ export function load(app) {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     const printers = project.getReflectionsByKind(ReflectionKind.Method).filter(isPrinter);
     for (const printer of printers) project.removeReflection(printer);
-    // The first page shows the project's name over it.
+    // The first page already shows the project's name as its title.
     const [first] = project.readme ?? [];
     if (first !== undefined) first.text = first.text.replace(firstHeading, "");
   });
   app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, document) => {
-    // Its page shows no title but this heading.
+    // The page has no other title than this heading.
     const [, heading] = firstHeading.exec(document.content[0]?.text ?? "") ?? [];
     if (heading !== undefined) document.name = heading;
   });
 }
 
-/** A name of lib/index.ts, whose own module stands for it while it is read. */
+/** Whether a reflection is an export of lib/index.ts. During conversion its parent may be its module. */
 function isExport({ parent }) {
   return parent?.kindOf(ReflectionKind.ExportContainer) ?? false;
 }
 
-/** What `console.log` calls: nothing that a script does. */
+/** Whether a method is the one that `console.log` calls; scripts do not call it. */
 function isPrinter({ name }) {
   return name === "[custom]";
 }
@@ -85,12 +84,12 @@ function categorize(context, reflection) {
   );
 }
 
-/** Made by `Method` of lib/tensor/methods.ts, from an entry of the vocabulary. */
+/** Whether `Method` of lib/tensor/methods.ts made the declaration, from an entry of the vocabulary. */
 function isOperation({ type }) {
   return type?.type === "reference" && type.name === "Method";
 }
 
-/** A function that a namespace's object names. */
+/** Whether a namespace's variable is a function. */
 function isFunction({ kind, parent, type }) {
   if (kind !== ReflectionKind.Variable || !parent?.kindOf(ReflectionKind.Namespace)) return false;
   return type?.type === "reflection" && type.declaration.signatures !== undefined;
@@ -109,7 +108,7 @@ function showAsFunction({ project }, reflection) {
   project.removeReflection(declaration);
 }
 
-/** The result's type by its name: one that zod infers would be written out. */
+/** Shows the result's type by its name; typedoc would write out a type that zod infers. */
 function showTypeAsWritten(context, signature, declaration) {
   forget(context, signature.type);
   signature.type = context.converter.convertType(context.withScope(signature), declaration.type);
@@ -143,7 +142,7 @@ function showAsMethod(context, reflection) {
   reflection.signatures = [signature];
 }
 
-/** The elements of the labelled tuple behind `...args`. */
+/** The parameters of `...args`, one for each element of its labelled tuple. */
 function parametersOf(context, signature, call) {
   const { checker } = context;
   const [rest] = call.parameters;
