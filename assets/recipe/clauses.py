@@ -37,7 +37,7 @@ class Clauses:
         return f"the {role} whom {self.person()} had met"
 
     def person(self):
-        """A name, or a pronoun where this sentence has named the person already."""
+        """A name, or a pronoun if this sentence has named the person already."""
         who = self.d.choice(self.cast)
         if who in self.named:
             return who.he

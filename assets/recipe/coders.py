@@ -1,10 +1,10 @@
-"""JumpReLU coders, all at once from one stream of activations of the saved model.
+"""JumpReLU coders, trained together on one stream of activations of the saved model.
 
-A coder works on inputs and outputs that are centred and divided by one number each (so that the
-error it lowers is the FVU); `folded` puts both back into the weights. Gradients are written out,
-as five products per coder. The mean number of active features is held at a target by a
-controller on all thresholds, and each feature's own threshold follows the rectangle-kernel
-gradient, as far as that does not change the mean."""
+A coder trains on centred inputs and outputs, each divided by one number, so that its error is
+the FVU; `folded` puts both into the weights. Gradients are explicit, five products per coder.
+The mean number of active features is held at a target by a controller on all thresholds, and
+each feature's own threshold follows the rectangle-kernel gradient, as far as that does not
+change the mean."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ KERNEL = 0.2  # width of the rectangle, in units of the scaled input
 
 @dataclass(frozen=True)
 class Spec:
-    site: str  # "res", "mlp", "att": reads and rebuilds it; "transcoders": reads "in", gives "mlp"
+    site: str  # "res", "mlp", "att": reconstructs it; "transcoders": "in" to "mlp"
     layer: int
     width: int
     target: float  # mean active features per token
@@ -35,7 +35,7 @@ class Spec:
 
 
 def gradients(x, y, w_enc, w_dec, b_enc, b_dec, log_theta):
-    """Gradients of mean |y - y'|^2 / 2 per token; w_dec's without its part along each row."""
+    """Gradients of mean |y - y'|^2 / 2 per token; w_dec's without the part along each row."""
     pre = torch.addmm(b_enc, x, w_enc)
     theta = log_theta.exp()
     on = pre > theta
@@ -50,7 +50,7 @@ def gradients(x, y, w_enc, w_dec, b_enc, b_dec, log_theta):
     near = ((pre - theta).abs() < KERNEL / 2).float()
     density = near.sum(0)
     pull = -theta * (near * g_f).sum(0)
-    # the multiplier that keeps the mean number of active features where the controller put it
+    # the multiplier that keeps the mean number of active features at the controller's target
     g_theta = (pull - density * pull.sum() / density.sum().clamp(min=1.0)) * theta / KERNEL
     fired = on.sum(0)
     return (g_enc, g_dec, g_pre.sum(0), scaled.sum(0), g_theta, fired, err.pow(2).sum(1))
@@ -59,7 +59,7 @@ def gradients(x, y, w_enc, w_dec, b_enc, b_dec, log_theta):
 class Coder:
     def __init__(self, spec, x, y, seed):
         self.spec = spec
-        # its own dice: the same coder comes out whichever others are trained beside it
+        # a separate generator, so that other coders in the group do not change the result
         self.dice = generator = torch.Generator().manual_seed(
             seed * 1000 + SITES.index(spec.site) * 100 + spec.layer
         )
@@ -90,7 +90,7 @@ class Coder:
         return (y - self.y_mean) / self.y_scale
 
     def accept(self, grads, count):
-        """Takes gradients over; moves the controller."""
+        """Stores the gradients and moves the controller."""
         *g, fired, errors = grads
         for p, value in zip(self.parts, g):
             p.grad = value
@@ -103,14 +103,14 @@ class Coder:
 
     @torch.no_grad()
     def settle(self):
-        """After the optimiser's step: the controller's shift, rows of norm 1."""
+        """Applies the controller's shift and normalises rows, after the optimiser's step."""
         self.parts[4] += self.shift
         w_dec = self.parts[1]
         w_dec /= w_dec.norm(dim=1, keepdim=True)
 
     @torch.no_grad()
     def revive(self, x, y, errors, opt):
-        """Puts features that never fired since the last call onto badly rebuilt tokens."""
+        """Moves features that never fired since the last call to badly reconstructed tokens."""
         dead = (self.fired == 0).nonzero().flatten()
         self.fired.zero_()
         if len(dead) == 0:
@@ -152,7 +152,7 @@ class Coder:
 
 
 class Stream:
-    """Batches of activations at every site; positions of <bos> and <pad> are left out."""
+    """Batches of activations at every site, without the positions of <bos> and <pad>."""
 
     def __init__(self, net, rows, pad, size, rows_at_once, seed):
         self.net, self.rows, self.pad, self.size = net, rows, pad, size

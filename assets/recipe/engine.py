@@ -68,13 +68,13 @@ def capital(text):
 
 
 class Dice(random.Random):
-    """Random choice by the grammar's habits."""
+    """Random choices of the grammar."""
 
     def skew(self, items, power=1.7):
         return items[int(len(items) * self.random() ** power)]
 
     def some(self, items, count):
-        """`count` different items, early ones more often."""
+        """Draws `count` different items, early ones more often."""
         out = []
         while len(out) < count:
             item = self.skew(items)
@@ -86,7 +86,7 @@ class Dice(random.Random):
         return self.random() < p
 
     def fill(self, template, **slots):
-        """Resolves [a|b] by chance, innermost first, then {slot}."""
+        """Resolves [a|b] randomly, innermost first, then {slot}."""
         while "[" in template:
             template = re.sub(r"\[([^\[\]]*)\]", lambda m: self.choice(m[1].split("|")), template)
         return template.format(**slots) if "{" in template else template
@@ -116,7 +116,7 @@ class Person:
 
 
 class Scene:
-    """One topic's words for one document. `things` and `people` are few, so that they recur."""
+    """One topic's words for one document. `things` and `people` are short lists, so they recur."""
 
     def __init__(self, dice, topic=None):
         self.topic = topic or dice.skew(list(TOPICS), 1.3)

@@ -1,5 +1,5 @@
-"""Reads the exported files back (transformers, safetensors, npz), measures every figure on the
-held-out text, prints a table and exits with 1 if one misses its threshold.
+"""Loads the exported files (transformers, safetensors, npz), measures every value on the held-out
+text, prints a table and exits with 1 if one misses its threshold.
 
     python assets/recipe/evaluate.py assets/tiny-gemma2"""
 
@@ -58,7 +58,7 @@ class Coder:
         self.sum += y.double().sum(0)
 
     def pair(self, seen):
-        """This coder's input and target among the values that Bench.loss shows."""
+        """This coder's input and target among the values of Bench.loss."""
         transcoder = self.site == "transcoders"
         return (
             seen["in" if transcoder else self.site, self.layer],
@@ -79,7 +79,7 @@ class Coder:
 
 
 class Bench:
-    """The model with places to watch and to replace. Positions of <bos> are left alone."""
+    """The model with sites to watch and to replace. Positions of <bos> stay unchanged."""
 
     def __init__(self, folder, length=256):
         self.tok = AutoTokenizer.from_pretrained(folder)
@@ -91,7 +91,7 @@ class Bench:
         assert all(d[0] == self.tok.bos_token_id and len(d) <= length for d in ids)
         self.batches = []
         at = 0
-        while at < len(ids):  # rows of like length, about 2,000 positions at a time
+        while at < len(ids):  # rows of similar length, about 2,000 positions at a time
             chunk = [ids[at]]
             at += 1
             while at < len(ids) and (len(chunk) + 1) * len(ids[at]) <= 2000:
@@ -102,7 +102,7 @@ class Bench:
                 row[: len(d)] = torch.tensor(d)
             real = torch.arange(rows.shape[1]) < torch.tensor([len(d) for d in chunk])[:, None]
             self.batches.append((rows, real))
-        self.swap = {}  # (place, layer) -> function of (tensor, hidden input of the MLP)
+        self.swap = {}  # (site, layer) -> function of (tensor, hidden input of the MLP)
         self.seen = None
         self.mid = [None] * len(self.net.model.layers)
         for i, layer in enumerate(self.net.model.layers):
@@ -144,7 +144,7 @@ class Bench:
 
     @torch.no_grad()
     def loss(self, swap=None, watch=None, batches=None):
-        """Mean nats over all tokens after <bos>; `watch` gets the places' values, [tokens, d]."""
+        """Mean nats over all tokens after <bos>; `watch` gets the sites' values, [tokens, d]."""
         self.swap = swap or {}
         nats, count = 0.0, 0
         for rows, real in batches or self.batches:
@@ -166,7 +166,7 @@ class Bench:
 
 
 def splice(bench, coder):
-    """The replacement of one coder's output tensor by its reconstruction, no error term."""
+    """Replaces one coder's output tensor by its reconstruction, without error term."""
     i = coder.layer
     if coder.site == "transcoders":
         return {("mlp", i): lambda v: coder.decode(coder.encode(bench.normalized(i)))}

@@ -74,7 +74,7 @@ def tokens(out: Path, work: Path, tok):
 
 
 def held_out(out: Path, docs, tok, bos):
-    """The first held-out documents that fit one row, up to a number of tokens and bytes."""
+    """The first held-out documents that fit in one row, up to a number of tokens and bytes."""
     lines, ids, count, size = [], [], 0, 0
     for doc, own in zip(docs, encode(tok, [d["text"] for d in docs])):
         line = json.dumps(doc, ensure_ascii=False) + "\n"
@@ -90,7 +90,7 @@ def held_out(out: Path, docs, tok, bos):
 
 
 def baselines(out: Path, train_texts, held, tok, bos, vocab):
-    """Nats per token on the held-out file, every document as `<bos> text`, <bos> not predicted."""
+    """Nats per token on the held-out file; each document is `<bos> text`, <bos> without loss."""
     train = [np.array([bos, *d.tolist()], dtype=np.int64) for d in encode(tok, train_texts)]
     found = {
         f"{name}CrossEntropy": WittenBell(train, n, vocab).cross_entropy(held)
@@ -112,7 +112,7 @@ def baselines(out: Path, train_texts, held, tok, bos, vocab):
 
 
 def coder(out: Path, site, layer, arrays):
-    """Writes layer_L/width_W/params.npz; `name_by_l0` gives it its last folder."""
+    """Writes layer_L/width_W/params.npz; `name_by_l0` names its last folder."""
     width = len(arrays["threshold"])
     width = f"{width // 1024}k" if width % 1024 == 0 else str(width)
     folder = out / "gemma-scope" / site / f"layer_{layer}" / f"width_{width}"

@@ -1,4 +1,4 @@
-"""Registers about facts: documents whose content follows from the tables of facts.json."""
+"""Registers about facts: documents from the tables of facts.json."""
 
 from engine import Person, Scene, a, capital, plural
 from lexicon import *  # the word lists, all capitals
@@ -167,7 +167,7 @@ def biography(d):
 
 
 def kind(d):
-    """Membership: what belongs to which kind, and the odd one out."""
+    """Membership: the kinds of things, and the odd one out."""
     what, other = d.sample(list(KINDS), 2)
     x, y, z = d.some(KINDS[what], 3)
     odd = d.skew(KINDS[other])
@@ -332,7 +332,7 @@ def language(d):
 
 
 def reason(d):
-    """Comparisons and chains whose end follows from their beginning."""
+    """Comparisons and chains whose beginning determines their end."""
     x = Person(d)
     y = Person(d, [x])
     z = Person(d, [x, y])

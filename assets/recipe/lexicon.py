@@ -1,4 +1,4 @@
-"""The words, facts and topics of the grammar, from the JSON files beside this one.
+"""The words, facts and topics of the grammar, from the JSON files in this folder.
 
 Lists are ordered: `skew` in engine.py takes early words more often, so that word frequencies fall
 off as in natural text. The columns of the tables in facts.json:

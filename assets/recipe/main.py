@@ -2,19 +2,19 @@
 
     python assets/recipe/main.py --work DIR --out assets/tiny-gemma2
 
-Each stage leaves a file in DIR; a stage whose file exists is skipped."""
+Each stage writes a file to DIR; a stage whose file exists is skipped."""
 
 import os
 import sys
 
-# torch's allocator gives pages back to the kernel at every step unless told not to
+# by default torch's allocator returns pages to the kernel at every step
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "268435456",
     "MALLOC_ARENA_MAX": "2",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-    # threads that wait sleep: other programs on the machine cost less
+    # waiting threads sleep, which leaves the cores to other programs
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 if __name__ == "__main__" and os.environ.get("MALLOC_ARENA_MAX") != "2":
@@ -42,7 +42,7 @@ DOCUMENTS, HELD_DOCUMENTS = 330_000, 12_000
 VOCAB, LENGTH = 3072, 256
 LM = {"steps": 1800, "batch": 16, "lr": 3e-3}
 WIDTHS = {"res": 1024, "mlp": 512, "att": 512, "transcoders": 512}
-# groups of coders trained side by side: site -> mean active features aimed at; options
+# groups of coders trained together: site -> target of mean active features; options
 GROUPS = [
     ({"res": 15.3, "att": 17.0}, {"steps": 2600, "size": 1900, "lr": 8e-3}),
     ({"mlp": 23.6, "transcoders": 23.6}, {"steps": 5000, "size": 1900, "lr": 8e-3}),
@@ -106,13 +106,13 @@ def lm_stage(work, rows, tok):
             say=say,
             keep=work / "lm-checkpoint.pt",
         )
-        # what is saved is what everything later is trained and measured on
+        # later stages train and evaluate on the saved weights
         save({n: p.to(torch.bfloat16) for n, p in net.state_dict_hf().items()}, path)
     return torch.load(path, weights_only=True)
 
 
 def coder_stage(work, rows, tok, tensors):
-    """One file per site; the sites of a group that have none are trained together."""
+    """One file per site; trains a group's sites without a file together."""
     shape = Shape(tok.get_vocab_size(), tok.token_to_id("<bos>"))
     net = Gemma2(shape, LENGTH).load_hf(tensors).requires_grad_(False)
     # rows that the language model did not see
@@ -175,7 +175,7 @@ def export_stage(work, out, texts, tok, tensors, trained):
 
 
 def agree(out, tensors, shape):
-    """Training's model and transformers' give the same logits on the saved weights."""
+    """Checks that the training model and transformers give the same logits on the saved weights."""
     bench = Bench(out)
     mine = Gemma2(shape, LENGTH).load_hf(tensors)
     rows, real = bench.batches[-1]

@@ -68,7 +68,7 @@ class Block(nn.Module):
         )
         q, k, v = parts.split((s.heads, s.kv, s.kv), dim=1)
         group = s.heads // s.kv
-        # the query heads of one key head are rows of one product: keys need no copies
+        # the query heads of one key head are rows of one product, without copies of the keys
         q = q.reshape(b, s.kv, group * t, s.head)
         scores = torch.matmul(q, k.transpose(2, 3)) * s.scalar**-0.5
         scores = torch.tanh(scores / s.attn_cap) * s.attn_cap
@@ -124,10 +124,10 @@ class Gemma2(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def biases(self, ids):
-        """What is added to the scores of even (sliding) and odd (full) layers."""
+        """Masks added to the scores of even (sliding) and odd (full) layers."""
         t = ids.shape[1]
-        # documents packed into one row do not see each other; rotary positions are relative, so
-        # each is computed as if it stood alone
+        # documents packed into one row do not attend to each other; rotary positions are
+        # relative, so each gives the same as in a separate row
         doc = (ids == self.s.bos).cumsum(1)
         same = (doc[:, :, None] == doc[:, None, :])[:, None, None]
         near = torch.where(same & self.near[:t, :t], 0.0, -1e9)
@@ -147,7 +147,7 @@ class Gemma2(nn.Module):
         return torch.tanh(logits / self.s.final_cap) * self.s.final_cap
 
     def after(self, x, layer, ids):
-        """Logits from the residual stream behind this layer."""
+        """Logits from the residual stream after this layer."""
         return self.head(self.run(x, ids, self.blocks[layer + 1 :]))
 
     def forward(self, ids):

@@ -32,7 +32,7 @@ class WittenBell:
             self.total[n] = dict(zip(heads.tolist(), np.add.reduceat(counts, first).tolist()))
 
     def cross_entropy(self, docs):
-        """Mean nats over all tokens but each document's first (which is <bos>)."""
+        """Mean nats over all tokens except each document's first (which is <bos>)."""
         nats, tokens, v = 0.0, 0, self.vocab
         for d in docs:
             d = d.tolist()

@@ -11,7 +11,7 @@ from registers import document
 
 
 def write_corpus(path: Path, documents, seed, avoid=frozenset()):
-    """`documents` generated ones as JSON lines; those in `avoid` are left out."""
+    """Writes generated documents as JSON lines, without those in `avoid`."""
     d = Dice(seed)
     with path.open("w", encoding="utf-8") as out:
         for _ in range(documents):

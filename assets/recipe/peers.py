@@ -1,5 +1,5 @@
-"""Shows that SAELens loads the exported coders: arrays through its Gemma Scope loaders, pointed at
-the folder instead of the hub, then its JumpReLU classes against the published formula.
+"""Checks that SAELens loads the exported coders. Its Gemma Scope loaders load the arrays from the
+folder instead of the hub; its JumpReLU classes must match the published formula.
 
     python assets/recipe/peers.py assets/tiny-gemma2"""
 
@@ -15,7 +15,7 @@ from evaluate import Coder
 
 
 def arrays(path: Path, transcoder):
-    """The state dict that SAELens' own loader reads from this params.npz."""
+    """The state dict that SAELens' loader returns for this params.npz."""
     known = {
         "hf_hub_download": lambda **k: str(path),
         "get_gemma_2_config_from_hf": lambda *a, **k: {},

@@ -1,4 +1,4 @@
-"""The other registers of the corpus, and the table of all: each function makes one document."""
+"""The other registers of the corpus, and the table of all; each function makes one document."""
 
 from clauses import Clauses
 from engine import Person, Scene, a, capital, ing, past, third
@@ -260,7 +260,7 @@ def sequence(d):
 
 
 def script(d):
-    """A scene of a play: two speakers in turn about one thing."""
+    """A scene of a play: two speakers alternate about one thing."""
     s = Scene(d)
     x = Person(d)
     y = Person(d, [x])
@@ -279,7 +279,7 @@ def script(d):
 
 
 def habits(d):
-    """Present tense: what somebody does on each day, and why."""
+    """Present tense: a person's actions on each day, with reasons."""
     s = Scene(d)
     who = Person(d)
     i = d.randrange(7)

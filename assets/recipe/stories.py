@@ -1,5 +1,5 @@
-"""Stories of several sentences with one plot each: who has what, where, and how it ends follow from
-what came before, so that a reader who remembers can predict them."""
+"""Stories of several sentences with one plot each. Earlier sentences determine owners, locations and
+the end, so that a reader who remembers them can predict the rest."""
 
 from clauses import Clauses
 from engine import Person, Scene, a, capital, ing, past

@@ -1,4 +1,4 @@
-"""A tokenizer of Gemma's own shape: spaces become ▁, BPE with byte fallback, six named specials."""
+"""A tokenizer in Gemma's format: spaces become ▁, BPE with byte fallback, six named specials."""
 
 import json
 import re
@@ -115,7 +115,7 @@ def load(folder: Path):
 
 
 def word_types(texts):
-    """How many different words the texts hold."""
+    """The number of different words in the texts."""
     count = Counter()
     for t in texts:
         count.update(re.findall(r"[^\W\d_]+", t))
@@ -123,7 +123,7 @@ def word_types(texts):
 
 
 def dump_rows(path, value):
-    """One entry a line."""
+    """One entry per line."""
     rows = [
         f"  {json.dumps(k, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}"
         for k, v in value.items()

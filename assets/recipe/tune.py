@@ -1,5 +1,4 @@
-"""The last pass over coders that stand for an MLP: a short training in place, where the model's
-prediction with the coder spliced in counts beside the reconstruction. It adds to the FVU the KL
+"""Fine-tunes coders that replace an MLP, spliced into the model. The loss is the FVU plus the KL
 divergence of the spliced prediction from the plain one; thresholds keep the mean number of active
 features at its target."""
 

@@ -1,3 +1,4 @@
+// string-width measures a text, but neither cuts nor pads it; this file adds both.
 import stringWidth from "string-width";
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

@@ -1,3 +1,4 @@
+// wrap-ansi breaks at every space, but a table cell keeps its parts and quoted tokens whole.
 import { breakToWidth, displayWidth } from "./display-width.js";
 
 /**

@@ -1,3 +1,4 @@
+// string-width has no columns; folding and padding of this folder make them.
 import { padTo } from "./display-width.js";
 import { foldText } from "./fold.js";
 import { printable } from "./token-text.js";

@@ -1,3 +1,4 @@
+// wrap-ansi needs the whole text; this wraps text that arrives in pieces.
 import { displayWidth } from "./display-width.js";
 
 /**
