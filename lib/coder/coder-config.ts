@@ -159,7 +159,7 @@ function needHook(caller: string, option: string, does: string, path: string): n
     caller,
     `the hook that the coder ${does} (such as "blocks.20.hook_resid_post")`,
     option,
-    `none, and ${path} does not tell it`,
+    `none, and it can't be inferred from ${path}`,
     { option, path },
   );
 }

@@ -100,7 +100,7 @@ export function checkOrigin(
       `a tensor of ${hook}`,
       subject,
       `one of ${got}`,
-      `: ${why(got, hook)} ({unchecked: true} takes it all the same)`,
+      `: ${why(got, hook)} ({unchecked: true} accepts it)`,
     ),
     {
       expected: hook,

@@ -146,7 +146,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    * console.log(strongest?.feature); // 213
    *
    * @throws ARGUMENT if the token is out of range
-   * @throws SHAPE unless the activations are [batch, pos]
+   * @throws SHAPE if the activations are not [batch, pos]
    */
   async at(where: { batch?: number; position: number } & ReadOptions): Promise<ActiveFeature[]> {
     checkOptions("at", where, ["batch", "position", "excludeSpecialTokens"]);
@@ -171,8 +171,8 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    *   console.log(position, feature, value.toFixed(1));
    * }
    *
-   * @throws ARGUMENT unless k is a positive integer
-   * @throws SHAPE unless the activations are [batch, pos]
+   * @throws ARGUMENT if k is not a positive integer
+   * @throws SHAPE if the activations are not [batch, pos]
    */
   async topK(k: number, options: ReadOptions = {}): Promise<LocatedFeature[]> {
     checkOptions("topK", options, ["excludeSpecialTokens"]);
@@ -223,7 +223,7 @@ export class FeatureActs<Axes extends readonly string[] = readonly string[]> imp
    *
    * @throws ARGUMENT if more are active: use `topK` or `at`, or write `read()` to a file
    * @throws BUSY if a call that you have not awaited is still applying edits
-   * @throws SHAPE unless the activations are [batch, pos]
+   * @throws SHAPE if the activations are not [batch, pos]
    */
   toJSON(): FeatureActsJson {
     this.#needPositions("toJSON");

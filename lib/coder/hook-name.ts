@@ -8,7 +8,7 @@ import { lastResidualAlias } from "../hooks/points.js";
  * The canonical name of a hook, which caches use, from any of its names. Layers are not checked: a
  * coder does not know its model's depth.
  *
- * @throws NOT_FOUND with the closest names if `name` is not a hook
+ * @throws NOT_FOUND if `name` is not a hook, with the closest names
  */
 export function canonicalHook(caller: string, name: string): string {
   if (name === lastResidualAlias) {

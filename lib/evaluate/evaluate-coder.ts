@@ -128,7 +128,7 @@ export async function evaluateCoder(
   const losses = new ReplacedLosses(client);
   const batches = corpusBatches(caller, model, corpus, options);
   try {
-    const first = await take(batches, lossTokens === 0 ? 0 : meanTokens);
+    const first = await firstBatches(batches, lossTokens === 0 ? 0 : meanTokens);
     using average = await meanOf(model, coder, first, signal);
     using runs = new Replaced(model, coder, average, signal);
     const measure = async (batch: CorpusBatch) => {
@@ -156,18 +156,18 @@ export async function evaluateCoder(
 }
 
 /** The first batches, until they have `tokens` counted tokens. */
-async function take(
+async function firstBatches(
   batches: AsyncGenerator<CorpusBatch, void, undefined>,
   tokens: number,
 ): Promise<CorpusBatch[]> {
-  const taken: CorpusBatch[] = [];
+  const first: CorpusBatch[] = [];
   for (let counted = 0; counted < tokens; ) {
     const next = await batches.next();
     if (next.done) break;
-    taken.push(next.value);
+    first.push(next.value);
     counted += next.value.counted.length;
   }
-  return taken;
+  return first;
 }
 
 /** The mean of a coder's output tensor over the counted tokens, [dOut] float64. */

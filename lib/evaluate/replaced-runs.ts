@@ -46,13 +46,13 @@ export class Replaced implements Disposable {
   }
 
   /**
-   * `see` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` nothing after the
-   * coder is run.
+   * `onRebuilt` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` nothing after
+   * the coder is run.
    */
   async of(
     batch: CorpusBatch,
     replaces: boolean,
-    see: (x: Tensor, rebuilt: Tensor) => Promise<void>,
+    onRebuilt: (x: Tensor, rebuilt: Tensor) => Promise<void>,
   ): Promise<ReplacedBatch> {
     const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
     const { tokens, counted } = batch;
@@ -72,16 +72,16 @@ export class Replaced implements Disposable {
       const input = skip ? run.cache.get(hookName) : undefined;
       using rebuilt = await this.#coder.decode(features, input, { signal: this.#signal });
       const rows = (t: Tensor) => tidy(() => t.reshape([-1, dOut]).index(0, [...counted]));
-      using own = rows(x);
-      using made = rows(rebuilt);
-      await see(own, made);
+      using original = rows(x);
+      using reconstructed = rows(rebuilt);
+      await onRebuilt(original, reconstructed);
       const acts = await features.read();
       if (!replaces) return { acts, normed };
-      using nothing = zeros(x.shape, { dtype: x.dtype, device: x.device });
-      using everywhere = tidy(() => nothing.reshape([-1, dOut]).add(this.#mean).reshape(x.shape));
+      using zeroed = zeros(x.shape, { dtype: x.dtype, device: x.device });
+      using meanFilled = tidy(() => zeroed.reshape([-1, dOut]).add(this.#mean).reshape(x.shape));
       using shaped = tidy(() => rebuilt.to(x.dtype).reshape(x.shape));
       const from = entering === undefined ? undefined : (run.cache.get(entering) as Tensor);
-      for (const value of [shaped, nothing, everywhere]) {
+      for (const value of [shaped, zeroed, meanFilled]) {
         normed.push(await this.#replace(batch, value, from, block));
       }
       return { acts, normed };

@@ -25,10 +25,10 @@ export function checkFinite(caller: string, subject: string, value: unknown): nu
 }
 
 /** The options that select the rows and tokens of an intervention. */
-export const whereKeys = ["positions", "batch", "excludeSpecialTokens"];
+export const selectionKeys = ["positions", "batch", "excludeSpecialTokens"];
 
 /** Checks and copies the options that select rows and tokens; absent options stay absent. */
-export function checkWhere(caller: string, options: InterventionOptions): InterventionOptions {
+export function checkSelection(caller: string, options: InterventionOptions): InterventionOptions {
   const { positions, batch, excludeSpecialTokens } = options;
   return {
     ...(positions !== undefined && { positions: checkPositions(caller, positions) }),

@@ -7,15 +7,15 @@ import {
   checkHook,
   checkLength,
   checkRef,
-  checkWhere,
+  checkSelection,
   copyVector,
   isObject,
-  whereKeys,
+  selectionKeys,
 } from "./checks.js";
 import type { Direction, Projection, Steering, Vector, VectorOptions } from "./types.js";
 import { checkSpace } from "./vector-space.js";
 
-const where = [...whereKeys, "unchecked"];
+const where = [...selectionKeys, "unchecked"];
 
 /** Options for `steer`. */
 export interface SteerOptions extends VectorOptions {
@@ -63,7 +63,7 @@ export function steer<const Name extends AnyHookName = string>(
     target: to,
     coefficient,
     ...(cap !== undefined && { cap }),
-    ...checkWhere(caller, options),
+    ...checkSelection(caller, options),
   });
 }
 
@@ -93,7 +93,7 @@ export function project<const Name extends AnyHookName>(
     type: "project",
     hook: name,
     vector: direction,
-    ...checkWhere("project", options),
+    ...checkSelection("project", options),
   });
 }
 

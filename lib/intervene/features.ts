@@ -1,6 +1,6 @@
 import type { FeatureRef } from "../coder/coder.js";
 import { checkOptions } from "../errors/check-options.js";
-import { checkFinite, checkRef, checkWhere, whereKeys as where } from "./checks.js";
+import { checkFinite, checkRef, checkSelection, selectionKeys as where } from "./checks.js";
 import type { Ablation, Clamping, InterventionOptions, Scaling } from "./types.js";
 
 /** Options for `ablate`. */
@@ -12,7 +12,7 @@ export interface AblateOptions extends InterventionOptions {
 /**
  * Ablates a feature: x + (f′ − f)·W_dec with f′ = `to` (0 by default), at every chosen position,
  * also where the feature is inactive. The coder's error stays. A transcoder's change is added at
- * `hookNameOut`. All edits of one coder's features form one step, where the first of them stands.
+ * `hookNameOut`. All edits of one coder's features form one step, in the order of the first.
  *
  * @example
  * const interventions = [213, 452].map((feature) => ablate(sae.feature(feature)));
@@ -26,7 +26,7 @@ export function ablate(feature: FeatureRef, options: AblateOptions = {}): Ablati
     type: "ablate",
     target: checkRef("ablate", feature),
     to: checkFinite("ablate", "to", options.to ?? 0),
-    ...checkWhere("ablate", options),
+    ...checkSelection("ablate", options),
   });
 }
 
@@ -51,7 +51,7 @@ export function clamp(
     type: "clamp",
     target: checkRef("clamp", feature),
     value: checkFinite("clamp", "value", value),
-    ...checkWhere("clamp", options),
+    ...checkSelection("clamp", options),
   });
 }
 
@@ -74,6 +74,6 @@ export function scale(
     type: "scale",
     target: checkRef("scale", feature),
     factor: checkFinite("scale", "factor", factor),
-    ...checkWhere("scale", options),
+    ...checkSelection("scale", options),
   });
 }

@@ -5,7 +5,7 @@ import type { AnyHookName, AxesOf, CheckedKey, CheckedKeys, CheckedName } from "
 import { keepBeyond } from "../native/scope.js";
 import { isTensor } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { checkHook, checkWhere, whereKeys } from "./checks.js";
+import { checkHook, checkSelection, selectionKeys } from "./checks.js";
 import type { InterventionOptions, Patching, VectorOptions } from "./types.js";
 import { checkSpace } from "./vector-space.js";
 
@@ -52,13 +52,13 @@ export function patch(
   source: ActivationCache | Tensor,
   options: PatchOptions = {},
 ): Patching {
-  checkOptions("patch", options, ["heads", ...whereKeys, "unchecked"]);
+  checkOptions("patch", options, ["heads", ...selectionKeys, "unchecked"]);
   const name = checkHook("patch", hook);
   if (options.unchecked !== true) checkSpace("patch", "source", source, name);
   const { heads } = options;
   const where = {
     ...(heads !== undefined && { heads: checkHeads(heads) }),
-    ...checkWhere("patch", options),
+    ...checkSelection("patch", options),
   };
   return Object.freeze({ type: "patch", hook: name, source: held(name, source), ...where });
 }
@@ -83,7 +83,7 @@ export function freeze<const Points extends readonly AnyHookName[], Names extend
   cache: ActivationCache<Names>,
   options: InterventionOptions = {},
 ): Patching[] {
-  checkOptions("freeze", options, whereKeys);
+  checkOptions("freeze", options, selectionKeys);
   if (!(cache instanceof ActivationCache)) {
     throw argument("freeze", "the cache of a run", "cache", shortly(cache));
   }

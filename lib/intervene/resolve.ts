@@ -15,7 +15,14 @@ import type { NativeIntervention, TensorHandle } from "../native/addon.js";
 import { call } from "../native/call.js";
 import { disown, tidy } from "../native/scope.js";
 import { handleOf } from "../tensor/internal.js";
-import { checkFinite, checkLength, checkRef, checkWhere, isObject, whereKeys } from "./checks.js";
+import {
+  checkFinite,
+  checkLength,
+  checkRef,
+  checkSelection,
+  isObject,
+  selectionKeys,
+} from "./checks.js";
 import { checkCoefficient } from "./directions.js";
 import {
   type CoderPoints,
@@ -72,7 +79,7 @@ export function resolveActions(
   return interventions.flatMap((entry: AnyIntervention, index) => {
     const use = `interventions[${index}]`;
     checkKeys(caller, use, entry);
-    const where = checkWhere(`${caller}: ${use}`, isObject(entry) ? entry : {});
+    const where = checkSelection(`${caller}: ${use}`, isObject(entry) ? entry : {});
     const subject = `${use}.excludeSpecialTokens`;
     const excluded = resolveExcluded(context, where.excludeSpecialTokens, subject);
     return partsOf(context, use, entry).map((parts) => ({ use, index, where, excluded, ...parts }));
@@ -95,7 +102,7 @@ function checkKeys(caller: string, use: string, entry: AnyIntervention): void {
   }
   const own = isObject(entry) ? ownKeys[entry.type] : undefined;
   if (own !== undefined) {
-    checkOptions(`${caller}: ${use}`, entry, ["type", ...whereKeys, ...own]);
+    checkOptions(`${caller}: ${use}`, entry, ["type", ...selectionKeys, ...own]);
   }
 }
 

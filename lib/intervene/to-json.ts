@@ -25,7 +25,7 @@ type WhereJson = Pick<InterventionJson, "positions" | "batch" | "excludeSpecialT
  * release and id if it is a published one in the Hugging Face cache, else by its hook and the
  * SHA-256 of its file.
  *
- * @throws UNSUPPORTED for a `patch`, which holds a tensor of another run
+ * @throws UNSUPPORTED if one is a `patch`, which holds a tensor of another run
  * @throws NOT_FOUND if a coder's file no longer exists
  */
 export async function toJSON(list: readonly AnyIntervention[]): Promise<InterventionsJson> {

@@ -27,7 +27,7 @@ function wrongSpace(caller: string, subject: string, expected: string, got: stri
       `a vector of ${expected}`,
       subject,
       `one of ${got}`,
-      ": they are not of one space ({unchecked: true} takes it all the same)",
+      ": they are not of one space ({unchecked: true} accepts it)",
     ),
     { expected, got },
   );

@@ -87,7 +87,7 @@ export function kindOf(
   target: unknown,
   allowed: readonly TargetKind[] = targetKinds,
   subject = "target",
-  beside: Partial<Record<TargetKind, readonly string[]>> = {},
+  extraKeys: Partial<Record<TargetKind, readonly string[]>> = {},
 ): TargetKind {
   const expected = `one of ${allowed.map((kind) => `{${kind}}`).join(", ")}`;
   if (typeof target !== "object" || target === null) {
@@ -97,8 +97,11 @@ export function kindOf(
   if (kind === undefined || more.length > 0) {
     throw argument(caller, expected, subject, `{${Object.keys(target).join(", ")}}`);
   }
-  const placed = kind !== "loss" && kind !== "metric";
-  const known: string[] = [kind, ...(beside[kind] ?? (placed ? ["position", "batch"] : []))];
+  const hasPosition = kind !== "loss" && kind !== "metric";
+  const known: string[] = [
+    kind,
+    ...(extraKeys[kind] ?? (hasPosition ? ["position", "batch"] : [])),
+  ];
   const unknown = Object.keys(target).find((key) => !known.includes(key));
   if (unknown !== undefined) {
     throw argument(caller, `one of ${known.join(", ")}`, `a key of ${subject}`, unknown);
@@ -107,7 +110,7 @@ export function kindOf(
 }
 
 /** Resolves a token given as id or text to its id, and checks it on the host. */
-export function tokenOf(caller: string, core: ModelCore, token: TokenRef): number {
+export function resolveToken(caller: string, core: ModelCore, token: TokenRef): number {
   const { dVocab } = core.cfg;
   const id = typeof token === "string" ? core.tokenizer.toSingleToken(token) : token;
   if (Number.isInteger(id) && id >= 0 && id < dVocab) return id;
@@ -122,15 +125,15 @@ export function signedTokens(
   core: ModelCore,
   target: LogitTarget | LogitDiffTarget,
 ): { readonly token: number; readonly sign: number }[] {
-  if ("logit" in target) return [{ token: tokenOf(caller, core, target.logit), sign: 1 }];
+  if ("logit" in target) return [{ token: resolveToken(caller, core, target.logit), sign: 1 }];
   const pair = target.logitDiff as readonly TokenRef[];
   const [more, less] = pair;
   if (!Array.isArray(pair) || pair.length !== 2 || more === undefined || less === undefined) {
     throw argument(caller, "two tokens [more, less]", "logitDiff", JSON.stringify(pair));
   }
   return [
-    { token: tokenOf(caller, core, more), sign: 1 },
-    { token: tokenOf(caller, core, less), sign: -1 },
+    { token: resolveToken(caller, core, more), sign: 1 },
+    { token: resolveToken(caller, core, less), sign: -1 },
   ];
 }
 

@@ -287,7 +287,7 @@ export class HookedTransformer implements AsyncDisposable {
    * @example
    * using quiet = model.addHook("blocks.1.hook_mlp_out", (act) => act.mul(0.5));
    *
-   * @throws NOT_FOUND with the closest names if the hook does not exist; ARGUMENT, DISPOSED
+   * @throws NOT_FOUND if the hook does not exist, with the closest names; ARGUMENT, DISPOSED
    */
   addHook<const Key extends HookKey>(
     name: CheckedName<Key>,
@@ -316,7 +316,7 @@ export class HookedTransformer implements AsyncDisposable {
    * using out = model.weight("blocks.3.attn.W_O");
    * console.log(out.shape); // [4, 32, 128]
    *
-   * @throws NOT_FOUND with the known names if there is no such weight; DISPOSED
+   * @throws NOT_FOUND if there is no such weight, with the known names; DISPOSED
    */
   weight(name: string): Tensor {
     return weight(this.#core.handle("weight"), this.cfg, name);

@@ -89,7 +89,7 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
     { signal },
   );
   const info = call(caller, (addon) => addon.modelInfo(handle));
-  if (config.tieWordEmbeddings && !info.tied) warnOfOwnHead(folder);
+  if (config.tieWordEmbeddings && !info.tied) warnOfUntiedHead(folder);
   const cfg = Object.freeze({
     ...config,
     tieWordEmbeddings: info.tied,
@@ -104,7 +104,7 @@ export async function loadModel(nameOrPath: string, options: LoadOptions): Promi
 const warned = new Set<string>();
 
 /** Warns once per folder that the checkpoint's own head is used although config.json ties it. */
-function warnOfOwnHead(folder: string): void {
+function warnOfUntiedHead(folder: string): void {
   if (warned.has(folder)) return;
   warned.add(folder);
   process.emitWarning(

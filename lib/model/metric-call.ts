@@ -84,7 +84,7 @@ const reported = new WeakSet<object>();
 /**
  * Calls a metric and returns its tensor of one element.
  *
- * @throws HOOK with the cause if the metric throws; ARGUMENT if it returns anything else
+ * @throws HOOK if the metric throws, with the cause; ARGUMENT if it returns anything else
  */
 export function callMetric(caller: string, metric: Metric, logits: Parameters<Metric>[0]): Tensor {
   try {

@@ -13,10 +13,10 @@ import {
   type LogitDiffTarget,
   type LogitTarget,
   type Metric,
+  resolveToken,
   signedTokens,
   type TargetKind,
   type TokenRef,
-  tokenOf,
 } from "./gradient-target.js";
 import { coreOf, type HookedTransformer } from "./hooked-transformer.js";
 import { callMetric } from "./metric-call.js";
@@ -109,14 +109,14 @@ export class ModelClient {
     target: unknown,
     allowed: readonly TargetKind[],
     subject?: string,
-    beside?: Partial<Record<TargetKind, readonly string[]>>,
+    extraKeys?: Partial<Record<TargetKind, readonly string[]>>,
   ): TargetKind {
-    return kindOf(this.caller, target, allowed, subject, beside);
+    return kindOf(this.caller, target, allowed, subject, extraKeys);
   }
 
   /** The id of a token given as id or text. */
   token(ref: TokenRef): number {
-    return tokenOf(this.caller, this.#core, ref);
+    return resolveToken(this.caller, this.#core, ref);
   }
 
   /** The tokens of a logit or a logit difference, with their signs. */

@@ -200,7 +200,7 @@ export function checkMask(
     if (rows.hasGaps(row)) {
       throw argument(
         caller,
-        "padding only before or behind the tokens",
+        "padding only before or after the tokens",
         `row ${row} of input`,
         "a gap",
       );

@@ -18,7 +18,7 @@ export interface HubOptions {
  * Resolves a model's name or path to a folder: that of the bundled model, a folder itself, or the
  * snapshot of a Hugging Face name in the cache.
  *
- * @throws NOT_FOUND with the searched folder and the way to get the files
+ * @throws NOT_FOUND if there are no files, with the searched folder and the way to get them
  */
 export function resolveModel(
   nameOrPath: string,

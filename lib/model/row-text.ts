@@ -62,7 +62,7 @@ export class RowText {
       this.#stopped = true;
       certain = Math.min(...found);
     } else if (!final) {
-      certain -= beginning(held, this.#stops);
+      certain -= possibleStop(held, this.#stops);
     }
     const shown = this.#take(certain);
     if (this.#stopped) this.#held = [];
@@ -85,7 +85,7 @@ export class RowText {
 }
 
 /** The length of the longest suffix of `text` that is a prefix of a stop string. */
-function beginning(text: string, stops: readonly string[]): number {
+function possibleStop(text: string, stops: readonly string[]): number {
   let longest = 0;
   for (const stop of stops) {
     for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {

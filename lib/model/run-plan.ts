@@ -106,8 +106,8 @@ export function planFrom(
   const changes = RunChanges.resolve(core.editContext(caller, range), options);
   changes?.check(rows, start.ids !== undefined);
   const shortest = (): LayerRange => {
-    const heard = [...hooks, ...core.hooks].map(({ point }) => point);
-    const used = [...points, ...observed.flatMap(({ points }) => points), ...heard];
+    const hooked = [...hooks, ...core.hooks].map(({ point }) => point);
+    const used = [...points, ...observed.flatMap(({ points }) => points), ...hooked];
     const changed = changes?.points ?? [];
     return shortestRange([...used, ...changed, ...(target?.point ? [target.point] : [])], range);
   };

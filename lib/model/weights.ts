@@ -69,7 +69,7 @@ const globalWeights: Readonly<Record<string, Weight>> = {
  * A read-only view of a weight by TransformerLens' name and shape. Only the norms' gains, and `W_K`
  * and `W_V` of a model with shared key-value heads, are copies.
  *
- * @throws NOT_FOUND with the known names if there is no such weight
+ * @throws NOT_FOUND if there is no such weight, with the known names
  */
 export function weight(model: ModelHandle, cfg: ModelConfig, name: string): Tensor {
   const { source, shape } = find(name, cfg);

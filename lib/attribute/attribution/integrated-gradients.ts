@@ -8,7 +8,7 @@ import { tensorPath } from "./tensor-path.js";
 
 const fewestSteps = 32;
 const mostSteps = 256;
-const enough = 0.01;
+const targetGap = 0.01;
 const use = '"integrated-gradients"';
 
 /** Activation times the mean gradient along each coder's path, of every active feature. */
@@ -36,13 +36,13 @@ export async function integratedEffects(job: AttributionJob): Promise<Effects> {
     using path = inStep[i]
       ? await featurePath(job, coder, acts, starts[i])
       : await tensorPath(job, coder, acts, run.cache.get(coder.cfg.hookNameOut), starts[i]);
-    const [nothing, all] = await path.values([0, 1]);
-    const change = (all as number) - (nothing as number);
+    const [atZero, atFull] = await path.values([0, 1]);
+    const change = (atFull as number) - (atZero as number);
     for (let steps = fewestSteps; ; steps *= 2) {
       const found = await path.effects(steps, advance);
       const sum = found.reduce((total, { effect }) => total + effect, 0);
       const gap = sum === change ? 0 : Math.abs(sum - change) / Math.abs(change);
-      if (gap > enough && steps < mostSteps) continue;
+      if (gap > targetGap && steps < mostSteps) continue;
       effects.push(...found);
       completeness.push({ coder, steps, change, gap });
       break;

@@ -15,7 +15,7 @@ interface Line {
   readonly coder: SingleSiteCoder;
   readonly from: Tensor;
   /** Σ f·W_dec, in the tensor's shape. */
-  readonly by: Tensor;
+  readonly difference: Tensor;
   readonly start: number | undefined;
 }
 
@@ -31,9 +31,9 @@ export async function tensorPath(
   start: number | undefined,
 ): Promise<Path> {
   const { signal } = job.prompt.runOptions;
-  const by = await writtenBy(job.caller, coder, acts, x, { signal });
-  const from = tidy(() => x.sub(by));
-  const line = { coder, from, by, start };
+  const difference = await writtenBy(job.caller, coder, acts, x, { signal });
+  const from = tidy(() => x.sub(difference));
+  const line = { coder, from, difference, start };
   return {
     values: (shares) => valuesOf(job, line, shares),
     effects: async (steps, advance) => {
@@ -41,7 +41,7 @@ export async function tensorPath(
       return await alongFeatures(job, coder, acts, [mean]);
     },
     [Symbol.dispose]: () => {
-      by.dispose();
+      difference.dispose();
       from.dispose();
     },
   };
@@ -63,7 +63,7 @@ async function meanGradient(
   try {
     for (const shares of midpoints(steps, batchSize)) {
       using rows = prompt.rows(line.start, shares.length);
-      using moved = along(line, shares);
+      using moved = pointsOn(line, shares);
       using change = patchOf(line, moved);
       const { input, interventions, ...options } = rows;
       using run = await model.runWithGradients(input, {
@@ -90,7 +90,7 @@ async function valuesOf(
   shares: readonly number[],
 ): Promise<Float64Array> {
   using rows = prompt.rows(line.start, shares.length);
-  using moved = along(line, shares);
+  using moved = pointsOn(line, shares);
   using change = patchOf(line, moved);
   return await target.of(rows, [change.patching]);
 }
@@ -102,10 +102,10 @@ function patchOf({ coder }: Line, value: Tensor): { patching: Patching } & Dispo
 }
 
 /** The points of the line at these shares: [shares, pos, ..]. */
-function along({ from, by }: Line, shares: readonly number[]): Tensor {
+function pointsOn({ from, difference }: Line, shares: readonly number[]): Tensor {
   return tidy(() => {
     const shape = [shares.length, ...from.shape.slice(1).map(() => 1)];
     const weights = tensor(Float64Array.from(shares), { device: from.device }).reshape(shape);
-    return from.add(by.mul(weights.to(from.dtype)));
+    return from.add(difference.mul(weights.to(from.dtype)));
   });
 }

@@ -31,7 +31,7 @@ export async function activationPatching(
 ): Promise<PatchingGrid> {
   using pair = new PatchingPair("activationPatching", model, options);
   const { plan, base, source, direction, tokens, target, batchSize } = pair;
-  const ends = await pair.ends();
+  const unpatched = await pair.unpatchedTargets();
   const starts = new Map(plan.layers.map((layer) => [layer, base.startFor(layer)]));
   await base.prepare([...starts.values()]);
   using run = await model.runWithCache(source.ids, {
@@ -58,7 +58,7 @@ export async function activationPatching(
       options.onProgress?.({ done, total: values.length });
     }
   }
-  return new PatchingGrid(plan, { ...ends, direction, tokens }, values);
+  return new PatchingGrid(plan, { ...unpatched, direction, tokens }, values);
 }
 
 function patchOf(

@@ -32,7 +32,7 @@ export async function attributionPatching(
 ): Promise<PatchingGrid> {
   using pair = new PatchingPair("attributionPatching", model, options);
   const { plan, base, source, direction, tokens, target } = pair;
-  const ends = await pair.ends();
+  const unpatched = await pair.unpatchedTargets();
   using run = await model.runWithCache(source.ids, {
     ...source.runOptions,
     names: plan.names,
@@ -43,7 +43,7 @@ export async function attributionPatching(
     ...target.summed,
     names: plan.names,
   });
-  const start = direction === "denoising" ? ends.corrupt : ends.clean;
+  const start = direction === "denoising" ? unpatched.corrupt : unpatched.clean;
   const values = new Float64Array(plan.cells.length);
   for (const name of plan.names) {
     const here = plan.cells.filter((cell) => cell.name === name);
@@ -57,7 +57,7 @@ export async function attributionPatching(
     for (const cell of here) values[cell.index] = start + sumOver(effects, cell);
   }
   options.onProgress?.({ done: values.length, total: values.length });
-  return new PatchingGrid(plan, { ...ends, direction, tokens }, values);
+  return new PatchingGrid(plan, { ...unpatched, direction, tokens }, values);
 }
 
 interface Estimates {

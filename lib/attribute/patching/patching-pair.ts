@@ -94,7 +94,7 @@ export class PatchingPair implements Disposable {
   }
 
   /** The target of both unpatched prompts. */
-  async ends(): Promise<{ readonly clean: number; readonly corrupt: number }> {
+  async unpatchedTargets(): Promise<{ readonly clean: number; readonly corrupt: number }> {
     const of = async (prompt: Prompt) => {
       using rows = prompt.rows(undefined, 1);
       const [value = Number.NaN] = await this.target.of(rows);

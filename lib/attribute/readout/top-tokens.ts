@@ -50,7 +50,7 @@ export interface TopToken {
  *
  * @throws ARGUMENT if the position, the row or `topK` is out of range, or logits are not finite
  *   (NaN or Infinity)
- * @throws SHAPE unless the logits are [batch, pos, d_vocab]; DISPOSED; `signal.reason`
+ * @throws SHAPE if the logits are not [batch, pos, d_vocab]; DISPOSED; `signal.reason`
  */
 export async function topTokens(
   model: HookedTransformer,
