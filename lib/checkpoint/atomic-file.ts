@@ -7,8 +7,8 @@ import { sentence } from "../errors/sentence.js";
 const piece = 8 * 1024 * 1024;
 
 /**
- * Writes beside `path`, then renames: a reader never sees half a file. Makes the folder; writes the
- * file that a link leads to.
+ * Writes to a temporary file next to `path`, then renames it, so that a reader never sees half a file.
+ * Creates the folder. If `path` is a link, writes its target.
  *
  * @throws ARGUMENT if a folder, a device or a pipe is there
  */
@@ -33,7 +33,7 @@ export async function writeAtomically(
   }
 }
 
-/** Where to write: renaming over a link would replace the link, over a device the device. */
+/** The path to write: renaming would replace a link or a device itself. */
 async function fileAt(path: string): Promise<string> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
@@ -46,7 +46,7 @@ async function fileAt(path: string): Promise<string> {
   throw new GemlensError("ARGUMENT", message, { file: path });
 }
 
-/** Appends all of `bytes`, in pieces. */
+/** Appends `bytes` in pieces. */
 export async function appendBytes(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     const length = Math.min(piece, bytes.length - at);

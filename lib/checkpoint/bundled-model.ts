@@ -6,12 +6,12 @@ import { packageRoot } from "../native/package-root.js";
 
 const names = new Set(["tiny", "gemlens/tiny-gemma2"]);
 
-/** Whether a model's name means the one that comes with gemlens. */
+/** Whether a name means the model bundled with gemlens. */
 export function isBundled(name: string): boolean {
   return names.has(name);
 }
 
-/** The folder of the bundled model, with its coders. NOT_FOUND if the package lacks it. */
+/** The folder of the bundled model and its coders. Throws NOT_FOUND if the package lacks it. */
 export function bundledFolder(caller: string, name = "tiny"): string {
   const folder = join(packageRoot, "assets/tiny-gemma2");
   if (existsSync(folder)) return folder;

@@ -15,8 +15,8 @@ import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 
 /**
- * Of one coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc, of x − b_dec if
- * `applyBDecToInput`.
+ * The parameters of a coder: f = pre where pre > max(threshold, 0), else 0; pre = x·W_enc + b_enc, with
+ * x − b_dec in place of x if `applyBDecToInput`.
  */
 export interface CoderParams {
   /** `[dIn, dSae]` */
@@ -30,48 +30,48 @@ export interface CoderParams {
   /** `[dSae]`; absent for a plain ReLU coder, whose thresholds are 0. */
   readonly threshold?: TensorSource;
   /**
-   * [dIn, dOut], applied as x·A; transcoders with an affine skip connection only. SAELens stores it
-   * as [dOut, dIn].
+   * [dIn, dOut], applied as x·A; only transcoders with an affine skip connection have it. SAELens stores
+   * it as [dOut, dIn].
    */
   readonly skip?: TensorSource;
 }
 
-/** A coder's file, its parameters found and their shapes checked against each other. */
+/** A coder's file with its parameters, whose shapes fit each other. */
 export interface CoderFile {
   /** The format: Gemma Scope 1's, Gemma Scope 2's or SAELens'. */
   readonly kind: "npz" | "gemma-scope-2" | "sae-lens";
   /** The file of the parameters. */
   readonly file: string;
-  /** Where each parameter lies. */
+  /** The parameters' positions in the file. */
   readonly params: CoderParams;
-  /** Width of what the coder reads. */
+  /** Width of its input. */
   readonly dIn: number;
-  /** Width of what it writes. */
+  /** Width of its output. */
   readonly dOut: number;
   /** Number of features. */
   readonly dSae: number;
-  /** Whether the encoder reads x − b_dec (SAELens alone has such coders). */
+  /** Whether the encoder reads x − b_dec (only SAELens has such coders). */
   readonly applyBDecToInput: boolean;
-  /** The element type that its configuration wants the parameters in; null: the file's own. */
+  /** The element type that its configuration requests for the parameters; null: the file's own. */
   readonly wantedDtype: "float32" | "bfloat16" | "float16" | null;
-  /** What the path and the configuration tell about where the coder belongs. */
+  /** Metadata inferred from the path and the configuration. */
   readonly guess: CoderGuess;
 }
 
-/** What is known of a coder before its tensors are looked at. */
+/** The facts about a coder that do not come from its tensors. */
 interface Known {
   readonly kind: CoderFile["kind"];
   readonly guess: CoderGuess;
-  /** Whether it has a skip; null: the tensors decide. */
+  /** Whether it has a skip connection; null: the tensors decide. */
   readonly skip?: boolean | null;
   readonly lens?: SaeLensConfig;
 }
 
 /**
- * Opens a published coder: a Gemma Scope 1 `params.npz` (or its folder), or a Gemma Scope 2 folder
- * (config.json + params.safetensors) or a folder of SAELens (cfg.json + sae_weights.safetensors);
- * the safetensors file itself does as well, with its configuration beside it. Of the parameters
- * only the thresholds are read: they must be finite.
+ * Opens a published coder: a Gemma Scope 1 `params.npz` (or its folder), a Gemma Scope 2 folder
+ * (config.json + params.safetensors) or a SAELens folder (cfg.json + sae_weights.safetensors). A path to
+ * the safetensors file works too if its configuration is in the same folder. It reads no parameter but
+ * the thresholds, which must be finite.
  *
  * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; each names file and field
  */
@@ -88,7 +88,7 @@ export function openCoderFile(path: string): CoderFile {
 const lensWeights = "sae_weights.safetensors";
 const scopeWeights = "params.safetensors";
 
-/** Told apart by the file's name, else by the configuration beside it: the tensors are alike. */
+/** Decides by the file's name, else by the configuration in its folder: the tensors have the same names. */
 function isSaeLens(file: string): boolean {
   const name = basename(file);
   if (name === lensWeights || name === scopeWeights) return name === lensWeights;
@@ -119,7 +119,7 @@ function readGemmaScope2(file: string, tensors: ReadonlyMap<string, TensorSource
   const kind = "gemma-scope-2";
   const config = join(dirname(file), "config.json");
   if (!isPresent(config)) {
-    // Without one only the published name with the published keys tells the format.
+    // Without a configuration only the published name and keys identify the format.
     if (basename(file) === scopeWeights && tensors.has("w_enc")) return { kind, guess: {} };
     const want = "a configuration beside it (Gemma Scope 2's config.json, SAELens' cfg.json)";
     return refuse(file, "format", want, "none: the tensors alone do not say how to encode");
@@ -148,7 +148,7 @@ function paramsFile(path: string): string {
   return join(path, found[0] as string);
 }
 
-/** Published keys, in upper or lower case, → ours. */
+/** Published keys, in lower case → our keys. */
 const keys: Readonly<Record<string, keyof CoderParams>> = {
   w_enc: "W_enc",
   w_dec: "W_dec",
@@ -205,14 +205,14 @@ function assemble(
   }
   const sizes = checkShapes(params, file, guess, lens !== undefined);
   if (lens) checkAgainst(lens, sizes, file);
-  // Such a feature would be active never or always, whatever comes in.
+  // A feature with such a threshold would be active never or always, for any input.
   const bad = params.threshold === undefined ? -1 : firstNotFinite(params.threshold);
   if (bad >= 0) refuse(file, "threshold", "finite numbers", `one that is not, of feature ${bad}`);
   const [applyBDecToInput, wantedDtype] = [lens?.subtractsBDec ?? false, lens?.dtype ?? null];
   return { kind, file, params, ...sizes, applyBDecToInput, wantedDtype, guess };
 }
 
-/** SAELens' scaling factors of a fine-tuning: inert if all are 1, and not applied otherwise. */
+/** Whether a tensor has SAELens' fine-tuning factors, which have no effect if all are 1; refuses others. */
 function isScalingFactor(source: TensorSource, file: string): boolean {
   if (!/^(?:finetuning_)?scaling_factor$/.test(source.name)) return false;
   const values = readFloats(source);

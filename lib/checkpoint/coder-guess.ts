@@ -1,36 +1,36 @@
 import { resolve } from "node:path";
-import { cachedPlace } from "../hub/cache-layout.js";
+import { parseCachedPath } from "../hub/cache-layout.js";
 
-/** Where in the model a coder reads (and, for transcoders, what it replaces). */
+/** The site in the model that a coder reads, or "transcoder". */
 export type CoderSite = "resid_post" | "mlp_out" | "attn_z" | "embedding" | "transcoder";
 
-/** What path and config.json tell about a coder; a key that they do not tell is absent. */
+/** Metadata of a coder inferred from its path and config.json; unknown keys are absent. */
 export interface CoderGuess {
-  /** The collection that it belongs to. */
+  /** Its collection. */
   readonly suite?: "gemma-scope" | "gemma-scope-2";
-  /** Where in a block it reads. */
+  /** The site in a block that it reads. */
   readonly site?: CoderSite;
   /** The block, counted from 0. */
   readonly layer?: number;
-  /** As the folder names it: `16k`, `1m`. */
+  /** The width in the folder's name: `16k`, `1m`. */
   readonly width?: string;
   /** Mean number of active features, as published. */
   readonly l0?: number;
   /** The hook whose tensor it reads. */
   readonly hookName?: string;
-  /** Present for transcoders: the hook whose tensor they predict. */
+  /** For transcoders: the hook whose tensor they predict. */
   readonly hookNameOut?: string;
   /** Published name without its owner, e.g. `gemma-2-2b`. */
   readonly modelName?: string;
 }
 
-/** The same type with every key writable, for building one up. */
+/** `CoderGuess` with writable keys, for building one. */
 export type Draft = { -readonly [K in keyof CoderGuess]: CoderGuess[K] };
 
 const repository =
   /(?:^|--)gemma-scope-(2b|9b|27b)-(pt|it)-(res|mlp|att|transcoders)(?:-canonical)?$/;
 
-// {site}/layer_{L}/width_{W}/average_l0_{X}/params.npz: further up, "res" is just somebody's folder.
+// {site}/layer_{L}/width_{W}/average_l0_{X}/params.npz. A folder "res" further up has another meaning.
 const plainDepth = 4;
 
 const sites: ReadonlyMap<string, CoderSite> = new Map([
@@ -43,13 +43,13 @@ const sites: ReadonlyMap<string, CoderSite> = new Map([
 ]);
 
 /**
- * Reads a Gemma Scope 1 path: `…/layer_{L}/width_{W}/average_l0_{X}/params.npz` or
+ * Parses a Gemma Scope 1 path: `…/layer_{L}/width_{W}/average_l0_{X}/params.npz` or
  * `…/embedding/width_4k/average_l0_{X}/params.npz`, under the published repository's folder (plain,
  * or as the Hugging Face cache names it) or a folder named res, mlp, att or transcoders.
  */
 export function guessFromPath(path: string): CoderGuess {
   const draft: Draft = {};
-  // Nearest first: the innermost folder that says something wins.
+  // The innermost folder with information wins.
   const parts = resolve(path).split("/").reverse();
   for (const [depth, part] of parts.entries()) {
     const layer = /^layer_(\d{1,4})$/.exec(part)?.[1];
@@ -71,7 +71,7 @@ export function guessFromPath(path: string): CoderGuess {
   return { ...draft, ...hooksOf(draft) };
 }
 
-/** The hooks of Gemma Scope 1's sites, by TransformerLens' names. */
+/** TransformerLens' hook names for Gemma Scope 1's sites. */
 function hooksOf({ site, layer }: CoderGuess): { hookName?: string; hookNameOut?: string } {
   if (site === "embedding") return { hookName: "hook_embed" };
   if (layer === undefined) return {};
@@ -83,7 +83,7 @@ function hooksOf({ site, layer }: CoderGuess): { hookName?: string; hookNameOut?
       return { hookName: `${block}.hook_mlp_out` };
     case "attn_z":
       return { hookName: `${block}.attn.hook_z` };
-    case "transcoder": // reads the norm's output without its gain
+    case "transcoder": // It reads the norm's output without the gain.
       return {
         hookName: `${block}.ln2.hook_normalized`,
         hookNameOut: `${block}.hook_mlp_out`,
@@ -93,7 +93,7 @@ function hooksOf({ site, layer }: CoderGuess): { hookName?: string; hookNameOut?
   }
 }
 
-/** A coder by the names that SAELens' catalogue has for it. */
+/** A coder's names in SAELens' catalogue. */
 export interface PublishedCoder {
   /** Such as `gemma-scope-2b-pt-res`. */
   readonly release: string;
@@ -101,7 +101,7 @@ export interface PublishedCoder {
   readonly saeId: string;
 }
 
-/** Gemma Scope 2's folders → the release's suffix. */
+/** Gemma Scope 2's folders → suffixes of releases. */
 const releaseSuffixes: Readonly<Record<string, string>> = {
   resid_post: "res",
   mlp_out: "mlp",
@@ -110,11 +110,11 @@ const releaseSuffixes: Readonly<Record<string, string>> = {
 };
 
 /**
- * The release and id of a coder whose file lies in the Hugging Face cache as Google published it;
- * undefined for any other place.
+ * The release and id of a coder in the Hugging Face cache with the path that Google published; undefined
+ * for any other path.
  */
 export function publishedAs(path: string): PublishedCoder | undefined {
-  const { owner, name = "", path: file = "" } = cachedPlace(path) ?? {};
+  const { owner, name = "", path: file = "" } = parseCachedPath(path) ?? {};
   if (owner !== "google") return undefined;
   const inside = file.replace(/\/params\.(?:npz|safetensors)$/, "");
   if (/^gemma-scope-2-\w+-(?:pt|it)$/.test(name)) {
@@ -122,7 +122,7 @@ export function publishedAs(path: string): PublishedCoder | undefined {
       /^(\w+?)(_all)?\/(layer_\d+_width_\w+)$/.exec(inside) ?? [];
     const suffix = Object.hasOwn(releaseSuffixes, folder) ? releaseSuffixes[folder] : undefined;
     if (suffix === undefined) return undefined;
-    // Of these alone the ids keep their folder.
+    // Only these ids include the folder.
     const saeId = folder === "transcoder" && all === "" ? `${folder}/${leaf}` : leaf;
     return { release: `${name}-${suffix}${all.replace("_", "-")}`, saeId };
   }

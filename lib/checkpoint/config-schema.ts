@@ -4,7 +4,7 @@ import { refuse } from "./refuse.js";
 
 const size = z.int().min(1).max(1_000_000_000);
 const tokenId = z.int().min(0);
-// The core computes with it in float32, where 1e39 is infinite and 1e-46 is 0.
+// The core uses float32, in which 1e39 is infinite and 1e-46 is 0.
 const positive = z
   .number()
   .positive()
@@ -14,7 +14,7 @@ const positive = z
   }, "expected a number that float32 can hold");
 const layerType = z.enum(["sliding_attention", "full_attention"]);
 
-/** A list of that length: zod keeps an issue for every item of a longer one. */
+/** Limits a list's length before zod checks its items, because zod keeps an issue for each of them. */
 const atMost = (length: number) =>
   z.custom<unknown[]>(
     (value) => !Array.isArray(value) || value.length <= length,
@@ -35,7 +35,7 @@ const rope = z.looseObject({
 /** One set of rotary parameters, of transformers 4 (`rope_scaling`) or 5 (`rope_parameters`). */
 export type RopeEntry = z.infer<typeof rope>;
 
-/** The keys that both families share, every one optional: families fill in their own defaults. */
+/** The keys of both families. All are optional: each family has its own defaults. */
 const textSchema = z.looseObject({
   vocab_size: size.optional(),
   hidden_size: size.optional(),
@@ -72,7 +72,7 @@ const textSchema = z.looseObject({
   dtype: z.string().nullish(),
   torch_dtype: z.string().nullish(),
   quantization_config: z.unknown().optional(),
-  // MLX's and an older compressed-tensors' name for it.
+  // MLX and older versions of compressed-tensors use these names.
   quantization: z.unknown().optional(),
   compression_config: z.unknown().optional(),
 });

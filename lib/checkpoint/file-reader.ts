@@ -2,20 +2,20 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { refuse, unreadable } from "./refuse.js";
 
-// readSync refuses more than 2^31 - 1 bytes in one call.
+// readSync refuses more than 2^31 - 1 bytes per call.
 const largestRead = 1 << 30;
 
-/** An open regular file whose length is fixed at opening; every read is checked against it. */
+/** An open regular file. Every read is checked against its length at opening. */
 export interface FileReader {
   readonly path: string;
   readonly size: number;
-  /** Bytes `[offset, offset + length)`; CHECKPOINT when they are not all in the file. */
+  /** Reads bytes `[offset, offset + length)`. Throws CHECKPOINT if the file ends earlier. */
   read(offset: number, length: number, field: string): Buffer;
 }
 
 function open(path: string): { fd: number; size: number } {
   try {
-    // Asked before opening: opening a named pipe would wait for a writer for ever.
+    // Check before opening, because opening a named pipe waits for a writer.
     const stat = statSync(path);
     if (!stat.isFile()) {
       refuse(path, "file", "a regular file", stat.isDirectory() ? "a folder" : "something else");
@@ -28,7 +28,7 @@ function open(path: string): { fd: number; size: number } {
   }
 }
 
-/** Opens `path`, hands it to `use`, and closes it whatever happens. */
+/** Opens `path`, passes it to `use`, and always closes it. */
 export function withFile<T>(path: string, use: (reader: FileReader) => T): T {
   const { fd, size } = open(path);
   try {

@@ -1,7 +1,7 @@
 import { withFile } from "./file-reader.js";
 import { type FileDtype, itemSize, type TensorSource } from "./tensor-source.js";
 
-// The exponent in an element's upper 16 bits: all ones in an infinity and in a NaN.
+// The exponent bits in an element's upper 16 bits: all ones in an infinity and in a NaN.
 const exponents: Partial<Record<FileDtype, number>> = {
   float32: 0x7f80,
   bfloat16: 0x7f80,
@@ -17,7 +17,7 @@ function bytesOf(source: TensorSource): Buffer {
   return withFile(file, (reader) => reader.read(byteOffset, byteLength, name));
 }
 
-/** The elements of a small floating-point tensor. Throws CHECKPOINT where the file is cut short. */
+/** Reads the elements of a small floating-point tensor. Throws CHECKPOINT if the file is truncated. */
 export function readFloats(source: TensorSource): number[] {
   const bytes = bytesOf(source);
   const word = new DataView(new ArrayBuffer(4));
@@ -46,8 +46,8 @@ export function readFloats(source: TensorSource): number[] {
 }
 
 /**
- * Index of the first element that is infinite or not a number, or becomes so in float32; -1 where
- * all are finite. Reads the elements: for small tensors. Throws CHECKPOINT where the file is cut short.
+ * Index of the first element that is infinite or NaN, or becomes infinite in float32; -1 if all are
+ * finite. It reads all elements, so use it for small tensors. Throws CHECKPOINT if the file is truncated.
  */
 export function firstNotFinite(source: TensorSource): number {
   const mask = exponents[source.dtype];

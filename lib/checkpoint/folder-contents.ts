@@ -9,7 +9,7 @@ import { isPresent } from "./other-format.js";
 const remedy =
   "convert it in Python: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(out)";
 
-/** Files that hold a model's weights in a form that is not read, and what to do about each. */
+/** Patterns of files with weights in an unsupported format, each with its description and remedy. */
 const others: readonly (readonly [RegExp, string])[] = [
   [/^pytorch_model.*\.bin(?:\.index\.json)?$/, `PyTorch's pickles; ${remedy}`],
   [/\.gguf$/, "llama.cpp's format; get the safetensors files of the same model"],
@@ -31,14 +31,14 @@ function entries(dir: string): string[] {
   }
 }
 
-/** Names of parts that a download left behind, in the folder or in the caches that belong to it. */
+/** The name of an unfinished download in the folder or in its caches. */
 function unfinished(dir: string): string | undefined {
   return [dir, ...downloadFolders(dir)]
     .flatMap(entries)
     .find((name) => /\.(?:incomplete|part|crdownload|aria2)$/.test(name));
 }
 
-/** Refuses the folder of an adapter: alone it is no model, and beside weights it would be ignored. */
+/** Refuses the folder of an adapter: without weights it is not a model, and with weights it would be ignored. */
 export function refuseAdapter(dir: string): void {
   const names = entries(dir);
   const adapter = names.find((name) => /^adapter_(?:config\.json|model\.)/.test(name));
@@ -66,7 +66,7 @@ function baseOf(dir: string): string {
   }
 }
 
-/** Refuses a folder without weights that are read, saying what it holds instead. */
+/** Refuses a folder without supported weights, and describes its contents. */
 export function refuseWeightless(dir: string): never {
   const names = entries(dir).sort();
   const expected = "model.safetensors or model.safetensors.index.json";
@@ -94,14 +94,14 @@ export function refuseWeightless(dir: string): never {
       `${printable(single, 80)}: rename it to model.safetensors if it holds the whole model`,
     );
   }
-  for (const [pattern, caller] of others) {
+  for (const [pattern, description] of others) {
     const found = names.find((name) => pattern.test(name));
-    if (found !== undefined) fail("UNSUPPORTED", `${printable(found, 80)}: ${caller}`);
+    if (found !== undefined) fail("UNSUPPORTED", `${printable(found, 80)}: ${description}`);
   }
   return fail("NOT_FOUND", "neither");
 }
 
-/** Refuses a folder without config.json, saying where the model may be. */
+/** Refuses a folder without config.json, and suggests where the model may be. */
 export function refuseConfigless(dir: string): never {
   const names = entries(dir);
   const inside = names.find((name) => existsSync(join(dir, name, "config.json")));

@@ -15,10 +15,10 @@ const schema = z.looseObject({
   affine_connection: z.boolean().nullish(),
 });
 
-/** What a Gemma Scope 2 config.json says, in our terms. */
+/** A parsed Gemma Scope 2 config.json. */
 export interface GemmaScope2Config {
   readonly guess: Draft;
-  /** Whether an affine skip is announced; null where config.json does not say. */
+  /** Whether the coder has an affine skip connection; null if config.json does not say. */
   readonly affine: boolean | null;
 }
 
@@ -49,7 +49,7 @@ function readHook(
 /**
  * Checks a Gemma Scope 2 config.json and maps its hook points to ours.
  *
- * @throws CHECKPOINT for a wrong value; UNSUPPORTED for another architecture, hook point, or a
+ * @throws CHECKPOINT if a value is wrong; UNSUPPORTED if it is another architecture or hook point, or a
  *   coder of several layers (crosscoders, cross-layer transcoders); both name the key
  */
 export function parseGemmaScope2Config(json: unknown, file: string): GemmaScope2Config {
@@ -86,13 +86,13 @@ export function parseGemmaScope2Config(json: unknown, file: string): GemmaScope2
   return { guess, affine: data.affine_connection ?? null };
 }
 
-/** `gemma-3-4b-pt` for `google/gemma-3-4b-pt`; the 270m base model is published without `-pt`. */
+/** `gemma-3-4b-pt` for `google/gemma-3-4b-pt`. The published 270m base model has no `-pt`. */
 function modelNameOf(published: string): string {
   const name = basename(published).replace("gemma-v3", "gemma-3");
   return name === "gemma-3-270m-pt" ? "gemma-3-270m" : name;
 }
 
-/** The width that a leaf folder names, `layer_{L}_width_{W}_l0_{small|medium|big}…`. */
+/** The width in a leaf folder's name, `layer_{L}_width_{W}_l0_{small|medium|big}…`. */
 export function leafWidth(folder: string): string | undefined {
   return /^layer_\d+_width_(\w+?)_l0_/.exec(basename(folder))?.[1];
 }

@@ -14,7 +14,7 @@ import type { FileSource } from "./tensor-source.js";
 
 /** Options for `loadTensors`. */
 export interface LoadTensorsOptions {
-  /** Read these alone. Default: all. */
+  /** Read only these. Default: all. */
   readonly names?: readonly string[] | undefined;
   /** "cpu" (default) or "cuda", "cuda:1". */
   readonly device?: string | undefined;
@@ -23,16 +23,16 @@ export interface LoadTensorsOptions {
 }
 
 const caller = "loadTensors";
-// In pieces, so that a signal is looked at now and then.
+// Reads are split, so that a signal is checked between them.
 const piece = 64 * 1024 * 1024;
 
 /**
  * Reads the tensors of a safetensors file by name, each in its own dtype, as `saveTensors` or Python
- * wrote them. They are yours to dispose, and remember no padding and no hook. `readSafetensorsHeader` gives their shapes and the file's
- * metadata without reading them.
+ * wrote them. You dispose them. They have no padding mask and no hook. `readSafetensorsHeader` returns
+ * the shapes and the file's metadata without reading the tensors.
  *
- * @throws NOT_FOUND if there is no such file, or no tensor of a name in `names`
- * @throws CHECKPOINT for a damaged file; UNSUPPORTED for int8 and int16, which no tensor here has
+ * @throws NOT_FOUND if the file, or a tensor in `names`, is missing
+ * @throws CHECKPOINT if the file is damaged; UNSUPPORTED if a tensor is int8 or int16
  * @throws ARGUMENT, DEVICE, OUT_OF_MEMORY; `signal.reason`
  */
 export async function loadTensors(
@@ -46,13 +46,13 @@ export async function loadTensors(
   const sources = wanted(path, names);
   const made: Tensor[] = [];
   const keep = (tensor: Tensor): Tensor => {
-    disown(tensor); // made after an await, when another scope may be open
+    disown(tensor); // It is created after an await, when another scope may be open.
     made.push(tensor);
     return tensor;
   };
   const file = await open(path, "r");
   try {
-    // Without a prototype: a tensor may be called "__proto__".
+    // The object has no prototype, because a tensor may be called "__proto__".
     const tensors: Record<string, Tensor> = Object.create(null);
     for (const source of sources) {
       const host = keep(empty(source.shape, { dtype: source.dtype as DtypeName }));

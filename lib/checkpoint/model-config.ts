@@ -1,8 +1,8 @@
 import type { FileDtype } from "./tensor-source.js";
 
-/** What differs from layer to layer. */
+/** The configuration of one layer. */
 export interface LayerConfig {
-  /** Keys that a query sees, itself included; null: every earlier key (a global layer). */
+  /** Number of keys that a query sees, including its own; null: every earlier key (a global layer). */
   readonly window: number | null;
   /** Base of the rotary embedding's frequencies. */
   readonly ropeBase: number;
@@ -10,7 +10,7 @@ export interface LayerConfig {
   readonly ropeScale: number;
 }
 
-/** A Gemma 2 or Gemma 3 text model as data: everything that the forward pass needs to know. */
+/** A Gemma 2 or Gemma 3 text model as data: everything that the forward pass depends on. */
 export interface ModelConfig {
   /** The family. */
   readonly modelType: "gemma2" | "gemma3";
@@ -22,15 +22,15 @@ export interface ModelConfig {
   readonly dModel: number;
   /** Attention heads of a block. */
   readonly nHeads: number;
-  /** Heads of keys and values; each serves nHeads / nKeyValueHeads heads. */
+  /** Key and value heads; each serves nHeads / nKeyValueHeads query heads. */
   readonly nKeyValueHeads: number;
   /** Width of a head. */
   readonly dHead: number;
   /** Neurons of an MLP. */
   readonly dMlp: number;
-  /** Rows of the embedding: ids of tokens are below it. */
+  /** Rows of the embedding; token ids are less than this. */
   readonly dVocab: number;
-  /** Tokens that a row may have. */
+  /** Maximum tokens in a row. */
   readonly nCtx: number;
   /** Added to the mean square in every RMSNorm. */
   readonly eps: number;
@@ -40,18 +40,18 @@ export interface ModelConfig {
   readonly attnSoftcap: number | null;
   /** c of c·tanh(x/c) on logits; null: none. */
   readonly finalSoftcap: number | null;
-  /** Whether W_U is W_E transposed; false for a checkpoint with an output head of its own. */
+  /** Whether W_U is W_E transposed; false for a checkpoint with its own output head. */
   readonly tieWordEmbeddings: boolean;
   /** Whether queries and keys are RMS-normalised per head before rotation. */
   readonly qkNorm: boolean;
-  /** What differs from layer to layer, one for each. */
+  /** One configuration for each layer. */
   readonly layers: readonly LayerConfig[];
   /** The token that begins a text; null: none. */
   readonly bosTokenId: number | null;
   /** Every id that ends a generation. */
   readonly eosTokenIds: readonly number[];
-  /** The token that stands in padded places; null: none. */
+  /** The token for padding; null: none. */
   readonly padTokenId: number | null;
-  /** The element type that the weights are published in; null where config.json does not say. */
+  /** The element type of the published weights; null if config.json does not say. */
   readonly fileDtype: (FileDtype & ("float32" | "bfloat16" | "float16")) | null;
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 import { show } from "../errors/show-value.js";
-import { cachedPlace } from "../hub/cache-layout.js";
+import { parseCachedPath } from "../hub/cache-layout.js";
 import { tokenIds } from "./config-schema.js";
 import { refuseAdapter, refuseConfigless } from "./folder-contents.js";
 import type { ModelConfig } from "./model-config.js";
@@ -16,16 +16,16 @@ import { configLimits, readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 import { expectedShapes, neutralName } from "./weight-map.js";
 
-/** A checkpoint folder whose every header has been read and found to fit its config.json. */
+/** A checkpoint folder whose headers were all checked against its config.json. */
 export interface ModelFolder {
-  /** What config.json says. */
+  /** The parsed config.json. */
   readonly config: ModelConfig;
   /**
-   * Every tensor of the text model, by our neutral name: those that the config asks for, and
-   * `lm_head` if the checkpoint has one.
+   * Every tensor of the text model by our neutral name: those that the config requires, and `lm_head` if
+   * the checkpoint has one.
    */
   readonly tensors: Map<string, TensorSource>;
-  /** Where tokenizer.json and its like are looked for. */
+  /** The folder of tokenizer.json and its companions. */
   readonly tokenizerDir: string;
 }
 
@@ -33,9 +33,9 @@ export interface ModelFolder {
  * Opens a Hugging Face model folder as it is published (or as the Hugging Face cache links it),
  * reading headers only.
  *
- * A tensor that is missing, not known, of the wrong shape or element type, or cut short is refused
- * here, before a weight is read. `config.fileDtype` is the element type of the embedding itself;
- * `config.eosTokenIds` holds those of generation_config.json too.
+ * It refuses a tensor that is missing, unknown, truncated or of the wrong shape or element type, before
+ * any weight is read. `config.fileDtype` is the element type of the embedding; `config.eosTokenIds`
+ * includes those of generation_config.json.
  *
  * @throws NOT_FOUND, CHECKPOINT, UNSUPPORTED; each names file and field
  */
@@ -62,15 +62,15 @@ export function openModelFolder(dir: string): ModelFolder {
   };
 }
 
-/** `gemma-2-2b` for a snapshot of google/gemma-2-2b in the Hugging Face cache, else the folder's own name. */
+/** `gemma-2-2b` for a snapshot of google/gemma-2-2b in the Hugging Face cache, else the folder's name. */
 function nameOf(dir: string): string {
-  const cached = cachedPlace(dir);
+  const cached = parseCachedPath(dir);
   return cached !== undefined && cached.path === undefined ? cached.name : basename(resolve(dir));
 }
 
 const generationSchema = z.looseObject({ eos_token_id: tokenIds.nullish() });
 
-/** The instruction-tuned models name their end of turn only in generation_config.json. */
+/** Instruction-tuned models name their end of turn only in generation_config.json. */
 function generationEos(dir: string): number[] {
   const file = join(dir, "generation_config.json");
   if (!isPresent(file)) return [];
@@ -80,7 +80,7 @@ function generationEos(dir: string): number[] {
   return [parsed.data.eos_token_id ?? []].flat();
 }
 
-// GPTQ, AWQ, bitsandbytes, compressed-tensors and fp8 add these beside the packed weights.
+// GPTQ, AWQ, bitsandbytes, compressed-tensors and fp8 store these tensors with the packed weights.
 const quantised =
   /\.(?:qweight|qzeros|scales|biases|g_idx|SCB|(?:nested_)?absmax|(?:nested_)?quant_map|quant_state\..+|(?:weight|input|output)_(?:scale|scale_inv|zero_point|packed|shape|g_idx|global_scale))$|\.weight\.(?:absmax|quant_map|quant_state.*)$/;
 
@@ -112,7 +112,7 @@ function matchTensors(
   const head = found.get("lm_head");
   const tensors = new Map<string, TensorSource>();
   if (head) {
-    // As transformers ties them: to the one that is there.
+    // transformers ties the two to the one that is present.
     if (config.tieWordEmbeddings && !found.has("embed_tokens")) found.set("embed_tokens", head);
     else tensors.set("lm_head", head);
   } else if (!config.tieWordEmbeddings) {

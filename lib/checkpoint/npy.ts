@@ -18,12 +18,12 @@ const dtypes = new Map<string, FileDtype>([
 ]);
 
 /**
- * Longest .npy header read. NumPy writes 128 bytes, and eight dimensions of 16 digits fit in a third
- * of this; what takes more (record types) is refused anyway.
+ * The longest .npy header that is read. NumPy writes 128 bytes, and eight dimensions of 16 digits need a
+ * third of this. Longer headers (record types) are unsupported anyway.
  */
 export const maxNpyHeader = 1024;
 
-/** What a .npy header says, checked. */
+/** A parsed and checked .npy header. */
 export interface NpyHeader {
   readonly dtype: FileDtype;
   readonly shape: readonly number[];
@@ -36,8 +36,8 @@ export interface NpyHeader {
 /**
  * Parses the header at the beginning of `bytes` (format versions 1 to 3 of NumPy's .npy).
  *
- * `field` is how messages call the array. Arrays in Fortran order are refused where the order
- * matters (two or more dimensions above 1): nothing here copies weights.
+ * Messages name the array `field`. Arrays in Fortran order are refused if the order matters (two or more
+ * dimensions above 1), because weights are used in place.
  *
  * @throws CHECKPOINT
  */
@@ -92,7 +92,7 @@ function readFields(
   return { dtype, shape, dataStart, byteLength };
 }
 
-/** A bare `.npy` file; the tensor is named after the file. Throws CHECKPOINT or NOT_FOUND. */
+/** Opens a bare `.npy` file; the tensor is named after the file. Throws CHECKPOINT or NOT_FOUND. */
 export function openNpy(file: string): TensorSource {
   return withFile(file, (reader) => {
     const name = basename(file, ".npy");

@@ -1,3 +1,7 @@
+/**
+ * A reader of NumPy archives. It is written by hand because the zip packages that gemlens uses elsewhere
+ * (yauzl, fflate) accept overlapping members and local headers that disagree with the directory.
+ */
 import { freemem } from "node:os";
 import zlib from "node:zlib";
 import { show } from "../errors/show-value.js";
@@ -9,25 +13,24 @@ import type { TensorSource } from "./tensor-source.js";
 import { readZipDirectory, type ZipEntry } from "./zip-directory.js";
 import { locateMember, stored, type ZipSpan } from "./zip-member.js";
 
-// Each member is as large as its own .npy header promises, so that what is left of a bomb is an
-// archive of arrays that hold next to nothing: deflate packs zeros 1,030 to 1. Sparse or rounded
-// weights reach 20 to 1; small archives may need more, as an array of zeros does.
+// Each member is as large as its own .npy header says, so a bomb can only contain arrays of zeros, which
+// deflate packs 1,030 to 1. Sparse or rounded weights reach 20 to 1; a small archive with an array of
+// zeros may need more.
 const largestGrowth = 100;
 const smallInflated = 1024 * 1024;
 
-// One call into zlib counts in 32 bits; published coders are stored, not deflated.
+// One zlib call counts bytes in 32 bits. Published coders are stored, not deflated.
 const largestDeflated = 2 ** 31;
 
 /**
  * The arrays of a NumPy `.npz` archive (stored or deflated, zip64, any order), or the single array
  * of a bare `.npy`, by name without the `.npy` ending.
  *
- * Stored arrays stay in the file: the source says where. Deflated ones are inflated into memory,
- * after their declared size was found equal to what their own .npy header asks for, and are checked
- * against the archive's CRC-32; together they may take a hundred times the file (or a megabyte),
- * and no more memory than is available.
+ * Stored arrays stay in the file; the source has their offset. Deflated ones are inflated into memory if
+ * their declared size fits their own .npy header, and are checked against the archive's CRC-32. Together
+ * they may take a hundred times the file's size (at least a megabyte), but no more than the free memory.
  *
- * @throws CHECKPOINT naming file and member; NOT_FOUND if there is no such file
+ * @throws CHECKPOINT naming file and member; NOT_FOUND if the file is missing
  */
 export function openNpz(file: string): Map<string, TensorSource> {
   if (file.endsWith(".npy")) {
@@ -37,8 +40,8 @@ export function openNpz(file: string): Map<string, TensorSource> {
   return withFile(file, (reader) => {
     refuseOther(reader);
     const spans = locateAll(reader);
-    // The directory's names and sizes come first: they cost nothing to check. Then every header,
-    // so that an invalid member is refused before any other is inflated.
+    // Check the directory's names and sizes first, which is cheap. Then check every header, so that an
+    // invalid member is refused before any other is inflated.
     for (const { entry } of spans) checkName(reader.path, entry.name);
     checkGrowth(spans, reader);
     const arrays = spans.map((span) => ({ span, header: readHeader(reader, span) }));
@@ -59,8 +62,8 @@ function refuseOther({ path, size, read }: FileReader): void {
 }
 
 /**
- * Every member's place, in the directory's order. Looked up in the file's order: members that share
- * bytes (how a small archive pretends to be a large one) are refused before many are read.
+ * Returns every member's span in the directory's order. It goes through the file in order, so that
+ * members that share bytes (which makes a small archive look large) are refused before many are read.
  */
 function locateAll(reader: FileReader): ZipSpan[] {
   const { entries, start: directoryStart } = readZipDirectory(reader);
@@ -100,7 +103,7 @@ function checkName(file: string, name: string): void {
     const got = torch ? "a PyTorch file" : "another (a zip of other files: unpack it first)";
     refuse(file, field, "a member named *.npy", got);
   }
-  // Python ends a name at a NUL, and would read another array than this.
+  // Python ends a name at a NUL, and would find another array.
   if (/\p{Cc}/u.test(name)) {
     refuse(file, field, "a name without control characters", "one that has some");
   }
@@ -125,8 +128,8 @@ function readHeader(reader: FileReader, { entry, dataStart }: ZipSpan): NpyHeade
 }
 
 /**
- * Inflates enough of a deflate stream for a .npy header. Starts with a short prefix: a kilobyte of
- * zeros would inflate to a megabyte for each member.
+ * Inflates enough of a deflate stream for a .npy header. It starts with a short prefix, because a
+ * kilobyte may inflate to a megabyte of zeros.
  */
 function inflateStart(bytes: Buffer, size: number, file: string, field: string): Buffer {
   for (let length = 256; ; length *= 2) {
@@ -138,7 +141,7 @@ function inflateStart(bytes: Buffer, size: number, file: string, field: string):
 function inflatePrefix(bytes: Buffer, size: number, file: string, field: string): Buffer {
   try {
     return zlib.inflateRawSync(bytes, {
-      // A sync flush returns the output of a prefix instead of asking for the stream's end.
+      // A sync flush returns the output of a prefix without requiring the stream's end.
       finishFlush: zlib.constants.Z_SYNC_FLUSH,
       maxOutputLength: Math.max(size, 1),
       chunkSize: 4096,
@@ -173,7 +176,7 @@ function toSource(reader: FileReader, span: ZipSpan, header: NpyHeader): TensorS
 function inflate(compressed: Buffer, size: number, file: string, field: string): Buffer {
   let bytes: Buffer;
   try {
-    // One chunk just above the declared size: no copy from growing, and no more than declared.
+    // One chunk just above the declared size avoids copies and limits the output to the declared size.
     bytes = zlib.inflateRawSync(compressed, {
       maxOutputLength: Math.max(size, 1),
       chunkSize: size + 64,

@@ -4,8 +4,8 @@ const toSafetensors = "convert it in Python with save_pretrained(folder), which 
 
 const zipMagic = "PK\x03\x04";
 
-/** Signatures of formats that are met in the place of weights, and the remedy for each. */
-const signatures: readonly (readonly [magic: string, offset: number, caller: string])[] = [
+/** Signatures of formats that users often pass as weights, each with its description and remedy. */
+const signatures: readonly (readonly [magic: string, offset: number, description: string])[] = [
   ["\x93NUMPY", 0, "a single NumPy array (.npy)"],
   ["GGUF", 0, "a GGUF file of llama.cpp: get the safetensors files of the same model"],
   ["\x1f\x8b", 0, "a gzip archive: unpack it first"],
@@ -18,19 +18,19 @@ const signatures: readonly (readonly [magic: string, offset: number, caller: str
   [zipMagic, 0, "a zip archive: unpack it and give the folder"],
 ];
 
-/** Bytes that `otherFormat` looks at. */
+/** The number of bytes that `otherFormat` examines. */
 export const sniffedBytes = 1024;
 
-/** Says so of a PyTorch file, which is a zip as an .npz is; undefined for everything else. */
+/** Describes a PyTorch file, which is a zip like an .npz; undefined for everything else. */
 export function torchFile(start: Uint8Array): string | undefined {
   const text = latin1(start);
-  // The first member's name follows its header of 30 bytes.
+  // The first member's name follows its 30-byte header.
   const named = /^[^/]+\/(?:data\.pkl|\.format_version|byteorder)/.test(text.slice(30, 230));
   if (!named || !text.startsWith(zipMagic)) return undefined;
   return `a PyTorch file (a zip of pickles): ${toSafetensors}`;
 }
 
-/** A pickle begins with its protocol, 2 to 5, and an opcode for a tuple, a dictionary or the like. */
+/** Whether a file begins with a pickle's protocol, 2 to 5, and the opcode of a tuple, a dictionary or the like. */
 function isPickle(start: Uint8Array): boolean {
   const [first, protocol = 0, opcode = 0] = start;
   return (
@@ -41,7 +41,7 @@ function isPickle(start: Uint8Array): boolean {
   );
 }
 
-/** A header's length below 2^23 in eight bytes, then an object. */
+/** Whether a file begins with a header length below 2^24 in eight bytes and a JSON object. */
 function isSafetensors(start: Uint8Array): boolean {
   return start[8] === 0x7b && start.subarray(3, 8).every((byte) => byte === 0);
 }
@@ -51,8 +51,8 @@ function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
 }
 
 /**
- * Says what a file is from its first bytes, and what to do about it, if they are those of a format
- * that is often met in place of the right one; undefined for everything else.
+ * Describes a file by its first bytes, with a remedy, if they belong to a format that users often pass
+ * instead of the right one; undefined for everything else.
  */
 export function otherFormat(start: Uint8Array): string | undefined {
   const text = latin1(start);
@@ -74,7 +74,7 @@ export function otherFormat(start: Uint8Array): string | undefined {
   return signatures.find(([magic, at]) => text.startsWith(magic, at))?.[2];
 }
 
-/** A server's answer that was saved in place of a file, such as `Entry not found`; else undefined. */
+/** Describes a server's message that was saved instead of a file, such as `Entry not found`; else undefined. */
 export function savedMessage(start: Uint8Array): string | undefined {
   const text = latin1(start).trim();
   const message =
@@ -83,7 +83,7 @@ export function savedMessage(start: Uint8Array): string | undefined {
   return `the message of a server ${JSON.stringify(text.slice(0, 60))}: download the file again`;
 }
 
-/** What a file is that stands where a folder or another kind of file is expected. */
+/** Describes a file that was found instead of a folder or another kind of file. */
 export function whatItIs(path: string): string {
   try {
     if (!statSync(path).isFile()) return "something that is not a regular file";
@@ -99,12 +99,12 @@ export function whatItIs(path: string): string {
   }
 }
 
-/** Whether a folder has this entry, also as a link whose target is missing. */
+/** Whether a path exists, also as a link whose target is missing. */
 export function isPresent(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** What to say of a link without a target; undefined for anything else. */
+/** Describes a link without a target; undefined for anything else. */
 export function danglingLink(path: string): string | undefined {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return undefined;
   return "a link whose target is missing (a download that was interrupted, or a cache that was cleaned): download it again";

@@ -5,7 +5,7 @@ import { refuse, unsupported } from "./refuse.js";
 
 type LayerType = "sliding_attention" | "full_attention";
 
-/** What transformers (5.23) takes where a published config.json leaves a key out. */
+/** The defaults of transformers (5.23) for keys that a published config.json omits. */
 const shared = {
   hidden_size: 2304,
   intermediate_size: 9216,
@@ -46,14 +46,13 @@ type Family = (typeof families)["gemma2" | "gemma3"];
 const dtypes = ["float32", "bfloat16", "float16"] as const;
 
 /**
- * Turns the contents of a published config.json into a {@link ModelConfig}: `gemma2`,
- * `gemma3_text`, and `gemma3` with its `text_config`; as written by transformers 4 (`rope_theta`,
- * `rope_local_base_freq`, `rope_scaling`, `sliding_window_pattern`) and 5 (`layer_types`,
- * `rope_parameters`). Keys left out take transformers' defaults for the family.
+ * Parses a published config.json: `gemma2`, `gemma3_text`, and `gemma3` with its `text_config`, as
+ * written by transformers 4 (`rope_theta`, `rope_local_base_freq`, `rope_scaling`,
+ * `sliding_window_pattern`) and 5 (`layer_types`, `rope_parameters`). Omitted keys take transformers'
+ * defaults for the family.
  *
- * @throws CHECKPOINT for a value that is wrong, UNSUPPORTED for a right one that gemlens does not
- *   run (another architecture, activation, rope type, an attention bias);
- *   both name file and key
+ * @throws CHECKPOINT if a value is wrong; UNSUPPORTED if it is valid but gemlens does not run it (another
+ *   architecture, activation or rope type, an attention bias); both name file and key
  */
 export function parseModelConfig(json: unknown, file: string, modelName: string): ModelConfig {
   const outer = checkTextConfig(json, file);
@@ -62,7 +61,7 @@ export function parseModelConfig(json: unknown, file: string, modelName: string)
     return unsupported(file, "model_type", "gemma2, gemma3_text or gemma3", show(type));
   }
   const family = type === "gemma2" ? families.gemma2 : families.gemma3;
-  // A gemma3 config wraps its text model's; without one it is a text config under an older name.
+  // A gemma3 config contains its text model's config. Without one it is a text config with an older name.
   const inner = type === "gemma3" ? outer["text_config"] : undefined;
   if (inner === undefined) return build(outer, outer, family, file, modelName);
   const text = checkTextConfig(inner, file, "text_config.");
@@ -115,7 +114,7 @@ function build(
   };
 }
 
-/** A key left out takes the default; a key that is null says "none". */
+/** An omitted key takes the default; a null key means "none". */
 function orDefault<A, B>(value: A | undefined, otherwise: B): A | B {
   return value === undefined ? otherwise : value;
 }
@@ -205,7 +204,7 @@ function ropeOf(
   };
 }
 
-/** Gemma 3's rope_scaling is for its global layers alone, Gemma 2's for all. */
+/** Gemma 3's rope_scaling applies only to global layers, Gemma 2's to all layers. */
 function ropeEntry(type: LayerType, text: TextConfig, family: Family, file: string): RopeEntry {
   const { rope_parameters: parameters, rope_scaling: scaling } = text;
   const nested =

@@ -1,10 +1,14 @@
+/**
+ * The literals of a .npy header. The parser is written by hand because the header is Python, not JSON,
+ * and a replacement of its quotes by JSON's would accept text that NumPy refuses.
+ */
 import { show } from "../errors/show-value.js";
 import { refuse } from "./refuse.js";
 
 /** The values that a .npy header may hold: str, bool, and a tuple of integers. */
 export type PythonValue = string | boolean | number[];
 
-// Python's own white space and numbers: no no-break space, no leading zero.
+// Python's white space and numbers exclude the no-break space and leading zeros.
 const token =
   /[ \t\f\r\n]*(?:'([^'\\]*)'|"([^"\\]*)"|(True|False)\b|(0|[1-9]\d{0,15})(?![\w.])|([{}():,]))/y;
 const trailingSpace = /[ \t\f\r\n]*$/;
@@ -31,8 +35,10 @@ function tokenize(text: string, file: string, field: string): Token[] {
 }
 
 /**
- * Parses the literal dict of a .npy header, and nothing else of Python: no names, no calls, no
- * nesting beyond one tuple of integers. A key that appears twice is refused. Throws CHECKPOINT.
+ * Parses the literal dict of a .npy header and no other Python: no names, no calls, no nesting except one
+ * tuple of integers.
+ *
+ * @throws CHECKPOINT, also if a key appears twice
  */
 export function parsePythonDict(
   text: string,
@@ -55,7 +61,7 @@ export function parsePythonDict(
     while (!is(")")) {
       if (tokens[at]?.kind !== "number") fail("an integer");
       values.push(Number(tokens[at++]?.text));
-      // `(3)` is an int in Python, `(3,)` a tuple
+      // In Python `(3)` is an int and `(3,)` a tuple.
       if (values.length === 1 || !is(")")) take(",");
     }
     take(")");

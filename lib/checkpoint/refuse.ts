@@ -4,7 +4,7 @@ import { sentence } from "../errors/sentence.js";
 import { printable, show } from "../errors/show-value.js";
 import { danglingLink } from "./other-format.js";
 
-/** Refuses a file with CHECKPOINT, naming the file and the field in the project's one sentence form. */
+/** Throws CHECKPOINT naming file and field. */
 export function refuse(
   file: string,
   field: string,
@@ -16,7 +16,7 @@ export function refuse(
   throw new GemlensError("CHECKPOINT", message, fields, cause);
 }
 
-/** Refuses a configuration by the first key that is wrong, or by `whole` if it is no object. */
+/** Throws CHECKPOINT for the first of zod's issues; `whole` names a configuration that is not an object. */
 export function refuseInvalid(file: string, { issues: [issue] }: ZodError, whole: string): never {
   const { path = [], message = "something else" } = issue ?? {};
   const [, expected, got] = /expected (.+?), received (.+)$/.exec(message) ?? [];
@@ -24,13 +24,13 @@ export function refuseInvalid(file: string, { issues: [issue] }: ZodError, whole
   return refuse(file, path.join(".") || whole, expected ?? "a valid value", found);
 }
 
-/** Refuses something well-formed that gemlens does not run, naming the key. */
+/** Throws UNSUPPORTED naming the key of a valid value that gemlens does not run. */
 export function unsupported(file: string, key: string, expected: string, got: unknown): never {
   const { message, fields } = aboutFile(file, key, expected, got);
   throw new GemlensError("UNSUPPORTED", message, fields);
 }
 
-/** Refuses a file that the system does not open: NOT_FOUND if there is none, else CHECKPOINT. */
+/** Throws NOT_FOUND if a file is missing, else CHECKPOINT, after the system refused to open it. */
 export function unreadable(file: string, error: unknown): never {
   const reason = (error as NodeJS.ErrnoException).code ?? String(error);
   const code = reason === "ENOENT" || reason === "ENOTDIR" ? "NOT_FOUND" : "CHECKPOINT";
@@ -39,14 +39,14 @@ export function unreadable(file: string, error: unknown): never {
   throw new GemlensError(code, message, fields, error);
 }
 
-/** The message of an error about a file, in which everything from outside is printable, and its fields. */
+/** Builds an error about a file: its message, with text from outside made printable, and its fields. */
 export function aboutFile(
   file: string,
   name: string,
   expected: string,
   got: unknown,
 ): { message: string; fields: { file: string; field: string } } {
-  const field = name === "" ? '""' : printable(name); // a tensor may have no name
+  const field = name === "" ? '""' : printable(name); // A tensor's name may be empty.
   const shown = typeof got === "string" ? printable(got) : show(got);
   return { message: sentence(file, printable(expected), field, shown), fields: { file, field } };
 }

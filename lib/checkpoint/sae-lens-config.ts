@@ -7,8 +7,8 @@ import { refuse, refuseInvalid, unsupported } from "./refuse.js";
 
 const index = z.int().nullish();
 const text = z.string().nullish();
-// Since version 6 these stand under `metadata`, before at the top.
-const places = {
+// Version 6 moved these keys under `metadata`; older versions have them at the top.
+const movedKeys = {
   hook_name: text,
   hook_point: text,
   hook_name_out: text,
@@ -18,7 +18,7 @@ const places = {
   model_name: text,
 };
 const schema = z.looseObject({
-  ...places,
+  ...movedKeys,
   architecture: z.string().optional(),
   d_in: z.int().min(1),
   d_sae: z.int().min(1),
@@ -29,10 +29,10 @@ const schema = z.looseObject({
   reshape_activations: text,
   activation_fn: text,
   activation_fn_str: text,
-  metadata: z.looseObject(places).nullish(),
+  metadata: z.looseObject(movedKeys).nullish(),
 });
 
-/** What SAELens' cfg.json says, in our terms. */
+/** A parsed cfg.json of SAELens. */
 export interface SaeLensConfig {
   readonly guess: Draft;
   readonly dIn: number;
@@ -41,13 +41,13 @@ export interface SaeLensConfig {
   /** Whether the encoder reads x − b_dec. */
   readonly subtractsBDec: boolean;
   readonly skip: boolean;
-  /** Whether its activation is a plain ReLU, without thresholds. */
+  /** Whether the activation is a plain ReLU, without thresholds. */
   readonly relu: boolean;
   /** The type that SAELens converts the weights to. */
   readonly dtype: "float32" | "bfloat16" | "float16" | null;
 }
 
-/** Architectures, and what each is. "standard" and the plain transcoders have a ReLU. */
+/** The properties of each architecture. "standard" and the plain transcoders have a ReLU. */
 const architectures: Readonly<
   Record<string, { readonly relu: boolean; readonly transcodes: boolean; readonly skip: boolean }>
 > = {
@@ -59,7 +59,7 @@ const architectures: Readonly<
   jumprelu_skip_transcoder: { relu: false, transcodes: true, skip: true },
 };
 const dtypes = new Map([
-  ["float64", "float32"], // as every reader of ours takes float64
+  ["float64", "float32"], // All of our readers convert float64.
   ["float32", "float32"],
   ["bfloat16", "bfloat16"],
   ["float16", "float16"],
@@ -71,18 +71,17 @@ const sites: ReadonlyMap<string, CoderSite> = new Map([
 ]);
 
 /**
- * Checks the cfg.json that SAELens (3 to 6) writes beside sae_weights.safetensors. Keys that its
- * inference does not read are ignored, as it does; a key left out takes SAELens' default.
+ * Parses the cfg.json that SAELens (3 to 6) writes next to sae_weights.safetensors. Keys that SAELens'
+ * inference does not read are ignored; an omitted key takes SAELens' default.
  *
- * @throws CHECKPOINT for a wrong value; UNSUPPORTED for what gemlens does not compute; both name
- *   the key
+ * @throws CHECKPOINT if a value is wrong; UNSUPPORTED if gemlens does not compute it; both name the key
  */
 export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
   const parsed = schema.safeParse(json);
   if (!parsed.success) return refuseInvalid(file, parsed.error, "cfg.json");
   const { data } = parsed;
-  const place = { ...data, ...data.metadata };
-  const architecture = data.architecture ?? "standard"; // before version 3 there was no other
+  const merged = { ...data, ...data.metadata };
+  const architecture = data.architecture ?? "standard"; // Versions before 3 had no other.
   const known = Object.hasOwn(architectures, architecture)
     ? architectures[architecture]
     : undefined;
@@ -92,15 +91,15 @@ export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
   }
   const { relu, transcodes, skip } = known;
   checkActivations(data, file);
-  const hook = place.hook_name ?? place.hook_point ?? undefined;
+  const hook = merged.hook_name ?? merged.hook_point ?? undefined;
   const reshape = data.reshape_activations ?? "none";
   if (reshape !== "none" && !(reshape === "hook_z" && (hook === undefined || /_z$/.test(hook)))) {
     unsupported(file, "reshape_activations", '"none", or "hook_z" at a hook_z', show(reshape));
   }
   for (const key of ["hook_head_index", "hook_point_head_index", "hook_head_index_out"] as const) {
-    if (place[key] != null) unsupported(file, key, "none (all heads)", place[key]);
+    if (merged[key] != null) unsupported(file, key, "none (all heads)", merged[key]);
   }
-  // b_dec of a transcoder has the output's width: SAELens refuses true, and never subtracts it.
+  // A transcoder's b_dec has the output's width, so SAELens refuses true and never subtracts it.
   if (transcodes && data.apply_b_dec_to_input) {
     unsupported(file, "apply_b_dec_to_input", "false for a transcoder", true);
   }
@@ -110,7 +109,7 @@ export function parseSaeLensConfig(json: unknown, file: string): SaeLensConfig {
   }
   if (transcodes && data.d_out === undefined) refuse(file, "d_out", "a number", "none");
   return {
-    guess: guessOf(hook, place.hook_name_out ?? undefined, place.model_name, transcodes),
+    guess: guessOf(hook, merged.hook_name_out ?? undefined, merged.model_name, transcodes),
     dIn: data.d_in,
     dOut: data.d_out ?? data.d_in,
     dSae: data.d_sae,
@@ -155,7 +154,7 @@ function guessOf(
   return guess;
 }
 
-/** False for a module of transformers, which newer versions may write: then the caller gives the hook. */
+/** Whether a hook has one of our names. Newer versions may write a module of transformers instead. */
 function isOurs(hook: string): boolean {
   const { layer } = parseHookName(hook);
   return hook === "hook_embed" || (layer !== null && layer < 10_000);

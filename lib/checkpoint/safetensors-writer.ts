@@ -2,18 +2,18 @@ import { appendBytes, writeAtomically } from "./atomic-file.js";
 import { safetensorsNames } from "./safetensors.js";
 import { type FileDtype, itemSize } from "./tensor-source.js";
 
-/** One tensor of a file that is written. */
+/** One tensor to write. */
 export interface SafetensorsEntry {
   readonly name: string;
   readonly dtype: FileDtype;
   readonly shape: readonly number[];
-  /** Its elements, little-endian and in C order; asked for when the file reaches it. */
+  /** Returns its elements, little-endian and in C order; called when the file reaches it. */
   bytes(): Promise<Uint8Array>;
 }
 
 /**
- * Writes a safetensors file, one tensor in memory at a time. As the reference writer does, larger
- * element types come first, so that every tensor is aligned to its own.
+ * Writes a safetensors file, with one tensor in memory at a time. As in the reference writer, larger
+ * element types come first, so that every tensor is aligned. All coders and tensors are saved through it.
  *
  * @throws the file system's own error if it refuses
  */

@@ -5,13 +5,13 @@ import { refuse } from "./refuse.js";
 import { parseStrictJson } from "./strict-json.js";
 import { byteLengthOf, type FileDtype, type FileSource, itemSize } from "./tensor-source.js";
 
-// The format allows headers of 100 MB, which parsed would take ten times that. gemma-3-27b has 1,247
+// The format allows headers of 100 MB, whose parsed form would take ten times that. gemma-3-27b has 1,247
 // tensors in 140 kB of headers. A tensor takes at most 16 values: dtype, shape, offsets.
 const maxHeaderBytes = 8 * 1024 * 1024;
 const maxTensors = 20_000;
 const maxValues = 16 * maxTensors;
 
-/** Our element types → the format's. */
+/** Our element types → the format's names. */
 export const safetensorsNames: Readonly<Record<FileDtype, string>> = {
   float64: "F64",
   float32: "F32",
@@ -29,24 +29,24 @@ const dtypes = new Map(
   Object.entries(safetensorsNames).map(([ours, theirs]) => [theirs, ours as FileDtype]),
 );
 
-// Types of the format that only quantised checkpoints use.
+// Only quantised checkpoints use these types.
 const packed = /^(?:F8_|F4|F6_|U16|U32|U64)/;
 
 /** The validated header of one safetensors file. */
 export interface SafetensorsHeader {
   /** Every tensor by its name, in the header's order. */
   readonly tensors: Map<string, FileSource>;
-  /** What stands under `__metadata__`. */
+  /** The entries of `__metadata__`. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
 /**
  * Reads and validates the header of a safetensors file; the weights themselves are not read.
  *
- * As strict as the format's reference reader: every element type known, every span equal to
- * shape × element size, spans in the file, without overlap and without a hole.
+ * It is as strict as the format's reference reader: every element type is known, every span equals
+ * shape × element size, and the spans cover the file without overlaps and holes.
  *
- * @throws CHECKPOINT naming file and field; NOT_FOUND where there is no such file
+ * @throws CHECKPOINT naming file and field; NOT_FOUND if the file is missing
  */
 export function readSafetensorsHeader(file: string): SafetensorsHeader {
   return withFile(file, (reader) => {
@@ -62,13 +62,13 @@ export function readSafetensorsHeader(file: string): SafetensorsHeader {
       refuse(file, field, expected, got, cause),
     ) as Record<string, unknown>;
     const { __metadata__: metadata, ...entries } = json;
-    const tensors = readEntries(entries, file, 8 + length);
+    const tensors = parseEntries(entries, file, 8 + length);
     checkCoverage(tensors, file, 8 + length, reader.size);
-    return { tensors: inOrder(entries, tensors), metadata: readMetadata(metadata, file) };
+    return { tensors: inOrder(entries, tensors), metadata: parseMetadata(metadata, file) };
   });
 }
 
-/** A header's length is below 2^23, so that the right file has a zero byte where text has none. */
+/** Refuses other formats. The header's length is at most 2^23, so bytes 4 to 7 are zero, unlike in text. */
 function refuseOther({ path, size, read }: FileReader): void {
   const start = read(0, Math.min(size, sniffedBytes), "file");
   if (start.length >= 9 && start.readUInt32LE(4) === 0 && start[8] === 0x7b) return;
@@ -77,7 +77,7 @@ function refuseOther({ path, size, read }: FileReader): void {
   if (other !== undefined) refuse(path, field, "a safetensors file", other);
 }
 
-function readMetadata(metadata: unknown, file: string): Map<string, string> {
+function parseMetadata(metadata: unknown, file: string): Map<string, string> {
   const object = typeof metadata === "object" && metadata !== null && !Array.isArray(metadata);
   const entries = object ? Object.entries(metadata) : [];
   const texts = entries.every(([, value]) => typeof value === "string");
@@ -87,7 +87,7 @@ function readMetadata(metadata: unknown, file: string): Map<string, string> {
   return new Map(entries);
 }
 
-function readEntries(
+function parseEntries(
   entries: Record<string, unknown>,
   file: string,
   dataStart: number,
@@ -97,7 +97,7 @@ function readEntries(
     refuse(file, "header", `at most ${maxTensors} tensors`, names.length);
   }
   return names.map((name) => {
-    const { label, shape, begin, end } = readEntry(entries[name], file, name);
+    const { label, shape, begin, end } = parseEntry(entries[name], file, name);
     const dtype = dtypes.get(label);
     if (!dtype && packed.test(label)) {
       const got = `${show(label)}: get the checkpoint that is not quantised`;
@@ -117,8 +117,8 @@ function readEntries(
 
 const entryKeys = new Set(["dtype", "shape", "data_offsets"]);
 
-/** By hand, ending at the first fault: a schema would collect one for each of a million sizes. */
-function readEntry(
+/** Written by hand, because zod would collect an issue for each of a million sizes instead of stopping. */
+function parseEntry(
   entry: unknown,
   file: string,
   name: string,
@@ -132,15 +132,15 @@ function readEntry(
   }
   const { dtype: label, shape, data_offsets: offsets } = entry as Record<string, unknown>;
   if (typeof label !== "string") return refuse(file, `${name}.dtype`, "a string", show(label));
-  const sizes = readSizes(shape, file, `${name}.shape`);
-  const [begin, end, ...more] = readSizes(offsets, file, `${name}.data_offsets`);
+  const sizes = parseSizes(shape, file, `${name}.shape`);
+  const [begin, end, ...more] = parseSizes(offsets, file, `${name}.data_offsets`);
   if (begin === undefined || end === undefined || more.length > 0) {
     return refuse(file, `${name}.data_offsets`, "[begin, end]", show(offsets));
   }
   return { label, shape: sizes, begin, end };
 }
 
-function readSizes(list: unknown, file: string, field: string): readonly number[] {
+function parseSizes(list: unknown, file: string, field: string): readonly number[] {
   if (!Array.isArray(list)) return refuse(file, field, "an array of integers", show(list));
   const bad = list.findIndex((size) => !Number.isSafeInteger(size) || size < 0);
   if (bad >= 0) refuse(file, `${field}.${bad}`, "an integer of at least 0", show(list[bad]));
@@ -148,7 +148,7 @@ function readSizes(list: unknown, file: string, field: string): readonly number[
 }
 
 function checkCoverage(tensors: FileSource[], file: string, dataStart: number, size: number): void {
-  // By end as well: tensors without elements share their offset with the next one.
+  // Sort by length too, because a tensor without elements shares its offset with the next one.
   tensors.sort((a, b) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
   let at = dataStart;
   for (const { name, byteOffset, byteLength } of tensors) {

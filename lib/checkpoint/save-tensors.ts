@@ -6,7 +6,7 @@ import { type SafetensorsEntry, writeSafetensors } from "./safetensors-writer.js
 
 /** Options for `saveTensors`. */
 export interface SaveTensorsOptions {
-  /** Texts kept in the file's header, such as the model and the prompt. */
+  /** Texts for the file's header, such as the model and the prompt. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -14,22 +14,22 @@ const caller = "saveTensors";
 
 /**
  * Writes tensors to a safetensors file, each in its own dtype; Python reads it with
- * `safetensors.torch.load_file`. The file is written under a temporary name and then renamed. The
- * tensors may be disposed right after the call; do not change them in place before it ends.
+ * `safetensors.torch.load_file`. The file is written under a temporary name and then renamed. You may
+ * dispose the tensors right after the call, but do not change them in place until it ends.
  *
- * A file has values alone: which tokens are padding, and from which hook a tensor comes, is not
- * kept. Save `model.toTokens(…).mask` of a padded batch too, and give it to `encode`.
+ * The file has only values: it does not record padding, or the hook of a tensor. Save
+ * `model.toTokens(…).mask` of a padded batch too, and pass it to `encode`.
  *
  * @param tensors an object of tensors, or pairs of name and tensor such as `run.cache`
  *
  * @example
- * using x = await model.forward(text, { stopAtLayer: 3 }); // what leaves block 2
+ * using x = await model.forward(text, { stopAtLayer: 3 }); // the output of block 2
  * await saveTensors("/tmp/resid.safetensors", { x }, { metadata: { text } });
  * const { x: back } = await loadTensors("/tmp/resid.safetensors");
  * console.log(back?.allClose(x)); // true
  *
- * @throws ARGUMENT for anything but tensors by name, metadata that is not text, or a path at which
- *   a folder or a device is
+ * @throws ARGUMENT if `tensors` has anything but tensors by name, if metadata is not text, or if a folder
+ *   or a device is at the path
  * @throws DISPOSED; the file system's own error if it refuses
  */
 export async function saveTensors(
@@ -58,7 +58,7 @@ export async function saveTensors(
       throw argument(caller, "another name (the format has its own use for it)", "a tensor", name);
     }
   }
-  // Handles of our own: the caller may dispose its tensors while the file is written.
+  // Use separate handles, because the caller may dispose its tensors during the write.
   const held = given.map(([name, tensor]) => [name, hold(tensor)] as const);
   try {
     await writeSafetensors(path, held.map(entryOf), metadata);
@@ -90,7 +90,7 @@ function entryOf([name, tensor]: readonly [string, Tensor]): SafetensorsEntry {
   return { name, dtype, shape, bytes: async () => bytesOf(tensor) };
 }
 
-/** The elements as they lie in memory: of bfloat16 and float16 the bits. */
+/** The elements' bytes in memory; for bfloat16 and float16 these are the bits. */
 function bytesOf(tensor: Tensor): Uint8Array {
   if (tensor.device === "cpu" && tensor.isContiguous) return asBytes(tensor);
   return tidy(() => asBytes(tensor.to({ device: "cpu" }).contiguous()).slice());

@@ -8,19 +8,19 @@ import { readSafetensorsHeader } from "./safetensors.js";
 import { readStrictJson } from "./strict-json.js";
 import type { TensorSource } from "./tensor-source.js";
 
-// gemma-3-27b: 1,247 tensors in 110 kB.
+// gemma-3-27b's index has 1,247 tensors in 110 kB.
 const indexLimits = { bytes: 16 * 1024 * 1024, values: 100_000 };
 const maxShards = 1000;
 
-// A shard lies beside its index: no separators, no "..", nothing hidden.
+// A shard is in the same folder as its index: no separators, no "..", no hidden file.
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors$/;
 
 /**
- * Every tensor of a Hugging Face folder by its published name: `model.safetensors`, or the shards
- * that `model.safetensors.index.json` names.
+ * Finds every tensor of a Hugging Face folder by its published name, in `model.safetensors` or in the
+ * shards that `model.safetensors.index.json` lists.
  *
- * @throws NOT_FOUND or UNSUPPORTED if neither is there, saying what is; CHECKPOINT naming file and
- *   field
+ * @throws NOT_FOUND or UNSUPPORTED if both are missing, describing the folder; CHECKPOINT naming file
+ *   and field
  */
 export function readShards(dir: string): Map<string, TensorSource> {
   const single = join(dir, "model.safetensors");
@@ -32,7 +32,7 @@ export function readShards(dir: string): Map<string, TensorSource> {
 
 function readIndexed(dir: string, index: string): Map<string, TensorSource> {
   const json = readStrictJson(index, indexLimits) as { weight_map?: unknown } | null;
-  const weightMap = readFileNames(json?.weight_map, index);
+  const weightMap = parseFileNames(json?.weight_map, index);
   const files = new Set(weightMap.values());
   if (files.size > maxShards) refuse(index, "weight_map", `at most ${maxShards} files`, files.size);
   for (const file of files) {
@@ -64,8 +64,8 @@ function readIndexed(dir: string, index: string): Map<string, TensorSource> {
   return found;
 }
 
-/** A map, since a tensor may be called `__proto__`. */
-function readFileNames(weightMap: unknown, index: string): Map<string, string> {
+/** Returns a map, because a tensor may be called `__proto__`. Written by hand, like `parseEntry` of safetensors.ts. */
+function parseFileNames(weightMap: unknown, index: string): Map<string, string> {
   if (typeof weightMap !== "object" || weightMap === null || Array.isArray(weightMap)) {
     return refuse(index, "weight_map", "an object of file names", show(weightMap));
   }

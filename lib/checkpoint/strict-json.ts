@@ -1,3 +1,7 @@
+/**
+ * JSON from untrusted files. The checks of the text are written by hand because a schema sees only the
+ * parsed result, in which duplicate keys are lost and millions of values already take memory.
+ */
 import { readFileSync, statSync } from "node:fs";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { show } from "../errors/show-value.js";
@@ -6,10 +10,10 @@ import { refuse, unreadable } from "./refuse.js";
 
 const maxDepth = 32;
 
-/** Throws the error of whoever reads the file: CHECKPOINT or TOKENIZER. */
+/** Throws the error of the file's reader: CHECKPOINT or TOKENIZER. */
 export type Refuse = (field: string, expected: string, got: string, cause?: unknown) => never;
 
-/** Index just past the string that opens at `start`, or -1 where it never closes. */
+/** Index after the string that opens at `start`; -1 if it is not closed. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;
@@ -20,9 +24,9 @@ function endOfString(text: string, start: number): number {
 }
 
 /**
- * What JSON.parse lets through and a hostile file must not have: nesting deeper than 32, an object
- * that names a key twice (JSON.parse keeps the last, other readers the first), and more values than
- * the file can need, each of which takes ten times its text.
+ * Refuses text that JSON.parse accepts but a hostile file could use: nesting deeper than 32, a duplicate
+ * key (JSON.parse keeps the last, other readers the first), and more than `maxValues` values, each of
+ * which takes ten times the memory of its text.
  */
 function checkNesting(text: string, maxValues: number, fail: Refuse): void {
   const open: (Set<string> | null)[] = [];
@@ -43,7 +47,7 @@ function checkNesting(text: string, maxValues: number, fail: Refuse): void {
       values++;
     } else if (c === 0x22) {
       const end = endOfString(text, i);
-      if (end < 0) return; // malformed: JSON.parse says where
+      if (end < 0) return; // It is malformed, and JSON.parse reports the position.
       const keys = open.at(-1);
       if (expectsKey && keys) {
         const raw = text.slice(i + 1, end - 1);
@@ -58,9 +62,9 @@ function checkNesting(text: string, maxValues: number, fail: Refuse): void {
   }
 }
 
-/** A `\ud800` that is no half of a pair stands for no text: other readers refuse it. */
+/** Refuses a lone surrogate such as `\ud800`, which is not valid text; other readers refuse it too. */
 function checkSurrogates(text: string, fail: Refuse): void {
-  let lowAt = -1; // where the second half of the last pair has to be
+  let lowAt = -1; // The index of the last pair's second half.
   for (const { 0: match, index } of text.matchAll(/\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/gs)) {
     if (match.length === 2 || index === lowAt) continue;
     lowAt = index + match.length;
@@ -79,7 +83,7 @@ function parse(text: string, fail: Refuse): unknown {
 }
 
 /**
- * Parses UTF-8 JSON from outside: valid UTF-8, bounded depth, no key twice, no lone surrogate, at
+ * Parses untrusted JSON. It must be valid UTF-8 with bounded depth, unique keys, no lone surrogates and at
  * most `maxValues` values.
  */
 export function parseStrictJson(bytes: Uint8Array, maxValues: number, fail: Refuse): unknown {

@@ -28,9 +28,9 @@ export const itemSize: Readonly<Record<FileDtype, number>> = {
   bool: 1,
 };
 
-/** One tensor of a file: what it is. */
+/** The name, type and shape of a tensor in a file. */
 export interface TensorInFile {
-  /** As the file names it. */
+  /** Its name in the file. */
   readonly name: string;
   /** Its element type. */
   readonly dtype: FileDtype;
@@ -38,17 +38,17 @@ export interface TensorInFile {
   readonly shape: readonly number[];
 }
 
-/** A tensor that lies in a file as it is: a validated span, little-endian and in C order. */
+/** A tensor stored uncompressed in a file: a validated span, little-endian and in C order. */
 export interface FileSource extends TensorInFile {
-  /** The file that holds it. */
+  /** The file's path. */
   readonly file: string;
-  /** Where in the file it begins. */
+  /** Its first byte in the file. */
   readonly byteOffset: number;
-  /** How long it is. */
+  /** Its length in bytes. */
   readonly byteLength: number;
 }
 
-/** Where one tensor's elements lie: in a file, or (a deflated archive member) in memory already. */
+/** The source of a tensor's elements: a file, or memory for a deflated archive member. */
 export type TensorSource =
   | FileSource
   | (TensorInFile & {
@@ -59,8 +59,8 @@ export type TensorSource =
 const maxDimensions = 8;
 
 /**
- * Bytes that `shape` takes, every product checked: a tensor whose strides would overflow is refused
- * even where a zero elsewhere in the shape makes its size 0. Throws CHECKPOINT.
+ * The bytes of a tensor of this shape. Every product is checked: a shape whose strides overflow is refused
+ * even if another dimension is 0. Throws CHECKPOINT.
  */
 export function byteLengthOf(
   shape: readonly number[],

@@ -1,8 +1,8 @@
 import type { ModelConfig } from "./model-config.js";
 
 /**
- * Every tensor that a text model of this shape has, by our neutral name, with its exact shape in
- * the published (row-major, [out, in]) layout.
+ * Every tensor of a text model with this configuration: our neutral name → the exact shape in the
+ * published (row-major, [out, in]) layout.
  */
 export function expectedShapes(config: ModelConfig): Map<string, readonly number[]> {
   const { dModel, dMlp, dHead } = config;
@@ -36,13 +36,13 @@ export function expectedShapes(config: ModelConfig): Map<string, readonly number
 // model.language_model.; a bare base model has no prefix at all.
 const prefixes = ["language_model.model.", "model.language_model.", "model."];
 const vision = /^(?:model\.)?(?:vision_tower|multi_modal_projector)\./;
-// Buffers that older versions of transformers saved; newer ones compute them and ignore these.
+// Older versions of transformers saved these buffers; newer ones compute them.
 const rotaryBuffer = /(?:^|\.)rotary_emb(?:_\w+)?\.(?:\w*inv_freq|cos_cached|sin_cached)$/;
 
 /**
  * Our name for a published tensor: `layers.3.self_attn.q_proj` for
- * `model.layers.3.self_attn.q_proj.weight`; `lm_head` for the output head; null for a tensor that
- * is left alone: the image part, and buffers that follow from config.json.
+ * `model.layers.3.self_attn.q_proj.weight`; `lm_head` for the output head; null for an unused tensor: the
+ * image part, and buffers that follow from config.json.
  */
 export function neutralName(published: string, modelType: ModelConfig["modelType"]): string | null {
   if (modelType === "gemma3" && vision.test(published)) return null;

@@ -2,7 +2,7 @@ import { show } from "../errors/show-value.js";
 import type { FileReader } from "./file-reader.js";
 import { refuse } from "./refuse.js";
 
-// PKWARE APPNOTE 6.3.10: the records' signatures and fixed sizes.
+// Signatures and fixed sizes of records, from PKWARE APPNOTE 6.3.10.
 const endSignature = 0x06054b50;
 const endSize = 22;
 const end64Signature = 0x06064b50;
@@ -15,7 +15,7 @@ const centralSize = 46;
 const maxMembers = 1000;
 const maxDirectoryBytes = 16 * 1024 * 1024;
 
-/** One member as the central directory describes it. */
+/** A member's entry in the central directory. */
 export interface ZipEntry {
   readonly name: string;
   readonly nameBytes: Buffer;
@@ -38,7 +38,7 @@ function safe(value: bigint, file: string, field: string): number {
   return Number(value);
 }
 
-/** Finds the end record; its comment must reach the end of the file exactly. */
+/** Finds the end record, whose comment must end exactly at the end of the file. */
 function findEnd(reader: FileReader): { record: Buffer; at: number } {
   const { path, size } = reader;
   const tailStart = Math.max(0, size - endSize - 0xffff);
@@ -136,8 +136,7 @@ function findDirectory64(reader: FileReader, endAt: number): (Directory & { at: 
 }
 
 /**
- * The 64-bit values that replace the given 32-bit ones where these are 0xffffffff, in order, from
- * the zip64 extra field (id 1).
+ * Replaces each 32-bit value that is 0xffffffff by the next 64-bit value of the zip64 extra field (id 1).
  */
 export function widen(extra: Buffer, values: number[], file: string, member: string): number[] {
   const field = `${member} zip64 field`;

@@ -11,21 +11,21 @@ export const stored = 0;
 export const deflated = 8;
 
 const hasDescriptor = 1 << 3;
-// encrypted, patch data, strong encryption, masked headers
+// Flags of unsupported members: encrypted, patch data, strong encryption, masked headers.
 const refusedFlags = (1 << 0) | (1 << 5) | (1 << 6) | (1 << 13);
 
-/** Where a member's bytes lie in the archive, after its local header. */
+/** The span of a member's bytes in the archive, after its local header. */
 export interface ZipSpan {
   readonly entry: ZipEntry;
   /** First byte of the member's (possibly compressed) data. */
   readonly dataStart: number;
-  /** Just past the data and the data descriptor, if there is one. */
+  /** The end of the data and of the data descriptor, if there is one. */
   readonly end: number;
 }
 
 /**
- * Checks a member's local header and data descriptor against the central directory: name, method,
- * flags and sizes must agree, since readers differ in which of the two they believe.
+ * Checks a member's local header and data descriptor against the central directory: name, method, flags
+ * and sizes must agree, because readers differ in which of the two they use.
  */
 export function locateMember(reader: FileReader, entry: ZipEntry): ZipSpan {
   const file = reader.path;
@@ -78,7 +78,7 @@ export function locateMember(reader: FileReader, entry: ZipEntry): ZipSpan {
   return { entry, dataStart, end: dataEnd };
 }
 
-/** The descriptor comes with or without a signature, with sizes of 4 or of 8 bytes. */
+/** Accepts a descriptor with or without a signature, with sizes of 4 or 8 bytes. */
 function checkDescriptor(reader: FileReader, entry: ZipEntry, at: number): number {
   const available = Math.min(24, reader.size - at);
   const bytes = reader.read(at, Math.max(available, 0), `${show(entry.name)} data descriptor`);

@@ -8,12 +8,12 @@ import type { TensorJson } from "../tensor/tensor-json.js";
 import type { HookTable } from "./hook-table.js";
 import type { AxesOf, CheckedKey, HookKey, LooseCacheKey, NameOfKey } from "./names.js";
 
-/** How many entries `console.log` shows. */
+/** The number of entries that `console.log` shows. */
 const SHOWN = 8;
 
 /**
- * The activations of one run by hook name. It owns its tensors: `dispose()` frees them all; to use one
- * for longer, `clone()` it.
+ * The activations of one run by hook name. The cache owns its tensors: `dispose()` frees them all. Clone
+ * a tensor that must outlive it.
  *
  * @example
  * using run = await model.runWithCache(text, { names: ["blocks.2.hook_resid_post"] });
@@ -27,7 +27,7 @@ export class ActivationCache<Names extends string = string> {
   readonly #entries: ReadonlyMap<string, Tensor>;
   #disposed = false;
 
-  /** @hidden Takes over the tensors; names are canonical. */
+  /** @hidden Takes ownership of the tensors; names are canonical. */
   constructor(table: HookTable, entries: Iterable<readonly [name: string, tensor: Tensor]>) {
     this.#table = table;
     this.#entries = new Map(entries);
@@ -38,7 +38,7 @@ export class ActivationCache<Names extends string = string> {
   /**
    * The activation under a name, an alias of it, or a short key such as ["resid_post", −1].
    *
-   * @throws NOT_FOUND when it was not cached or is no hook point
+   * @throws NOT_FOUND if it was not cached or is not a hook point
    * @throws DISPOSED after `dispose()`
    */
   get<const Key extends LooseCacheKey<Names>>(
@@ -55,7 +55,7 @@ export class ActivationCache<Names extends string = string> {
     );
   }
 
-  /** Whether `key` was cached; false also for what is no hook point. */
+  /** Whether `key` was cached; false also for an unknown hook point. */
   has(key: HookKey): boolean {
     try {
       return this.#entries.has(this.#table.resolve(key, "cache").name);
@@ -65,12 +65,12 @@ export class ActivationCache<Names extends string = string> {
     }
   }
 
-  /** The canonical names cached, in the order asked for. */
+  /** The canonical names of the cached activations, in the order of the request. */
   get names(): readonly string[] {
     return [...this.#entries.keys()];
   }
 
-  /** How many activations there are. */
+  /** The number of activations. */
   get size(): number {
     return this.#entries.size;
   }
@@ -80,7 +80,7 @@ export class ActivationCache<Names extends string = string> {
     return this.#entries.keys();
   }
 
-  /** Names and activations, in the order asked for. */
+  /** Names and activations, in the order of the request. */
   [Symbol.iterator](): IterableIterator<[name: string, tensor: Tensor]> {
     return this.#entries.entries();
   }
@@ -97,7 +97,7 @@ export class ActivationCache<Names extends string = string> {
     this.dispose();
   }
 
-  /** Takes the cache out of the `tidy` or hook that would dispose it. */
+  /** Keeps the cache beyond the `tidy` or hook that would dispose it. */
   keep(): this {
     if (this.#disposed) throw new DisposedError("keep: the cache was disposed");
     keepBeyond(this);
@@ -109,7 +109,7 @@ export class ActivationCache<Names extends string = string> {
     return this.#disposed;
   }
 
-  /** What was cached, without the values: shape and dtype by name, for `JSON.stringify`. */
+  /** Shape and dtype by name, without values, for `JSON.stringify`. */
   toJSON(): Record<string, Pick<TensorJson, "shape" | "dtype">> {
     if (this.#disposed) throw new DisposedError("toJSON: the cache was disposed");
     const described = [...this.#entries].map(

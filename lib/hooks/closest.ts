@@ -1,4 +1,4 @@
-/** Up to three of `names` that `typed` may have been meant for, the closest first. */
+/** Up to three of `names` that are similar to `typed`, closest first. */
 export function closest(typed: string, names: readonly string[]): string[] {
   if (typed.length > 100) return [];
   const limit = Math.max(2, Math.floor(typed.length / 3));

@@ -17,7 +17,7 @@ import {
   shortNames,
 } from "./points.js";
 
-/** One hook point of one model. */
+/** A hook point of a model. */
 export interface ResolvedPoint {
   /** The native id. */
   readonly id: number;
@@ -27,7 +27,7 @@ export interface ResolvedPoint {
   readonly axes: readonly string[];
 }
 
-/** The hook points of a model of given depth: finds them by every name that is accepted. */
+/** The hook points of a model with `nLayers` blocks, found by every accepted name. */
 export class HookTable {
   /** Every canonical name: the model's own first, then block by block in order of firing. */
   readonly allNames: readonly string[];
@@ -69,7 +69,7 @@ export class HookTable {
    * 20], ["scale", 3, "ln1"], ["embed"] (a negative layer counts from the end), or "resid_post20",
    * "scale3ln1".
    *
-   * @throws GemlensError `NOT_FOUND` with the closest names, or with the layers that there are.
+   * @throws NOT_FOUND with the closest names, or with the range of layers
    */
   resolve(key: HookKey, caller = "hook"): ResolvedPoint {
     const name = typeof key === "string" ? key : this.#expand(key, caller);
@@ -158,7 +158,7 @@ export class HookTable {
     );
   }
 
-  /** Names worth suggesting: with the layer that was asked for if it exists, else with the first. */
+  /** Names to suggest, with the requested layer if it exists, else layer 0. */
   #candidates(name: string): string[] {
     const asked = Number(/\d+/.exec(name)?.[0] ?? 0);
     const layer = asked < this.nLayers ? asked : 0;
@@ -187,13 +187,13 @@ function axesIn(points: Readonly<Record<string, readonly string[]>>, name: strin
   return points[name] ?? [];
 }
 
-function checkSame(caller: string, theirs: readonly string[], ours: readonly string[]): void {
+function checkSame(kind: string, theirs: readonly string[], ours: readonly string[]): void {
   const missing = ours.filter((name) => !theirs.includes(name));
   const extra = theirs.filter((name) => !ours.includes(name));
   if (missing.length === 0 && extra.length === 0) return;
   throw new GemlensError(
     "INTERNAL",
-    `hook: the native core does not fit this version: of the ${caller} points it lacks [${missing}], adds [${extra}]`,
+    `hook: the native core does not fit this version: of the ${kind} points it lacks [${missing}], adds [${extra}]`,
     { missing, extra },
   );
 }

@@ -1,19 +1,19 @@
 import type { Tensor } from "../tensor/tensor.js";
 import type { AxesOf, CheckedName, HookKey, NameOfKey } from "./names.js";
 
-/** Where a hook was called. */
+/** The point and position of a hook's call. */
 export interface HookPointInfo {
-  /** The hook point's name in the cache, whatever alias was asked for. */
+  /** The hook point's name in the cache, also if an alias was requested. */
   readonly name: string;
   /** The block, null for points outside the blocks. */
   readonly layer: number | null;
-  /** 0 in a forward pass and for the prompt of `generate`, then counts the tokens generated. */
+  /** 0 in a forward pass and for the prompt of `generate`; then the number of generated tokens. */
   readonly step: number;
-  /** The column of the first position in `act`: more than 0 in `generate` after the prompt. */
+  /** The column of the first position in `act`; greater than 0 in `generate` after the prompt. */
   readonly positionOffset: number;
 }
 
-/** What a hook may return: nothing (keep, with edits in place) or a tensor instead, also as a promise. */
+/** The result of a hook: nothing (keeps `act`, with in-place edits) or a replacement, also as a promise. */
 export type HookResult<Axes extends readonly string[]> =
   | Tensor<Axes>
   | null
@@ -21,18 +21,19 @@ export type HookResult<Axes extends readonly string[]> =
   | Promise<Tensor<Axes> | null | void>;
 
 /**
- * Sees the activation at a hook point and may replace it. `act` is lent: it ends with the hook unless
- * `act.keep()` takes it. Tensors created inside and neither returned nor kept are disposed.
+ * Observes the activation at a hook point and may replace it. `act` is borrowed: it is disposed when the
+ * hook returns, unless you call `act.keep()`. Tensors created inside are disposed too, unless they are
+ * returned or kept.
  */
 export type HookFunction<Axes extends readonly string[] = readonly string[]> = (
   act: Tensor<Axes>,
   point: HookPointInfo,
 ) => HookResult<Axes>;
 
-/** A hook point's name or short key with the function to call there. */
+/** A hook point's name or short key, and the function to call there. */
 export type Hook = readonly [name: HookKey, fn: HookFunction];
 
-/** Hooks of a run: pairs of {@link hook}, or bare ones, whose names are checked too. */
+/** Hooks of a run: pairs made by {@link hook}, or plain pairs, whose names are also checked. */
 export type CheckedHooks<Keys extends readonly unknown[]> = {
   readonly [I in keyof Keys]: readonly [
     name: CheckedName<Keys[I]>,
@@ -41,7 +42,7 @@ export type CheckedHooks<Keys extends readonly unknown[]> = {
 };
 
 /**
- * Pairs a hook with its point, so that `act` has the point's axes and a misspelt name does not compile.
+ * Pairs a hook with its point: `act` gets the point's axes, and a misspelt name does not compile.
  * The point is named in full or by a short key, as `cache.get` takes them: `["resid_post", 20]`.
  *
  * @example

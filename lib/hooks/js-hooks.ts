@@ -19,13 +19,13 @@ import type { HookFunction, HookPointInfo } from "./hook.js";
 import type { ResolvedPoint } from "./hook-table.js";
 import { rowsAtPoint } from "./point-rows.js";
 
-/** A hook function with the point it was asked for. */
+/** A hook function and its point. */
 export interface ResolvedHook {
   readonly point: ResolvedPoint;
   readonly fn: HookFunction;
 }
 
-/** One call of a hook function, from the loan of its activation to its answer. */
+/** One call of a hook function, from borrowing its activation to its answer. */
 interface Visit {
   readonly hook: ResolvedHook;
   readonly handle: TensorHandle;
@@ -34,8 +34,8 @@ interface Visit {
 }
 
 /**
- * The JavaScript hooks of one run: lends each activation to its function, and turns what the function
- * does into an answer for the executor, which waits meanwhile.
+ * The JavaScript hooks of one run. Each function borrows an activation, and its result becomes the answer
+ * to the executor, which waits in the meantime.
  */
 export class JsHooks {
   /** Native ids in calling order: `request.hooks`. */
@@ -44,13 +44,13 @@ export class JsHooks {
   readonly #entries: readonly ResolvedHook[];
   readonly #model: string;
   readonly #rows: RowCells;
-  // Hooks are called from native code: restore whose scope and whose request this run belongs to.
+  // Native code calls the hooks, so their scope and asynchronous context have to be restored.
   readonly #parent = currentScope();
   readonly #context = new AsyncResource("gemlens.hooks");
   #failure: { readonly error: unknown; readonly hook: string } | undefined;
   #ended = false;
 
-  /** @param model and @param rows are what activations remember of their run. */
+  /** `model` and `rows` become part of the activations' origin. */
   constructor(entries: readonly ResolvedHook[], model: string, rows: RowCells) {
     this.#entries = entries;
     this.#model = model;
@@ -61,8 +61,8 @@ export class JsHooks {
   }
 
   /**
-   * The error that the run rejects with when a hook failed; `rejection` is the run's own, which knows
-   * who asked for it.
+   * The error of the run if a hook failed. `rejection` is the run's own error, which has the stack of the
+   * caller.
    */
   error(rejection: unknown): HookError | undefined {
     if (this.#failure === undefined) return undefined;
@@ -77,7 +77,7 @@ export class JsHooks {
     return typed;
   }
 
-  /** The run has settled: answers that come later go nowhere. */
+  /** Ignores later answers, because the run has settled. */
   end(): void {
     this.#ended = true;
   }
@@ -117,7 +117,7 @@ export class JsHooks {
     return true;
   }
 
-  /** Ends the loan and the scope; the answer is the returned tensor, null for none, false for failed. */
+  /** Ends the loan and the scope. Returns the hook's tensor, null if it returned none, false if it failed. */
   #finish(visit: Visit, result: unknown): TensorHandle | null | false {
     const { act, handle, scope, hook } = visit;
     try {
@@ -138,7 +138,7 @@ export class JsHooks {
       endLoan(act, handle);
       closeScope(scope, undefined);
     } catch {
-      // The first error is the one to tell.
+      // Report the first error.
     }
     return false;
   }
@@ -155,7 +155,7 @@ export class JsHooks {
   }
 }
 
-/** What outlives the hook must not see the run change the activation, nor change it. */
+/** Copies a tensor that outlives the hook if it shares memory with the activation, which the run may change. */
 function unshare(item: unknown, act: Tensor, handle: TensorHandle): void {
   if (!isTensor(item) || item.isDisposed || item === act) return;
   call("hook", (addon) => addon.tensorUnshare(handleOf(item, "hook"), handle));
@@ -167,7 +167,7 @@ function textOf(thrown: unknown): string {
   return typeof thrown === "string" ? thrown : inspect(thrown);
 }
 
-/** A hook returned something that its point cannot take. */
+/** A hook returned an invalid value. */
 class WrongAnswer extends Error {}
 
 function answerOf(hook: string, act: Tensor, result: unknown): TensorHandle | null {

@@ -19,8 +19,8 @@ type ShortNames = typeof shortNames;
 export type CanonicalHookName = keyof GlobalPoints | `blocks.${number}.${keyof BlockPoints}`;
 
 /**
- * Every name that a hook, a cache or an intervention takes: TransformerLens' and its 4.x bridge's.
- * [Hooks](../../docs/hooks.md) lists them with their shapes.
+ * Every name that hooks, caches and interventions accept: TransformerLens' names and those of its 4.x
+ * bridge. [Hooks](../../docs/hooks.md) lists them with their shapes.
  */
 export type HookName =
   | CanonicalHookName
@@ -29,8 +29,8 @@ export type HookName =
   | `blocks.${number}.${keyof BlockAliases}`;
 
 /**
- * What a name is in the cache: "blocks.3.hook_out" is "blocks.3.hook_resid_post". A name that is not
- * known when compiling stays `string`.
+ * The name of a point in the cache: "blocks.3.hook_out" becomes "blocks.3.hook_resid_post". A name that is
+ * unknown at compile time stays `string`.
  */
 export type CanonicalOf<Name extends string> = Name extends keyof GlobalPoints
   ? Name
@@ -48,7 +48,7 @@ export type CanonicalOf<Name extends string> = Name extends keyof GlobalPoints
           : string
         : string;
 
-/** The axes at a hook point by its name; of a name not known when compiling, any. */
+/** The axes at a hook point by its name; any axes for a name that is unknown at compile time. */
 export type AxesOf<Name extends string> =
   CanonicalOf<Name> extends infer Canonical
     ? Canonical extends keyof GlobalPoints
@@ -58,14 +58,14 @@ export type AxesOf<Name extends string> =
         : readonly string[]
     : never;
 
-/** Layers whose names an editor offers: those of the largest Gemma, 62. Any layer compiles. */
+/** The layers that editors offer: the 62 of the largest Gemma. Any layer compiles. */
 type OfferedLayer = `${"" | 1 | 2 | 3 | 4 | 5}${Digit}` | 60 | 61;
 type Digit = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 
-/** The names that an editor offers. */
+/** The names that editors offer. */
 type OfferedName = keyof GlobalPoints | `blocks.${OfferedLayer}.${keyof BlockPoints}`;
 
-/** Short keys of caches that take a layer. */
+/** The short keys that take a layer. */
 export type CacheShortName = keyof ShortNames;
 type GlobalShortName = keyof typeof globalShortNames;
 type NormShortName = "scale" | "normalized";
@@ -78,7 +78,7 @@ export type CacheKey =
   | readonly [short: NormShortName, layer: number, norm: Norm]
   | readonly [short: GlobalShortName];
 
-// Loose, so that a wrong key meets a check that answers with a sentence, and not a union of all keys.
+// This type is loose, so that a wrong key fails a check with a sentence instead of a union of all keys.
 type LooseTuple = readonly [
   short?: CacheShortName | GlobalShortName | (string & {}),
   layer?: unknown,
@@ -86,40 +86,40 @@ type LooseTuple = readonly [
   ...rest: unknown[],
 ];
 
-/** Any string; an editor offers the names of hook points. */
+/** Any string; editors offer the names of hook points. */
 export type AnyHookName = OfferedName | (string & {});
 
-/** What a hook is named by: a name, or a short key as `cache.get` takes it: ["resid_post", 20]. */
+/** The key of a hook point: a name, or a short key such as ["resid_post", 20]. */
 export type HookKey = AnyHookName | LooseTuple;
 
-/** A list of such keys. */
+/** A list of {@link HookKey}. */
 export type HookKeys = readonly HookKey[];
 
-/** What a cache of `Names` is asked by; an editor offers its names. */
+/** A key of a cache of `Names`; editors offer its names. */
 export type LooseCacheKey<Names extends string = string> = Names | (string & {}) | LooseTuple;
 
 declare const sentence: unique symbol;
 
-/** Stands where a name does not compile, and says why. */
+/** Replaces the type of a name that does not compile, with the reason. */
 export interface HookNameError<Sentence extends string> {
   /** @hidden For the type checker alone. */
   readonly [sentence]: Sentence;
 }
 
 /**
- * `Key` where it names a hook point or may name one (a `string`, a name built from a variable layer),
- * else a {@link HookNameError}: a misspelt literal does not compile.
+ * `Key` if it names a hook point or may name one (a `string`, a name with a variable layer), else a
+ * {@link HookNameError}: a misspelt literal does not compile.
  */
 export type CheckedName<Key> = [KeyProblem<Key>] extends [never]
   ? Key
   : HookNameError<KeyProblem<Key>>;
 
-/** {@link CheckedName} of each of a list. */
+/** {@link CheckedName} of each key in a list. */
 export type CheckedNames<Keys extends readonly unknown[]> = {
   readonly [I in keyof Keys]: CheckedName<Keys[I]>;
 };
 
-// A sentence, or never. No branch that holds names back: that would intersect Key with all of them.
+// A sentence, or never. A branch that returned names would intersect Key with all of them.
 type KeyProblem<Key> = Key extends string
   ? NameProblem<Key>
   : Key extends CacheKey
@@ -150,10 +150,10 @@ type TupleProblem<Short extends string, Rest extends readonly unknown[]> = strin
           : `its layer is a number: ['${Short}', 20]`
         : `no such short name: ${Short}`;
 
-// A negative layer counts from the end: which one it is shows at run time.
+// A negative layer counts from the end, so only run time knows it.
 type Layer<L extends number> = `${L}` extends `-${string}` ? number : L;
 
-/** The full name that a key stands for; of one that only run time knows, `string`. */
+/** The full name of a key; `string` if only run time knows it. */
 export type NameOfKey<Key> = Key extends string
   ? Key
   : Key extends readonly [infer Short extends CacheShortName, infer L extends number]
@@ -172,8 +172,8 @@ export type NameOfKey<Key> = Key extends string
 export type NamesOf<Keys extends readonly unknown[]> = NameOfKey<Keys[number]>;
 
 /**
- * `Key` where a cache of `Names` holds it or may hold it, else a {@link HookNameError}: a name that was
- * not asked for does not compile.
+ * `Key` if a cache of `Names` has it or may have it, else a {@link HookNameError}: a name that was not
+ * requested does not compile.
  */
 export type CheckedKey<Key, Names extends string> = [CacheProblem<Key, Names>] extends [never]
   ? Key
@@ -185,7 +185,7 @@ type CacheProblem<Key, Names extends string> = [KeyProblem<Key>] extends [never]
     : never
   : KeyProblem<Key>;
 
-/** {@link CheckedKey} of each of a list. */
+/** {@link CheckedKey} of each key in a list. */
 export type CheckedKeys<Keys extends readonly unknown[], Names extends string> = {
   readonly [I in keyof Keys]: CheckedKey<Keys[I], Names>;
 };

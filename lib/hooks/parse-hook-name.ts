@@ -15,21 +15,21 @@ export interface ShortKeyParts {
   readonly norm: string | undefined;
 }
 
-/** Splits `blocks.L.point`. It checks neither the layer nor the point, and a weight's name splits the same way. */
+/** Splits `blocks.L.point`, also of a weight's name. It checks neither the layer nor the point. */
 export function parseHookName(name: string): HookNameParts {
   const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(name) ?? [];
   if (layer === undefined || point === undefined) return { layer: null, point: name };
   return { layer: Number(layer), point };
 }
 
-/** Splits a short key that has its layer inside; undefined for any other text. */
+/** Splits a short key that contains its layer; undefined for any other text. */
 export function parseShortKey(key: string): ShortKeyParts | undefined {
   const [, short, layer, norm] = /^([a-z_]+)(\d+)(ln\w+)?$/.exec(key) ?? [];
   if (short === undefined || layer === undefined) return undefined;
   return { short, layer: Number(layer), norm };
 }
 
-/** Whether a name is a full one: it begins with "blocks.", or names a point of the whole model. */
+/** Whether a name is full: it begins with "blocks.", or names a point of the whole model. */
 export function isFullName(name: string): boolean {
   return (
     name.startsWith("blocks.") ||

@@ -2,12 +2,12 @@ import type { RowCells } from "../tensor/row-cells.js";
 import { spread } from "../tensor/row-rules.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** The axis of the positions that run: of queries in attention patterns and scores. */
+/** The axis of the run's positions: the queries in attention patterns and scores. */
 function positionAxis(axes: readonly string[]): number {
   return axes.includes("query_pos") ? axes.indexOf("query_pos") : 1;
 }
 
-/** A run's rows [batch, pos] as those of an activation; undefined where it has others. */
+/** Spreads a run's rows [batch, pos] over an activation; undefined if its sizes differ. */
 export function rowsAtPoint(
   rows: RowCells,
   axes: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * Every named place in the forward pass, with the axes of what is there. Names and shapes are
- * TransformerLens'; "one" is the last axis of a norm's scale, and keys and values have one
- * "head_index" for each key-value head.
+ * Every hook point of the forward pass, with the axes of its activation. Names and shapes are
+ * TransformerLens'. "one" is the last axis of a norm's scale; keys and values have one "head_index" for
+ * each key-value head.
  */
 
 const residual = ["batch", "pos", "d_model"] as const;
@@ -107,7 +107,7 @@ export const qkNormPoints: ReadonlySet<string> = new Set([
   "attn.k_norm.hook_out",
 ]);
 
-/** Names of TransformerLens 4's bridge for the same places, once in each block. */
+/** Names of TransformerLens 4's bridge for the same points, once in each block. */
 export const blockAliases = {
   hook_in: "hook_resid_pre",
   hook_out: "hook_resid_post",
@@ -147,7 +147,7 @@ export const globalAliases = {
 } as const satisfies Record<string, keyof typeof globalPoints>;
 export const lastResidualAlias = "ln_final.hook_in";
 
-/** The short keys of TransformerLens' caches, with a layer: ["resid_post", 20]. */
+/** The short keys of TransformerLens' caches that take a layer: ["resid_post", 20]. */
 export const shortNames = {
   resid_pre: "hook_resid_pre",
   resid_mid: "hook_resid_mid",
@@ -183,7 +183,7 @@ export const shortNames = {
 /** The norms whose ["scale" | "normalized", layer, norm] keys exist. */
 export const blockNorms = ["ln1", "ln1_post", "ln2", "ln2_post"] as const;
 
-/** Short keys without a layer, as get_act_name gives them. */
+/** Short keys without a layer, as returned by TransformerLens' get_act_name. */
 export const globalShortNames = {
   embed: "hook_embed",
   scale: "ln_final.hook_scale",

@@ -17,9 +17,9 @@ const residual = new Set([
 ]);
 
 /**
- * The space of the vectors at a hook, by its name in the cache: "residual" at every point that reads
- * or writes the residual stream as it is, elsewhere the hook's own. Vectors of different spaces
- * have no common meaning even if they are equally long.
+ * The space of the vectors at a hook, by its name in the cache: "residual" at every point that reads or
+ * writes the residual stream unchanged, the hook's own name elsewhere. Vectors of different spaces must
+ * not be combined, even if their lengths are equal.
  */
 export function spaceOf(hook: string): string {
   const { layer, point } = parseHookName(hook);
@@ -29,7 +29,7 @@ export function spaceOf(hook: string): string {
   return residual.has(point) ? "residual" : hook;
 }
 
-/** A hook of another space than `hook`'s that `vector` is known to be of, or to have a part of. */
+/** A hook of `vector`'s origin whose space is none of those of `hooks`, if there is one. */
 export function foreignHook(vector: unknown, ...hooks: readonly string[]): string | undefined {
   const origin = isTensor(vector) ? originOf(vector) : undefined;
   if (origin === undefined) return undefined;

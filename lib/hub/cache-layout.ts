@@ -1,20 +1,20 @@
-/** How the Hugging Face library lays out its cache: {cache}/models--{owner}--{name}/{blobs,refs,snapshots}. */
+/** The layout of the Hugging Face cache: {cache}/models--{owner}--{name}/{blobs,refs,snapshots}. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 /** A path inside the snapshot of a cached repository. */
-export interface CachedPlace {
+export interface CachedPath {
   /** Such as `google`; undefined for the few repositories without one. */
   readonly owner: string | undefined;
   readonly name: string;
   readonly commit: string;
-  /** Below the snapshot; undefined for the snapshot itself. */
+  /** Relative to the snapshot; undefined for the snapshot itself. */
   readonly path: string | undefined;
 }
 
-/** Where huggingface_hub keeps its files. */
+/** The cache folder of huggingface_hub. */
 export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
   if (HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE) {
@@ -34,7 +34,10 @@ export function snapshotsFolder(repository: string): string {
   return join(repository, "snapshots");
 }
 
-/** The snapshot that a revision names, if it `holds` what is wanted; for "main" without a ref, the only one. */
+/**
+ * The snapshot of a revision, if `holds` accepts it; for "main" without a ref, the only accepted
+ * snapshot.
+ */
 export function snapshotOf(
   repository: string,
   revision: string,
@@ -54,8 +57,8 @@ export function snapshotOf(
   return complete.length === 1 ? complete[0] : undefined;
 }
 
-/** Where a path lies in a cache, by its form alone; undefined for a path of another form. */
-export function cachedPlace(path: string): CachedPlace | undefined {
+/** Parses a path into a cache without looking at the disk; undefined for any other path. */
+export function parseCachedPath(path: string): CachedPath | undefined {
   const found = /^(?:.*\/)?models--(?:([^/]+)--)?([^/]+?)\/snapshots\/([^/]+)(?:\/(.+))?$/.exec(
     resolve(path),
   );
@@ -64,7 +67,7 @@ export function cachedPlace(path: string): CachedPlace | undefined {
   return { owner, name, commit, path: inside };
 }
 
-/** Where parts of a download lie: of `hf download --local-dir` to this folder, or of this snapshot. */
+/** The folders with unfinished parts of a download, of `hf download --local-dir` or of this snapshot. */
 export function downloadFolders(dir: string): readonly string[] {
   return [join(dir, ".cache/huggingface/download"), join(dir, "../../blobs")];
 }

@@ -1,15 +1,15 @@
 import { ByteFallbackDecoder } from "./hugging-face.js";
 
-/** The byte that a token such as `<0x0A>` stands for, or undefined for any other token. */
+/** The byte of a token such as `<0x0A>`; undefined for any other token. */
 export function byteOf(token: string): number | undefined {
   const hex = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1];
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
 }
 
-// ignoreBOM: without it a leading U+FEFF of the text would be dropped.
+// Without ignoreBOM the decoder would drop a leading U+FEFF.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The text of a run of bytes; as in Python's tokenizers, one U+FFFD per byte where it is invalid. */
+/** Decodes a run of bytes. As in Python's tokenizers, an invalid run becomes one U+FFFD per byte. */
 function textOf(bytes: readonly number[]): string {
   try {
     return utf8.decode(Uint8Array.from(bytes));
@@ -19,8 +19,8 @@ function textOf(bytes: readonly number[]): string {
 }
 
 /**
- * Turns runs of byte tokens into text as Python's tokenizers do. The stock class (0.2.0) drops a
- * leading U+FEFF and counts replacement characters differently.
+ * Decodes runs of byte tokens like Python's tokenizers. The library's class (0.2.0) drops a leading U+FEFF
+ * and counts replacement characters differently.
  */
 export class ByteFallback extends ByteFallbackDecoder {
   override decode_chain(tokens: string[]): string[] {

@@ -10,32 +10,33 @@ import { TemplateExhausted } from "./jinja/template-exhausted.js";
 import { TemplateUnsupported } from "./jinja/template-unsupported.js";
 import { undefinedOf, type Value } from "./jinja/value.js";
 
-/** One turn of a conversation, as chat templates take them. */
+/** One message of a conversation. */
 export interface ChatMessage {
-  /** Who speaks: "user" or "assistant"; Gemma 3's template takes a "system" message first. */
+  /** The speaker: "user" or "assistant". Gemma 3's template also accepts a first "system" message. */
   readonly role: string;
-  /** Text, or (where the template takes them, as Gemma 3's does) parts such as {type, text}. */
+  /** Text, or parts such as {type, text} if the template accepts them, as Gemma 3's does. */
   readonly content: string | readonly Readonly<Record<string, unknown>>[];
   readonly [key: string]: unknown;
 }
 
-/** A template and the file that it is in. */
+/** A template and its file. */
 export interface ChatTemplate {
   readonly text: string;
   readonly file: string;
 }
 
 const field = "chat_template";
-// Gemma 3's has 1,500 characters; the longest ones of other models 20,000.
+// Gemma 3's template has 1,500 characters; the longest ones of other models have 20,000.
 const longestTemplate = 65_536;
 const longestReason = 300;
 
 /**
- * Renders a Jinja chat template as jinja2 does in transformers' environment.
+ * Renders a Jinja chat template like jinja2 in transformers' environment.
  *
- * @throws TOKENIZER if the template is broken, has a construct that gemlens does not render, or takes
- *   more time or memory than a prompt can need; ARGUMENT if it refuses the variables (Gemma's: roles
- *   that do not alternate), or if they are not plain data
+ * @throws TOKENIZER if the template is broken, has a construct that gemlens does not render, or takes more
+ *   time or memory than a prompt can need
+ * @throws ARGUMENT if the template refuses the variables (Gemma's refuses roles that do not alternate), or
+ *   if they are not plain data
  */
 export function renderChat(
   { text, file }: ChatTemplate,
@@ -80,7 +81,7 @@ function run({ statements, unset }: Program, given: Map<string, Value>, input: n
   });
 }
 
-/** Runs a step; `refuse` tells what jinja2 would refuse, too. */
+/** Runs a step. `refuse` throws the errors that jinja2 would raise too. */
 function guarded<T>(
   file: string,
   step: () => T,
@@ -93,7 +94,7 @@ function guarded<T>(
     if (error instanceof TemplateUnsupported) {
       return fail(file, field, "a template that gemlens renders as jinja2 does", got, error);
     }
-    // A RangeError is the stack (a macro that calls itself) or a text above 2^29 characters.
+    // A RangeError means a full stack (a macro that calls itself) or a text above 2^29 characters.
     if (error instanceof TemplateExhausted || error instanceof RangeError) {
       return fail(file, field, "a template that ends and fits in memory", got, error);
     }

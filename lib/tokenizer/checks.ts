@@ -1,52 +1,61 @@
+/**
+ * Checks of values in tokenizer files. They are written by hand because zod would collect issues for
+ * hundreds of thousands of vocabulary entries and merges, and its messages differ from ours.
+ */
 import { show } from "../errors/show-value.js";
 import { fail } from "./fail.js";
 
-/** Where in which file a value stands, for messages. */
-export interface Place {
+/** The position of a value in a JSON file, for messages. */
+export interface JsonField {
   readonly file: string;
-  readonly field: string;
+  /** Keys and indices with dots between them; "" for the whole file. */
+  readonly path: string;
 }
 
-/** The place of a key, or of an item of a list. */
-export function inside({ file, field }: Place, key: string | number): Place {
-  return { file, field: field === "" ? String(key) : `${field}.${key}` };
+/** The field of a key in an object, or of an item in a list. */
+export function inside({ file, path }: JsonField, key: string | number): JsonField {
+  return { file, path: path === "" ? String(key) : `${path}.${key}` };
 }
 
-/** Refuses the value with TOKENIZER. */
-export function wrong({ file, field }: Place, expected: string, got: unknown): never {
-  return fail(file, field === "" ? "file" : field, expected, show(got));
+/** Throws TOKENIZER for the value of a field. */
+export function wrong({ file, path }: JsonField, expected: string, got: unknown): never {
+  return fail(file, path === "" ? "file" : path, expected, show(got));
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function checkObject(value: unknown, place: Place): Readonly<Record<string, unknown>> {
-  return isObject(value) ? value : wrong(place, "an object", value);
+export function checkObject(value: unknown, field: JsonField): Readonly<Record<string, unknown>> {
+  return isObject(value) ? value : wrong(field, "an object", value);
 }
 
-export function checkList(value: unknown, place: Place, most: number): readonly unknown[] {
-  if (!Array.isArray(value)) return wrong(place, "a list", value);
-  if (value.length > most) wrong(place, `at most ${most} entries`, value.length);
+export function checkList(value: unknown, field: JsonField, most: number): readonly unknown[] {
+  if (!Array.isArray(value)) return wrong(field, "a list", value);
+  if (value.length > most) wrong(field, `at most ${most} entries`, value.length);
   return value;
 }
 
-/** A text of `least` to `most` characters (UTF-16 units). */
-export function checkText(value: unknown, place: Place, least: number, most: number): string {
-  if (typeof value !== "string") return wrong(place, "a text", value);
+/** Checks a text of `least` to `most` UTF-16 units. */
+export function checkText(value: unknown, field: JsonField, least: number, most: number): string {
+  if (typeof value !== "string") return wrong(field, "a text", value);
   if (value.length < least || value.length > most) {
-    wrong(place, `a text of ${least} to ${most} characters`, value.length);
+    wrong(field, `a text of ${least} to ${most} characters`, value.length);
   }
   return value;
 }
 
-/** A flag; false where there is none. */
-export function checkFlag(value: unknown, place: Place): boolean {
+/** Checks a flag; a missing one is false. */
+export function checkFlag(value: unknown, field: JsonField): boolean {
   if (value === undefined || value === null) return false;
-  return typeof value === "boolean" ? value : wrong(place, "true or false", value);
+  return typeof value === "boolean" ? value : wrong(field, "true or false", value);
 }
 
-export function checkOneOf<T extends string>(value: unknown, place: Place, list: readonly T[]): T {
+export function checkOneOf<T extends string>(
+  value: unknown,
+  field: JsonField,
+  list: readonly T[],
+): T {
   const found = list.find((item) => item === value);
-  return found ?? wrong(place, `one of ${list.join(" ")}`, value);
+  return found ?? wrong(field, `one of ${list.join(" ")}`, value);
 }

@@ -5,13 +5,13 @@ import { trim, trimEnd } from "./jinja/white-space.js";
 
 type Message = Readonly<Record<string, unknown>>;
 
-const who = "applyChatTemplate";
+const caller = "applyChatTemplate";
 const tag = "CONTINUE_FINAL_MESSAGE_TAG ";
-// Templates read a model's reasoning by the first of these names, gpt-oss' by the second.
+// Most templates read a model's reasoning by the first of these names, gpt-oss' by the second.
 const reasoningFields = ["reasoning_content", "thinking", "reasoning"];
 
 /**
- * The prompt of a conversation as transformers' `apply_chat_template` writes it.
+ * Renders the prompt of a conversation like transformers' `apply_chat_template`.
  *
  * @throws TOKENIZER, ARGUMENT as {@link renderChat}; ARGUMENT if the last message can't be continued
  */
@@ -35,7 +35,7 @@ export function renderConversation(
   return final === undefined ? rendered : cutAtTag(rendered, final);
 }
 
-/** The message without the keys that are null, and its reasoning under each of its names. */
+/** Removes keys that are null, and copies the reasoning to each of its names. */
 function withReasoning(message: Message): Message {
   const given = Object.entries(message).filter(
     ([, value]) => value !== null && value !== undefined,
@@ -47,17 +47,21 @@ function withReasoning(message: Message): Message {
   return { thinking: reasoning, ...kept, reasoning_content: reasoning };
 }
 
-/** Marks the end of the last message, in place; returns its text. */
+/** Adds the tag to the end of the last message, in place, and returns the message's text. */
 function open(conversation: Message[], field: string, { text }: ChatTemplate): string {
   const last = conversation.at(-1) as Message;
   const value = Object.hasOwn(last, field) ? last[field] : undefined;
   if (value === undefined) {
-    return badArgument(who, `a last message with "${field}" to continue`, Object.keys(last).join());
+    return badArgument(
+      caller,
+      `a last message with "${field}" to continue`,
+      Object.keys(last).join(),
+    );
   }
   const same = (name: string): boolean => name === field || last[name] === value;
   const fields = reasoningFields.includes(field) ? reasoningFields.filter(same) : [field];
   if (!fields.some((name) => text.includes(name))) {
-    badArgument(who, "a field that the template reads for continueFinalMessage", `"${field}"`);
+    badArgument(caller, "a field that the template reads for continueFinalMessage", `"${field}"`);
   }
   const [marked, final] = Array.isArray(value) ? markPart(value) : markText(value, field);
   const changed = Object.fromEntries(fields.map((name) => [name, marked]));
@@ -67,14 +71,14 @@ function open(conversation: Message[], field: string, { text }: ChatTemplate): s
 
 function markText(value: unknown, field: string): [marked: unknown, final: string] {
   if (typeof value === "string") return [value + tag, value];
-  return badArgument(who, `text to continue in "${field}" of the last message`, typeof value);
+  return badArgument(caller, `text to continue in "${field}" of the last message`, typeof value);
 }
 
-/** Marks the last part that has text. */
+/** Adds the tag to the last part that has text. */
 function markPart(parts: readonly unknown[]): [marked: unknown, final: string] {
   const at = parts.findLastIndex((part) => Object.hasOwn(Object(part), "text"));
   const part = parts[at] as Message | undefined;
-  if (part === undefined) return badArgument(who, "a part with text to continue", "none");
+  if (part === undefined) return badArgument(caller, "a part with text to continue", "none");
   const [text, final] = markText(part["text"], "text");
   return [parts.toSpliced(at, 1, { ...part, text }), final];
 }
@@ -82,8 +86,8 @@ function markPart(parts: readonly unknown[]): [marked: unknown, final: string] {
 function cutAtTag(rendered: string, final: string): string {
   const at = rendered.lastIndexOf(trimEnd(tag));
   if (at < 0 || !rendered.includes(trim(final))) {
-    badArgument(who, "a template that shows the whole last message", "one that changes it");
+    badArgument(caller, "a template that shows the whole last message", "one that changes it");
   }
-  // A template that trims the message trims what is to be continued, too.
+  // A template that trims messages also trims the open one.
   return rendered.startsWith(tag, at) ? rendered.slice(0, at) : trimEnd(rendered.slice(0, at));
 }

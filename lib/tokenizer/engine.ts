@@ -8,7 +8,7 @@ import {
 } from "./hugging-face.js";
 import { readTokenizerFiles, type SpecialToken, type TokenizerFiles } from "./tokenizer-files.js";
 
-/** The parsed files with the library's tokenizer built from them: the expensive, lazy part. */
+/** The parsed files and the library's tokenizer. Building it is expensive, so it is lazy. */
 export interface Engine extends TokenizerFiles {
   readonly huggingFace: HuggingFaceTokenizer;
   readonly vocabSize: number;
@@ -18,12 +18,12 @@ export interface Engine extends TokenizerFiles {
   readonly padId: number | null;
 }
 
-/** Builds the tokenizer of a folder. Seconds for a vocabulary of 256k. Throws TOKENIZER. */
+/** Builds the tokenizer of a folder, which takes seconds for a vocabulary of 256k. Throws TOKENIZER. */
 export function loadEngine(dir: string): Engine {
   const files = readTokenizerFiles(dir);
   let huggingFace: HuggingFaceTokenizer;
   try {
-    // No config: of its keys the library would read some that Python's tokenizers do not.
+    // Pass no config: the library would use keys of it that Python's tokenizers do not.
     huggingFace = new Tokenizer(files.tokenizer, {});
   } catch (error) {
     return fail(files.file, "model", "a tokenizer that loads", (error as Error).message, error);

@@ -2,7 +2,7 @@ import { aboutFile } from "../checkpoint/refuse.js";
 import { GemlensError } from "../errors/gemlens-error.js";
 import { sentence } from "../errors/sentence.js";
 
-/** Refuses a tokenizer's file with TOKENIZER, naming file and field. */
+/** Throws TOKENIZER naming file and field. */
 export function fail(
   file: string,
   field: string,
@@ -14,7 +14,7 @@ export function fail(
   throw new GemlensError("TOKENIZER", message, fields, cause);
 }
 
-/** Refuses a caller's value with ARGUMENT. */
-export function badArgument(who: string, expected: string, got: string): never {
-  throw new GemlensError("ARGUMENT", sentence(who, expected, null, got), { who });
+/** Throws ARGUMENT. */
+export function badArgument(caller: string, expected: string, got: string): never {
+  throw new GemlensError("ARGUMENT", sentence(caller, expected, null, got), { who: caller });
 }

@@ -1,9 +1,9 @@
 import * as library from "@huggingface/tokenizers";
 
-// The package's own declarations (0.2.0) import without file endings, which Node's resolution does
-// not find, so that everything in them would be `any`: the part used here is declared instead.
+// The package's own declarations (0.2.0) import without file extensions. Node's resolution does not find
+// those files, so their types would be `any`. This file declares the part that gemlens uses.
 
-/** A decoding step: raw tokens in, texts out. */
+/** A decoding step, from raw tokens to texts. */
 export interface Decoder {
   readonly config: { readonly type: string };
   decode_chain(tokens: string[]): string[];
@@ -14,7 +14,7 @@ export interface SequenceDecoder extends Decoder {
   decoders: Decoder[];
 }
 
-/** The library's tokenizer, as far as it is used. */
+/** The part of the library's tokenizer that gemlens uses. */
 export interface HuggingFaceTokenizer {
   readonly model: { readonly vocab: readonly (string | undefined)[] };
   decoder: Decoder | null;

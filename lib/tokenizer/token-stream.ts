@@ -1,14 +1,14 @@
 import { byteOf } from "./byte-fallback.js";
 
-/** What a stream needs to know of its tokenizer. */
+/** The part of a tokenizer that a stream uses. */
 export interface TokenTexts {
-  /** The token's raw text in the vocabulary; undefined for an id that has none. */
+  /** The token's raw text in the vocabulary; undefined for an id without one. */
   rawToken(id: number): string | undefined;
-  /** The text of one token that is not a byte; "" for one that is left out. */
+  /** The text of a token that is not a byte; "" for a token that is skipped. */
   text(id: number): string;
 }
 
-/** Bytes that the sequence opened by `lead` takes, 0 where nothing valid begins with it. */
+/** The length of the UTF-8 sequence that `lead` begins; 0 if `lead` is invalid. */
 function sequenceLength(lead: number): number {
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead < 0xe0) return 2;
@@ -17,11 +17,11 @@ function sequenceLength(lead: number): number {
 }
 
 /**
- * Decodes tokens one by one, for text that is shown while it is generated.
+ * Decodes tokens one by one, to show text during generation.
  *
- * A character that the vocabulary lacks comes as several byte tokens: its text is held back until
- * the last of them. Joined, the pieces equal `decode` of all ids, except that a run of bytes that
- * is not valid UTF-8 keeps its valid characters here.
+ * A character that the vocabulary lacks comes as several byte tokens, and its text appears after the last
+ * of them. The joined pieces equal `decode` of all ids, except that the stream keeps the valid characters
+ * of a run of bytes that is not valid UTF-8.
  *
  * @example
  * const stream = model.tokenizer.stream({ skipSpecialTokens: true });
@@ -33,12 +33,12 @@ export class TokenStream {
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   #held: number[] = [];
 
-  /** @internal What `tokenizer.stream` calls. */
+  /** @internal Use `tokenizer.stream`. */
   constructor(tokens: TokenTexts) {
     this.#tokens = tokens;
   }
 
-  /** Adds a token; returns the text that is certain now, often "" inside a character. */
+  /** Adds a token and returns the text that is now complete; "" inside a character. */
   push(id: number): string {
     const raw = this.#tokens.rawToken(id);
     const byte = raw === undefined ? undefined : byteOf(raw);
@@ -47,7 +47,7 @@ export class TokenStream {
     return this.#drain(false);
   }
 
-  /** Ends the text: what is still held back comes out, as U+FFFD per byte. */
+  /** Ends the text. Returns the bytes of an incomplete character as one U+FFFD each. */
   end(): string {
     return this.#drain(true);
   }

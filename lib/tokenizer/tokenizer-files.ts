@@ -9,7 +9,7 @@ import {
   checkText,
   inside,
   isObject,
-  type Place,
+  type JsonField,
   wrong,
 } from "./checks.js";
 import { fail } from "./fail.js";
@@ -18,8 +18,8 @@ import { checkTokenizerJson, type TokenizerJson } from "./tokenizer-json.js";
 const configName = "tokenizer_config.json";
 const namesName = "special_tokens_map.json";
 
-// Gemma 3's tokenizer.json has 33 MB and 1.4 million values, its tokenizer_config.json 1.2 MB and
-// 60,000.
+// Gemma 3's tokenizer.json has 33 MB and 1.4 million values; its tokenizer_config.json has 1.2 MB and
+// 60,000 values.
 const tokenizerLimits: JsonLimits = { bytes: 64 * 1024 * 1024, values: 4_000_000 };
 const configLimits: JsonLimits = { bytes: 8 * 1024 * 1024, values: 400_000 };
 const templateBytes = 1024 * 1024;
@@ -28,32 +28,32 @@ const toolTemplateName = "tool_use";
 const mostTemplates = 64;
 const longestSpecial = 1000;
 
-/** A special token's text, and the file that names it. */
+/** A special token's text and the file that defines it. */
 export interface SpecialToken {
   readonly text: string;
   readonly file: string;
 }
 
-/** The tokenizer's files, read and checked. */
+/** The checked contents of the tokenizer's files. */
 export interface TokenizerFiles {
   /** Path of tokenizer.json, for messages. */
   readonly file: string;
   readonly tokenizer: TokenizerJson;
-  /** The special tokens; null where no file names one. */
+  /** The special tokens; null if no file defines one. */
   readonly bos: SpecialToken | null;
   readonly eos: SpecialToken | null;
   readonly pad: SpecialToken | null;
   readonly chatTemplate: ChatTemplate | null;
-  /** Used instead where tools are given; null where there is one template for both. */
+  /** The template for calls with tools; null if one template serves both. */
   readonly toolTemplate: ChatTemplate | null;
-  /** The special tokens that templates may name, such as `bos_token`. */
+  /** The special tokens that templates can use, such as `bos_token`. */
   readonly templateTokens: Readonly<Record<string, string>>;
 }
 
 function readBytes(file: string, most: number): Buffer {
   try {
     const stat = statSync(file);
-    // Reading a named pipe would wait for a writer for ever.
+    // Reading a named pipe would wait for a writer.
     if (!stat.isFile()) {
       return fail(
         file,
@@ -73,8 +73,8 @@ function readBytes(file: string, most: number): Buffer {
 }
 
 function readJson(file: string, limits: JsonLimits): unknown {
-  return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...caller) =>
-    fail(file, ...caller),
+  return parseStrictJson(readBytes(file, limits.bytes), limits.values, (...problem) =>
+    fail(file, ...problem),
   );
 }
 
@@ -85,7 +85,7 @@ function readTemplate(file: string): string {
   return bytes.toString("utf8");
 }
 
-/** SentencePiece's own file has the same vocabulary, but it is not what is read. */
+/** Refuses a folder without tokenizer.json. SentencePiece's tokenizer.model is not supported. */
 function refuseWithout(dir: string, file: string): never {
   if (!isPresent(join(dir, "tokenizer.model"))) {
     fail(file, "file", "a readable file", "none (ENOENT)");
@@ -97,27 +97,27 @@ function refuseWithout(dir: string, file: string): never {
 
 type SpecialKey = "bos_token" | "eos_token" | "pad_token";
 
-/** A special token is written as its text, or as an object that has it; null is none. */
-function specialText(value: unknown, place: Place): string | null {
+/** The text of a special token, which files write as text or as an object with it; null if missing. */
+function specialText(value: unknown, field: JsonField): string | null {
   if (value === null || value === undefined) return null;
   const [text, at] = isObject(value)
-    ? [value["content"], inside(place, "content")]
-    : [value, place];
+    ? [value["content"], inside(field, "content")]
+    : [value, field];
   return checkText(text, at, 0, longestSpecial);
 }
 
-/** The tokens that a file names: bos_token and the like, and those of extra_special_tokens. */
-function namedTokens([json, place]: readonly [Readonly<Record<string, unknown>>, Place]): Record<
-  string,
-  string
-> {
+/** The named tokens of a file: bos_token and the like, and those of extra_special_tokens. */
+function namedTokens([json, field]: readonly [
+  Readonly<Record<string, unknown>>,
+  JsonField,
+]): Record<string, string> {
   const key = "extra_special_tokens";
   const extra = isObject(json[key]) ? Object.entries(json[key]) : [];
   const direct = Object.entries(json).filter(([name]) => name.endsWith("_token"));
   const tokens: Record<string, string> = {};
   for (const [name, value] of [...direct, ...extra]) {
     const isToken = typeof value === "string" || (isObject(value) && "content" in value);
-    const text = isToken ? specialText(value, inside(place, name)) : null;
+    const text = isToken ? specialText(value, inside(field, name)) : null;
     if (text) tokens[name] = text;
   }
   return tokens;
@@ -125,22 +125,22 @@ function namedTokens([json, place]: readonly [Readonly<Record<string, unknown>>,
 
 type Templates = ReadonlyMap<string, ChatTemplate>;
 
-/** Templates by name; the only one is called "default". */
-function templatesIn(value: unknown, place: Place): Templates {
-  const { file } = place;
+/** Parses templates by name; a single template is called "default". */
+function templatesIn(value: unknown, field: JsonField): Templates {
+  const { file } = field;
   if (value === null || value === undefined) return new Map();
   if (typeof value === "string") return new Map([["default", { text: value, file }]]);
-  if (!Array.isArray(value)) return wrong(place, "a template, or a list of them", value);
-  const templates = checkList(value, place, mostTemplates).map((item, i) => {
-    const { name, template } = checkObject(item, inside(place, i));
-    if (typeof name !== "string") return wrong(inside(inside(place, i), "name"), "a text", name);
+  if (!Array.isArray(value)) return wrong(field, "a template, or a list of them", value);
+  const templates = checkList(value, field, mostTemplates).map((item, i) => {
+    const { name, template } = checkObject(item, inside(field, i));
+    if (typeof name !== "string") return wrong(inside(inside(field, i), "name"), "a text", name);
     if (typeof template === "string") return { name, text: template };
-    return wrong(inside(inside(place, i), "template"), "a text", template);
+    return wrong(inside(inside(field, i), "template"), "a text", template);
   });
   return new Map(templates.map(({ name, text }) => [name, { text, file }]));
 }
 
-/** Those of the folder's own files: chat_template.jinja, and the one for tools. */
+/** Reads the templates in the folder's files: chat_template.jinja, and the one for tools. */
 function templatesBeside(dir: string): Templates {
   const files = [
     ["default", join(dir, "chat_template.jinja")],
@@ -154,8 +154,8 @@ function templatesBeside(dir: string): Templates {
 }
 
 /**
- * Reads tokenizer.json and, where they are there, tokenizer_config.json, special_tokens_map.json
- * and chat_template.jinja (which wins over the template in tokenizer_config.json).
+ * Reads tokenizer.json and, if present, tokenizer_config.json, special_tokens_map.json and
+ * chat_template.jinja (which overrides the template in tokenizer_config.json).
  *
  * @throws TOKENIZER naming file and field
  */
@@ -163,17 +163,17 @@ export function readTokenizerFiles(dir: string): TokenizerFiles {
   const file = join(dir, "tokenizer.json");
   if (!isPresent(file)) refuseWithout(dir, file);
   const tokenizer = checkTokenizerJson(readJson(file, tokenizerLimits), file);
-  const optional = (name: string): [Readonly<Record<string, unknown>>, Place] => {
+  const optional = (name: string): [Readonly<Record<string, unknown>>, JsonField] => {
     const path = join(dir, name);
-    const place = { file: path, field: "" };
-    return [isPresent(path) ? checkObject(readJson(path, configLimits), place) : {}, place];
+    const field = { file: path, path: "" };
+    return [isPresent(path) ? checkObject(readJson(path, configLimits), field) : {}, field];
   };
   const [config, configPlace] = optional(configName);
   const named = [[config, configPlace], optional(namesName)] as const;
   const special = (key: SpecialKey): SpecialToken | null => {
-    const found = named.map(([json, place]) => ({
-      text: specialText(json[key], inside(place, key)),
-      file: place.file,
+    const found = named.map(([json, field]) => ({
+      text: specialText(json[key], inside(field, key)),
+      file: field.file,
     }));
     const first = found.find(({ text }) => text);
     return first?.text ? { text: first.text, file: first.file } : null;

@@ -6,21 +6,21 @@ import {
   checkText,
   inside,
   isObject,
-  type Place,
+  type JsonField,
   wrong,
 } from "./checks.js";
 import { checkDecoder, checkNormalizer, checkPreTokenizer } from "./components.js";
 import { fail } from "./fail.js";
 
-// Ids become array indices.
+// Ids become array indices, so they need a limit.
 const mostIds = 2 ** 24;
-// Gemma 3 has 6,415 added tokens, of at most 31 characters.
+// Gemma 3 has 6,415 added tokens with at most 31 characters.
 const mostAdded = 65_536;
 const longestAdded = 1000;
-// The library keeps them in a tree of one object per character.
+// The library stores added tokens in a tree with one object per character.
 const addedCharacters = 262_144;
 
-/** A token that is looked for in texts before they are split. */
+/** A token that is found in texts before they are split. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
@@ -32,23 +32,23 @@ export interface AddedToken {
 
 type Vocabulary = Readonly<Record<string, number>>;
 
-/** tokenizer.json, checked; it has what the library reads, and no other key. */
+/** A checked tokenizer.json, reduced to the keys that the library reads. */
 export interface TokenizerJson {
   readonly model: { readonly vocab: Vocabulary; readonly [key: string]: unknown };
   readonly added_tokens: readonly AddedToken[];
   readonly normalizer: unknown;
   readonly pre_tokenizer: unknown;
   readonly decoder: unknown;
-  /** Never run: it would add its BOS to one that is there. */
+  /** Always null: a post-processor would add a second BOS. */
   readonly post_processor: null;
 }
 
 const isId = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) < mostIds;
 
-/** Checks what tokenizer.json says. Throws TOKENIZER naming the key. */
+/** Checks the contents of tokenizer.json. Throws TOKENIZER naming the key. */
 export function checkTokenizerJson(json: unknown, file: string): TokenizerJson {
-  const root: Place = { file, field: "" };
+  const root: JsonField = { file, path: "" };
   const { model, added_tokens, normalizer, pre_tokenizer, decoder } = checkObject(json, root);
   const added = checkAddedTokens(added_tokens ?? [], inside(root, "added_tokens"));
   const checked = checkModel(model, inside(root, "model"), added);
@@ -66,20 +66,20 @@ export function checkTokenizerJson(json: unknown, file: string): TokenizerJson {
   };
 }
 
-function checkAddedTokens(json: unknown, place: Place): AddedToken[] {
+function checkAddedTokens(json: unknown, field: JsonField): AddedToken[] {
   let characters = 0;
-  return checkList(json, place, mostAdded).map((item, i) => {
-    const at = inside(place, i);
+  return checkList(json, field, mostAdded).map((item, i) => {
+    const at = inside(field, i);
     const { id, content, ...rest } = checkObject(item, at);
     if (!isId(id)) return wrong(inside(at, "id"), "an id below 2^24", id);
     const text = checkText(content, inside(at, "content"), 1, longestAdded);
     characters += text.length;
     if (characters > addedCharacters) {
-      wrong(place, `at most ${addedCharacters} characters in all`, "more");
+      wrong(field, `at most ${addedCharacters} characters in all`, "more");
     }
     const flag = (key: string): boolean => checkFlag(rest[key], inside(at, key));
     const special = flag("special");
-    // None of Gemma's; the library would leave it out.
+    // No Gemma tokenizer has it, and the library would ignore it.
     if (flag("single_word")) wrong(inside(at, "single_word"), "false", true);
     return {
       id,
@@ -93,15 +93,15 @@ function checkAddedTokens(json: unknown, place: Place): AddedToken[] {
 }
 
 /**
- * An added token has the id that the vocabulary gives it, or else the next one: Python's tokenizers
- * go by that, whatever the file says.
+ * Checks that an added token has its id in the vocabulary, or else the next free one: Python's tokenizers
+ * assign ids in this way and ignore the file's.
  */
-function checkAddedIds(added: readonly AddedToken[], vocab: Vocabulary, place: Place): void {
+function checkAddedIds(added: readonly AddedToken[], vocab: Vocabulary, field: JsonField): void {
   const seen = new Set<string>();
   const size = Object.keys(vocab).length;
   let next = size;
   for (const [i, { id, content }] of added.entries()) {
-    const at = inside(place, i);
+    const at = inside(field, i);
     if (seen.has(content)) wrong(inside(at, "content"), "a token that is added once", content);
     seen.add(content);
     const expected = Object.hasOwn(vocab, content) ? vocab[content] : next;
@@ -112,25 +112,25 @@ function checkAddedIds(added: readonly AddedToken[], vocab: Vocabulary, place: P
 
 function checkModel(
   json: unknown,
-  place: Place,
+  field: JsonField,
   added: readonly AddedToken[],
 ): TokenizerJson["model"] {
-  const model = checkObject(json, place);
+  const model = checkObject(json, field);
   const { type = "BPE", vocab, merges, unk_token: unknown = null } = model;
-  const words = checkVocab(vocab, inside(place, "vocab"));
-  if (type !== "BPE") wrong(inside(place, "type"), '"BPE"', type);
-  checkMerges(merges, inside(place, "merges"));
-  const at = inside(place, "unk_token");
+  const words = checkVocab(vocab, inside(field, "vocab"));
+  if (type !== "BPE") wrong(inside(field, "type"), '"BPE"', type);
+  checkMerges(merges, inside(field, "merges"));
+  const at = inside(field, "unk_token");
   if (unknown !== null) {
     const token = checkText(unknown, at, 1, longestAdded);
     const known = Object.hasOwn(words, token) || added.some(({ content }) => content === token);
     if (!known) wrong(at, "a token of the vocabulary", token);
   }
-  // None of Gemma's; the library would leave the first out, and others would not be undone.
+  // No Gemma tokenizer has these. The library would ignore the first, and decoding would not undo the others.
   for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
-    if (model[key]) wrong(inside(place, key), "null", model[key]);
+    if (model[key]) wrong(inside(field, key), "null", model[key]);
   }
-  const flag = (key: string): boolean => checkFlag(model[key], inside(place, key));
+  const flag = (key: string): boolean => checkFlag(model[key], inside(field, key));
   return {
     type: "BPE",
     vocab: words,
@@ -142,27 +142,27 @@ function checkModel(
   };
 }
 
-function checkVocab(vocab: unknown, place: Place): Vocabulary {
-  if (!isObject(vocab)) return wrong(place, "tokens with their ids", vocab);
+function checkVocab(vocab: unknown, field: JsonField): Vocabulary {
+  if (!isObject(vocab)) return wrong(field, "tokens with their ids", vocab);
   const seen = new Set<number>();
   for (const [token, id] of Object.entries(vocab)) {
-    const field = (): string => `${place.field}[${JSON.stringify(token)}]`;
-    if (!isId(id)) return fail(place.file, field(), "an id below 2^24", show(id));
-    if (seen.has(id)) fail(place.file, field(), "an id of its own", `${id} twice`);
+    const path = (): string => `${field.path}[${JSON.stringify(token)}]`;
+    if (!isId(id)) return fail(field.file, path(), "an id below 2^24", show(id));
+    if (seen.has(id)) fail(field.file, path(), "an id of its own", `${id} twice`);
     seen.add(id);
   }
   return vocab as Vocabulary;
 }
 
-/** Pairs of tokens, each as a list of two or with a space between them. */
-function checkMerges(json: unknown, place: Place): void {
-  const merges = checkList(json, place, mostIds);
+/** Checks pairs of tokens, each a list of two or a text with a space between them. */
+function checkMerges(json: unknown, field: JsonField): void {
+  const merges = checkList(json, field, mostIds);
   const lists = Array.isArray(merges[0]);
   for (const [i, merge] of merges.entries()) {
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     const isPair = Array.isArray(pair) && pair.length === 2 && Array.isArray(merge) === lists;
     if (!isPair || typeof pair[0] !== "string" || typeof pair[1] !== "string") {
-      wrong(inside(place, i), lists ? "a list of two tokens" : "two tokens", merge);
+      wrong(inside(field, i), lists ? "a list of two tokens" : "two tokens", merge);
     }
   }
 }

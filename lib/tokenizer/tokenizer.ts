@@ -6,7 +6,7 @@ import { type Engine, loadEngine } from "./engine.js";
 import { badArgument, fail } from "./fail.js";
 import { TokenStream } from "./token-stream.js";
 
-/** Token ids as callers have them. */
+/** A list of token ids. */
 export type TokenIds = Int32Array | readonly number[];
 
 /** A batch of tokenised texts, padded to the longest. */
@@ -20,8 +20,8 @@ export interface TokenBatch {
 }
 
 /**
- * The tokenizer of a model folder (tokenizer.json and its companions), equal to Python's
- * `tokenizers`. Loading is lazy: the files are read, and found missing or broken, at the first use.
+ * The tokenizer of a model folder (tokenizer.json and its companions), equal to Python's `tokenizers`.
+ * Loading is lazy: the first use reads the files, and throws if they are missing or broken.
  */
 export class Tokenizer {
   readonly #dir: string;
@@ -31,7 +31,7 @@ export class Tokenizer {
     this.#dir = dir;
   }
 
-  /** The tokenizer of `dir`. Costs nothing until it is used. */
+  /** The tokenizer of `dir`. It reads no file until its first use. */
   static fromFolder(dir: string): Tokenizer {
     return new Tokenizer(dir);
   }
@@ -46,36 +46,36 @@ export class Tokenizer {
     return this.#engine.bosId;
   }
 
-  /** The end-of-text token. Chat models end turns with others, which the model's config names. */
+  /** The end-of-text token. Chat models end turns with other tokens, which the model's config lists. */
   get eosTokenIds(): readonly number[] {
     return [this.#engine.eosId ?? []].flat();
   }
 
-  /** The token that stands in padded places; null: none. */
+  /** The token for padding; null: none. */
   get padTokenId(): number | null {
     return this.#engine.padId;
   }
 
-  /** Ids run from 0 to vocabSize - 1; a model's embedding may have more rows. */
+  /** Ids range from 0 to vocabSize - 1; a model's embedding may have more rows. */
   get vocabSize(): number {
     return this.#engine.vocabSize;
   }
 
-  /** Ids of the tokens that are not text: beginning, end and padding, turns and the like. */
+  /** Ids of the special tokens: beginning, end, padding, turns and the like. */
   get specialTokenIds(): ReadonlySet<number> {
     return this.#engine.specialIds;
   }
 
   /**
-   * Token ids of `text`. A BOS is put in front unless the text begins with one already (as that
-   * of a chat template does) or `prependBos` is false.
+   * Token ids of `text`. A BOS is prepended, unless the text already begins with one (as chat templates'
+   * text does) or `prependBos` is false.
    *
-   * @throws TOKENIZER where the files are missing or broken, or name no BOS; ARGUMENT
+   * @throws TOKENIZER if the files are missing or broken, or define no BOS; ARGUMENT
    */
   encode(text: string, { prependBos = true }: { prependBos?: boolean } = {}): Int32Array {
     if (typeof text !== "string") badArgument("encode", "a string", typeof text);
     const { huggingFace, bosId, file } = this.#engine;
-    // Never through the post-processor: it would add its BOS to one that is there.
+    // Do not use the post-processor, which would add a second BOS.
     const { ids } = huggingFace.encode(text, { add_special_tokens: false });
     if (!prependBos) return Int32Array.from(ids);
     if (bosId === null) return fail(file, "bos_token", "a token to put in front", "none");
@@ -85,7 +85,7 @@ export class Tokenizer {
   /**
    * Several texts in one [batch, pos] array, padded on the given side to the longest.
    *
-   * @throws ARGUMENT for no texts at all
+   * @throws ARGUMENT if `texts` is empty
    */
   encodeBatch(
     texts: readonly string[],
@@ -105,7 +105,7 @@ export class Tokenizer {
     }
     const rows = texts.map((text) => this.encode(text, { prependBos }));
     const width = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
-    // What stands in a padded place is never read: the mask says so.
+    // The ids of padding are never used, because the mask excludes them.
     const ids = new Int32Array(rows.length * width).fill(this.padTokenId ?? 0);
     const mask = new Uint8Array(rows.length * width);
     for (const [i, row] of rows.entries()) {
@@ -117,9 +117,9 @@ export class Tokenizer {
   }
 
   /**
-   * The text of `ids`. An id above the vocabulary (a model may have unused rows) has no text.
+   * The text of `ids`. An id beyond the vocabulary (a model may have unused rows) has no text.
    *
-   * @throws ARGUMENT for an id that is negative or no integer
+   * @throws ARGUMENT if an id is negative or not an integer
    */
   decode(
     ids: TokenIds | number,
@@ -136,8 +136,8 @@ export class Tokenizer {
   }
 
   /**
-   * One readable string per token (of a text, with its BOS, or of ids): spaces as spaces, a byte
-   * that is no character by itself as U+FFFD.
+   * One readable string per token of a text (with its BOS) or of ids. Spaces stay spaces; a byte that is
+   * not a character is U+FFFD.
    */
   toStrTokens(input: string | TokenIds, options: { prependBos?: boolean } = {}): string[] {
     const ids = typeof input === "string" ? this.encode(input, options) : input;
@@ -145,8 +145,8 @@ export class Tokenizer {
   }
 
   /**
-   * The byte that a token such as `<0xE6>` stands for; undefined for any other token. A character
-   * that the vocabulary lacks is spelled with such tokens, which have no text one by one.
+   * The byte of a token such as `<0xE6>`; undefined for any other token. Such tokens spell the characters
+   * that the vocabulary lacks; a single one has no text.
    */
   byteOf(id: number): number | undefined {
     const { huggingFace, vocabSize } = this.#engine;
@@ -156,7 +156,7 @@ export class Tokenizer {
   /**
    * The id of a string that is exactly one token, e.g. `" Paris"`.
    *
-   * @throws ARGUMENT naming the tokens that it splits into
+   * @throws ARGUMENT naming the tokens if the text is not exactly one
    */
   toSingleToken(text: string): number {
     const ids = this.encode(text, { prependBos: false });
@@ -171,7 +171,7 @@ export class Tokenizer {
     return ids[0] as number;
   }
 
-  /** Most words are one token with the space before them, and are named without it by mistake. */
+  /** A hint if the text is one token with a space before it, which users often forget. */
   #spaced(text: string): string {
     const isOne = this.encode(` ${text}`, { prependBos: false }).length === 1;
     return isOne ? `; ${JSON.stringify(` ${text}`)}, with a space before it, is one` : "";
@@ -179,15 +179,15 @@ export class Tokenizer {
 
   /**
    * The prompt of a conversation by the model's own template, equal to transformers'
-   * `apply_chat_template`. It begins with the BOS already, which `encode` does not double. By
-   * default it ends where the model's turn begins.
+   * `apply_chat_template`. It includes the BOS, which `encode` does not add again. By default it ends with
+   * the beginning of the model's turn.
    *
    * @example
    * const question = { role: "user", content: "Where does Leo live?" };
    * const prefill = { role: "assistant", content: "Leo lives in" };
    * model.applyChatTemplate([question]); // … <start_of_turn>model\n
    * model.applyChatTemplate([question, prefill], { continueFinalMessage: true }); // … Leo lives in
-   * @throws TOKENIZER if the model has no template, or one that gemlens does not render as Python
+   * @throws TOKENIZER if the model has no template, or one that gemlens can't render as Python
    *   does; ARGUMENT if it refuses the messages
    */
   applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {

@@ -27,12 +27,12 @@ const ofNumbers = words(
   "as_integer_ratio bit_count bit_length conjugate denominator from_bytes fromhex from_number hex imag is_integer numerator real to_bytes",
 );
 
-/** `object.name`, as jinja2's sandbox: an attribute, else an item, else undefined. */
+/** Evaluates `object.name` like jinja2's sandbox: an attribute, else an item, else undefined. */
 export function attributeOf(object: Value, name: string, budget: Budget): Value {
   return ownAttribute(object, name, budget) ?? lookUp(object, name) ?? missing(object, name);
 }
 
-/** `object[key]`: an item, else an attribute, else undefined. */
+/** Evaluates `object[key]`: an item, else an attribute, else undefined. */
 export function itemOf(object: Value, key: Value, budget: Budget): Value {
   if (isUndefined(object)) failUndefined(object);
   const item = lookUp(object, key);
@@ -52,7 +52,7 @@ function ownAttribute(object: Value, name: string, budget: Budget): Value | unde
     failUndefined(object);
   }
   if (name.startsWith("_")) {
-    // Of an object that has none of that name it is an item, or undefined.
+    // If the object has no such attribute, the result is an item or undefined.
     if (name.startsWith("__")) throw new TemplateUnsupported(`the attribute ${name}`);
     return undefined;
   }
@@ -103,7 +103,7 @@ function ownAttribute(object: Value, name: string, budget: Budget): Value | unde
   }
 }
 
-/** The sandbox lets a value be named that would change another, and not be called. */
+/** A method that would change its object. The sandbox allows its name but not a call. */
 function unsafe(type: string, name: string): Value {
   return {
     type: "callable",
@@ -143,7 +143,7 @@ function dictMethod(dict: PyDict, name: string): ((given: Given) => Value) | und
   }
 }
 
-/** Python's object[key]; undefined where it would raise that there is none. */
+/** Python's object[key]; undefined if Python would raise a KeyError or an IndexError. */
 function lookUp(object: Value, key: Value): Value | undefined {
   if (typeof object === "object" && object !== null) {
     if (object.type === "dict") {
@@ -164,7 +164,7 @@ function lookUp(object: Value, key: Value): Value | undefined {
   return object.start + object.step * BigInt(at);
 }
 
-/** A slice with its bounds computed. */
+/** A slice with evaluated bounds. */
 export type Bounds = Readonly<
   Record<keyof Pick<Slice, "start" | "stop" | "step">, Value | undefined>
 >;
@@ -181,7 +181,7 @@ export function sliceOf(object: Value, bounds: Bounds): Value {
       throw new TemplateUnsupported(`a slice of a ${object.type}`);
     }
   }
-  // jinja2 raises, or gives undefined if the value is a constant.
+  // jinja2 raises, or returns undefined if the value is a constant.
   throw new TemplateUnsupported(`a slice of a ${typeName(object)}`);
 }
 

@@ -4,7 +4,7 @@ import { TemplateError } from "./template-error.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 import type { Given, Value } from "./value.js";
 
-/** Python's str.format, of fields that are a number, a name or empty. */
+/** Python's str.format with fields that are a number, a name or empty. */
 export function braceFormat(text: string, { positional, named }: Given, budget: Budget): string {
   let next = 0;
   let kind: "automatic" | "manual" | undefined;

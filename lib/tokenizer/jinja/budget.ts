@@ -1,13 +1,13 @@
 import { TemplateExhausted } from "./template-exhausted.js";
 
-// Gemma's own templates take a hundredth of each.
+// Gemma's templates take a hundredth of each limit.
 const leastWork = 100_000;
 const workPerInput = 8;
 const charactersPerWork = 16;
 
 /**
- * Bounds what a template may do: it is a program out of a file, and three nested loops, or a text
- * doubled forty times, would otherwise take hours or all memory. It grows with what the caller gives.
+ * Limits the work of a template. It is an untrusted program: three nested loops, or a text doubled forty
+ * times, would take hours or all memory. The limit grows with the size of the input.
  */
 export class Budget {
   #left: number;
@@ -16,13 +16,13 @@ export class Budget {
     this.#left = leastWork + workPerInput * input;
   }
 
-  /** Throws TemplateExhausted if more steps are taken than there are. */
+  /** Spends steps. Throws TemplateExhausted if none are left. */
   spend(steps: number): void {
     this.#left -= steps;
     if (!(this.#left >= 0)) throw new TemplateExhausted("too many steps");
   }
 
-  /** Spends what a text of so many characters takes, before it is made. */
+  /** Spends the cost of a text with this many characters, before the text is created. */
   text(characters: number): void {
     this.spend(1 + characters / charactersPerWork);
   }

@@ -1,12 +1,12 @@
 import { TemplateError } from "./template-error.js";
 import { failUndefined, type Given, indexOf, isUndefined, typeName, type Value } from "./value.js";
 
-/** Arguments of a call by their parameters' names; one that is not given is undefined. */
+/** The arguments of a call by the names of parameters; an omitted one is undefined. */
 export type Bound = Readonly<Record<string, Value | undefined>>;
 
 /**
- * Matches arguments with parameters: names in order, "/" behind those that have no name for the
- * caller, "?" at the end of the optional ones.
+ * Matches arguments with parameters. `parameters` lists their names in order, with "/" after the
+ * positional-only ones and "?" at the end of optional names.
  */
 export function bind(caller: string, parameters: string, { positional, named }: Given): Bound {
   const [before = "", after] = parameters.includes("/") ? parameters.split("/") : ["", parameters];
@@ -31,14 +31,14 @@ export function bind(caller: string, parameters: string, { positional, named }: 
 
 const nameOf = (parameter: string): string => parameter.replace("?", "");
 
-/** A str argument. */
+/** Checks a str argument. */
 export function textArgument(caller: string, value: Value | undefined): string {
   if (typeof value === "string") return value;
   if (isUndefined(value)) failUndefined(value);
   throw new TemplateError(`${caller}: expected str, got ${typeName(value ?? null)}`);
 }
 
-/** A str argument, or undefined for None. */
+/** Checks a str argument; undefined for None. */
 export function optionalText(caller: string, value: Value | undefined): string | undefined {
   return value === undefined || value === null ? undefined : textArgument(caller, value);
 }

@@ -5,7 +5,7 @@ import { textOf } from "./print.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 import { type Given, isUndefined, type Value } from "./value.js";
 
-/** What filters and tests get besides their operand. */
+/** The context of a filter or test, in addition to its operand. */
 export interface FilterContext {
   readonly budget: Budget;
   filter(name: string, operand: Value, given: Given): Value;
@@ -14,7 +14,7 @@ export interface FilterContext {
 
 export type Filter = (operand: Value, given: Given, context: FilterContext) => Value;
 
-/** The operand as a str, as most filters of texts take it. */
+/** Converts the operand to a str, as most text filters do. */
 export function softText(value: Value, { budget }: FilterContext): string {
   if (typeof value === "object" && value?.type === "markup") {
     throw new TemplateUnsupported("a filter of a |safe value");
@@ -24,7 +24,7 @@ export function softText(value: Value, { budget }: FilterContext): string {
   return text;
 }
 
-/** What an `attribute` argument such as "function.name" or 0 gets from a value. */
+/** Returns a function that gets an `attribute` such as "function.name" or 0 of a value. */
 export function attributeGetter(
   attribute: Value | undefined,
   { budget }: FilterContext,
@@ -47,7 +47,7 @@ export function attributeGetter(
   };
 }
 
-/** Texts in lower case: how sorting and comparing filters compare unless told otherwise. */
+/** Lower-cases texts: filters that sort or compare ignore case by default. */
 export function caseFolded(value: Value): Value {
   return typeof value === "string" ? value.toLowerCase() : value;
 }

@@ -3,7 +3,7 @@ import { sequenceFilters } from "./sequence-filters.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 import { textFilters } from "./text-filters.js";
 
-/** The filter of that name. Throws TemplateUnsupported for one that only jinja2 has. */
+/** Finds a filter by name. Throws TemplateUnsupported if only jinja2 has it. */
 export function filterOf(name: string): Filter {
   for (const filters of [sequenceFilters, textFilters]) {
     const filter = Object.hasOwn(filters, name) ? filters[name] : undefined;

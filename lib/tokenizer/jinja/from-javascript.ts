@@ -3,7 +3,7 @@ import { dictOf, list, type Value } from "./value.js";
 
 const deepest = 200;
 
-/** A caller's value as Python has it after reading it from JSON, and how large it is. */
+/** Converts a value like Python's json.loads of its JSON, and returns its size. */
 export function fromJavaScript(name: string, value: unknown): [value: Value, size: number] {
   let size = 0;
   return [convert(value, 0), size];
@@ -38,7 +38,7 @@ export function fromJavaScript(name: string, value: unknown): [value: Value, siz
 
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Objects of another realm, such as a test runner's, have its Object.prototype.
+  // Objects of another realm, such as a test runner's, have that realm's Object.prototype.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 

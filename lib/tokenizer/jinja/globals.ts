@@ -8,12 +8,12 @@ import { TemplateExhausted } from "./template-exhausted.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 import { dictOf, type Given, indexOf, type PyDict, typeName, type Value } from "./value.js";
 
-// The sandbox allows ten times as many.
+// jinja2's sandbox allows ten times this many.
 const mostRange = 10_000;
 
 const unsupported = new Set(["cycler", "joiner", "lipsum", "self", "super"]);
 
-/** What templates may use besides the variables, as transformers provides it. */
+/** The global functions that transformers provides to templates. */
 export function globalsFor(budget: Budget): (name: string) => Value | undefined {
   const callable = (name: string, call: (given: Given) => Value): [string, Value] => [
     name,
@@ -48,7 +48,7 @@ export function globalsFor(budget: Budget): (name: string) => Value | undefined 
   };
 }
 
-/** The name of a namespace's attribute, which must not begin with "_". */
+/** Checks the name of a namespace's attribute, which must not begin with "_". */
 export function checkedName(name: string): string {
   if (!name.startsWith("_")) return name;
   throw new TemplateError(

@@ -25,7 +25,7 @@ import {
 } from "./value.js";
 import { runTest } from "./value-tests.js";
 
-/** Variables of a block; what is not there is looked for in the one around it. */
+/** The variables of a block. Other names are looked up in the enclosing block. */
 export interface Scope {
   readonly variables: Map<string, Value>;
   readonly outer: Scope | undefined;
@@ -34,12 +34,16 @@ export interface Scope {
 /** How a block ended early. */
 export type Ending = "break" | "continue" | undefined;
 
-// Two macros that call each other would otherwise use up the stack.
+// Without a limit two macros that call each other would overflow the stack.
 const deepest = 400;
 
 export const inner = (outer: Scope): Scope => ({ variables: new Map(), outer });
 
-/** Runs a parsed template as jinja2 would, within its budget. */
+/**
+ * Runs a parsed template like jinja2, within its budget. The engine in this folder is written by hand
+ * because those for JavaScript (@huggingface/jinja, nunjucks) differ from Python in text, numbers and
+ * printing, and do not limit a template's work.
+ */
 export class Interpreter {
   readonly budget: Budget;
   readonly #global: (name: string) => Value | undefined;
@@ -59,14 +63,14 @@ export class Interpreter {
     };
   }
 
-  /** The text of a block in a scope of its own. */
+  /** Renders a block in a new scope. */
   textOf(body: readonly Statement[], scope: Scope): string {
     const output: string[] = [];
     this.run(body, scope, output);
     return output.join("");
   }
 
-  /** Runs statements; their text is added to `output`. */
+  /** Runs statements and appends their text to `output`. */
   run(body: readonly Statement[], scope: Scope, output: string[]): Ending {
     for (const statement of body) {
       this.budget.spend(1);
@@ -147,7 +151,7 @@ export class Interpreter {
     }
   }
 
-  /** Assigns to names of the scope, or to a namespace. */
+  /** Assigns to names in the scope, or to a namespace. */
   assign(target: Target, value: Value, scope: Scope): void {
     if (target.type === "name") {
       scope.variables.set(target.name, value);
@@ -279,7 +283,7 @@ export class Interpreter {
     return called.call({ positional, named: all });
   }
 
-  /** A chain of filters, of a block's text if it has no operand of its own. */
+  /** Applies a chain of filters to its operand, or to a block's text if it has none. */
   #filtered(node: Expression, text: Value | undefined, scope: Scope): Value {
     if (node.type !== "filter") return this.evaluate(node, scope);
     const operand =
@@ -287,7 +291,7 @@ export class Interpreter {
     return this.#context.filter(node.name, operand, this.#given(node.given, scope));
   }
 
-  /** A macro's syntax is run in the scope that it was written in. */
+  /** Runs a macro's body in the scope of its definition. */
   runMacro({ body }: MacroSyntax, scope: Scope): string {
     return this.#deeper(() => this.textOf(body, scope));
   }

@@ -4,7 +4,7 @@ import { TemplateUnsupported } from "./template-unsupported.js";
 import { codePoints } from "./text.js";
 import { typeName, type Value } from "./value.js";
 
-/** Values one after another, as a loop takes them. */
+/** Iterates over a value like a loop. */
 export function* iterate(value: Value, budget: Budget): Generator<Value, void, undefined> {
   if (typeof value === "string") {
     budget.text(value.length);
@@ -45,7 +45,7 @@ export function* iterate(value: Value, budget: Budget): Generator<Value, void, u
   }
 }
 
-/** All values of an iterable, each counted. */
+/** Collects the values of an iterable, and spends a step for each. */
 export function itemsOf(value: Value, budget: Budget): Value[] {
   const items: Value[] = [];
   for (const item of iterate(value, budget)) {

@@ -15,7 +15,7 @@ export type TokenType =
   | "block_end"
   | "eof";
 
-/** A token of a template. Text of `data` and `string` is what it stands for. */
+/** A token of a template. `data` and `string` tokens have their decoded text. */
 export interface Token {
   readonly type: TokenType;
   readonly value: string;
@@ -41,7 +41,7 @@ const operator = /\*\*|\/\/|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const onlySpace = new RegExp(`^${anySpace}+$`);
 const closing: Readonly<Record<string, string>> = { "{": "}", "(": ")", "[": "]" };
 
-/** Splits a template as jinja2 does with `trim_blocks` and `lstrip_blocks`. */
+/** Splits a template like jinja2 with `trim_blocks` and `lstrip_blocks`. */
 export function tokenize(template: string): Token[] {
   const source = template.replace(/\r\n|\r/g, "\n").replace(/\n$/, "");
   const tokens: Token[] = [];

@@ -7,7 +7,7 @@ import { isTrue, type LoopState, tuple, undefinedOf, type Value } from "./value.
 
 type ForStatement = Statement & { readonly type: "for" };
 
-/** Runs a loop's body for each item, or its else part if there is none. */
+/** Runs a loop's body for each item, or its else part if there are no items. */
 export function runLoop(
   interpreter: Interpreter,
   statement: ForStatement,
@@ -18,7 +18,7 @@ export function runLoop(
   const iterable = interpreter.evaluate(statement.iterable, scope);
   const progress = new Progress(filtered());
   const loop = loopState(progress, (a, b) => equals(a, b, budget));
-  // jinja2 takes note of an iteration at its end, so that one which breaks or continues is none.
+  // jinja2 counts an iteration at its end, so one that breaks or continues does not count.
   let ran = false;
   for (let item = progress.next(); item !== undefined; item = progress.next()) {
     const within = inner(scope);
@@ -30,7 +30,7 @@ export function runLoop(
   }
   if (!ran) interpreter.run(statement.otherwise, inner(scope), output);
 
-  // One by one: what the test reads may be changed by the body.
+  // Filter lazily, because the body may change variables that the test reads.
   function* filtered(): Generator<Value, void, undefined> {
     for (const item of iterate(iterable, budget)) {
       budget.spend(1);
@@ -45,14 +45,14 @@ export function runLoop(
   }
 }
 
-/** What was assigned to a target: a loop with a test goes on with that. */
+/** The value assigned to a target: a loop with a test continues with it. */
 function repacked(target: Target, { variables }: Scope): Value {
   if (target.type === "tuple")
     return tuple(target.items.map((item) => repacked(item, { variables, outer: undefined })));
   return variables.get(target.name) as Value;
 }
 
-/** How far a loop is; it looks ahead only when it is asked. */
+/** The position of a loop. It looks ahead only on demand. */
 class Progress {
   readonly #items: Iterator<Value>;
   #ahead: Value[] = [];

@@ -3,7 +3,7 @@ import type { MacroSyntax } from "./syntax.js";
 import { TemplateError } from "./template-error.js";
 import { dictOf, type Given, tuple, undefinedOf, type Value } from "./value.js";
 
-/** A macro, which sees the variables of the scope around it as they are when it is called. */
+/** Creates a macro, which sees the enclosing scope's variables at the time of a call. */
 export function macroOf(interpreter: Interpreter, macro: MacroSyntax, scope: Scope): Value {
   const { name, signature, reads } = macro;
   const { names, defaults } = signature;

@@ -3,12 +3,12 @@ import { trim } from "./white-space.js";
 
 function ascii(text: string): string {
   const trimmed = trim(text);
-  // Digits of other scripts count, too.
+  // Python also accepts digits of other scripts.
   if (/[^\P{Nd}0-9]/u.test(trimmed)) throw new TemplateUnsupported("digits other than 0 to 9");
   return trimmed;
 }
 
-/** Python's int(text); undefined if it is no whole number. */
+/** Python's int(text); undefined if it is not a whole number. */
 export function parseInteger(text: string): bigint | undefined {
   const trimmed = ascii(text);
   if (!/^[+-]?\d+(_\d+)*$/.test(trimmed)) return undefined;
@@ -19,7 +19,7 @@ export function parseInteger(text: string): bigint | undefined {
 
 const decimal = /^[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)(e[+-]?\d+(_\d+)*)?$/i;
 
-/** Python's float(text); undefined if it is no number. */
+/** Python's float(text); undefined if it is not a number. */
 export function parseFloatText(text: string): number | undefined {
   const trimmed = ascii(text);
   if (decimal.test(trimmed)) return Number(trimmed.replaceAll("_", ""));

@@ -15,7 +15,7 @@ import {
   type Value,
 } from "./value.js";
 
-/** Longer numbers take longer than a prompt is worth. */
+/** Longer integers would take too much time. */
 const mostBits = 4096;
 const exact = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -123,7 +123,7 @@ function floorDivide(x: bigint, y: bigint): bigint {
   return x % y !== 0n && x < 0n !== y < 0n ? quotient - 1n : quotient;
 }
 
-/** The float of a number; one that is not exact would have to be rounded as Python does. */
+/** Converts a number to a float. Refuses an int that is not exact, which Python would round in its own way. */
 export function toFloat(value: boolean | bigint | number): number {
   if (typeof value === "bigint" && (value > exact || value < -exact)) {
     throw new TemplateUnsupported("a whole number above 2^53 among floats");
@@ -144,7 +144,7 @@ function floats(operator: BinaryOperator, a: number, b: number): number {
       return a / b;
     case "//": {
       if (b === 0) throw new TemplateError("float floor division by zero");
-      // In CPython's order, for its roundings: the remainder's sign is mended after the division.
+      // CPython's order, for its rounding: it corrects the remainder's sign after the division.
       const rest = a % b;
       const quotient = (a - rest) / b - (rest !== 0 && rest < 0 !== b < 0 ? 1 : 0);
       if (quotient === 0) return a / b < 0 ? -0 : 0;
@@ -183,8 +183,8 @@ export function positive(value: Value): Value {
 export function equals(a: Value, b: Value, budget: Budget): boolean {
   budget.spend(1);
   if (isNumber(a) && isNumber(b)) {
-    // Of JavaScript's comparisons, those between bigint and number are exact.
-    // biome-ignore lint/suspicious/noDoubleEquals: as said
+    // JavaScript compares bigint with number exactly.
+    // biome-ignore lint/suspicious/noDoubleEquals: it compares bigint with number
     return unwrap(a) == unwrap(b);
   }
   if (typeof a === "string" || typeof b === "string") {
@@ -218,7 +218,7 @@ function plain(value: Value): Value {
 const unwrap = (value: boolean | bigint | number) =>
   typeof value === "boolean" ? Number(value) : value;
 
-/** Negative, 0 or positive, as a is before b; undefined for NaN. */
+/** Orders two values: negative if a comes before b, 0, or positive; undefined for NaN. */
 export function order(a: Value, b: Value, sign: string, budget: Budget): number | undefined {
   budget.spend(1);
   if (isUndefined(a)) failUndefined(a);
@@ -292,7 +292,7 @@ export function contains(value: Value, item: Value, budget: Budget): boolean {
   return itemsOf(value, budget).some((one) => equals(one, item, budget));
 }
 
-/** The key's identity; an Undefined is a key that no dictionary of a template has. */
+/** A key's identity. No dictionary of a template has an Undefined as its key. */
 export function hashed(key: Value): string {
   return isUndefined(key) ? "u" : keyOf(key);
 }

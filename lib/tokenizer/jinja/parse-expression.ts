@@ -11,7 +11,7 @@ import type {
 import { TemplateError } from "./template-error.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 
-// Python gives up at 1,000 frames, a dozen for each level; Gemma's templates have 5 levels.
+// Python's limit is 1,000 frames, with a dozen for each level. Gemma's templates have 5 levels.
 const deepest = 120;
 
 const constants: ReadonlyMap<string, Constant> = new Map<string, Constant>([
@@ -26,22 +26,22 @@ const compareOperators: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">
 const factors: ReadonlySet<string> = new Set(["*", "/", "//", "%"]);
 const noArguments: Arguments = { positional: [], named: [] };
 
-/** How `tuple` reads a list of expressions. */
+/** Options for `tuple`. */
 interface TupleRules {
   readonly parts: "expressions" | "no conditions" | "primaries";
   readonly end?: string;
   readonly inBrackets?: boolean;
 }
 
-/** Reads expressions of a template, with jinja2's precedences. */
+/** Parses expressions of a template with jinja2's precedences. */
 export abstract class ExpressionParser {
   readonly #tokens: readonly Token[];
   #at = 0;
   #depth = 0;
-  /** For each macro that is open, the names that it reads. */
+  /** The names that each open macro reads. */
   protected readonly readers: Set<string>[] = [];
 
-  /** A name is read, in a macro or not. */
+  /** Called for every name that is read, inside a macro or not. */
   protected abstract onRead(name: string): void;
 
   constructor(template: string) {
@@ -89,11 +89,11 @@ export abstract class ExpressionParser {
     return token?.type === type && token.value === value;
   }
 
-  protected deeper<T>(read: () => T): T {
+  protected deeper<T>(parsePart: () => T): T {
     if (this.#depth === deepest) throw new TemplateUnsupported(`more than ${deepest} levels`);
     this.#depth++;
     try {
-      return read();
+      return parsePart();
     } finally {
       this.#depth--;
     }
@@ -247,13 +247,13 @@ export abstract class ExpressionParser {
     return this.fail(`unexpected ${value || type}`);
   }
 
-  /** What stands between commas, and a comma after the last one maybe; takes the bracket, too. */
-  #items<T>(close: string, read: () => T): T[] {
+  /** Parses items with commas between them, an optional trailing comma and the closing bracket. */
+  #items<T>(close: string, parsePart: () => T): T[] {
     const items: T[] = [];
     while (!this.#isOperator(close)) {
       if (items.length > 0) this.expect("operator", ",");
       if (this.#isOperator(close)) break;
-      items.push(read());
+      items.push(parsePart());
     }
     this.next();
     return items;
@@ -304,7 +304,7 @@ export abstract class ExpressionParser {
     return { type: "slice", start, stop, step: hasStep && !ends() ? this.expression() : undefined };
   }
 
-  /** The arguments of a call, brackets included. */
+  /** Parses the arguments of a call, including brackets. */
   protected given(): Arguments {
     this.expect("operator", "(");
     const positional: Expression[] = [];
@@ -343,7 +343,7 @@ export abstract class ExpressionParser {
     }
   }
 
-  /** A chain of filters; the first of a filter block has no bar before it. */
+  /** Parses a chain of filters; a filter block's first one has no bar before it. */
   filter(start: Expression | undefined, isBlock = false): Expression | undefined {
     let node = start;
     let first = isBlock;

@@ -3,7 +3,7 @@ import type { Expression, MacroSyntax, Signature, Statement, Target } from "./sy
 import { TemplateUnsupported } from "./template-unsupported.js";
 
 /**
- * Parses a template as jinja2 in transformers' environment.
+ * Parses a template like jinja2 in transformers' environment.
  *
  * @throws TemplateError if jinja2 refuses it, TemplateUnsupported if gemlens does
  */
@@ -14,8 +14,8 @@ export function parse(template: string): Program {
 export interface Program {
   readonly statements: readonly Statement[];
   /**
-   * Names that the template's own level sets before it reads them. Until then they are undefined in
-   * jinja2, inner blocks included, even if a variable of the caller has that name.
+   * Names that the template's top level sets before it reads them. Until then jinja2 treats them as
+   * undefined, also in inner blocks, even if the caller has a variable of that name.
    */
   readonly unset: readonly string[];
 }
@@ -24,10 +24,10 @@ const ownNames = new Set(["loop", "caller", "varargs", "kwargs", "self"]);
 
 class Parser extends ExpressionParser {
   #isInLoop = false;
-  /** How many blocks with variables of their own are open, and how many conditions. */
+  /** The number of open blocks with their own variables. */
   #blocks = 0;
   #conditions = 0;
-  /** What the template's own level does first with a name. */
+  /** The first use of a name at the template's top level. */
   readonly #first = new Map<string, "reads" | "sets">();
 
   template(): Program {
@@ -48,14 +48,14 @@ class Parser extends ExpressionParser {
     }
   }
 
-  #within<T>(read: () => T): T {
+  #within<T>(parsePart: () => T): T {
     this.#blocks++;
-    const result = read();
+    const result = parsePart();
     this.#blocks--;
     return result;
   }
 
-  /** Statements up to a tag of `ends`, whose name is the current token then. */
+  /** Parses statements up to a tag of `ends`, whose name is then the current token. */
   #statements(...ends: string[]): Statement[] {
     const statements: Statement[] = [];
     for (;;) {
@@ -77,7 +77,7 @@ class Parser extends ExpressionParser {
     }
   }
 
-  /** The body of a tag, up to one of `ends`, whose name it takes and returns. */
+  /** Parses the body of a tag up to one of `ends`, and returns the name of that one. */
   #body(...ends: string[]): [body: Statement[], end: string] {
     this.skip("operator", ":");
     this.expect("block_end");
@@ -85,10 +85,10 @@ class Parser extends ExpressionParser {
     return [body, this.next().value];
   }
 
-  #outsideLoop<T>(read: () => T): T {
+  #outsideLoop<T>(parsePart: () => T): T {
     const before = this.#isInLoop;
     this.#isInLoop = false;
-    const result = this.#within(read);
+    const result = this.#within(parsePart);
     this.#isInLoop = before;
     return result;
   }
@@ -257,7 +257,7 @@ class Parser extends ExpressionParser {
       return { type: "namespace", name: name.value, attribute };
     }
     const rules = end === undefined ? {} : { end };
-    // Names that are assigned to are not read.
+    // Assigning to a name does not read it.
     const readers = this.readers.splice(0);
     const expression = this.#within(() => this.tuple({ parts: "primaries", ...rules }));
     this.readers.push(...readers);

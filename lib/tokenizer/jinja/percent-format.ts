@@ -7,7 +7,7 @@ import { isNumber, typeName, type Value } from "./value.js";
 
 const pattern = /%(?:\((\w*)\))?([-+ 0#]*)(\*|\d*)(?:\.(\*|\d*))?([a-zA-Z%]|$)/g;
 
-/** Python's text % value, as far as %s, %r, %d, %i, %f and %% go. */
+/** Python's text % value, for %s, %r, %d, %i, %f and %%. */
 export function percentFormat(text: string, value: Value, budget: Budget): string {
   const isTuple = typeof value === "object" && value?.type === "tuple";
   const given: readonly Value[] = isTuple ? value.items : [value];
@@ -89,20 +89,20 @@ function truncated(value: number): bigint {
   return BigInt(Math.trunc(value));
 }
 
-/** A number with so many digits behind the point, halves to even. */
+/** Formats a number with this many digits after the point, and rounds halves to even. */
 export function fixed(value: boolean | bigint | number, digits: number): string {
   const number = Number(value);
   if (!Number.isFinite(number) || Math.abs(number) >= 1e21 || digits > 20) {
     throw new TemplateUnsupported(`${number} with ${digits} digits`);
   }
-  // toFixed is exact but for ties, which it rounds away from zero.
+  // toFixed is exact except for ties, which it rounds away from zero.
   const text = number.toFixed(digits);
   const isTie = /^50*$/.test(digitsBehind(number, digits));
   const even = isTie && Number(text.at(-1)) % 2 === 1 ? stepTowardsZero(text, digits) : text;
   return number < 0 || Object.is(number, -0) ? `-${even.replace("-", "")}` : even;
 }
 
-/** The digits behind the kept ones; exact, as a tie has few. */
+/** The digits after the kept ones. They are exact for a tie, which has few. */
 function digitsBehind(number: number, digits: number): string {
   const text = Math.abs(number).toFixed(Math.min(100, digits + 60));
   const point = text.indexOf(".");

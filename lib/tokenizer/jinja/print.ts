@@ -4,7 +4,7 @@ import { TemplateUnsupported } from "./template-unsupported.js";
 import { compareText, floatText, quote } from "./text.js";
 import { type PyDict, typeName, type Value } from "./value.js";
 
-/** Python's str(value), as a template prints it. */
+/** Python's str(value), which templates print. */
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === "string") return value;
   if (typeof value === "object" && value !== null) {
@@ -62,10 +62,10 @@ function viewText(of: "keys" | "values" | "items", { entries }: PyDict, budget: 
   return `dict_${of}([${parts.join(", ")}])`;
 }
 
-/** How json.dumps writes. */
+/** Options of Python's json.dumps. */
 export interface JsonStyle {
   readonly ascii: boolean;
-  /** null: on one line. */
+  /** null: everything on one line. */
   readonly indent: string | null;
   readonly separators: readonly [item: string, key: string];
   readonly sorts: boolean;

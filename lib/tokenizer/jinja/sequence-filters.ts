@@ -31,7 +31,7 @@ const otherwise: Filter = (value, given) => {
   return isUndefined(value) || (isTrue(boolean) && !isTrue(value)) ? default_value : value;
 };
 
-/** Sorts as Python does: stable, and by < alone. */
+/** Sorts like Python: stable, and with < only. */
 function sorted(
   items: readonly Value[],
   keyed: (item: Value) => Value,
@@ -95,7 +95,7 @@ const unique: Filter = (value, given, context) => {
   });
 };
 
-/** A generator of what `change` gives for each item, and without those it leaves out. */
+/** A generator of `change`'s result for each item; it skips an item without a result. */
 function lazily(
   name: string,
   value: Value,
@@ -136,7 +136,7 @@ const sum: Filter = (value, given, context) => {
   if (typeof total === "string") throw new TemplateError("sum() can't sum strings");
   for (const item of itemsOf(value, context.budget)) {
     total = binary("+", total, get(item), context.budget);
-    // Python's sum of floats is more exact than adding them.
+    // Python's sum of floats is more accurate than plain addition.
     if (typeof total === "number") throw new TemplateUnsupported("sum of floats");
   }
   return total;
@@ -179,7 +179,7 @@ const selecting =
     );
   };
 
-/** Only when it is iterated does it fail, as a generator of Python. */
+/** Fails only during iteration, like a Python generator. */
 function* pairsOf(value: Value, budget: Budget): Iterable<Value> {
   if (typeof value !== "object" || value?.type !== "dict") {
     throw new TemplateError("Can only get item pairs from a mapping.");

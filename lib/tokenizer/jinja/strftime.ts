@@ -2,7 +2,7 @@ import { TemplateUnsupported } from "./template-unsupported.js";
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
-/** Python's strftime of now, in the C locale. */
+/** Python's strftime of the current time, in the C locale. */
 export function strftimeNow(format: string): string {
   const now = new Date();
   const name = (option: "month" | "weekday", style: "long" | "short") =>

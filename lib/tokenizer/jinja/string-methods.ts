@@ -14,7 +14,7 @@ const spaces = new RegExp(`[${spaceClass}]+`);
 const everyAt = (pattern: RegExp) => (text: string) =>
   codePoints(text).every((char) => pattern.test(char));
 
-/** Takes off characters of a set, on the sides asked for. */
+/** Removes characters of a set from the given sides. */
 export function strip(
   text: string,
   chars: string | undefined,
@@ -116,7 +116,7 @@ function wordsRight(text: string, most: number): string[] {
   return rest === "" ? words : [rest, ...words];
 }
 
-// FS, GS and RS end a line, too.
+// FS, GS and RS also end a line.
 const separators = "\\x1c-\\x1e";
 const lineBreak = new RegExp(`\\r\\n|[\\n\\r\\v\\f${separators}\\x85\\u2028\\u2029]`, "g");
 
@@ -164,7 +164,7 @@ export function pad(
   return char.repeat(left) + text + char.repeat(missing - left);
 }
 
-/** The part of a text between two indices, as find and startswith take them. */
+/** The part of a text between two indices, for find and startswith. */
 function windowOf(
   text: string,
   start: Value | undefined,
@@ -236,7 +236,7 @@ const stripped =
   (text, given) =>
     strip(text, optionalText("strip", bind("strip", "chars? /", given)["chars"]), side);
 
-/** Those that depend on tables which JavaScript does not have, for some characters. */
+/** Refuses characters whose result depends on tables that JavaScript does not have. */
 function knownDigits(text: string): void {
   if (/[^\P{N}\p{Nd}]|[\u3007\u4e00-\u9fff]/u.test(text)) {
     throw new TemplateUnsupported("isdigit or isnumeric of numbers that are not decimal");
@@ -326,7 +326,7 @@ const others = new Set(
   ),
 );
 
-/** The method of a str; undefined if Python has none of that name. */
+/** Finds a method of str by name; undefined if Python has no such method. */
 export function stringMethod(name: string): Method | undefined {
   if (others.has(name)) throw new TemplateUnsupported(`the method str.${name}`);
   return Object.hasOwn(methods, name) ? methods[name] : undefined;

@@ -1,4 +1,4 @@
-/** A literal of a template: int is a bigint, float a number. */
+/** A literal of a template. An int is a bigint, a float a number. */
 export type Constant = null | boolean | bigint | number | string;
 
 export interface Slice {
@@ -8,7 +8,7 @@ export interface Slice {
   readonly step: Expression | undefined;
 }
 
-/** What a call, a filter or a test is given. */
+/** The arguments of a call, a filter or a test. */
 export interface Arguments {
   readonly positional: readonly Expression[];
   readonly named: readonly (readonly [name: string, value: Expression])[];
@@ -24,7 +24,7 @@ export type Expression =
   | { readonly type: "call"; readonly callee: Expression; readonly given: Arguments }
   | {
       readonly type: "filter";
-      /** Absent in `{% filter %}` and `{% set %}` blocks: the block's text. */
+      /** Absent in `{% filter %}` and `{% set %}` blocks, which filter the block's text. */
       readonly operand: Expression | undefined;
       readonly name: string;
       readonly given: Arguments;
@@ -59,13 +59,13 @@ export type Expression =
 export type BinaryOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**";
 export type CompareOperator = "==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in";
 
-/** What `set`, `for` and `with` assign to. */
+/** The target of an assignment by `set`, `for` or `with`. */
 export type Target =
   | { readonly type: "name"; readonly name: string }
   | { readonly type: "tuple"; readonly items: readonly Target[] }
   | { readonly type: "namespace"; readonly name: string; readonly attribute: string };
 
-/** Parameters of a macro; the last ones have defaults. */
+/** The parameters of a macro; defaults belong to the last ones. */
 export interface Signature {
   readonly names: readonly string[];
   readonly defaults: readonly Expression[];
@@ -117,6 +117,6 @@ export interface MacroSyntax {
   readonly name: string;
   readonly signature: Signature;
   readonly body: readonly Statement[];
-  /** Names that the body reads: one that reads `kwargs` takes any. */
+  /** Names that the body reads. A body that reads `kwargs` accepts any named argument. */
   readonly reads: ReadonlySet<string>;
 }

@@ -1,2 +1,2 @@
-/** Python's jinja2 refuses this, too: a template's error, or messages that it does not take. */
+/** An error that jinja2 would raise too: the template is broken, or refuses the messages. */
 export class TemplateError extends Error {}

@@ -1,2 +1,2 @@
-/** A chat template asks for more time or memory than a prompt can need. */
+/** A chat template needs more time or memory than any prompt should. */
 export class TemplateExhausted extends Error {}

@@ -1,2 +1,2 @@
-/** A construct that gemlens does not render as Python does, by name. */
+/** A construct that gemlens does not render like Python; the message names it. */
 export class TemplateUnsupported extends Error {}

@@ -1,6 +1,6 @@
 import { TemplateUnsupported } from "./template-unsupported.js";
 
-// JavaScript counts UTF-16 units, Python code points.
+// JavaScript counts UTF-16 units; Python counts code points.
 const beyond = /[\ud800-\udfff]/;
 
 /** The code points of a text. */
@@ -12,7 +12,7 @@ export function lengthOf(text: string): number {
   return beyond.test(text) ? codePoints(text).length : text.length;
 }
 
-/** Code points before the UTF-16 index. */
+/** The number of code points before a UTF-16 index. */
 export function codePointIndex(text: string, unit: number): number {
   return unit <= 0 ? unit : lengthOf(text.slice(0, unit));
 }
@@ -22,14 +22,14 @@ export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
-    // Where both are in the middle of a pair, the first halves were equal.
+    // If both are in the middle of a pair, the first halves were equal.
     const [x, y] = [a.codePointAt(i) as number, b.codePointAt(i) as number];
     return x - y;
   }
   return a.length - b.length;
 }
 
-// Letters whose title case is not their upper case, and those that become several.
+// Letters whose title case differs from their upper case or has several letters.
 const titled = /[\u01c4-\u01cc\u01f1-\u01f3\u10d0-\u10ff\u1f80-\u1ffc]/;
 
 /** The title case of one code point. */
@@ -47,9 +47,9 @@ export function capitalize(text: string): string {
   return titleCase(first) + lower(rest.join(""), first);
 }
 
-/** Python's str.lower, of a text that follows `before`. */
+/** Python's str.lower of a text that follows `before`. */
 export function lower(text: string, before = ""): string {
-  // Whether a sigma is final depends on what precedes it.
+  // A sigma's lower case depends on the text before it.
   if (before !== "" && text.includes("Σ")) throw new TemplateUnsupported("the lower case of Σ");
   return text.toLowerCase();
 }
@@ -87,7 +87,7 @@ function escaped(code: number): string {
   return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }
 
-/** Python's repr of a float, "nan" and "inf" apart. */
+/** Python's repr of a float. */
 export function floatText(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
@@ -98,7 +98,7 @@ export function floatText(value: number): string {
     const digits = String(Math.abs(power)).padStart(2, "0");
     return `${mantissa}e${power < 0 ? "-" : "+"}${digits}`;
   }
-  // Between 1e-7 and 1e-4 JavaScript would write an exponent, too; those are above.
+  // JavaScript also writes an exponent below 1e-6, which is handled above.
   const text =
     power < 0 ? value.toFixed(-power + mantissa.replace(/[-.]/g, "").length - 1) : String(value);
   return text.includes(".") ? text : `${text}.0`;

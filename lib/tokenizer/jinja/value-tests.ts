@@ -101,7 +101,7 @@ const tests: Readonly<Record<string, Test>> = {
   },
 };
 
-/** What is looked up among names; Python refuses a list or a dict there. */
+/** Checks a name to look up; Python refuses a list or a dict. */
 function nameIn(value: Value): string {
   if (typeof value === "object" && value !== null && "type" in value) {
     if (value.type === "list" || value.type === "dict") keyOf(value);
@@ -109,7 +109,7 @@ function nameIn(value: Value): string {
   return typeof value === "string" ? value : "";
 }
 
-/** Whether `value is name`. */
+/** Evaluates the test `value is name`. */
 export function runTest(name: string, value: Value, given: Given, budget: Budget): boolean {
   const test = Object.hasOwn(tests, name) ? tests[name] : undefined;
   if (test === undefined) throw new TemplateError(`No test named '${name}'.`);

@@ -1,7 +1,7 @@
 import { TemplateError } from "./template-error.js";
 import { TemplateUnsupported } from "./template-unsupported.js";
 
-/** A Python value: int is a bigint, float a number, str a string, None null. */
+/** A Python value. An int is a bigint, a float a number, a str a string, None null. */
 export type Value = null | boolean | bigint | number | string | PyObject;
 
 export type PyObject =
@@ -22,7 +22,7 @@ export type PyObject =
   | Callable
   | LoopState;
 
-/** Keys that are equal in Python have one entry: 1, 1.0 and True. */
+/** A dict. Keys that are equal in Python share one entry: 1, 1.0 and True. */
 export interface PyDict {
   readonly type: "dict";
   readonly entries: ReadonlyMap<string, readonly [key: Value, value: Value]>;
@@ -33,20 +33,20 @@ export interface Namespace {
   readonly attributes: Map<string, Value>;
 }
 
-/** A name, an attribute or an item that is not there. */
+/** A missing name, attribute or item. */
 export interface Undefined {
   readonly type: "undefined";
-  readonly caller: string;
+  readonly subject: string;
 }
 
-/** Values that can be taken once, as some filters give them. */
+/** Values that can be iterated once, the result of some filters. */
 export interface Generator {
   readonly type: "generator";
   readonly name: string;
   readonly iterator: Iterator<Value>;
 }
 
-/** What a call is given. */
+/** The evaluated arguments of a call. */
 export interface Given {
   readonly positional: readonly Value[];
   readonly named: ReadonlyMap<string, Value>;
@@ -58,7 +58,7 @@ export interface Callable {
   call(given: Given): Value;
 }
 
-/** `loop`; its attributes depend on how far the loop is. */
+/** The variable `loop`, whose attributes depend on the current iteration. */
 export interface LoopState {
   readonly type: "loop";
   attribute(name: string): Value | undefined;
@@ -66,7 +66,7 @@ export interface LoopState {
 
 export const list = (items: readonly Value[]): Value => ({ type: "list", items });
 export const tuple = (items: readonly Value[]): Value => ({ type: "tuple", items });
-export const undefinedOf = (caller: string): Undefined => ({ type: "undefined", caller });
+export const undefinedOf = (subject: string): Undefined => ({ type: "undefined", subject });
 
 export function generator(name: string, items: Iterable<Value>): Generator {
   return { type: "generator", name, iterator: items[Symbol.iterator]() };
@@ -76,13 +76,13 @@ export function dictOf(pairs: Iterable<readonly [Value, Value]>): PyDict {
   const entries = new Map<string, readonly [Value, Value]>();
   for (const [key, value] of pairs) {
     const id = keyOf(key);
-    // A key keeps its place and its first form.
+    // A key keeps its position and its first form.
     entries.set(id, [entries.get(id)?.[0] ?? key, value]);
   }
   return { type: "dict", entries };
 }
 
-/** What is the same for keys that are equal. */
+/** A text that is the same for equal keys. */
 export function keyOf(key: Value): string {
   if (typeof key === "string") return `s${key}`;
   if (key === null) return "n";
@@ -117,9 +117,9 @@ export function isUndefined(value: Value | undefined): value is Undefined {
   return typeof value === "object" && value !== null && value.type === "undefined";
 }
 
-/** Throws jinja2's error for a use of what is undefined. */
-export function failUndefined({ caller }: Undefined): never {
-  throw new TemplateError(`${caller} is undefined`);
+/** Throws jinja2's error for the use of an undefined value. */
+export function failUndefined({ subject }: Undefined): never {
+  throw new TemplateError(`${subject} is undefined`);
 }
 
 export function isNumber(value: Value): value is boolean | bigint | number {
@@ -148,7 +148,7 @@ export function isTrue(value: Value): boolean {
   }
 }
 
-/** A whole number out of an int or a bool, as indices and widths are. */
+/** Converts an int or a bool to an index or a width. */
 export function indexOf(value: Value, caller: string): number {
   if (isUndefined(value)) failUndefined(value);
   const whole = typeof value === "boolean" ? BigInt(value) : value;

@@ -1,10 +1,10 @@
-// What Python calls white space: str.isspace, and \s of its regular expressions.
+// Python's white space: str.isspace, and \s of its regular expressions.
 export const spaceClass =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 
 const space = new RegExp(`[${spaceClass}]`);
 
-/** Whether `text` has one UTF-16 unit of white space at `index`; all of them are one unit. */
+/** Whether `text` has white space at `index`. Every white-space character is one UTF-16 unit. */
 const isSpaceAt = (text: string, index: number): boolean => space.test(text.charAt(index));
 
 /** Python's str.lstrip(). */
