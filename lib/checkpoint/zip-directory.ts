@@ -88,7 +88,7 @@ function findDirectory(reader: FileReader): Directory {
       (short.size === 0xffffffff || short.size === long.size) &&
       (short.count === 0xffff || short.count === long.count);
     if (!agrees)
-      refuse(file, "zip64 end record", "what the end record says", show({ short, long }));
+      refuse(file, "zip64 end record", "the same values as the end record", show({ short, long }));
   }
   const directory = long ?? short;
   const directoryEnd = directory.offset + directory.size;

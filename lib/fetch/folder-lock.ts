@@ -79,7 +79,7 @@ async function acquire(caller: string, folder: string, options: LockOptions): Pr
       if (!holder.visible && Date.now() - since > (options.patienceMs ?? 1_800_000)) {
         throw new GemlensError(
           "DOWNLOAD",
-          `${caller}: ${folder} is held by ${holder.text}, which cannot be looked at from here: remove that folder if it is no more`,
+          `${caller}: ${folder} is held by ${holder.text}, which cannot be checked from here: remove that folder if that process has ended`,
           { folder, holder: holder.text },
         );
       }

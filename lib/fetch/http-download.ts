@@ -110,7 +110,7 @@ async function attempt(
   const size = sizeOf(part);
   return total === undefined || size === total
     ? undefined
-    : new Error(`${size} bytes of ${total} came`);
+    : new Error(`received ${size} of ${total} bytes`);
 }
 
 async function ask(url: string, part: string): Promise<Response> {

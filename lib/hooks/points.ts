@@ -19,7 +19,7 @@ export const globalPoints = {
   "ln_final.hook_scale": scale,
   /** x / scale, before the final norm's gain. */
   "ln_final.hook_normalized": residual,
-  /** What the unembedding reads: the final norm with its gain. */
+  /** The unembedding's input: the final norm with its gain. */
   "unembed.hook_in": residual,
   /** Logits before the final soft cap. */
   "unembed.hook_out": ["batch", "pos", "d_vocab"],
@@ -41,7 +41,7 @@ export const blockPoints = {
   "ln1.hook_scale": scale,
   /** x / scale, before the gain of the norm before attention. */
   "ln1.hook_normalized": residual,
-  /** What attention reads: with the gain. */
+  /** Attention's input: the norm with its gain. */
   "attn.hook_in": residual,
   /** Queries before the rotation (Gemma 3: before q_norm). */
   "attn.hook_q": heads,
@@ -71,7 +71,7 @@ export const blockPoints = {
   "ln1_post.hook_scale": scale,
   /** x / scale, before the gain of the norm after attention. */
   "ln1_post.hook_normalized": residual,
-  /** What attention adds to the residual stream: after the post norm. */
+  /** Attention's contribution to the residual stream, after the post norm. */
   hook_attn_out: residual,
   /** The residual stream between attention and MLP. */
   hook_resid_mid: residual,
@@ -81,7 +81,7 @@ export const blockPoints = {
   "ln2.hook_scale": scale,
   /** x / scale, before the gain of the norm before the MLP. */
   "ln2.hook_normalized": residual,
-  /** What the MLP reads: with the gain (the input of Gemma Scope 2 transcoders). */
+  /** The MLP's input: the norm with its gain (the input of Gemma Scope 2 transcoders). */
   "mlp.hook_in": residual,
   /** The gate before its activation. */
   "mlp.hook_pre": neurons,
@@ -95,7 +95,7 @@ export const blockPoints = {
   "ln2_post.hook_scale": scale,
   /** x / scale, before the gain of the norm after the MLP. */
   "ln2_post.hook_normalized": residual,
-  /** What the MLP adds to the residual stream: after the post norm. */
+  /** The MLP's contribution to the residual stream, after the post norm. */
   hook_mlp_out: residual,
   /** The residual stream that leaves the block. */
   hook_resid_post: residual,

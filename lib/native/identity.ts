@@ -14,5 +14,5 @@ export const compareTensors = Symbol("compare tensors with allClose");
 
 /** Serves both purposes for rarer objects: a symbol that no other object has. */
 export function ownIdentity(): symbol {
-  return Symbol("equal to itself alone: compare what it gives");
+  return Symbol("equal only to itself: compare its contents");
 }

@@ -192,9 +192,9 @@ function failure(
   const remedies =
     platform === undefined
       ? [
-          "run `npx gemlens setup`: fetches libtorch once, and builds the core where none fits",
+          "run `npx gemlens setup`, which fetches libtorch once and builds the core if none fits",
           "or set LIBTORCH to a directory that holds include/ and lib/ of a libtorch with a core",
-          "`npx gemlens doctor` shows everything that was looked at",
+          "`npx gemlens doctor` shows everything that was tried",
         ]
       : [platform];
   const lines = [

@@ -151,7 +151,7 @@ async function fetchInto(
   progress({ step: "loading it once" });
   const problem = loadProblem(join(site, "torch"));
   if (problem !== undefined) {
-    throw new GemlensError("DOWNLOAD", `setup: what was fetched does not load: ${problem}`);
+    throw new GemlensError("DOWNLOAD", `setup: the fetched libtorch does not load: ${problem}`);
   }
   writeSums(site, sums);
   writeFileSync(join(site, "source"), `${await fileSum(archives[0] as string)}\n`);
@@ -181,7 +181,7 @@ async function download(
   if (pip === undefined) {
     throw new GemlensError(
       "DOWNLOAD",
-      "setup: a CUDA build of torch needs the CUDA runtime's wheels besides, and no Python on PATH has pip",
+      "setup: a CUDA build of torch also needs the CUDA runtime's wheels, and no Python on PATH has pip",
     );
   }
   const runtime = () => readdirSync(folder).filter((name) => /^nvidia_.*\.whl$/.test(name));

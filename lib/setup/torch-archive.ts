@@ -70,7 +70,7 @@ function checkReadable(archive: string): void {
       cause,
     );
   if (!existsSync(archive)) throw wrong(archive);
-  if (!statSync(archive).isFile()) throw wrong(`${archive}, which is no file`);
+  if (!statSync(archive).isFile()) throw wrong(`${archive}, which is not a file`);
   try {
     accessSync(archive, constants.R_OK);
   } catch (error) {

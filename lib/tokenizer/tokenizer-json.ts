@@ -148,7 +148,7 @@ function checkVocab(vocab: unknown, field: JsonField): Vocabulary {
   for (const [token, id] of Object.entries(vocab)) {
     const path = (): string => `${field.path}[${JSON.stringify(token)}]`;
     if (!isId(id)) return fail(field.file, path(), "an id below 2^24", show(id));
-    if (seen.has(id)) fail(field.file, path(), "an id of its own", `${id} twice`);
+    if (seen.has(id)) fail(field.file, path(), "a unique id", `${id} twice`);
     seen.add(id);
   }
   return vocab as Vocabulary;

@@ -78,7 +78,7 @@ export class Tokenizer {
     // Do not use the post-processor, which would add a second BOS.
     const { ids } = huggingFace.encode(text, { add_special_tokens: false });
     if (!prependBos) return Int32Array.from(ids);
-    if (bosId === null) return fail(file, "bos_token", "a token to put in front", "none");
+    if (bosId === null) return fail(file, "bos_token", "a token to prepend", "none");
     return Int32Array.from(ids[0] === bosId ? ids : [bosId, ...ids]);
   }
 

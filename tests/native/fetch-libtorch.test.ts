@@ -126,7 +126,7 @@ test("does not install a libtorch that fails to load", async () => {
   const path = write("torch.zip", archive(library.subarray(0, 4096)));
   await expect(fetchLibtorch({ archive: path })).rejects.toMatchObject({
     code: "DOWNLOAD",
-    message: expect.stringContaining("what was fetched does not load"),
+    message: expect.stringContaining("the fetched libtorch does not load"),
   });
   expect(cached()).toEqual(["2.15.0.locks", "2.15.0.partial"]);
 });

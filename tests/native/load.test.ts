@@ -136,9 +136,9 @@ test("without any libtorch the error lists every location and names the remedies
       "  - python: not on PATH",
       `  - ${join(folder, ".cache/gemlens/libtorch")}: nothing fetched yet`,
       "To fix it:",
-      "  1. run `npx gemlens setup`: fetches libtorch once, and builds the core where none fits",
+      "  1. run `npx gemlens setup`, which fetches libtorch once and builds the core if none fits",
       "  2. or set LIBTORCH to a directory that holds include/ and lib/ of a libtorch with a core",
-      "  3. `npx gemlens doctor` shows everything that was looked at",
+      "  3. `npx gemlens doctor` shows everything that was tried",
     ].join("\n"),
   );
 });

@@ -1,3 +1,7 @@
+/**
+ * The tests' own reader and writer of safetensors. They are independent of those in lib/checkpoint on
+ * purpose: a defect there must not hide itself.
+ */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fixture } from "./fixtures.js";

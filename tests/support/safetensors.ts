@@ -1,3 +1,4 @@
+/** A reader of expected values, independent of lib/checkpoint/safetensors.ts on purpose. */
 import { readFileSync } from "node:fs";
 
 /** A tensor of an expected-values file. bfloat16 is widened. */
