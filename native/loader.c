@@ -16,15 +16,15 @@ typedef struct {
   char* core_path;
 } Loaded;
 
-static napi_value fail(napi_env env, const char* what, const char* detail) {
+static napi_value fail(napi_env env, const char* subject, const char* detail) {
   char message[4096];
-  snprintf(message, sizeof message, "%s: %s", what, detail == NULL ? "unknown error" : detail);
+  snprintf(message, sizeof message, "%s: %s", subject, detail == NULL ? "unknown error" : detail);
   napi_throw_error(env, "NATIVE_LOAD", message);
   return NULL;
 }
 
 // The caller frees the result. Returns NULL if `value` is not a string.
-static char* readString(napi_env env, napi_value value) {
+static char* parseString(napi_env env, napi_value value) {
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
   char* text = malloc(length + 1);
@@ -75,7 +75,7 @@ static napi_value load(napi_env env, napi_callback_info info) {
 
   bool is_array = false;
   if (argc == 2) napi_is_array(env, argv[0], &is_array);
-  char* core_path = argc == 2 ? readString(env, argv[1]) : NULL;
+  char* core_path = argc == 2 ? parseString(env, argv[1]) : NULL;
   if (!is_array || core_path == NULL) {
     free(core_path);
     return fail(env, "load", "expected (libs: string[], corePath: string)");
@@ -101,7 +101,7 @@ static napi_value load(napi_env env, napi_callback_info info) {
   for (uint32_t i = 0; i < count; i++) {
     napi_value element;
     char* path = NULL;
-    if (napi_get_element(env, argv[0], i, &element) == napi_ok) path = readString(env, element);
+    if (napi_get_element(env, argv[0], i, &element) == napi_ok) path = parseString(env, element);
     if (path == NULL || openLibrary(path) == NULL) {
       fail(env, path == NULL ? "load" : path, path == NULL ? "libs: expected strings" : dlerror());
       free(path);
@@ -140,7 +140,7 @@ static napi_value load(napi_env env, napi_callback_info info) {
   return exports;
 }
 
-static void forget(void* data) {
+static void freeLoaded(void* data) {
   Loaded* loaded = data;
   free(loaded->core_path);
   free(loaded);
@@ -150,7 +150,7 @@ NAPI_MODULE_INIT() {
   Loaded* loaded = calloc(1, sizeof *loaded);
   if (loaded == NULL) return fail(env, "loader", "out of memory");
   // This can't be instance data: the core sets its own in the same environment.
-  napi_add_env_cleanup_hook(env, forget, loaded);
+  napi_add_env_cleanup_hook(env, freeLoaded, loaded);
   const napi_property_descriptor functions[] = {
       {"load", NULL, load, NULL, NULL, NULL, napi_default, loaded},
       {"limitInstructionSet", NULL, limitInstructionSet, NULL, NULL, NULL, napi_default, NULL},

@@ -16,7 +16,7 @@ namespace {
 class TapAction final : public hooks::Action {
  public:
   explicit TapAction(Tensor& slot) : slot_(slot) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override {
+  Tensor apply(const Tensor& x, const hooks::Firing&) override {
     slot_ = x.requires_grad() ? x : x.detach().requires_grad_(true);
     return slot_;
   }
@@ -27,7 +27,7 @@ class TapAction final : public hooks::Action {
 
 // A feature's pre-activation, summed over rows.
 Tensor preActivation(const FeatureTarget& target, const Tensor& x) {
-  const coder::Encoder& encoder = target.coder->encoder(target.read());
+  const coder::Encoder& encoder = target.coder->encoder(target.readSite());
   const Tensor rows = intervene::takeRows(x, encoder.width(), target.rows.to(x.device()));
   const auto id = static_cast<int32_t>(target.feature - encoder.first());
   return encoder.preActivations(rows, encoder.columns({id})).sum();
@@ -36,7 +36,7 @@ Tensor preActivation(const FeatureTarget& target, const Tensor& x) {
 class FeatureTargetAction final : public hooks::Action {
  public:
   FeatureTargetAction(const FeatureTarget& target, Tensor& slot) : target_(target), slot_(slot) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override {
+  Tensor apply(const Tensor& x, const hooks::Firing&) override {
     slot_ = preActivation(target_, x);
     return x;
   }
@@ -98,7 +98,7 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
       plan.add(target->point(), std::make_unique<FeatureTargetAction>(*target, featureSlot));
     } else {
       // Capture `target` by value: the callback outlives this block.
-      target->splice->watch(target->read(), [target, &featureSlot](const Tensor& x) {
+      target->splice->watch(target->readSite(), [target, &featureSlot](const Tensor& x) {
         featureSlot = preActivation(*target, x);
       });
     }
@@ -152,8 +152,8 @@ GradientResult runWithGradients(const model::Transformer& model, const model::Ru
     const auto end = grad + static_cast<std::ptrdiff_t>(splice->outputs().size());
     const std::vector<Tensor> own(grad, end);
     grad = end;
-    result.spliced.push_back(
-        {splice->features(), splice->coder().dots(splice->features(), own, coder::Coder::At::All)});
+    result.spliced.push_back({splice->features(), splice->coder().dots(splice->features(), own,
+                                                                       coder::WriteSites::All)});
   }
   if (run.output.defined()) run.output = run.output.detach();
   return result;

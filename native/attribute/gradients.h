@@ -27,8 +27,8 @@ struct FeatureTarget {
   Tensor rows;  // [n] int64
 
   // The read site of the feature's encoder.
-  size_t read() const { return coder->encoderOf(feature); }
-  int point() const { return coder->reads()[read()].point; }
+  size_t readSite() const { return coder->encoderOf(feature); }
+  int point() const { return coder->reads()[readSite()].point; }
 };
 // Any number. `gradient` returns its gradient at the logits.
 struct MetricTarget {

@@ -12,7 +12,8 @@ namespace {
 std::string firstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 // The text of a libtorch message between two markers, such as "2.00 GiB", or "unknown".
-std::string between(const std::string& text, const std::string& before, const std::string& after) {
+std::string textBetween(const std::string& text, const std::string& before,
+                        const std::string& after) {
   const size_t begin = text.find(before);
   if (begin == std::string::npos) return "unknown";
   const size_t from = begin + before.size();
@@ -22,8 +23,8 @@ std::string between(const std::string& text, const std::string& before, const st
 
 }  // namespace
 
-Error asError(const std::exception_ptr& exception, const char* what) {
-  const std::string prefix = what == nullptr ? "" : std::string(what) + ": ";
+Error asError(const std::exception_ptr& exception, const char* caller) {
+  const std::string prefix = caller == nullptr ? "" : std::string(caller) + ": ";
   try {
     std::rethrow_exception(exception);
   } catch (const Error& e) {
@@ -33,18 +34,18 @@ Error asError(const std::exception_ptr& exception, const char* what) {
     return {code::kOutOfMemory,
             prefix + text,
             {{"device", std::string("cuda")},
-             {"requested", between(text, "Tried to allocate ", ". ")},
-             {"free", between(text, " of which ", " is free")}}};
+             {"requested", textBetween(text, "Tried to allocate ", ". ")},
+             {"free", textBetween(text, " of which ", " is free")}}};
   } catch (const c10::Error& e) {
     const std::string text = firstLine(e.what_without_backtrace());
     // This comes from libtorch's own allocator, used with GEMLENS_ALLOCATOR=system.
     if (text.find("DefaultCPUAllocator: ") != std::string::npos) {
-      const double bytes = std::atof(between(text, "tried to allocate ", " bytes").c_str());
+      const double bytes = std::atof(textBetween(text, "tried to allocate ", " bytes").c_str());
       return {code::kOutOfMemory,
               prefix + text,
               {{"device", std::string("cpu")}, {"requested", bytes}}};
     }
-    return {what == nullptr ? code::kInternal : code::kArgument, prefix + text};
+    return {caller == nullptr ? code::kInternal : code::kArgument, prefix + text};
   } catch (const std::bad_alloc&) {
     return {code::kOutOfMemory,
             prefix + "the system has no memory left",

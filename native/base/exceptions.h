@@ -10,6 +10,6 @@ namespace gemlens {
 
 // `caller` names the operation if the exception's message does not. A libtorch error is then
 // ARGUMENT: libtorch has checked shapes and types that the caller passed.
-Error asError(const std::exception_ptr& exception, const char* what = nullptr);
+Error asError(const std::exception_ptr& exception, const char* caller = nullptr);
 
 }  // namespace gemlens

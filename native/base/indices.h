@@ -10,12 +10,12 @@ namespace gemlens {
 
 // Throws ARGUMENT unless every index is in 0 ≤ index < below. `name` is the request's field,
 // `caller` the operation.
-inline void checkIndices(const char* what, const std::vector<int32_t>& indices, int64_t below,
+inline void checkIndices(const char* caller, const std::vector<int32_t>& indices, int64_t below,
                          const char* name) {
   for (const int32_t index : indices) {
     if (index >= 0 && index < below) continue;
     throw Error(code::kArgument,
-                concat(what, ": expected 0 ≤ index < ", below, " in ", name, ", got ", index));
+                concat(caller, ": expected 0 ≤ index < ", below, " in ", name, ", got ", index));
   }
 }
 

@@ -5,9 +5,9 @@
 namespace gemlens {
 namespace {
 
-constexpr auto kLookOut = std::chrono::microseconds(12);
+constexpr auto kSpin = std::chrono::microseconds(12);
 // After this long the event loop gets a turn, for timers and I/O, even if a run keeps asking.
-constexpr auto kTurn = std::chrono::milliseconds(1);
+constexpr auto kMaxTurn = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -19,8 +19,8 @@ void Mailbox::post(Work work) {
     if (posted_.size() > 1) return;  // a call of `runPosted` is already scheduled
   }
   poster_.note();
-  ring_(bell_.load(std::memory_order_acquire));
-  rings_.fetch_add(1, std::memory_order_release);
+  wake_(channel_.load(std::memory_order_acquire));
+  wakes_.fetch_add(1, std::memory_order_release);
 }
 
 void Mailbox::close() {
@@ -30,8 +30,8 @@ void Mailbox::close() {
   forgotten.swap(posted_);
 }
 
-void Mailbox::open(const std::function<void(const Work&)>& run) {
-  ++opened_;
+void Mailbox::runPosted(const std::function<void(const Work&)>& run) {
+  ++handled_;
   if (!sameTurn_) turnStart_ = Clock::now();
   expecting_ = false;
   std::vector<Work> taken;
@@ -42,16 +42,17 @@ void Mailbox::open(const std::function<void(const Work&)>& run) {
   for (const Work& work : taken) run(work);
   taken.clear();
   const auto now = Clock::now();
-  const bool turnOver = now - turnStart_ > kTurn;
+  const bool turnOver = now - turnStart_ > kMaxTurn;
   // A run can ask again before this returns to the loop. Only the other channel gives timers and
   // I/O a turn.
-  if (turnOver) bell_.store(1 - bell_.load(std::memory_order_relaxed), std::memory_order_release);
-  if (expecting_ && !turnOver) lookOut(now);
-  sameTurn_ = !turnOver && rungAgain();
+  if (turnOver)
+    channel_.store(1 - channel_.load(std::memory_order_relaxed), std::memory_order_release);
+  if (expecting_ && !turnOver) spinForPost(now);
+  sameTurn_ = !turnOver && wokenAgain();
 }
 
-void Mailbox::lookOut(Clock::time_point start) const {
-  while (!rungAgain() && !poster_.isMine() && Clock::now() - start < kLookOut) pauseCpu();
+void Mailbox::spinForPost(Clock::time_point start) const {
+  while (!wokenAgain() && !poster_.isMine() && Clock::now() - start < kSpin) pauseCpu();
 }
 
 }  // namespace gemlens

@@ -3,9 +3,9 @@
 namespace gemlens::binding {
 namespace {
 
-void expect(napi_status status, const char* what) {
+void expect(napi_status status, const char* expected) {
   if (status != napi_ok)
-    throw Error(code::kArgument, concat("expected ", what, ", got something else"));
+    throw Error(code::kArgument, concat("expected ", expected, ", got something else"));
 }
 
 }  // namespace
@@ -19,25 +19,25 @@ bool isNullish(napi_env env, napi_value value) {
   return type == napi_undefined || type == napi_null;
 }
 
-double readNumber(napi_env env, napi_value value) {
+double parseNumber(napi_env env, napi_value value) {
   double number = 0;
   expect(napi_get_value_double(env, value, &number), "a number");
   return number;
 }
 
-int64_t readInt(napi_env env, napi_value value) {
+int64_t parseInt(napi_env env, napi_value value) {
   int64_t number = 0;
   expect(napi_get_value_int64(env, value, &number), "an integer");
   return number;
 }
 
-bool readBool(napi_env env, napi_value value) {
+bool parseBool(napi_env env, napi_value value) {
   bool flag = false;
   expect(napi_get_value_bool(env, value, &flag), "a boolean");
   return flag;
 }
 
-std::string readString(napi_env env, napi_value value) {
+std::string parseString(napi_env env, napi_value value) {
   size_t length = 0;
   expect(napi_get_value_string_utf8(env, value, nullptr, 0, &length), "a string");
   std::string text(length, '\0');
@@ -45,19 +45,19 @@ std::string readString(napi_env env, napi_value value) {
   return text;
 }
 
-std::vector<int64_t> readInts(napi_env env, napi_value value) {
+std::vector<int64_t> parseInts(napi_env env, napi_value value) {
   uint32_t length = 0;
   expect(napi_get_array_length(env, value, &length), "an array of integers");
   std::vector<int64_t> out(length);
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
     expect(napi_get_element(env, value, i, &element), "an array of integers");
-    out[i] = readInt(env, element);
+    out[i] = parseInt(env, element);
   }
   return out;
 }
 
-BytesView readTypedArray(napi_env env, napi_value value) {
+BytesView parseTypedArray(napi_env env, napi_value value) {
   bool is = false;
   napi_is_typedarray(env, value, &is);
   if (!is) throw Error(code::kArgument, "expected a typed array, got something else");
@@ -89,8 +89,8 @@ BytesView readTypedArray(napi_env env, napi_value value) {
   return view;
 }
 
-Int32View readInt32Array(napi_env env, napi_value value) {
-  const BytesView view = readTypedArray(env, value);
+Int32View parseInt32Array(napi_env env, napi_value value) {
+  const BytesView view = parseTypedArray(env, value);
   if (view.type != napi_int32_array)
     throw Error(code::kArgument, "expected an Int32Array, got another typed array");
   return {reinterpret_cast<const int32_t*>(view.data), view.length};

@@ -27,24 +27,24 @@ struct Arguments {
 };
 
 bool isNullish(napi_env env, napi_value value);
-double readNumber(napi_env env, napi_value value);
-int64_t readInt(napi_env env, napi_value value);
-bool readBool(napi_env env, napi_value value);
-std::string readString(napi_env env, napi_value value);
-std::vector<int64_t> readInts(napi_env env, napi_value value);
+double parseNumber(napi_env env, napi_value value);
+int64_t parseInt(napi_env env, napi_value value);
+bool parseBool(napi_env env, napi_value value);
+std::string parseString(napi_env env, napi_value value);
+std::vector<int64_t> parseInts(napi_env env, napi_value value);
 // A view of an Int32Array. Another type throws ARGUMENT.
 struct Int32View {
   const int32_t* data = nullptr;
   size_t size = 0;
 };
-Int32View readInt32Array(napi_env env, napi_value value);
+Int32View parseInt32Array(napi_env env, napi_value value);
 struct BytesView {
   const uint8_t* data = nullptr;
   size_t bytes = 0;
   size_t length = 0;
   napi_typedarray_type type = napi_uint8_array;
 };
-BytesView readTypedArray(napi_env env, napi_value value);
+BytesView parseTypedArray(napi_env env, napi_value value);
 
 napi_value toJs(napi_env env, const std::string& text);
 napi_value toJs(napi_env env, double number);

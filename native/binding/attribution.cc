@@ -4,7 +4,7 @@
 #include "attribute/rebuilt_statistics.h"
 #include "attribute/residual_parts.h"
 #include "base/dtype.h"
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/tasks.h"
 #include "binding/typed_array.h"
 #include "binding/write.h"
@@ -16,7 +16,7 @@ napi_value rebuiltStatistics(Arguments& args) {
   const Tensor x = args.handles().tensor(args[0]);
   const Tensor rebuilt = args.handles().tensor(args[1]);
   attribute::checkRebuilt(x, rebuilt);
-  return submit(args.environment, x.device(), readContext(args, 2),
+  return submit(args.environment, x.device(), parseContext(args, 2),
                 [x, rebuilt](const CancelToken& token) -> Finish {
                   const auto result = std::make_shared<attribute::RebuiltStatistics>(
                       attribute::rebuiltStatistics(x, rebuilt, token));
@@ -35,12 +35,12 @@ napi_value rebuiltStatistics(Arguments& args) {
 
 napi_value residualParts(Arguments& args) {
   Environment& environment = args.environment;
-  const bool heads = read<std::string>(environment, args[0]) == "heads";
+  const bool heads = parse<std::string>(environment, args[0]) == "heads";
   const Tensor act = args.handles().tensor(args[1]), weight = args.handles().tensor(args[2]);
   const Tensor gain = args.handles().tensor(args[3]), scale = args.handles().tensor(args[4]);
-  const auto type = dtypeFromName(read<std::string>(environment, args[5]));
+  const auto type = dtypeFromName(parse<std::string>(environment, args[5]));
   attribute::checkParts(act, weight, gain, scale, heads);
-  return submit(environment, act.device(), readContext(args, 6),
+  return submit(environment, act.device(), parseContext(args, 6),
                 [=, &environment](const CancelToken&) -> Finish {
                   const Tensor factor = gain.to(type).div(scale.to(type));
                   const auto parts = heads ? &attribute::headParts : &attribute::neuronParts;
@@ -53,9 +53,9 @@ napi_value residualParts(Arguments& args) {
 napi_value patchEstimates(Arguments& args) {
   const Tensor source = args.handles().tensor(args[0]), own = args.handles().tensor(args[1]);
   const Tensor gradient = args.handles().tensor(args[2]);
-  const auto headAxis = read<int64_t>(args.environment, args[3]);
+  const auto headAxis = parse<int64_t>(args.environment, args[3]);
   attribute::checkEstimates(source, own, gradient, headAxis);
-  return submit(args.environment, source.device(), readContext(args, 4),
+  return submit(args.environment, source.device(), parseContext(args, 4),
                 [=](const CancelToken&) -> Finish {
                   const auto result = std::make_shared<std::vector<double>>(
                       attribute::patchEstimates(source, own, gradient, headAxis));

@@ -4,7 +4,7 @@
 #include "base/device.h"
 #include "base/dtype.h"
 #include "binding/features.h"
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/sources.h"
 #include "binding/tasks.h"
 #include "binding/tensors.h"
@@ -13,11 +13,11 @@
 namespace gemlens::binding {
 namespace {
 
-std::vector<coder::Site> readSites(napi_env env, napi_value list) {
+std::vector<coder::Site> parseSites(napi_env env, napi_value list) {
   std::vector<coder::Site> sites;
   forEach(env, list, [&](napi_value object) {
-    const int64_t point = readInt(env, property(env, object, "point"));
-    const int64_t width = readInt(env, property(env, object, "width"));
+    const int64_t point = parseInt(env, property(env, object, "point"));
+    const int64_t width = parseInt(env, property(env, object, "width"));
     if (point < 0 || point >= std::numeric_limits<int32_t>::max() || width < 1) {
       throw Error(code::kArgument, concat("coder: expected a hook point's id and a width, got ",
                                           point, " and ", width));
@@ -27,30 +27,30 @@ std::vector<coder::Site> readSites(napi_env env, napi_value list) {
   return sites;
 }
 
-std::vector<int32_t> readInt32s(napi_env env, napi_value array) {
-  const Int32View view = readInt32Array(env, array);
+std::vector<int32_t> parseInt32s(napi_env env, napi_value array) {
+  const Int32View view = parseInt32Array(env, array);
   return {view.data, view.data + view.size};
 }
 
-coder::EncoderSources readEncoder(napi_env env, napi_value object) {
+coder::EncoderSources parseEncoder(napi_env env, napi_value object) {
   coder::EncoderSources out;
-  out.wEnc = readSource(env, property(env, object, "W_enc"));
-  out.bEnc = readSource(env, property(env, object, "b_enc"));
+  out.wEnc = parseSource(env, property(env, object, "W_enc"));
+  out.bEnc = parseSource(env, property(env, object, "b_enc"));
   if (napi_value threshold = optionalProperty(env, object, "threshold"))
-    out.threshold = readSource(env, threshold);
-  out.wDec = readSource(env, property(env, object, "W_dec"));
-  out.writesAt = readInt32s(env, property(env, object, "writesAt"));
+    out.threshold = parseSource(env, threshold);
+  out.wDec = parseSource(env, property(env, object, "W_dec"));
+  out.writesAt = parseInt32s(env, property(env, object, "writesAt"));
   if (napi_value edits = optionalProperty(env, object, "editsAt"))
-    out.editsAt = readInt32s(env, edits);
+    out.editsAt = parseInt32s(env, edits);
   return out;
 }
 
-coder::DecoderSources readDecoder(napi_env env, napi_value object) {
+coder::DecoderSources parseDecoder(napi_env env, napi_value object) {
   coder::DecoderSources out;
-  out.bDec = readSource(env, property(env, object, "b_dec"));
+  out.bDec = parseSource(env, property(env, object, "b_dec"));
   if (napi_value skip = optionalProperty(env, object, "skip")) {
-    out.skip = readSource(env, skip);
-    const int64_t read = readInt(env, property(env, object, "skipRead"));
+    out.skip = parseSource(env, skip);
+    const int64_t read = parseInt(env, property(env, object, "skipRead"));
     if (read < 0) throw Error(code::kArgument, concat("coder: expected a read site, got ", read));
     out.skipRead = static_cast<size_t>(read);
   }
@@ -60,22 +60,22 @@ coder::DecoderSources readDecoder(napi_env env, napi_value object) {
 napi_value coderLoad(Arguments& args) {
   napi_env env = args.env();
   auto sources = std::make_shared<coder::CoderSources>();
-  sources->reads = readSites(env, property(env, args[0], "reads"));
-  sources->writes = readSites(env, property(env, args[0], "writes"));
+  sources->reads = parseSites(env, property(env, args[0], "reads"));
+  sources->writes = parseSites(env, property(env, args[0], "writes"));
   forEach(env, property(env, args[0], "encoders"),
-          [&](napi_value object) { sources->encoders.push_back(readEncoder(env, object)); });
+          [&](napi_value object) { sources->encoders.push_back(parseEncoder(env, object)); });
   forEach(env, property(env, args[0], "decoders"),
-          [&](napi_value object) { sources->decoders.push_back(readDecoder(env, object)); });
-  sources->encoderScale = readNumber(env, property(env, args[1], "encoderScale"));
-  sources->decoderScale = readNumber(env, property(env, args[1], "decoderScale"));
-  sources->subtractsBDec = readBool(env, property(env, args[1], "subtractsBDec"));
-  sources->transposeSkip = readBool(env, property(env, args[1], "transposeSkip"));
-  sources->device = deviceFromName(readString(env, property(env, args[2], "device")));
-  sources->dtype = readString(env, property(env, args[2], "dtype"));
+          [&](napi_value object) { sources->decoders.push_back(parseDecoder(env, object)); });
+  sources->encoderScale = parseNumber(env, property(env, args[1], "encoderScale"));
+  sources->decoderScale = parseNumber(env, property(env, args[1], "decoderScale"));
+  sources->subtractsBDec = parseBool(env, property(env, args[1], "subtractsBDec"));
+  sources->transposeSkip = parseBool(env, property(env, args[1], "transposeSkip"));
+  sources->device = deviceFromName(parseString(env, property(env, args[2], "device")));
+  sources->dtype = parseString(env, property(env, args[2], "dtype"));
   if (sources->dtype != "auto") dtypeFromName(sources->dtype);
   Environment& environment = args.environment;
   environment.handles().beforeLoad();
-  return submit(environment, sources->device, readContext(args, 3),
+  return submit(environment, sources->device, parseContext(args, 3),
                 [sources, &environment](const CancelToken& token) -> Finish {
                   return finishHandle(environment, CoderPtr(coder::loadCoder(*sources, token)));
                 });
@@ -83,8 +83,8 @@ napi_value coderLoad(Arguments& args) {
 
 napi_value coderParameter(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
-  const std::string name = readString(args.env(), args[1]);
-  const int64_t read = readInt(args.env(), args[2]), write = readInt(args.env(), args[3]);
+  const std::string name = parseString(args.env(), args[1]);
+  const int64_t read = parseInt(args.env(), args[2]), write = parseInt(args.env(), args[3]);
   const napi_value handle = args.handles().create(
       coder->parameter(name, static_cast<size_t>(read), static_cast<size_t>(write)));
   args.handles().freeze(handle);
@@ -92,9 +92,9 @@ napi_value coderParameter(Arguments& args) {
 }
 
 // One tensor for each site; empty if the argument is missing.
-std::vector<Tensor> readTensors(Arguments& args, size_t index) {
+std::vector<Tensor> parseTensors(Arguments& args, size_t index) {
   if (args.absent(index)) return {};
-  return read<std::vector<Tensor>>(args.environment, args[index]);
+  return parse<std::vector<Tensor>>(args.environment, args[index]);
 }
 
 Finish finishTensors(Environment& environment, std::vector<Tensor> tensors) {
@@ -110,10 +110,10 @@ Finish finishTensors(Environment& environment, std::vector<Tensor> tensors) {
 
 napi_value coderEncode(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
-  const std::vector<Tensor> xs = readTensors(args, 1);
+  const std::vector<Tensor> xs = parseTensors(args, 1);
   std::optional<std::vector<int32_t>> only;
   if (!args.absent(2)) {
-    const Int32View ids = readInt32Array(args.env(), args[2]);
+    const Int32View ids = parseInt32Array(args.env(), args[2]);
     only.emplace(ids.data, ids.data + ids.size);
     for (size_t i = 0; i < only->size(); ++i) {
       if ((*only)[i] < 0 || (*only)[i] >= coder->dSae() ||
@@ -125,13 +125,13 @@ napi_value coderEncode(Arguments& args) {
   }
   Tensor real;
   if (!args.absent(3)) {
-    const BytesView mask = readTypedArray(args.env(), args[3]);
+    const BytesView mask = parseTypedArray(args.env(), args[3]);
     real = empty({static_cast<int64_t>(mask.bytes)}, c10::kBool);
     bool* out = real.mutable_data_ptr<bool>();
     for (size_t i = 0; i < mask.bytes; ++i) out[i] = mask.data[i] != 0;
   }
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 4),
+  return submit(environment, coder->device(), parseContext(args, 4),
                 [coder, xs, only, real, &environment](const CancelToken&) -> Finish {
                   const Tensor rows = real.defined() ? real.to(coder->device()) : real;
                   return finishFeatures(environment, only ? coder->encodeOnly(xs, *only, rows)
@@ -143,9 +143,9 @@ napi_value coderEncode(Arguments& args) {
 napi_value coderDecode(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const FeaturesPtr features = args.handles().features(args[1]);
-  const std::vector<Tensor> xs = readTensors(args, 2);
+  const std::vector<Tensor> xs = parseTensors(args, 2);
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 3),
+  return submit(environment, coder->device(), parseContext(args, 3),
                 [coder, features, xs, &environment](const CancelToken&) -> Finish {
                   return finishTensors(environment, coder->decode(*features, xs));
                 },
@@ -154,9 +154,9 @@ napi_value coderDecode(Arguments& args) {
 
 napi_value coderForward(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
-  const std::vector<Tensor> xs = readTensors(args, 1);
+  const std::vector<Tensor> xs = parseTensors(args, 1);
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 2),
+  return submit(environment, coder->device(), parseContext(args, 2),
                 [coder, xs, &environment](const CancelToken&) -> Finish {
                   return finishTensors(environment, coder->forward(xs));
                 },
@@ -165,11 +165,11 @@ napi_value coderForward(Arguments& args) {
 
 napi_value coderApplyEdit(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
-  const std::vector<Tensor> bases = readTensors(args, 1);
+  const std::vector<Tensor> bases = parseTensors(args, 1);
   const FeaturesPtr before = args.handles().features(args[2]),
                     after = args.handles().features(args[3]);
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 4),
+  return submit(environment, coder->device(), parseContext(args, 4),
                 [coder, bases, before, after, &environment](const CancelToken&) -> Finish {
                   return finishTensors(environment, coder->applyEdit(bases, *before, *after));
                 },
@@ -179,12 +179,12 @@ napi_value coderApplyEdit(Arguments& args) {
 napi_value coderDots(Arguments& args) {
   const CoderPtr coder = args.handles().coder(args[0]);
   const FeaturesPtr features = args.handles().features(args[1]);
-  const std::vector<Tensor> gs = readTensors(args, 2);
+  const std::vector<Tensor> gs = parseTensors(args, 2);
   Environment& environment = args.environment;
-  return submit(environment, coder->device(), readContext(args, 3),
+  return submit(environment, coder->device(), parseContext(args, 3),
                 [coder, features, gs, &environment](const CancelToken&) -> Finish {
                   return finishFeatures(environment,
-                                        coder->dots(*features, gs, coder::Coder::At::Edits));
+                                        coder->dots(*features, gs, coder::WriteSites::Edited));
                 },
                 {gs, {}});
 }

@@ -9,8 +9,8 @@
 namespace gemlens::binding {
 
 Environment::Environment(napi_env env)
-    : env_(env), handles_(env), mailbox_([this](int bell) {
-        napi_call_threadsafe_function(bridges_[bell], nullptr, napi_tsfn_nonblocking);
+    : env_(env), handles_(env), mailbox_([this](int channel) {
+        napi_call_threadsafe_function(bridges_[channel], nullptr, napi_tsfn_nonblocking);
       }) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "gemlens", NAPI_AUTO_LENGTH, &name);
@@ -61,7 +61,7 @@ Executor& Environment::executor(c10::Device device) {
 // ticks and promise jobs of the previous call.
 void Environment::drain(napi_env env, napi_value, void* context, void*) {
   if (env == nullptr) return;  // the environment is ending; shutDown has released all waits
-  static_cast<Environment*>(context)->mailbox_.open([](const Mailbox::Work& work) {
+  static_cast<Environment*>(context)->mailbox_.runPosted([](const Mailbox::Work& work) {
     try {
       work();
     } catch (...) {

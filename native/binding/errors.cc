@@ -16,20 +16,20 @@ Napi::Value toJs(Napi::Env env, const FieldValue& value) {
   return array;
 }
 
-Error described(const std::exception_ptr& exception, const char* what) {
+Error toError(const std::exception_ptr& exception, const char* caller) {
   try {
     std::rethrow_exception(exception);
   } catch (const Napi::Error& e) {
-    return {code::kArgument, (what == nullptr ? "" : concat(what, ": ")) + e.Message()};
+    return {code::kArgument, (caller == nullptr ? "" : concat(caller, ": ")) + e.Message()};
   } catch (...) {
-    return asError(exception, what);
+    return asError(exception, caller);
   }
 }
 
 }  // namespace
 
-napi_value toJsError(napi_env raw, const std::exception_ptr& exception, const char* what) {
-  const Error e = described(exception, what);
+napi_value toJsError(napi_env raw, const std::exception_ptr& exception, const char* caller) {
+  const Error e = toError(exception, caller);
   Napi::Env env(raw);
   Napi::Error error = Napi::Error::New(env, e.what());
   Napi::Object object = error.Value();
@@ -40,11 +40,11 @@ napi_value toJsError(napi_env raw, const std::exception_ptr& exception, const ch
   return object;
 }
 
-void throwToJs(napi_env env, const std::exception_ptr& error, const char* what) {
+void throwToJs(napi_env env, const std::exception_ptr& error, const char* caller) {
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) return;
   try {
-    napi_throw(env, toJsError(env, error, what));
+    napi_throw(env, toJsError(env, error, caller));
   } catch (...) {
     // No error object can be made in a worker that is being terminated.
   }

@@ -14,7 +14,7 @@ using coder::EditOp;
 using coder::Features;
 
 // The compressed rows as typed arrays that JavaScript owns.
-napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
+napi_value writeRows(napi_env env, HandleTable& handles, const ops::SparseRows& rows) {
   return ObjectWriter(env)
       .set("indptr", handles.ownedArray(rows.indptr))
       .set("indices", handles.ownedArray(rows.indices))
@@ -22,17 +22,17 @@ napi_value hostRows(napi_env env, HandleTable& handles, const ops::SparseRows& r
       .value();
 }
 
-ops::SparseRows onHost(const ops::SparseRows& rows) {
-  return {hostValues(rows.indptr), hostValues(rows.indices), hostValues(rows.values)};
+ops::SparseRows copyOutRows(const ops::SparseRows& rows) {
+  return {copyOut(rows.indptr), copyOut(rows.indices), copyOut(rows.values)};
 }
 
 napi_value featuresRead(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
   Environment& environment = args.environment;
-  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+  return submit(environment, features->rows.indptr.device(), parseContext(args, 1),
                 [features, &environment](const CancelToken&) -> Finish {
-                  return [rows = onHost(features->rows), &environment](napi_env env) {
-                    return hostRows(env, environment.handles(), rows);
+                  return [rows = copyOutRows(features->rows), &environment](napi_env env) {
+                    return writeRows(env, environment.handles(), rows);
                   };
                 });
 }
@@ -40,7 +40,7 @@ napi_value featuresRead(Arguments& args) {
 napi_value featuresToDense(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
   Environment& environment = args.environment;
-  return submit(environment, features->rows.indptr.device(), readContext(args, 1),
+  return submit(environment, features->rows.indptr.device(), parseContext(args, 1),
                 [features, &environment](const CancelToken&) -> Finish {
                   return finishHandle(environment, coder::toDense(*features));
                 });
@@ -53,18 +53,18 @@ EditOp editOp(const std::string& name) {
   throw Error(code::kArgument, "edit: expected set, add or zero, got " + name);
 }
 
-coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& features) {
+coder::FeatureEdit parseEdit(napi_env env, napi_value object, const Features& features) {
   coder::FeatureEdit edit;
-  edit.op = editOp(readString(env, property(env, object, "op")));
-  const int64_t id = readInt(env, property(env, object, "feature"));
+  edit.op = editOp(parseString(env, property(env, object, "op")));
+  const int64_t id = parseInt(env, property(env, object, "feature"));
   if (id < 0 || id >= features.dSae) {
     throw Error(code::kArgument,
                 concat("edit: expected a feature in 0 ≤ id < ", features.dSae, ", got ", id));
   }
   edit.feature = static_cast<int32_t>(id);
-  edit.value = static_cast<float>(readNumber(env, property(env, object, "value")));
+  edit.value = static_cast<float>(parseNumber(env, property(env, object, "value")));
   if (napi_value rows = optionalProperty(env, object, "rows")) {
-    const Int32View view = readInt32Array(env, rows);
+    const Int32View view = parseInt32Array(env, rows);
     edit.allRows = false;
     edit.rows.assign(view.data, view.data + view.size);
     for (const int32_t row : edit.rows) {
@@ -77,8 +77,8 @@ coder::FeatureEdit readEdit(napi_env env, napi_value object, const Features& fea
   return edit;
 }
 
-std::vector<coder::FeatureEdit> readEdits(napi_env env, napi_value list,
-                                          const coder::Features& features) {
+std::vector<coder::FeatureEdit> parseEdits(napi_env env, napi_value list,
+                                           const coder::Features& features) {
   uint32_t length = 0;
   if (napi_get_array_length(env, list, &length) != napi_ok)
     throw Error(code::kArgument, "edit: expected an array");
@@ -86,16 +86,16 @@ std::vector<coder::FeatureEdit> readEdits(napi_env env, napi_value list,
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
     napi_get_element(env, list, i, &element);
-    edits.push_back(readEdit(env, element, features));
+    edits.push_back(parseEdit(env, element, features));
   }
   return edits;
 }
 
 napi_value featuresEdit(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
-  auto edits = readEdits(args.env(), args[1], *features);
+  auto edits = parseEdits(args.env(), args[1], *features);
   Environment& environment = args.environment;
-  return submit(environment, features->rows.indptr.device(), readContext(args, 2),
+  return submit(environment, features->rows.indptr.device(), parseContext(args, 2),
                 [features, edits = std::move(edits), &environment](const CancelToken&) -> Finish {
                   return finishFeatures(environment, coder::editFeatures(*features, edits));
                 });
@@ -104,9 +104,9 @@ napi_value featuresEdit(Arguments& args) {
 // Runs on the calling thread, as reads of small tensors do, and applies the edits.
 napi_value featuresReadSync(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
-  const auto edits = readEdits(args.env(), args[1], *features);
+  const auto edits = parseEdits(args.env(), args[1], *features);
   const auto rows = edits.empty() ? features->rows : coder::editFeatures(*features, edits).rows;
-  return hostRows(args.env(), args.handles(), onHost(rows));
+  return writeRows(args.env(), args.handles(), copyOutRows(rows));
 }
 
 // The number of rows of `shape`; -1 if a size is negative or the product overflows.
@@ -121,15 +121,15 @@ int64_t rowsOf(const std::vector<int64_t>& shape) {
 
 napi_value featuresSlice(Arguments& args) {
   const FeaturesPtr features = args.handles().features(args[0]);
-  const int64_t begin = readInt(args.env(), args[1]), end = readInt(args.env(), args[2]);
-  const std::vector<int64_t> shape = readInts(args.env(), args[3]);
+  const int64_t begin = parseInt(args.env(), args[1]), end = parseInt(args.env(), args[2]);
+  const std::vector<int64_t> shape = parseInts(args.env(), args[3]);
   if (begin < 0 || end < begin || end > features->rowCount() || rowsOf(shape) != end - begin) {
     throw Error(code::kShape, concat("slice: expected 0 ≤ begin ≤ end ≤ ", features->rowCount(),
                                      " and a shape of end − begin rows, got ", begin, ", ", end,
                                      ", ", formatShape(shape)));
   }
   Environment& environment = args.environment;
-  return submit(environment, features->rows.indptr.device(), readContext(args, 4),
+  return submit(environment, features->rows.indptr.device(), parseContext(args, 4),
                 [features, begin, end, shape, &environment](const CancelToken&) -> Finish {
                   return finishFeatures(environment,
                                         coder::sliceRows(*features, begin, end, shape));

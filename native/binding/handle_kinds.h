@@ -20,10 +20,10 @@ using CoderPtr = std::shared_ptr<const coder::Coder>;
 using FeaturesPtr = std::shared_ptr<const coder::Features>;
 using KvCachePtr = std::shared_ptr<model::KvCache>;
 // The interventions of a run or a generation, and the steps that its runs have compiled.
-using EditsPtr = std::shared_ptr<const intervene::Interventions>;
+using InterventionsPtr = std::shared_ptr<const intervene::Interventions>;
 
 // The alternative's index is the handle's tag.
-using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr, EditsPtr>;
+using Payload = std::variant<Tensor, FeaturesPtr, ModelPtr, CoderPtr, KvCachePtr, InterventionsPtr>;
 
 // The defaults of a kind.
 struct AnyKind {
@@ -94,11 +94,11 @@ struct HandleKind<KvCachePtr> : AnyKind {
 };
 
 template <>
-struct HandleKind<EditsPtr> : AnyKind {
+struct HandleKind<InterventionsPtr> : AnyKind {
   static constexpr const char* kName = "interventions";
   template <typename Visit>
-  static void forEachStorage(const EditsPtr& edits, Visit visit) {
-    intervene::forEachTensor(*edits, visit);
+  static void forEachStorage(const InterventionsPtr& interventions, Visit visit) {
+    intervene::forEachTensor(*interventions, visit);
   }
 };
 

@@ -19,9 +19,9 @@ void* encode(size_t kind, uint32_t generation, uint32_t index) {
   return reinterpret_cast<void*>(bits);
 }
 
-void check(napi_status status, const char* what) {
+void check(napi_status status, const char* subject) {
   if (status != napi_ok)
-    throw Error(code::kInternal, concat(what, ": Node-API status ", static_cast<int>(status)));
+    throw Error(code::kInternal, concat(subject, ": Node-API status ", static_cast<int>(status)));
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void HandleTable::count(const Payload& payload) {
     int64_t change = kind.bytes(value);
     const int64_t loaded = kind.kLoaded ? change : 0;
     if constexpr (kind.kGrows) growing_.emplace(value.get(), change);
-    kind.forEachStorage(value, [&](const Tensor& tensor) { change += storages_.hold(tensor); });
+    kind.forEachStorage(value, [&](const Tensor& tensor) { change += storages_.retain(tensor); });
     account_.add(change, loaded);
   });
 }
@@ -53,7 +53,7 @@ void HandleTable::uncount(const Payload& payload) {
       change = -counted->second;
       growing_.erase(counted);
     }
-    kind.forEachStorage(value, [&](const Tensor& tensor) { change += storages_.letGo(tensor); });
+    kind.forEachStorage(value, [&](const Tensor& tensor) { change += storages_.release(tensor); });
     account_.add(change, loaded);
   });
 }
@@ -71,7 +71,7 @@ uint32_t HandleTable::freeSlot() {
   return static_cast<uint32_t>(slots_.size() - 1);
 }
 
-napi_value HandleTable::occupy(Payload payload, bool watched) {
+napi_value HandleTable::fillSlot(Payload payload, bool watched) {
   const uint32_t index = freeSlot();
   Slot& slot = slots_[index];
   napi_value external = nullptr;
@@ -88,14 +88,14 @@ napi_value HandleTable::occupy(Payload payload, bool watched) {
 
 napi_value HandleTable::create(Payload payload) {
   if (visitKind(payload, [](auto kind, const auto&) { return kind.kLoaded; })) beforeLoad();
-  const napi_value handle = occupy(payload, /*watched=*/true);
+  const napi_value handle = fillSlot(payload, /*watched=*/true);
   count(payload);
   return handle;
 }
 
-napi_value HandleTable::lend(const Tensor& tensor) {
-  const napi_value handle = occupy(tensor, /*watched=*/false);
-  storages_.hold(tensor, /*lent=*/true);
+napi_value HandleTable::createBorrowed(const Tensor& tensor) {
+  const napi_value handle = fillSlot(tensor, /*watched=*/false);
+  storages_.retain(tensor, /*borrowed=*/true);
   return handle;
 }
 
@@ -185,7 +185,7 @@ void HandleTable::sweep() {
       release(i);
   }
   napi_close_handle_scope(env_, scope);
-  account_.swept(live_);
+  account_.noteSweep(live_);
 }
 
 void HandleTable::beforeLoad() {
@@ -193,7 +193,7 @@ void HandleTable::beforeLoad() {
   if (!account_.collectionIsDue()) return;
   account_.collect();
   sweep();
-  account_.collected();
+  account_.noteCollection();
 }
 
 MemoryUse HandleTable::use() const {

@@ -43,7 +43,7 @@ class HandleTable {
   // Makes the handle of a tensor that a hook borrows; `dispose` frees it when the hook ends. The
   // run owns the memory, so it is not reported to V8, and there is no weak reference: both cost
   // more than the handle.
-  napi_value lend(const Tensor& tensor);
+  napi_value createBorrowed(const Tensor& tensor);
   // Adds a weak reference to a borrowed handle whose hook may never end, so that a sweep can free
   // it.
   void watch(napi_value handle);
@@ -99,7 +99,7 @@ class HandleTable {
 
  private:
   uint32_t freeSlot();
-  napi_value occupy(Payload payload, bool watched);
+  napi_value fillSlot(Payload payload, bool watched);
   Slot& slot(napi_value handle, size_t kind);
   Slot* find(napi_value handle, size_t* kind);
   void release(uint32_t index);

@@ -6,7 +6,7 @@ namespace {
 using intervene::FeatureChange;
 using Ids = std::vector<int32_t>;
 
-intervene::SpliceOptions readSplice(const ObjectReader& in) {
+intervene::SpliceOptions parseSplice(const ObjectParser& in) {
   intervene::SpliceOptions splice;
   splice.coder = in.get<CoderPtr>("coder");
   splice.errorTerm = in.get<bool>("errorTerm");
@@ -14,7 +14,7 @@ intervene::SpliceOptions readSplice(const ObjectReader& in) {
   return splice;
 }
 
-intervene::ChangeFeature readFeature(const ObjectReader& in) {
+intervene::ChangeFeature parseFeature(const ObjectParser& in) {
   intervene::ChangeFeature edit;
   edit.coder = in.get<CoderPtr>("coder");
   edit.change.op =
@@ -24,7 +24,7 @@ intervene::ChangeFeature readFeature(const ObjectReader& in) {
   return edit;
 }
 
-intervene::Steer readSteer(const ObjectReader& in) {
+intervene::Steer parseSteer(const ObjectParser& in) {
   return {in.get<int32_t>("point"),
           in.get<Tensor>("vector"),
           in.get<double>("coefficient"),
@@ -32,46 +32,48 @@ intervene::Steer readSteer(const ObjectReader& in) {
           {}};
 }
 
-intervene::Project readProject(const ObjectReader& in) {
+intervene::Project parseProject(const ObjectParser& in) {
   return {in.get<int32_t>("point"), in.get<Tensor>("vector"), {}};
 }
 
-intervene::Patch readPatch(const ObjectReader& in) {
+intervene::Patch parsePatch(const ObjectParser& in) {
   return {in.get<int32_t>("point"), in.get<Tensor>("source"), {}, {}, in.optional<Ids>("heads")};
 }
 
-intervene::Intervention readIntervention(const ObjectReader& in) {
+intervene::Intervention parseIntervention(const ObjectParser& in) {
   const auto kind = in.get<std::string>("kind");
-  if (kind == "feature") return readFeature(in);
-  if (kind == "steer") return readSteer(in);
-  if (kind == "project") return readProject(in);
-  if (kind == "patch") return readPatch(in);
+  if (kind == "feature") return parseFeature(in);
+  if (kind == "steer") return parseSteer(in);
+  if (kind == "project") return parseProject(in);
+  if (kind == "patch") return parsePatch(in);
   throw Error(code::kArgument, "forward: expected feature, steer, project or patch, got " + kind);
 }
 
 napi_value editsCreate(Arguments& args) {
-  const ObjectReader in(args.environment, args[0]);
-  auto edits = std::make_shared<intervene::Interventions>();
-  in.forEach("coders",
-             [&](const ObjectReader& item) { edits->splices.push_back(readSplice(item)); });
-  in.forEach("interventions",
-             [&](const ObjectReader& item) { edits->list.push_back(readIntervention(item)); });
-  edits->steps = std::make_shared<intervene::StepMemo>();
-  return args.handles().create(EditsPtr(std::move(edits)));
+  const ObjectParser in(args.environment, args[0]);
+  auto interventions = std::make_shared<intervene::Interventions>();
+  in.forEach("coders", [&](const ObjectParser& item) {
+    interventions->splices.push_back(parseSplice(item));
+  });
+  in.forEach("interventions", [&](const ObjectParser& item) {
+    interventions->list.push_back(parseIntervention(item));
+  });
+  interventions->steps = std::make_shared<intervene::StepMemo>();
+  return args.handles().create(InterventionsPtr(std::move(interventions)));
 }
 
 }  // namespace
 
-intervene::Interventions readEdits(const ObjectReader& in) {
-  intervene::Placement placement;
-  in.forEachOptional("places", [&](const std::optional<ObjectReader>& place) {
-    intervene::Place& out = placement.places.emplace_back();
-    if (!place) return;
-    out.rows = place->get<Ids>("rows");
-    place->into("sourceRows", out.sourceRows);
+intervene::Interventions parseInterventions(const ObjectParser& in) {
+  intervene::Placements placements;
+  in.forEachOptional("places", [&](const std::optional<ObjectParser>& placement) {
+    intervene::Placement& out = placements.list.emplace_back();
+    if (!placement) return;
+    out.rows = placement->get<Ids>("rows");
+    placement->into("sourceRows", out.sourceRows);
   });
-  in.into("skipRows", placement.skipRows);
-  return intervene::place(*in.get<EditsPtr>("handle"), placement);
+  in.into("skipRows", placements.skipRows);
+  return intervene::applyPlacements(*in.get<InterventionsPtr>("handle"), placements);
 }
 
 void exportInterventions(Environment& environment, napi_value exports) {

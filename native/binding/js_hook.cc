@@ -8,7 +8,7 @@ namespace {
 
 using Outcome = HookCall::Outcome;
 
-void answer(Environment& environment, HookCall& call) {
+void markAnswered(Environment& environment, HookCall& call) {
   // If the call is gone, the environment was shut down inside the hook and nobody is waiting.
   if (environment.hookCalls().erase(call.wait.id) == 0) return;
   call.wait.answered.store(true, std::memory_order_release);
@@ -17,12 +17,12 @@ void answer(Environment& environment, HookCall& call) {
 
 // Parses a hook's answer: null keeps x, a handle replaces it, false means that the hook failed.
 // Returns true if the hook has not answered yet.
-bool readAnswer(Environment& environment, napi_value value, HookCall& call) {
+bool parseAnswer(Environment& environment, napi_value value, HookCall& call) {
   napi_env env = environment.env();
   napi_valuetype type = napi_undefined;
   napi_typeof(env, value, &type);
   if (type == napi_boolean) {
-    if (readBool(env, value)) return true;
+    if (parseBool(env, value)) return true;
     call.outcome = Outcome::Failed;
   } else if (type == napi_external) {
     try {
@@ -45,36 +45,36 @@ struct Question {
   std::shared_ptr<const HookTarget> target;
   Tensor x;
   int hook;  // index in the request, or kMetric
-  hooks::Position position;
+  hooks::Firing firing;
 };
 
-napi_status callFunction(napi_env env, const Question& question, int64_t callId, napi_value lent,
-                         napi_value* result) {
+napi_status callFunction(napi_env env, const Question& question, int64_t callId,
+                         napi_value borrowed, napi_value* result) {
   napi_value global = nullptr;
   napi_get_global(env, &global);
   const HookTarget& target = *question.target;
   const auto number = [&](int64_t value) { return toJs(env, static_cast<double>(value)); };
   if (question.hook == kMetric) {
-    const napi_value arguments[] = {lent, number(callId)};
+    const napi_value arguments[] = {borrowed, number(callId)};
     return napi_call_function(env, global, target.onMetric->value(), 2, arguments, result);
   }
-  const hooks::Position& position = question.position;
-  const napi_value arguments[] = {number(question.hook), lent, number(callId),
-                                  number(position.step), number(position.positionOffset)};
+  const hooks::Firing& firing = question.firing;
+  const napi_value arguments[] = {number(question.hook), borrowed, number(callId),
+                                  number(firing.step), number(firing.positionOffset)};
   return napi_call_function(env, global, target.onHook->value(), 5, arguments, result);
 }
 
-void put(const Question& question, const std::shared_ptr<HookCall>& call) {
+void askScript(const Question& question, const std::shared_ptr<HookCall>& call) {
   if (call->abandoned.load(std::memory_order_acquire)) return;
   Environment& environment = *question.target->environment;
   napi_env env = environment.env();
   environment.hookCalls()[call->wait.id] = call;
   napi_value result = nullptr;
-  napi_value lent = nullptr;
+  napi_value borrowed = nullptr;
   napi_status status = napi_generic_failure;
   try {
-    lent = environment.handles().lend(question.x);
-    status = callFunction(env, question, call->wait.id, lent, &result);
+    borrowed = environment.handles().createBorrowed(question.x);
+    status = callFunction(env, question, call->wait.id, borrowed, &result);
   } catch (const std::exception&) {
     status = napi_generic_failure;
   }
@@ -86,15 +86,15 @@ void put(const Question& question, const std::shared_ptr<HookCall>& call) {
       napi_get_and_clear_last_exception(env, &ignored);
     }
     call->outcome = Outcome::Failed;
-    answer(environment, *call);
-    if (lent != nullptr) environment.handles().watch(lent);
+    markAnswered(environment, *call);
+    if (borrowed != nullptr) environment.handles().watch(borrowed);
     return;
   }
-  if (readAnswer(environment, result, *call)) {
-    environment.handles().watch(lent);
+  if (parseAnswer(environment, result, *call)) {
+    environment.handles().watch(borrowed);
     return;
   }
-  answer(environment, *call);
+  markAnswered(environment, *call);
   environment.mailbox().expectPost();
 }
 
@@ -109,7 +109,8 @@ std::shared_ptr<const HookCall> await(Question question, const CancelToken& toke
   call->uses = target.uses;
   Environment* environment = target.environment;
   target.executor->await(call->wait, token, [&] {
-    environment->mailbox().post([question = std::move(question), call] { put(question, call); });
+    environment->mailbox().post(
+        [question = std::move(question), call] { askScript(question, call); });
   });
   if (token.cancelled()) {
     // The script may still run for long, but no run waits for it now.
@@ -140,8 +141,8 @@ napi_value JsFunction::value() const {
   return function;
 }
 
-JsCaller::JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
-                   int64_t parentCall, napi_value object)
+JsCallbacks::JsCallbacks(Environment& environment, const run::Request& request, bool hasMetric,
+                         int64_t parentCall, napi_value object)
     : target_(std::make_shared<HookTarget>()) {
   napi_env env = environment.env();
   target_->environment = &environment;
@@ -160,7 +161,7 @@ JsCaller::JsCaller(Environment& environment, const run::Request& request, bool h
   }
 }
 
-void JsCaller::settled() {
+void JsCallbacks::settled() {
   for (const Tensor& tensor : *target_->uses) target_->environment->handles().removeUser(tensor);
   target_->uses->clear();
   for (const auto& function : {target_->onHook, target_->onMetric}) {
@@ -168,26 +169,26 @@ void JsCaller::settled() {
   }
 }
 
-Tensor JsCaller::hook(int index, const Tensor& x, const hooks::Position& position,
-                      const CancelToken& token) {
-  const auto call = await({target_, x, index, position}, token);
+Tensor JsCallbacks::hook(int index, const Tensor& x, const hooks::Firing& firing,
+                         const CancelToken& token) {
+  const auto call = await({target_, x, index, firing}, token);
   if (call->outcome == Outcome::Failed) {
-    const std::string name = hooks::pointName(position.point);
+    const std::string name = hooks::pointName(firing.point);
     throw Error(code::kHook, "the hook at " + name + " failed", {{"hook", name}});
   }
   return call->outcome == Outcome::Observed ? Tensor() : call->replacement;
 }
 
-Tensor JsCaller::metric(const Tensor& logits, const CancelToken& token) {
+Tensor JsCallbacks::metric(const Tensor& logits, const CancelToken& token) {
   const auto call = await({target_, logits, kMetric, {}}, token);
   return call->outcome == Outcome::Replaced ? call->replacement : Tensor();
 }
 
 napi_value hookSettle(Arguments& args) {
-  const auto found = args.environment.hookCalls().find(readInt(args.env(), args[0]));
+  const auto found = args.environment.hookCalls().find(parseInt(args.env(), args[0]));
   if (found == args.environment.hookCalls().end()) return jsUndefined(args.env());
   const auto call = found->second;
-  if (!readAnswer(args.environment, args[1], *call)) answer(args.environment, *call);
+  if (!parseAnswer(args.environment, args[1], *call)) markAnswered(args.environment, *call);
   return jsUndefined(args.env());
 }
 

@@ -35,16 +35,16 @@ struct HookTarget {
 };
 
 // The functions of the script that submitted a run.
-class JsCaller final : public run::Caller {
+class JsCallbacks final : public run::Callbacks {
  public:
   // JS thread. `object` is the request's object; `hasMetric` is true if it has `onMetric`. Nothing
   // may throw between this and the submission of the run, or the function references would leak.
-  JsCaller(Environment& environment, const run::Request& request, bool hasMetric,
-           int64_t parentCall, napi_value object);
+  JsCallbacks(Environment& environment, const run::Request& request, bool hasMetric,
+              int64_t parentCall, napi_value object);
   // JS thread. Call it after the run has settled.
   void settled();
 
-  Tensor hook(int index, const Tensor& x, const hooks::Position& position,
+  Tensor hook(int index, const Tensor& x, const hooks::Firing& firing,
               const CancelToken& token) override;
   Tensor metric(const Tensor& logits, const CancelToken& token) override;
 

@@ -19,16 +19,16 @@ class MemoryAccount {
   bool sweepIsDue(int64_t handles) const {
     return live_ > sweepAtBytes_ || handles > sweepAtCount_;
   }
-  void swept(int64_t handles);
+  void noteSweep(int64_t handles);
 
   // True if enough was loaded since the last collection.
   bool collectionIsDue();
   // Makes V8 collect before this returns.
   void collect();
-  void collected() { collectAtLoaded_ = collectionLimit(); }
+  void noteCollection() { collectAtLoaded_ = collectionLimit(); }
 
  private:
-  void tell(int64_t change);
+  void report(int64_t change);
   int64_t collectionLimit() const;
 
   napi_env env_;

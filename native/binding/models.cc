@@ -5,7 +5,7 @@
 #include "binding/attribution.h"
 #include "binding/interventions.h"
 #include "binding/js_hook.h"
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/readout.h"
 #include "binding/runs.h"
 #include "binding/sources.h"
@@ -17,7 +17,7 @@
 namespace gemlens::binding {
 namespace {
 
-model::ModelConfig readConfig(const ObjectReader& in) {
+model::ModelConfig parseConfig(const ObjectParser& in) {
   model::ModelConfig config;
   config.dModel = in.get<int64_t>("dModel");
   config.heads = in.get<int64_t>("nHeads");
@@ -47,17 +47,17 @@ model::ModelConfig readConfig(const ObjectReader& in) {
 
 napi_value modelLoad(Arguments& args) {
   auto config =
-      std::make_shared<model::ModelConfig>(readConfig(ObjectReader(args.environment, args[0])));
+      std::make_shared<model::ModelConfig>(parseConfig(ObjectParser(args.environment, args[0])));
   auto sources = std::make_shared<std::vector<checkpoint::WeightSource>>();
   forEach(args.env(), args[1],
-          [&](napi_value element) { sources->push_back(readSource(args.env(), element)); });
-  const ObjectReader options(args.environment, args[2]);
+          [&](napi_value element) { sources->push_back(parseSource(args.env(), element)); });
+  const ObjectParser options(args.environment, args[2]);
   const auto device = deviceFromName(options.get<std::string>("device"));
   const auto dtype = options.get<std::string>("dtype");
   if (dtype != "auto") dtypeFromName(dtype);
   Environment& environment = args.environment;
   environment.handles().beforeLoad();
-  return submit(environment, device, readContext(args, 3),
+  return submit(environment, device, parseContext(args, 3),
                 [config, sources, dtype, device, &environment](const CancelToken& token) -> Finish {
                   ModelPtr model = std::make_shared<const model::Transformer>(*config, *sources,
                                                                               dtype, device, token);
@@ -79,7 +79,7 @@ napi_value modelInfo(Arguments& args) {
 napi_value modelParameter(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const napi_value handle =
-      args.handles().create(model->weights().parameter(readString(args.env(), args[1])));
+      args.handles().create(model->weights().parameter(parseString(args.env(), args[1])));
   args.handles().freeze(handle);
   return handle;
 }
@@ -97,18 +97,18 @@ napi_value submitTensor(Environment& environment, const ModelPtr& model, const T
 napi_value modelEmbed(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const Tensor tokens =
-      model::tokenTensor(*model, read<std::vector<int32_t>>(args.environment, args[1]),
-                         readInt(args.env(), args[2]), readInt(args.env(), args[3]));
-  return submitTensor(args.environment, model, readContext(args, 4),
+      model::tokenTensor(*model, parse<std::vector<int32_t>>(args.environment, args[1]),
+                         parseInt(args.env(), args[2]), parseInt(args.env(), args[3]));
+  return submitTensor(args.environment, model, parseContext(args, 4),
                       [model, tokens] { return model->embed(tokens.to(model->device())); }, {});
 }
 
 template <Tensor (model::Transformer::*method)(const Tensor&) const>
-napi_value applyToResidual(Arguments& args, const char* what) {
+napi_value applyToResidual(Arguments& args, const char* caller) {
   const ModelPtr model = args.handles().model(args[0]);
   const Tensor x = args.handles().tensor(args[1]);
-  model::checkResidual(what, *model, x);
-  return submitTensor(args.environment, model, readContext(args, 2),
+  model::checkResidual(caller, *model, x);
+  return submitTensor(args.environment, model, parseContext(args, 2),
                       [model, x] { return ((*model).*method)(x.to(model->dtype())); }, {x});
 }
 
@@ -124,13 +124,13 @@ napi_value kvCacheCreate(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   model::KvGrowth growth;
   if (!args.absent(3)) {
-    const ObjectReader in(args.environment, args[3]);
+    const ObjectParser in(args.environment, args[3]);
     in.into("block", growth.block);
     in.into("maxBytes", growth.maxBytes);
   }
   return args.handles().create(std::make_shared<model::KvCache>(
-      model->config(), model->dtype(), model->device(), readInt(args.env(), args[1]),
-      readInt(args.env(), args[2]), growth));
+      model->config(), model->dtype(), model->device(), parseInt(args.env(), args[1]),
+      parseInt(args.env(), args[2]), growth));
 }
 
 napi_value kvCacheLength(Arguments& args) {
@@ -138,7 +138,7 @@ napi_value kvCacheLength(Arguments& args) {
 }
 
 napi_value drain(Arguments& args) {
-  const auto device = deviceFromName(readString(args.env(), args[0]));
+  const auto device = deviceFromName(parseString(args.env(), args[0]));
   return submit(args.environment, device, {},
                 [](const CancelToken&) -> Finish { return jsUndefined; });
 }

@@ -64,7 +64,7 @@ napi_value shutDown(Arguments& args) {
 
 napi_value abortTask(Arguments& args) {
   auto& tokens = args.environment.tokens();
-  const auto found = tokens.find(readInt(args.env(), args[0]));
+  const auto found = tokens.find(parseInt(args.env(), args[0]));
   if (found != tokens.end()) {
     found->second->cancel();
     args.environment.dropCancelled();

@@ -1,6 +1,6 @@
 #include "binding/readout.h"
 
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/tasks.h"
 #include "binding/typed_array.h"
 #include "binding/write.h"
@@ -25,11 +25,11 @@ Finish finishRanks(ops::TokenRanks ranks) {
 
 napi_value logitsReadout(Arguments& args) {
   const Tensor logits = args.handles().tensor(args[0]);
-  const ObjectReader in(args.environment, args[1]);
+  const ObjectParser in(args.environment, args[1]);
   const auto topK = in.get<int64_t>("topK");
   const auto targets = in.get<std::vector<int32_t>>("targets");
   ops::checkRanks(logits, topK, targets);
-  return submit(args.environment, logits.device(), readContext(args, 2),
+  return submit(args.environment, logits.device(), parseContext(args, 2),
                 [logits, topK, targets](const CancelToken&) -> Finish {
                   ops::TokenRanks ranks;
                   ops::appendRanks(ranks, logits.reshape({-1, logits.size(-1)}), topK,
@@ -42,12 +42,12 @@ napi_value logitsReadout(Arguments& args) {
 napi_value modelReadout(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
   const Tensor x = args.handles().tensor(args[1]);
-  const ObjectReader in(args.environment, args[2]);
+  const ObjectParser in(args.environment, args[2]);
   const model::ReadoutOptions options{in.get<bool>("finalNorm"), in.get<bool>("softCap"),
                                       in.get<int64_t>("topK"),
                                       in.get<std::vector<int32_t>>("targets")};
   model::check(*model, x, options);
-  return submit(args.environment, model->device(), readContext(args, 3),
+  return submit(args.environment, model->device(), parseContext(args, 3),
                 [model, x, options](const CancelToken& token) -> Finish {
                   const Tensor rows = x.reshape({-1, model->config().dModel});
                   return finishRanks(model::readout(*model, rows, options, token));
@@ -57,10 +57,10 @@ napi_value modelReadout(Arguments& args) {
 
 napi_value modelCompare(Arguments& args) {
   const ModelPtr model = args.handles().model(args[0]);
-  const auto given = read<std::vector<Tensor>>(args.environment, args[1]);
-  const auto targets = read<std::vector<int32_t>>(args.environment, args[2]);
+  const auto given = parse<std::vector<Tensor>>(args.environment, args[1]);
+  const auto targets = parse<std::vector<int32_t>>(args.environment, args[2]);
   const std::vector<Tensor> normed = model::checkCompared(*model, given, targets);
-  return submit(args.environment, model->device(), readContext(args, 3),
+  return submit(args.environment, model->device(), parseContext(args, 3),
                 [model, normed, targets](const CancelToken& token) -> Finish {
                   auto result = std::make_shared<model::Comparison>(
                       model::compare(*model, normed, targets, token));

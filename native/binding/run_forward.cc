@@ -28,10 +28,10 @@ ObjectWriter writeForward(Environment& environment, run::Forward& run) {
 namespace {
 
 napi_value modelRun(Arguments& args) {
-  const TaskContext context = readContext(args, 2);
+  const TaskContext context = parseContext(args, 2);
   Environment& environment = args.environment;
   return submitRun(
-      args, readRequest(args, context), context, /*hasMetric=*/false, &run::forward,
+      args, parseRequest(args, context), context, /*hasMetric=*/false, &run::forward,
       [&environment](run::Forward& run) { return writeForward(environment, run).value(); });
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-run::Target readTarget(const ObjectReader& in) {
+run::Target parseTarget(const ObjectParser& in) {
   const auto kind = in.get<std::string>("kind");
   if (kind == "logits") {
     return run::LogitTarget{in.get<Ids>("rows"), in.get<Ids>("tokens"),
@@ -45,18 +45,19 @@ napi_value writeGradients(Environment& environment, run::Gradients& result) {
 }
 
 napi_value modelGradients(Arguments& args) {
-  const TaskContext context = readContext(args, 3);
+  const TaskContext context = parseContext(args, 3);
   Environment& environment = args.environment;
-  run::Request request = readRequest(args, context);
-  const ObjectReader in(environment, args[2]);
-  run::GradientRequest asked{in.get<Ids>("points"), in.get<Ids>("splices"),
-                             readTarget(in.object("target"))};
-  run::check(request, asked);
-  const bool hasMetric = asked.hasMetric();
+  run::Request request = parseRequest(args, context);
+  const ObjectParser in(environment, args[2]);
+  run::GradientRequest gradientRequest{in.get<Ids>("points"), in.get<Ids>("splices"),
+                                       parseTarget(in.object("target"))};
+  run::check(request, gradientRequest);
+  const bool hasMetric = gradientRequest.hasMetric();
   return submitRun(
       args, std::move(request), context, hasMetric,
-      [asked = std::move(asked)](const run::Request& request, const CancelToken& token) {
-        return run::differentiate(request, asked, token);
+      [gradientRequest = std::move(gradientRequest)](const run::Request& request,
+                                                     const CancelToken& token) {
+        return run::differentiate(request, gradientRequest, token);
       },
       [&environment](run::Gradients& result) { return writeGradients(environment, result); });
 }

@@ -5,7 +5,7 @@
 namespace gemlens::binding {
 namespace {
 
-run::Draw readDraw(const ObjectReader& in) {
+run::Draw parseDraw(const ObjectParser& in) {
   run::Draw draw;
   draw.sampling.temperature = in.get<double>("temperature");
   draw.sampling.topK = in.get<int64_t>("topK");
@@ -20,11 +20,11 @@ run::Draw readDraw(const ObjectReader& in) {
 
 }  // namespace
 
-run::Request readRequest(Arguments& args, const TaskContext& context) {
+run::Request parseRequest(Arguments& args, const TaskContext& context) {
   run::Request request;
   request.model = args.handles().model(args[0]);
   args.environment.checkNotInsideOwnHook(context.call, request.model.get());
-  const ObjectReader in(args.environment, args[1]);
+  const ObjectParser in(args.environment, args[1]);
   request.batch = in.get<int64_t>("batch");
   request.pos = in.get<int64_t>("pos");
   request.tokens = in.optional<std::vector<int32_t>>("tokens");
@@ -36,13 +36,14 @@ run::Request readRequest(Arguments& args, const TaskContext& context) {
   request.columns = in.optional<std::vector<int32_t>>("columns");
   request.cache = in.get<std::vector<int32_t>>("cache");
   request.hooks = in.get<std::vector<int32_t>>("hooks");
-  in.forEach("features", [&](const ObjectReader& read) {
-    request.features.push_back(read.get<CoderPtr>("coder"));
+  in.forEach("features", [&](const ObjectParser& item) {
+    request.features.push_back(item.get<CoderPtr>("coder"));
   });
-  if (const auto edits = in.optionalObject("edits")) request.interventions = readEdits(*edits);
+  if (const auto edits = in.optionalObject("edits"))
+    request.interventions = parseInterventions(*edits);
   in.into("step", request.step);
   in.into("kv", request.kv);
-  if (const auto draw = in.optionalObject("sample")) request.draw = readDraw(*draw);
+  if (const auto draw = in.optionalObject("sample")) request.draw = parseDraw(*draw);
   run::check(request);
   return request;
 }

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "binding/js_hook.h"
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/tasks.h"
 #include "run/check.h"
 #include "run/request.h"
@@ -14,7 +14,7 @@ namespace gemlens::binding {
 
 // Parses and checks the request of a run: the first argument is the model, the second the request.
 // Throws BUSY inside a hook of this model's own run.
-run::Request readRequest(Arguments& args, const TaskContext& context);
+run::Request parseRequest(Arguments& args, const TaskContext& context);
 
 // Submits a run. `outcome(request, token)` runs on the executor's thread; its result goes to
 // `write` on the JS thread. `hasMetric` is true if the request has a metric.
@@ -25,10 +25,10 @@ napi_value submitRun(Arguments& args, run::Request request, const TaskContext& c
   TaskOptions options;
   options.uses = run::inputsOf(request);
   if (hasMetric || !request.hooks.empty()) {
-    const auto caller =
-        std::make_shared<JsCaller>(environment, request, hasMetric, context.call, args[1]);
-    request.caller = caller;
-    options.onSettled = [caller] { caller->settled(); };
+    const auto callbacks =
+        std::make_shared<JsCallbacks>(environment, request, hasMetric, context.call, args[1]);
+    request.callbacks = callbacks;
+    options.onSettled = [callbacks] { callbacks->settled(); };
   }
   const auto device = request.model->device();
   return submit(

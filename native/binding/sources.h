@@ -6,6 +6,6 @@
 
 namespace gemlens::binding {
 
-checkpoint::WeightSource readSource(napi_env env, napi_value object);
+checkpoint::WeightSource parseSource(napi_env env, napi_value object);
 
 }  // namespace gemlens::binding

@@ -37,18 +37,18 @@ void check(napi_status status) {
 
 }  // namespace
 
-int64_t Storages::hold(const Tensor& tensor, bool lent) {
+int64_t Storages::retain(const Tensor& tensor, bool borrowed) {
   Storage& storage = storages_[key(tensor)];
   if (storage.handles++ == 0) {
     storage.bytes = static_cast<int64_t>(tensor.storage().nbytes());
     storage.cpu = tensor.is_cpu();
   }
-  if (lent || storage.counted) return 0;
+  if (borrowed || storage.counted) return 0;
   storage.counted = true;
   return storage.bytes;
 }
 
-int64_t Storages::letGo(const Tensor& tensor) {
+int64_t Storages::release(const Tensor& tensor) {
   const auto found = storages_.find(key(tensor));
   if (--found->second.handles > 0) return 0;
   const int64_t change = found->second.counted ? -found->second.bytes : 0;

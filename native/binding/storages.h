@@ -16,8 +16,8 @@ class Storages {
 
   // Counts a handle of this tensor in or out. Both return the change in counted bytes. The run owns
   // a tensor that a hook only borrows, so that one is not counted.
-  int64_t hold(const Tensor& tensor, bool lent = false);
-  int64_t letGo(const Tensor& tensor);
+  int64_t retain(const Tensor& tensor, bool borrowed = false);
+  int64_t release(const Tensor& tensor);
 
   // Counts the submitted tasks that use the tensor.
   void addUser(const Tensor& tensor) { ++users_[key(tensor)]; }

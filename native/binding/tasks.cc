@@ -37,11 +37,11 @@ void settle(Environment& environment, Pending& pending) {
 
 }  // namespace
 
-TaskContext readContext(const Arguments& args, size_t index) {
+TaskContext parseContext(const Arguments& args, size_t index) {
   TaskContext context;
   if (args.absent(index)) return context;
-  context.call = readInt(args.env(), property(args.env(), args[index], "call"));
-  context.task = readInt(args.env(), property(args.env(), args[index], "task"));
+  context.call = parseInt(args.env(), property(args.env(), args[index], "call"));
+  context.task = parseInt(args.env(), property(args.env(), args[index], "task"));
   return context;
 }
 

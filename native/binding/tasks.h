@@ -19,7 +19,7 @@ struct TaskContext {
   int64_t call = 0;
   int64_t task = 0;
 };
-TaskContext readContext(const Arguments& args, size_t index);
+TaskContext parseContext(const Arguments& args, size_t index);
 
 struct TaskOptions {
   std::vector<Tensor> uses;         // in-place operations on these are rejected meanwhile

@@ -10,8 +10,8 @@
 namespace gemlens::binding {
 namespace {
 
-std::vector<int64_t> readShape(napi_env env, napi_value value) {
-  std::vector<int64_t> shape = readInts(env, value);
+std::vector<int64_t> parseShape(napi_env env, napi_value value) {
+  std::vector<int64_t> shape = parseInts(env, value);
   int64_t count = 8;  // the widest element
   for (const int64_t extent : shape) {
     if (extent < 0 || __builtin_mul_overflow(count, std::max<int64_t>(extent, 1), &count)) {
@@ -25,9 +25,9 @@ std::vector<int64_t> readShape(napi_env env, napi_value value) {
 }
 
 napi_value tensorEmpty(Arguments& args) {
-  const auto shape = readShape(args.env(), args[0]);
-  const auto type = dtypeFromName(readString(args.env(), args[1]));
-  const auto device = deviceFromName(readString(args.env(), args[2]));
+  const auto shape = parseShape(args.env(), args[0]);
+  const auto type = dtypeFromName(parseString(args.env(), args[1]));
+  const auto device = deviceFromName(parseString(args.env(), args[2]));
   return args.handles().create(empty(shape, type, device));
 }
 
@@ -50,10 +50,10 @@ bool holds(napi_typedarray_type array, c10::ScalarType type) {
 }
 
 napi_value tensorFrom(Arguments& args) {
-  const BytesView data = readTypedArray(args.env(), args[0]);
-  const auto shape = readShape(args.env(), args[1]);
-  const auto type = dtypeFromName(readString(args.env(), args[2]));
-  const auto device = deviceFromName(readString(args.env(), args[3]));
+  const BytesView data = parseTypedArray(args.env(), args[0]);
+  const auto shape = parseShape(args.env(), args[1]);
+  const auto type = dtypeFromName(parseString(args.env(), args[2]));
+  const auto device = deviceFromName(parseString(args.env(), args[3]));
   if (!holds(data.type, type)) {
     throw Error(code::kDtype, concat("tensor: expected a typed array of ", dtypeName(type),
                                      ", got another kind"));
@@ -92,9 +92,9 @@ napi_value tensorData(Arguments& args) {
 napi_value tensorRead(Arguments& args) {
   Environment& environment = args.environment;
   const Tensor tensor = args.handles().tensor(args[0]);
-  return submit(environment, tensor.device(), readContext(args, 1),
+  return submit(environment, tensor.device(), parseContext(args, 1),
                 [tensor, &environment](const CancelToken&) -> Finish {
-                  const Tensor values = hostValues(tensor);
+                  const Tensor values = copyOut(tensor);
                   return [values, &environment](napi_env) {
                     return environment.handles().ownedArray(values);
                   };
@@ -103,7 +103,7 @@ napi_value tensorRead(Arguments& args) {
 }
 
 napi_value tensorReadSync(Arguments& args) {
-  return args.handles().ownedArray(hostValues(args.handles().tensor(args[0])));
+  return args.handles().ownedArray(copyOut(args.handles().tensor(args[0])));
 }
 
 napi_value tensorUnshare(Arguments& args) {
@@ -119,7 +119,7 @@ napi_value tensorFreeze(Arguments& args) {
 }
 
 napi_value dispose(Arguments& args) {
-  const bool endLoan = !args.absent(1) && readBool(args.env(), args[1]);
+  const bool endLoan = !args.absent(1) && parseBool(args.env(), args[1]);
   return jsBool(args.env(), args.handles().dispose(args[0], endLoan));
 }
 
@@ -127,7 +127,7 @@ napi_value isAlive(Arguments& args) { return jsBool(args.env(), args.handles().a
 
 }  // namespace
 
-Tensor hostValues(const Tensor& tensor) {
+Tensor copyOut(const Tensor& tensor) {
   const auto type = tensor.scalar_type();
   const bool narrow = type == c10::ScalarType::BFloat16 || type == c10::ScalarType::Half;
   const Tensor copy =

@@ -13,6 +13,6 @@ void exportFeatures(Environment& environment, napi_value exports);
 void exportModels(Environment& environment, napi_value exports);
 
 // Copies the tensor's values to the host in row-major order. 16-bit floats become float32.
-Tensor hostValues(const Tensor& tensor);
+Tensor copyOut(const Tensor& tensor);
 
 }  // namespace gemlens::binding

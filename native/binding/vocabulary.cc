@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "binding/read.h"
+#include "binding/parse.h"
 #include "binding/tensors.h"
 #include "ops/vocabulary.h"
 
@@ -27,7 +27,7 @@ constexpr bool kOptional = false;
 template <typename T>
 constexpr bool kOptional<std::optional<T>> = true;
 
-struct Reader {
+struct ArgumentParser {
   Arguments& args;
   std::vector<Tensor> frozen;
 
@@ -37,7 +37,7 @@ struct Reader {
     return out;
   }
   template <typename T>
-  T read(size_t i) {
+  T parse(size_t i) {
     napi_env env = args.env();
     napi_value value = args[i];
     if constexpr (std::is_same_v<T, Tensor>) {
@@ -61,7 +61,7 @@ struct Reader {
     } else if constexpr (std::is_same_v<T, Operand>) {
       napi_valuetype type = napi_undefined;
       napi_typeof(env, value, &type);
-      if (type == napi_number) return readNumber(env, value);
+      if (type == napi_number) return parseNumber(env, value);
       return tensor(value);
     } else if constexpr (std::is_same_v<T, std::vector<Tensor>>) {
       std::vector<Tensor> out;
@@ -69,34 +69,34 @@ struct Reader {
       return out;
     } else if constexpr (kOptional<T>) {
       if (args.absent(i)) return std::nullopt;
-      return read<typename T::value_type>(i);
+      return parse<typename T::value_type>(i);
     } else {
-      return binding::read<T>(args.environment, value);
+      return binding::parse<T>(args.environment, value);
     }
   }
 };
 
-napi_value write(Reader& reader, const Tensor& tensor) {
-  const napi_value handle = reader.args.handles().create(tensor);
+napi_value write(ArgumentParser& parser, const Tensor& tensor) {
+  const napi_value handle = parser.args.handles().create(tensor);
   // A view of a frozen tensor is frozen too.
-  for (const Tensor& input : reader.frozen) {
+  for (const Tensor& input : parser.frozen) {
     if (input.is_alias_of(tensor)) {
-      reader.args.handles().freeze(handle);
+      parser.args.handles().freeze(handle);
       break;
     }
   }
   return handle;
 }
-napi_value write(Reader& reader, bool value) { return jsBool(reader.args.env(), value); }
-napi_value write(Reader& reader, const std::pair<Tensor, Tensor>& pair) {
+napi_value write(ArgumentParser& parser, bool value) { return jsBool(parser.args.env(), value); }
+napi_value write(ArgumentParser& parser, const std::pair<Tensor, Tensor>& pair) {
   napi_value array = nullptr;
-  napi_create_array_with_length(reader.args.env(), 2, &array);
-  napi_set_element(reader.args.env(), array, 0, write(reader, pair.first));
-  napi_set_element(reader.args.env(), array, 1, write(reader, pair.second));
+  napi_create_array_with_length(parser.args.env(), 2, &array);
+  napi_set_element(parser.args.env(), array, 0, write(parser, pair.first));
+  napi_set_element(parser.args.env(), array, 1, write(parser, pair.second));
   return array;
 }
-napi_value write(Reader& reader, const at::Scalar& value) {
-  napi_env env = reader.args.env();
+napi_value write(ArgumentParser& parser, const at::Scalar& value) {
+  napi_env env = parser.args.env();
   if (value.isBoolean()) return jsBool(env, value.toBool());
   if (value.isIntegral(/*includeBool=*/false)) {
     napi_value out = nullptr;
@@ -107,20 +107,20 @@ napi_value write(Reader& reader, const at::Scalar& value) {
 }
 
 template <typename Result, typename... Args, size_t... I>
-napi_value invoke(Result (*function)(Args...), Reader& reader, std::index_sequence<I...>) {
+napi_value invoke(Result (*function)(Args...), ArgumentParser& parser, std::index_sequence<I...>) {
   // Braces fix the order of evaluation.
-  std::tuple<std::decay_t<Args>...> values{reader.read<std::decay_t<Args>>(I)...};
+  std::tuple<std::decay_t<Args>...> values{parser.parse<std::decay_t<Args>>(I)...};
   if constexpr (std::is_void_v<Result>) {
     std::apply(function, std::move(values));
-    return jsNull(reader.args.env());
+    return jsNull(parser.args.env());
   } else {
-    return write(reader, std::apply(function, std::move(values)));
+    return write(parser, std::apply(function, std::move(values)));
   }
 }
 
 template <typename Result, typename... Args>
-napi_value invoke(Result (*function)(Args...), Reader& reader) {
-  return invoke(function, reader, std::index_sequence_for<Args...>{});
+napi_value invoke(Result (*function)(Args...), ArgumentParser& parser) {
+  return invoke(function, parser, std::index_sequence_for<Args...>{});
 }
 
 template <size_t N>
@@ -138,8 +138,8 @@ napi_value run(napi_env env, napi_callback_info info) {
   }()};
   napi_get_cb_info(env, info, &args.count, args.values, nullptr, nullptr);
   try {
-    Reader reader{args, {}};
-    return invoke(+function, reader);
+    ArgumentParser parser{args, {}};
+    return invoke(+function, parser);
   } catch (const Error& e) {
     throwToJs(env, std::make_exception_ptr(
                        Error(e.code().c_str(), concat(name.text, ": ", e.what()), e.fields())));

@@ -9,7 +9,7 @@ namespace {
 
 napi_value gradMode(Arguments& args) {
   const bool before = c10::GradMode::is_enabled();
-  c10::GradMode::set_enabled(readBool(args.env(), args[0]));
+  c10::GradMode::set_enabled(parseBool(args.env(), args[0]));
   return jsBool(args.env(), before);
 }
 

@@ -13,8 +13,8 @@
 namespace gemlens::checkpoint {
 namespace {
 
-[[noreturn]] void fail(const std::string& path, const std::string& what) {
-  throw Error(code::kCheckpoint, concat(path, ": ", what), {{"file", path}});
+[[noreturn]] void fail(const std::string& path, const std::string& problem) {
+  throw Error(code::kCheckpoint, concat(path, ": ", problem), {{"file", path}});
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ MappedFile::MappedFile(const std::string& path) {
 
 MappedFile::~MappedFile() { munmap(data_, size_); }
 
-void MappedFile::forget(size_t offset, size_t bytes) const {
+void MappedFile::releasePages(size_t offset, size_t bytes) const {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t begin = (offset + page - 1) / page * page;
   const size_t end = (offset + bytes) / page * page;

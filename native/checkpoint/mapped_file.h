@@ -21,7 +21,7 @@ class MappedFile {
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
   // Releases these pages, which are not needed again after a converting copy.
-  void forget(size_t offset, size_t bytes) const;
+  void releasePages(size_t offset, size_t bytes) const;
 
  private:
   uint8_t* data_ = nullptr;

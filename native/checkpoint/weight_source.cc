@@ -33,8 +33,8 @@ Span spanOf(const WeightSource& source, MappedFiles& files) {
 }
 
 // A tensor over these bytes, or a copy if they are not aligned.
-Tensor overBytes(uint8_t* data, at::IntArrayRef shape, c10::ScalarType type, size_t bytes,
-                 std::shared_ptr<void> owner) {
+Tensor tensorOverBytes(uint8_t* data, at::IntArrayRef shape, c10::ScalarType type, size_t bytes,
+                       std::shared_ptr<void> owner) {
   if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(type) == 0) {
     return fromMemory(data, shape, type, std::move(owner));
   }
@@ -70,13 +70,13 @@ Tensor loadTensor(const WeightSource& source, MappedFiles& files, c10::ScalarTyp
   checkWithinFile(source, files);
   const size_t bytes = static_cast<size_t>(byteCount(source));
   const Span span = spanOf(source, files);
-  Tensor tensor = overBytes(span.data, source.shape, source.type, bytes, span.owner);
+  Tensor tensor = tensorOverBytes(span.data, source.shape, source.type, bytes, span.owner);
   if (type != source.type || !device.is_cpu())
     tensor = tensor.to(device, type, /*non_blocking=*/false, /*copy=*/true);
   // The pages of the copied bytes are no longer needed, though other tensors may keep the file
   // mapped.
   if (span.file && tensor.const_data_ptr() != span.data)
-    span.file->forget(static_cast<size_t>(source.byteOffset), bytes);
+    span.file->releasePages(static_cast<size_t>(source.byteOffset), bytes);
   return tensor;
 }
 
@@ -93,8 +93,8 @@ bool sameValues(const WeightSource& a, const WeightSource& b, MappedFiles& files
     token.check();
     const int64_t count = std::min(kPiece, total - begin);
     const auto piece = [&](const Span& span, c10::ScalarType own, int64_t size) {
-      return overBytes(span.data + begin * size, {count}, own, static_cast<size_t>(count * size),
-                       span.owner);
+      return tensorOverBytes(span.data + begin * size, {count}, own,
+                             static_cast<size_t>(count * size), span.owner);
     };
     if (a.type == b.type && std::memcmp(spanA.data + begin * sizeA, spanB.data + begin * sizeB,
                                         static_cast<size_t>(count * sizeA)) == 0) {

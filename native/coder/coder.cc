@@ -11,15 +11,15 @@
 namespace gemlens::coder {
 namespace {
 
-void checkCount(const char* what, size_t expected, size_t got) {
+void checkCount(const char* subject, size_t expected, size_t got) {
   if (expected == got) return;
-  throw Error(code::kShape, concat("coder: expected ", expected, " ", what, ", got ", got));
+  throw Error(code::kShape, concat("coder: expected ", expected, " ", subject, ", got ", got));
 }
 
-[[noreturn]] void failRows(const char* what, int64_t rows, int64_t width, const char* name,
+[[noreturn]] void failRows(const char* caller, int64_t rows, int64_t width, const char* name,
                            const Tensor& got) {
   throw Error(code::kShape,
-              concat(what, ": expected ", rows, " rows of ", width, name, ", got ",
+              concat(caller, ": expected ", rows, " rows of ", width, name, ", got ",
                      formatShape(got.sizes())),
               {{"got", got.sizes().vec()}});
 }
@@ -91,30 +91,30 @@ Tensor Coder::parameter(const std::string& name, size_t read, size_t write) cons
           name);
 }
 
-void Coder::checkDevice(const char* what, const char* subject, c10::Device got) const {
+void Coder::checkDevice(const char* caller, const char* subject, c10::Device got) const {
   if (got == device()) return;
-  throw Error(code::kDevice, concat(what, ": expected ", subject, " on ", deviceName(device()),
+  throw Error(code::kDevice, concat(caller, ": expected ", subject, " on ", deviceName(device()),
                                     ", got ", deviceName(got)));
 }
 
-void Coder::checkFeatures(const char* what, const Features& features) const {
+void Coder::checkFeatures(const char* caller, const Features& features) const {
   if (features.dSae != dSae()) {
-    throw Error(code::kShape, concat(what, ": expected features of a coder with ", dSae(), ", got ",
-                                     features.dSae));
+    throw Error(code::kShape, concat(caller, ": expected features of a coder with ", dSae(),
+                                     ", got ", features.dSae));
   }
-  checkDevice(what, "features", features.rows.indptr.device());
+  checkDevice(caller, "features", features.rows.indptr.device());
 }
 
-Features Coder::encode(const std::vector<Tensor>& xs, const Tensor& rowReal) const {
+Features Coder::encode(const std::vector<Tensor>& xs, const Tensor& realRows) const {
   checkCount("inputs", reads_.size(), xs.size());
   Parts parts;
   for (size_t e = 0; e < encoders_.size(); ++e)
-    parts.push_back(encoders_[e].encode(xs[e], rowReal, {}));
+    parts.push_back(encoders_[e].encode(xs[e], realRows, {}));
   return {encoders_[0].leadingShape(xs[0]), dSae(), merge(parts)};
 }
 
 Features Coder::encodeOnly(const std::vector<Tensor>& xs, const std::vector<int32_t>& ids,
-                           const Tensor& rowReal) const {
+                           const Tensor& realRows) const {
   checkCount("inputs", reads_.size(), xs.size());
   Parts parts;
   for (size_t e = 0; e < encoders_.size(); ++e) {
@@ -124,7 +124,7 @@ Features Coder::encodeOnly(const std::vector<Tensor>& xs, const std::vector<int3
     for (const int32_t id : ids) {
       if (id >= first && id < end) own.push_back(id - first);
     }
-    parts.push_back(encoders_[e].encodeOnly(xs[e], own, rowReal));
+    parts.push_back(encoders_[e].encodeOnly(xs[e], own, realRows));
   }
   return {encoders_[0].leadingShape(xs[0]), dSae(), merge(parts)};
 }
@@ -173,14 +173,15 @@ std::vector<Tensor> Coder::applyEdit(const std::vector<Tensor>& bases, const Fea
     for (size_t e = 0; e < encoders_.size(); ++e) {
       const DecoderRows& table = decoders_[w].rows(e);
       if (!table.defined() || !table.edits) continue;
-      sum = sum.add(ops::sparseDecode(table.in(change[e]), table.table));
+      sum = sum.add(ops::sparseDecode(table.withTableRows(change[e]), table.table));
     }
     out.push_back(sum.to(base.scalar_type()).view(base.sizes()));
   }
   return out;
 }
 
-Features Coder::dots(const Features& features, const std::vector<Tensor>& gs, At at) const {
+Features Coder::dots(const Features& features, const std::vector<Tensor>& gs,
+                     WriteSites sites) const {
   checkFeatures("dots", features);
   checkCount("gradients", writes_.size(), gs.size());
   const int64_t rows = features.rowCount();
@@ -194,9 +195,9 @@ Features Coder::dots(const Features& features, const std::vector<Tensor>& gs, At
     Tensor sum;
     for (size_t w = 0; w < decoders_.size(); ++w) {
       const DecoderRows& table = decoders_[w].rows(e);
-      if (!table.defined() || (at == At::Edits && !table.edits)) continue;
+      if (!table.defined() || (sites == WriteSites::Edited && !table.edits)) continue;
       const Tensor g = gs[w].reshape({rows, decoders_[w].width()});
-      const Tensor here = ops::sparseDots(table.in(parts[e]), table.table, g);
+      const Tensor here = ops::sparseDots(table.withTableRows(parts[e]), table.table, g);
       sum = sum.defined() ? sum.add(here) : here;
     }
     parts[e].values = sum.defined() ? sum : parts[e].values.mul(0);

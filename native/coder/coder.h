@@ -22,6 +22,9 @@ struct Site {
 // The active features of each encoder.
 using Parts = std::vector<ops::SparseRows>;
 
+// The write sites that a change of features affects: those where edits are added, or all.
+enum class WriteSites { Edited, All };
+
 class Coder {
  public:
   // Throws CHECKPOINT unless the shapes agree.
@@ -44,10 +47,10 @@ class Coder {
 
   // `xs` has one tensor for each read site, all with the same positions. Throws ARGUMENT if a row
   // is not finite.
-  Features encode(const std::vector<Tensor>& xs, const Tensor& rowReal = {}) const;
+  Features encode(const std::vector<Tensor>& xs, const Tensor& realRows = {}) const;
   // Computes only these features (ascending ids).
   Features encodeOnly(const std::vector<Tensor>& xs, const std::vector<int32_t>& ids,
-                      const Tensor& rowReal = {}) const;
+                      const Tensor& realRows = {}) const;
   // Returns [shape.., width] float32 for each write site. `xs` may be empty if there is no skip
   // connection.
   std::vector<Tensor> decode(const Features& features, const std::vector<Tensor>& xs) const;
@@ -59,16 +62,15 @@ class Coder {
 
   // ⟨gs[w][row], W_dec[feature]⟩ at each entry, summed over `sites`: the write sites of edits, or
   // all of them. gs[w] has rows of the site's width.
-  enum class At { Edits, All };
-  Features dots(const Features& features, const std::vector<Tensor>& gs, At at) const;
+  Features dots(const Features& features, const std::vector<Tensor>& gs, WriteSites sites) const;
 
   // Splits entries with flat ids by encoder, and merges them again.
   Parts split(const ops::SparseRows& flat) const;
   ops::SparseRows merge(const Parts& parts) const;
 
  private:
-  void checkDevice(const char* what, const char* subject, c10::Device got) const;
-  void checkFeatures(const char* what, const Features& features) const;
+  void checkDevice(const char* caller, const char* subject, c10::Device got) const;
+  void checkFeatures(const char* caller, const Features& features) const;
   const Tensor& skipInput(size_t write, const std::vector<Tensor>& xs) const;
 
   std::vector<Site> reads_, writes_;

@@ -21,7 +21,7 @@ Tensor DecoderRows::rows(const std::vector<int32_t>& ids) const {
   return table.rows(stride == 1 ? index : index.mul(stride).add(offset));
 }
 
-ops::SparseRows DecoderRows::in(const ops::SparseRows& active) const {
+ops::SparseRows DecoderRows::withTableRows(const ops::SparseRows& active) const {
   if (stride == 1) return active;
   return {active.indptr, active.indices.mul(stride).add(offset), active.values};
 }
@@ -50,7 +50,7 @@ Tensor Decoder::decode(const std::vector<ops::SparseRows>& active, const Tensor&
   Tensor sum;
   for (size_t e = 0; e < rows_.size(); ++e) {
     if (!rows_[e].defined()) continue;
-    const Tensor part = ops::sparseDecode(rows_[e].in(active[e]), rows_[e].table);
+    const Tensor part = ops::sparseDecode(rows_[e].withTableRows(active[e]), rows_[e].table);
     sum = sum.defined() ? sum.add(part) : part;
   }
   return finish(sum, x);
@@ -61,7 +61,8 @@ Tensor Decoder::decodeTracked(const std::vector<Tensor>& values,
   Tensor sum;
   for (size_t e = 0; e < rows_.size(); ++e) {
     if (!rows_[e].defined()) continue;
-    const Tensor part = ops::decodeValues(values[e], rows_[e].in(active[e]), rows_[e].table);
+    const Tensor part =
+        ops::decodeValues(values[e], rows_[e].withTableRows(active[e]), rows_[e].table);
     sum = sum.defined() ? sum.add(part) : part;
   }
   return finish(sum, x);

@@ -24,7 +24,7 @@ struct DecoderRows {
   // The rows of these features, [k, width].
   Tensor rows(const std::vector<int32_t>& ids) const;
   // `active` with its ids replaced by rows of `table`.
-  ops::SparseRows in(const ops::SparseRows& active) const;
+  ops::SparseRows withTableRows(const ops::SparseRows& active) const;
 };
 
 class Decoder {

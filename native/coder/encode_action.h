@@ -12,8 +12,8 @@ class EncodeAction final : public hooks::Action {
  public:
   EncodeAction(std::shared_ptr<Encoding> encoding, size_t read, Features& slot)
       : encoding_(std::move(encoding)), read_(read), slot_(slot) {}
-  Tensor apply(const Tensor& x, const hooks::Position& position) override {
-    encoding_->add(read_, x.detach(), {hooks::pointName(position.point), {}});
+  Tensor apply(const Tensor& x, const hooks::Firing& firing) override {
+    encoding_->add(read_, x.detach(), {hooks::pointName(firing.point), {}});
     if (encoding_->complete()) {
       slot_ = encoding_->features();
       encoding_->clear();
@@ -28,9 +28,9 @@ class EncodeAction final : public hooks::Action {
 };
 
 // `slot` gets the features after the last site has fired.
-inline void readCoder(hooks::HookPlan& plan, const std::shared_ptr<const Coder>& coder,
-                      const Tensor& rowReal, Features& slot) {
-  const auto encoding = std::make_shared<Encoding>(coder, rowReal);
+inline void addEncodeActions(hooks::HookPlan& plan, const std::shared_ptr<const Coder>& coder,
+                             const Tensor& realRows, Features& slot) {
+  const auto encoding = std::make_shared<Encoding>(coder, realRows);
   for (size_t read = 0; read < coder->reads().size(); ++read) {
     plan.add(coder->reads()[read].point, std::make_unique<EncodeAction>(encoding, read, slot));
   }

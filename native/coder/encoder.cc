@@ -12,8 +12,8 @@ namespace {
 
 // Restates the error in the input's axes: the row of the batch and the position among its real
 // tokens.
-Error located(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape, const Tensor& real,
-              const std::string& what, int64_t at) {
+Error locatedError(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape,
+                   const Tensor& real, const std::string& caller, int64_t index) {
   Fields fields{{"row", static_cast<double>(e.row())}};
   std::string where = concat("row ", e.row());
   if (shape.size() == 2) {
@@ -24,17 +24,18 @@ Error located(const ops::NotFiniteRow& e, const std::vector<int64_t>& shape, con
     fields.emplace_back("batch", static_cast<double>(batch));
     fields.emplace_back("position", static_cast<double>(position));
   }
-  fields.emplace_back(e.isFeature() ? "feature" : "dimension", static_cast<double>(at));
+  fields.emplace_back(e.isFeature() ? "feature" : "dimension", static_cast<double>(index));
   const std::string fact = e.isFeature() ? concat("expected finite pre-activations, got ",
-                                                  e.value(), " (not finite) for feature ", at)
+                                                  e.value(), " (not finite) for feature ", index)
                                          : concat("expected finite input, got ", e.value(),
-                                                  " (not finite) for dimension ", at);
+                                                  " (not finite) for dimension ", index);
   const std::string cause =
       e.isFeature() ? " (an overflow, or a parameter of the coder that is not finite)" : "";
-  return Error(code::kArgument, concat(what, ": ", fact, " in ", where, cause), std::move(fields));
+  return Error(code::kArgument, concat(caller, ": ", fact, " in ", where, cause),
+               std::move(fields));
 }
 
-ops::Matrix matrixOf(const char* name, Tensor tensor) {
+ops::Matrix asMatrix(const char* name, Tensor tensor) {
   if (tensor.dim() == 2) return tensor;
   throw Error(code::kCheckpoint, concat("coder: expected two dimensions for ", name));
 }
@@ -51,7 +52,7 @@ void checkShape(const char* name, const Tensor& tensor, std::vector<int64_t> exp
 }
 
 Encoder::Encoder(Tensor wEnc, Tensor bEnc, Tensor threshold, Tensor shift, int64_t first)
-    : wEnc_(matrixOf("W_enc", std::move(wEnc))),
+    : wEnc_(asMatrix("W_enc", std::move(wEnc))),
       bEnc_(std::move(bEnc)),
       threshold_(std::move(threshold)),
       shift_(std::move(shift)),
@@ -96,27 +97,27 @@ Tensor Encoder::input(const Tensor& x) const {
 }
 
 ops::SparseRows Encoder::encodeRows(const Tensor& x, const EncoderColumns& columns,
-                                    const Tensor& rowReal, const Reading& reading,
+                                    const Tensor& realRows, const ErrorContext& context,
                                     const std::vector<int32_t>* ids) const {
   const std::vector<int64_t> shape = leadingShape(x);
   try {
-    return ops::jumpReluEncode(input(x), columns.wEnc, columns.bEnc, columns.threshold, rowReal);
+    return ops::jumpReluEncode(input(x), columns.wEnc, columns.bEnc, columns.threshold, realRows);
   } catch (const ops::NotFiniteRow& e) {
     const bool renumbered = ids != nullptr && e.isFeature();
-    const int64_t at = renumbered ? (*ids)[static_cast<size_t>(e.at())] : e.at();
-    throw located(e, shape, reading.real.defined() ? reading.real : rowReal, reading.what,
-                  e.isFeature() ? first_ + at : at);
+    const int64_t at = renumbered ? (*ids)[static_cast<size_t>(e.index())] : e.index();
+    throw locatedError(e, shape, context.real.defined() ? context.real : realRows, context.caller,
+                       e.isFeature() ? first_ + at : at);
   }
 }
 
-ops::SparseRows Encoder::encode(const Tensor& x, const Tensor& rowReal,
-                                const Reading& reading) const {
-  return encodeRows(x, {wEnc_, bEnc_, threshold_}, rowReal, reading, nullptr);
+ops::SparseRows Encoder::encode(const Tensor& x, const Tensor& realRows,
+                                const ErrorContext& context) const {
+  return encodeRows(x, {wEnc_, bEnc_, threshold_}, realRows, context, nullptr);
 }
 
 ops::SparseRows Encoder::encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
-                                    const Tensor& rowReal) const {
-  ops::SparseRows rows = encodeRows(x, columns(ids), rowReal, {}, &ids);
+                                    const Tensor& realRows) const {
+  ops::SparseRows rows = encodeRows(x, columns(ids), realRows, {}, &ids);
   rows.indices = indexTensor(ids, device()).to(c10::kInt).index_select(0, rows.indices);
   return rows;
 }

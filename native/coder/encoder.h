@@ -21,8 +21,8 @@ struct EncoderColumns {
 };
 
 // Describes the input in the error for a row that is not finite.
-struct Reading {
-  std::string what = "encode";
+struct ErrorContext {
+  std::string caller = "encode";
   Tensor real;  // [rows] bool: the real tokens, if fewer rows than those are encoded
 };
 
@@ -45,12 +45,13 @@ class Encoder {
   std::vector<int64_t> leadingShape(const Tensor& x) const;
   Tensor asRows(const Tensor& x) const { return x.reshape({-1, width()}); }
 
-  // From here on, ids count from 0 in this encoder. `rowReal` [rows] bool or undefined. Throws
+  // From here on, ids count from 0 in this encoder. `realRows` [rows] bool or undefined. Throws
   // ARGUMENT if a row is not finite.
-  ops::SparseRows encode(const Tensor& x, const Tensor& rowReal, const Reading& reading) const;
+  ops::SparseRows encode(const Tensor& x, const Tensor& realRows,
+                         const ErrorContext& context) const;
   // Computes only these features (ascending ids).
   ops::SparseRows encodeOnly(const Tensor& x, const std::vector<int32_t>& ids,
-                             const Tensor& rowReal) const;
+                             const Tensor& realRows) const;
   // The values of `active`, which was encoded from x, as a differentiable function of x.
   Tensor track(const ops::SparseRows& active, const Tensor& x) const;
   EncoderColumns columns(const std::vector<int32_t>& ids) const;
@@ -61,8 +62,8 @@ class Encoder {
   // The rows that W_enc multiplies: x less the shift.
   Tensor input(const Tensor& x) const;
   // `ids` are the features of `columns`; null means all.
-  ops::SparseRows encodeRows(const Tensor& x, const EncoderColumns& columns, const Tensor& rowReal,
-                             const Reading& reading, const std::vector<int32_t>* ids) const;
+  ops::SparseRows encodeRows(const Tensor& x, const EncoderColumns& columns, const Tensor& realRows,
+                             const ErrorContext& context, const std::vector<int32_t>* ids) const;
 
   ops::Matrix wEnc_;
   Tensor bEnc_, threshold_, shift_;

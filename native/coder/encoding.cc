@@ -4,13 +4,13 @@
 
 namespace gemlens::coder {
 
-Encoding::Encoding(std::shared_ptr<const Coder> coder, Tensor rowReal)
-    : coder_(std::move(coder)), rowReal_(std::move(rowReal)), parts_(coder_->reads().size()) {}
+Encoding::Encoding(std::shared_ptr<const Coder> coder, Tensor realRows)
+    : coder_(std::move(coder)), realRows_(std::move(realRows)), parts_(coder_->reads().size()) {}
 
-void Encoding::add(size_t read, const Tensor& x, const Reading& reading) {
+void Encoding::add(size_t read, const Tensor& x, const ErrorContext& context) {
   const Encoder& encoder = coder_->encoder(read);
   if (!has(read)) ++added_;
-  parts_[read] = encoder.encode(x, rowReal_, reading);
+  parts_[read] = encoder.encode(x, realRows_, context);
   if (read == 0) shape_ = encoder.leadingShape(x);
 }
 

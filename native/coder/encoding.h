@@ -11,12 +11,12 @@ namespace gemlens::coder {
 
 class Encoding {
  public:
-  // `rowReal` [rows] bool or undefined: rows that are false get no features.
-  Encoding(std::shared_ptr<const Coder> coder, Tensor rowReal);
+  // `realRows` [rows] bool or undefined: rows that are false get no features.
+  Encoding(std::shared_ptr<const Coder> coder, Tensor realRows);
 
   // Adds the input of one read site. Sites may come in any order.
-  void add(size_t read, const Tensor& x, const Reading& reading);
-  const Tensor& rowReal() const { return rowReal_; }
+  void add(size_t read, const Tensor& x, const ErrorContext& context);
+  const Tensor& realRows() const { return realRows_; }
   bool has(size_t read) const { return parts_[read].indptr.defined(); }
   bool complete() const { return added_ == parts_.size(); }
   // The active features of the sites added so far.
@@ -29,7 +29,7 @@ class Encoding {
 
  private:
   std::shared_ptr<const Coder> coder_;
-  Tensor rowReal_;
+  Tensor realRows_;
   Parts parts_;
   std::vector<int64_t> shape_;
   size_t added_ = 0;

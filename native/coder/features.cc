@@ -19,7 +19,7 @@ class HostRows {
  public:
   explicit HostRows(const ops::SparseRows& rows)
       : indptr_(rows.indptr.cpu()), indices_(rows.indices.cpu()), values_(rows.values.cpu()) {}
-  void read(int64_t row, std::vector<Entry>& out) const {
+  void copyOut(int64_t row, std::vector<Entry>& out) const {
     const int32_t* indptr = indptr_.const_data_ptr<int32_t>();
     const int32_t* ids = indices_.const_data_ptr<int32_t>();
     const float* values = values_.const_data_ptr<float>();
@@ -86,7 +86,7 @@ Features editFeatures(const Features& features, const std::vector<FeatureEdit>& 
   const int64_t count = features.rowCount();
   const HostRows host(features.rows);
   std::vector<std::vector<Entry>> rows(static_cast<size_t>(count));
-  for (int64_t r = 0; r < count; ++r) host.read(r, rows[static_cast<size_t>(r)]);
+  for (int64_t r = 0; r < count; ++r) host.copyOut(r, rows[static_cast<size_t>(r)]);
   for (const FeatureEdit& edit : edits) {
     if (edit.allRows) {
       for (auto& row : rows) applyEdit(edit, row);
@@ -106,8 +106,8 @@ ops::SparseRows difference(const Features& before, const Features& after) {
   std::vector<std::vector<Entry>> rows(static_cast<size_t>(before.rowCount()));
   std::vector<Entry> old, now;
   for (int64_t r = 0; r < before.rowCount(); ++r) {
-    hostBefore.read(r, old);
-    hostAfter.read(r, now);
+    hostBefore.copyOut(r, old);
+    hostAfter.copyOut(r, now);
     auto& out = rows[static_cast<size_t>(r)];
     size_t i = 0, j = 0;
     while (i < old.size() || j < now.size()) {

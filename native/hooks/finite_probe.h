@@ -15,8 +15,8 @@ Tensor finiteMark(int point, const Tensor& x, const Tensor& mask);
 class FiniteProbe final : public Action {
  public:
   FiniteProbe(Tensor mask, Tensor& mark) : mask_(std::move(mask)), mark_(mark) {}
-  Tensor apply(const Tensor& x, const Position& position) override {
-    mark_ = finiteMark(position.point, x.detach(), mask_);
+  Tensor apply(const Tensor& x, const Firing& firing) override {
+    mark_ = finiteMark(firing.point, x.detach(), mask_);
     return x;
   }
 

@@ -29,18 +29,18 @@ bool HookPlan::sharesMemory(const std::vector<Tensor>& held, const Tensor& x) {
 }
 
 Tensor HookPlan::fire(int id, Tensor x) {
-  const Position position{id, step_, positionOffset_};
+  const Firing firing{id, step_, positionOffset_};
   for (const auto& action : actions_.at(id)) {
     if (action->mayWrite()) {
       x = x.contiguous();
       if (isHeld(x)) x = x.clone();
     }
-    x = action->apply(x, position);
+    x = action->apply(x, firing);
   }
   return x;
 }
 
-Tensor CacheAction::apply(const Tensor& x, const Position&) {
+Tensor CacheAction::apply(const Tensor& x, const Firing&) {
   slot_ =
       plan_.isHeld(x) ? x.detach().clone(at::MemoryFormat::Contiguous) : x.detach().contiguous();
   plan_.protectEntry(slot_);

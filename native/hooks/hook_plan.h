@@ -13,7 +13,7 @@
 namespace gemlens::hooks {
 
 // One firing of a hook point, with the run's progress.
-struct Position {
+struct Firing {
   int point = 0;
   int64_t step = 0;            // 0 for a prompt, 1 more for each generated token
   int64_t positionOffset = 0;  // column of the first position of this run
@@ -25,7 +25,7 @@ class Action {
   virtual ~Action() = default;
   // Returns the value that the run continues with: `x` itself (observed or edited in place), or
   // another tensor of its shape.
-  virtual Tensor apply(const Tensor& x, const Position& position) = 0;
+  virtual Tensor apply(const Tensor& x, const Firing& firing) = 0;
   // True if `apply` may write to x's memory, or hand it to code that may. Such an action gets a
   // copy if anyone else holds that memory.
   virtual bool mayWrite() const { return false; }
@@ -85,7 +85,7 @@ class HookPlan {
 class CacheAction final : public Action {
  public:
   CacheAction(HookPlan& plan, Tensor& slot) : plan_(plan), slot_(slot) {}
-  Tensor apply(const Tensor& x, const Position& position) override;
+  Tensor apply(const Tensor& x, const Firing& firing) override;
 
  private:
   HookPlan& plan_;

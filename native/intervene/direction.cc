@@ -12,7 +12,7 @@ Tensor asRow(const Tensor& vector, const Tensor& x) {
 
 }  // namespace
 
-Tensor SteerAction::apply(const Tensor& x, const hooks::Position&) {
+Tensor SteerAction::apply(const Tensor& x, const hooks::Firing&) {
   const Tensor v = asRow(vector_, x);
   const int64_t width = v.size(1);
   if (!cap_) return addToRows(x, width, rows_, v.mul(coefficient_), writesInPlace());
@@ -24,7 +24,7 @@ Tensor SteerAction::apply(const Tensor& x, const hooks::Position&) {
   return addToRows(x, width, rows_, step.mul(unit), writesInPlace());
 }
 
-Tensor ProjectAction::apply(const Tensor& x, const hooks::Position&) {
+Tensor ProjectAction::apply(const Tensor& x, const hooks::Firing&) {
   const Tensor v = asRow(vector_, x);
   const Tensor unit = v.div(v.norm());
   const Tensor along = takeRows(x, v.size(1), rows_).matmul(unit.t());

@@ -15,7 +15,7 @@ class SteerAction final : public hooks::Action {
   // `vector` is flattened; `rows` [n] int64 or undefined (all).
   SteerAction(Tensor vector, double coefficient, std::optional<double> cap, Tensor rows)
       : vector_(std::move(vector)), coefficient_(coefficient), cap_(cap), rows_(std::move(rows)) {}
-  Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  Tensor apply(const Tensor& x, const hooks::Firing& firing) override;
   bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
@@ -30,7 +30,7 @@ class SteerAction final : public hooks::Action {
 class ProjectAction final : public hooks::Action {
  public:
   ProjectAction(Tensor vector, Tensor rows) : vector_(std::move(vector)), rows_(std::move(rows)) {}
-  Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  Tensor apply(const Tensor& x, const hooks::Firing& firing) override;
   bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 

@@ -22,7 +22,8 @@ size_t indexOf(const std::vector<int32_t>& sorted, int32_t value) {
 }  // namespace
 
 FeatureStep::FeatureStep(std::shared_ptr<const coder::Coder> coder,
-                         std::vector<FeatureChange> changes, int64_t rowCount, coder::Coder::At at)
+                         std::vector<FeatureChange> changes, int64_t rowCount,
+                         coder::WriteSites sites)
     : coder_(std::move(coder)), changes_(std::move(changes)), rowCount_(rowCount) {
   std::vector<int32_t> flat;
   for (const FeatureChange& change : changes_) {
@@ -45,7 +46,7 @@ FeatureStep::FeatureStep(std::shared_ptr<const coder::Coder> coder,
     part.lines = affine(part.flat, coder_->device());
     for (size_t w = 0; w < coder_->writes().size(); ++w) {
       const coder::DecoderRows& rows = coder_->decoder(w).rows(part.encoder);
-      const bool isWritten = rows.defined() && (rows.edits || at == coder::Coder::At::All);
+      const bool isWritten = rows.defined() && (rows.edits || sites == coder::WriteSites::All);
       if (isWritten) part.decoder[w] = rows.rows(part.ids);
     }
   }
@@ -101,7 +102,7 @@ FeatureStep::Affine FeatureStep::affine(const std::vector<int32_t>& flat,
   return {tensor(factor), tensor(offset)};
 }
 
-void FeatureStep::read(size_t read, const Tensor& x) {
+void FeatureStep::observe(size_t read, const Tensor& x) {
   if (!touchesRows()) return;
   const coder::Encoder& encoder = coder_->encoder(read);
   for (Part& part : parts_) {

@@ -27,7 +27,7 @@ class FeatureStep {
   // `rowCount` is batch · positions. `sites` are the write sites of the changes: those of edits, or
   // all of them in a splice without its error term.
   FeatureStep(std::shared_ptr<const coder::Coder> coder, std::vector<FeatureChange> changes,
-              int64_t rowCount, coder::Coder::At at = coder::Coder::At::Edits);
+              int64_t rowCount, coder::WriteSites sites = coder::WriteSites::Edited);
 
   // Starts a run and clears what an earlier, failed run may have left.
   void begin();
@@ -35,7 +35,7 @@ class FeatureStep {
   bool reads(size_t read) const;
   bool writes(size_t write) const;
   // Takes x at a read site and keeps f′ − f until it has been written.
-  void read(size_t read, const Tensor& x);
+  void observe(size_t read, const Tensor& x);
   // Returns the base at a write site with the changes added. If `inPlace`, base itself may be
   // modified.
   Tensor write(size_t write, const Tensor& base, bool inPlace = writesInPlace());

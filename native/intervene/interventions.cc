@@ -12,11 +12,11 @@ namespace {
 
 // Passes x at a read site to a step.
 template <typename Step>
-class ReadAction final : public hooks::Action {
+class ObserveAction final : public hooks::Action {
  public:
-  ReadAction(std::shared_ptr<Step> step, size_t read) : step_(std::move(step)), read_(read) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override {
-    step_->read(read_, x);
+  ObserveAction(std::shared_ptr<Step> step, size_t read) : step_(std::move(step)), read_(read) {}
+  Tensor apply(const Tensor& x, const hooks::Firing&) override {
+    step_->observe(read_, x);
     return x;
   }
 
@@ -30,7 +30,7 @@ template <typename Step>
 class WriteAction final : public hooks::Action {
  public:
   WriteAction(std::shared_ptr<Step> step, size_t write) : step_(std::move(step)), write_(write) {}
-  Tensor apply(const Tensor& x, const hooks::Position&) override { return step_->write(write_, x); }
+  Tensor apply(const Tensor& x, const hooks::Firing&) override { return step_->write(write_, x); }
   bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 
@@ -44,7 +44,7 @@ template <typename Step>
 void addStep(hooks::HookPlan& plan, const std::shared_ptr<Step>& step, const coder::Coder& coder) {
   for (size_t read = 0; read < coder.reads().size(); ++read) {
     if (step->reads(read))
-      plan.add(coder.reads()[read].point, std::make_unique<ReadAction<Step>>(step, read));
+      plan.add(coder.reads()[read].point, std::make_unique<ObserveAction<Step>>(step, read));
   }
   for (size_t write = 0; write < coder.writes().size(); ++write) {
     if (step->writes(write))
@@ -91,24 +91,26 @@ struct AddAction {
 
 }  // namespace
 
-Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
-                   int64_t rowCount, c10::Device device, bool tracks) {
-  using At = coder::Coder::At;
+CompiledInterventions::CompiledInterventions(const Interventions& interventions,
+                                             hooks::HookPlan& plan, const Tensor& realRows,
+                                             int64_t rowCount, c10::Device device, bool tracks) {
+  using coder::WriteSites;
   StepMemo own;
   StepMemo& steps = interventions.steps ? *interventions.steps : own;
-  const auto stepOf = [&](const std::shared_ptr<const coder::Coder>& coder, At at) {
+  const auto stepOf = [&](const std::shared_ptr<const coder::Coder>& coder, WriteSites sites) {
     auto changes = changesOf(interventions, coder.get());
-    return changes.empty() ? nullptr : steps.step(coder, std::move(changes), rowCount, at);
+    return changes.empty() ? nullptr : steps.step(coder, std::move(changes), rowCount, sites);
   };
   std::vector<const coder::Coder*> done;
   for (const SpliceOptions& options : interventions.splices) {
     const auto* coder = options.coder.get();
-    const auto step = stepOf(options.coder, options.errorTerm ? At::Edits : At::All);
+    const auto step =
+        stepOf(options.coder, options.errorTerm ? WriteSites::Edited : WriteSites::All);
     if (tracks) {
-      tracked_.push_back(std::make_shared<TrackedSplice>(options, step, rowReal, rowCount));
+      tracked_.push_back(std::make_shared<TrackedSplice>(options, step, realRows, rowCount));
       splices_.push_back(tracked_.back());
     } else {
-      splices_.push_back(std::make_shared<PlainSplice>(options, step, rowReal, rowCount));
+      splices_.push_back(std::make_shared<PlainSplice>(options, step, realRows, rowCount));
     }
     if (options.inOrder) continue;
     addStep(plan, splices_.back(), *coder);
@@ -127,7 +129,7 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
       addStep(plan, *splice, *coder);
       continue;
     }
-    addStep(plan, stepOf(change->coder, At::Edits), *coder);
+    addStep(plan, stepOf(change->coder, WriteSites::Edited), *coder);
   }
   for (const auto& splice : splices_) {
     if (std::find(done.begin(), done.end(), &splice->coder()) == done.end())
@@ -135,14 +137,14 @@ Compiled::Compiled(const Interventions& interventions, hooks::HookPlan& plan, co
   }
 }
 
-Splice* Compiled::spliceOf(const coder::Coder* coder) const {
+Splice* CompiledInterventions::spliceOf(const coder::Coder* coder) const {
   for (const auto& splice : splices_) {
     if (&splice->coder() == coder) return splice.get();
   }
   return nullptr;
 }
 
-TrackedSplice* Compiled::trackedSpliceOf(const coder::Coder* coder) const {
+TrackedSplice* CompiledInterventions::trackedSpliceOf(const coder::Coder* coder) const {
   for (const auto& splice : tracked_) {
     if (&splice->coder() == coder) return splice.get();
   }

@@ -62,11 +62,12 @@ void forEachTensor(const Interventions& interventions, Visit visit) {
 }
 
 // The compiled interventions of one run. Its splices hold activations of the run.
-class Compiled {
+class CompiledInterventions {
  public:
-  // `rowReal` [rows] bool or undefined, on the device. `tracks` is true for a run with gradients.
-  Compiled(const Interventions& interventions, hooks::HookPlan& plan, const Tensor& rowReal,
-           int64_t rowCount, c10::Device device, bool tracks = false);
+  // `realRows` [rows] bool or undefined, on the device. `tracks` is true for a run with gradients.
+  CompiledInterventions(const Interventions& interventions, hooks::HookPlan& plan,
+                        const Tensor& realRows, int64_t rowCount, c10::Device device,
+                        bool tracks = false);
 
   // The splice of a coder; null if it is not spliced.
   Splice* spliceOf(const coder::Coder* coder) const;

@@ -25,8 +25,8 @@ void checkPatches(const PatchMarks& marks) {
   }
 }
 
-Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
-  const bool attention = hooks::isAttention(position.point);
+Tensor PatchAction::apply(const Tensor& x, const hooks::Firing& firing) {
+  const bool attention = hooks::isAttention(firing.point);
   const auto byRow = [&](const Tensor& tensor) {
     const Tensor ordered = attention ? tensor.transpose(1, 2) : tensor;
     return ordered.flatten(0, 1);
@@ -34,13 +34,13 @@ Tensor PatchAction::apply(const Tensor& x, const hooks::Position& position) {
   const Tensor target = byRow(x);
   const Tensor from = byRow(source_.to(x.device(), x.scalar_type()));
   if (from.dim() != target.dim() || from.sizes().slice(1) != target.sizes().slice(1)) {
-    throw Error(code::kShape, concat(hooks::pointName(position.point), ": expected a tensor like ",
+    throw Error(code::kShape, concat(hooks::pointName(firing.point), ": expected a tensor like ",
                                      formatShape(x.sizes()), " to patch from, got ",
                                      formatShape(source_.sizes())));
   }
   Tensor taken = from.index_select(0, sourceRows_);
   const Tensor put = heads_.defined() ? taken.index_select(1, heads_) : taken;
-  marks_->push_back({position.point, isFinite(put, position.point)});
+  marks_->push_back({firing.point, isFinite(put, firing.point)});
   if (heads_.defined()) {
     taken = target.index_select(0, rows_).index_copy(1, heads_, put);
   }

@@ -29,7 +29,7 @@ class PatchAction final : public hooks::Action {
         sourceRows_(std::move(sourceRows)),
         heads_(std::move(heads)),
         marks_(std::move(marks)) {}
-  Tensor apply(const Tensor& x, const hooks::Position& position) override;
+  Tensor apply(const Tensor& x, const hooks::Firing& firing) override;
   bool mayWrite() const override { return writesInPlace(); }
   bool differentiates() const override { return true; }
 

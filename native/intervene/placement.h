@@ -7,17 +7,17 @@
 
 namespace gemlens::intervene {
 
-struct Place {
+struct Placement {
   Rows rows;                        // nullopt: all; an empty list: not used in this run
   std::vector<int32_t> sourceRows;  // for a patch, one for each row
 };
 
-struct Placement {
-  std::vector<Place> places;                   // one for each intervention; empty: all rows of each
+struct Placements {
+  std::vector<Placement> list;                 // one for each intervention; empty: all rows of each
   std::vector<std::vector<int32_t>> skipRows;  // one for each splice; empty: none
 };
 
 // Returns the interventions of that run. Throws ARGUMENT unless the lengths of the lists agree.
-Interventions place(const Interventions& interventions, const Placement& placement);
+Interventions applyPlacements(const Interventions& interventions, const Placements& placements);
 
 }  // namespace gemlens::intervene

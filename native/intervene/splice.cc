@@ -8,9 +8,9 @@ namespace gemlens::intervene {
 namespace {
 
 // The rows that the coder changes: neither padding nor `skipRows`. [rows] bool; undefined: all.
-Tensor activeRows(const SpliceOptions& options, const Tensor& rowReal, int64_t rowCount) {
-  if (options.skipRows.empty()) return rowReal;
-  Tensor active = rowReal.defined() ? rowReal.cpu().clone() : full({rowCount}, 1, c10::kBool);
+Tensor activeRows(const SpliceOptions& options, const Tensor& realRows, int64_t rowCount) {
+  if (options.skipRows.empty()) return realRows;
+  Tensor active = realRows.defined() ? realRows.cpu().clone() : full({rowCount}, 1, c10::kBool);
   bool* data = active.mutable_data_ptr<bool>();
   for (const int32_t row : options.skipRows) data[row] = false;
   return active.to(options.coder->device());
@@ -18,20 +18,20 @@ Tensor activeRows(const SpliceOptions& options, const Tensor& rowReal, int64_t r
 
 }  // namespace
 
-Splice::Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
+Splice::Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& realRows,
                int64_t rowCount)
     : options_(std::move(options)),
-      encoding_(options_.coder, activeRows(options_, rowReal, rowCount)),
+      encoding_(options_.coder, activeRows(options_, realRows, rowCount)),
       xs_(coder().reads().size()),
       step_(std::move(step)),
-      real_(rowReal),
-      active_(encoding_.rowReal()),
+      real_(realRows),
+      active_(encoding_.realRows()),
       fired_(coder().reads().size()) {}
 
-void Splice::read(size_t read, const Tensor& x) {
+void Splice::observe(size_t read, const Tensor& x) {
   fired_[read] = true;
   encode(read, x);
-  if (step_) step_->read(read, x);
+  if (step_) step_->observe(read, x);
   if (!wantsFeatures() || !encoding_.complete()) return;
   const coder::Features features = encoding_.features();
   keepChanged(step_ ? step_->changed(features, active_) : features);
@@ -46,7 +46,7 @@ Tensor Splice::write(size_t write, const Tensor& base) {
   asRows(base, width);
   Tensor out = rebuild(write, base);
   if (step_) out = step_->write(write, out, writesInPlace() && !active_.defined());
-  out = written(write, out);
+  out = afterWrite(write, out);
   if (++written_ == coder().writes().size()) {
     written_ = 0;
     fired_.assign(fired_.size(), false);

@@ -20,8 +20,8 @@ struct SpliceOptions {
 // A run with gradients uses TrackedSplice, any other run PlainSplice.
 class Splice {
  public:
-  // `rowReal` [rows] bool or undefined; `step`: the changes, null for none.
-  Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
+  // `realRows` [rows] bool or undefined; `step`: the changes, null for none.
+  Splice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& realRows,
          int64_t rowCount);
   virtual ~Splice() = default;
 
@@ -32,7 +32,7 @@ class Splice {
   // A splice has an action at every site of its coder.
   bool reads(size_t) const { return true; }
   bool writes(size_t) const { return true; }
-  void read(size_t read, const Tensor& x);
+  void observe(size_t read, const Tensor& x);
   Tensor write(size_t write, const Tensor& base);
 
  protected:
@@ -43,7 +43,7 @@ class Splice {
   virtual bool wantsFeatures() const { return slot_ != nullptr; }
   virtual void keepChanged(const coder::Features& features);
   // Takes the value at a write site after the changes, for all rows, and returns the value to use.
-  virtual Tensor written(size_t, Tensor value) { return value; }
+  virtual Tensor afterWrite(size_t, Tensor value) { return value; }
   // Called after all sites have been written.
   virtual void clear();
 

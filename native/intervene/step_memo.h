@@ -16,14 +16,14 @@ class StepMemo {
   // new one.
   std::shared_ptr<FeatureStep> step(const std::shared_ptr<const coder::Coder>& coder,
                                     std::vector<FeatureChange> changes, int64_t rowCount,
-                                    coder::Coder::At at);
+                                    coder::WriteSites sites);
 
  private:
   struct Entry {
     const coder::Coder* coder;
     std::vector<FeatureChange> changes;
     int64_t rowCount;
-    coder::Coder::At at;
+    coder::WriteSites sites;
     std::shared_ptr<FeatureStep> step;
   };
   std::vector<Entry> entries_;  // one for each coder

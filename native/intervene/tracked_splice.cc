@@ -5,8 +5,8 @@
 namespace gemlens::intervene {
 
 TrackedSplice::TrackedSplice(SpliceOptions options, std::shared_ptr<FeatureStep> step,
-                             const Tensor& rowReal, int64_t rowCount)
-    : Splice(std::move(options), std::move(step), rowReal, rowCount),
+                             const Tensor& realRows, int64_t rowCount)
+    : Splice(std::move(options), std::move(step), realRows, rowCount),
       values_(coder().reads().size()),
       outputs_(coder().writes().size()) {}
 
@@ -32,7 +32,7 @@ void TrackedSplice::keepChanged(const coder::Features& features) {
   Splice::keepChanged(features);
 }
 
-Tensor TrackedSplice::written(size_t write, Tensor value) {
+Tensor TrackedSplice::afterWrite(size_t write, Tensor value) {
   if (!tracked_) return value;
   outputs_[write] = value.requires_grad() ? value : value.detach().requires_grad_(true);
   return outputs_[write];

@@ -10,7 +10,7 @@ namespace gemlens::intervene {
 
 class TrackedSplice final : public Splice {
  public:
-  TrackedSplice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& rowReal,
+  TrackedSplice(SpliceOptions options, std::shared_ptr<FeatureStep> step, const Tensor& realRows,
                 int64_t rowCount);
 
   // Requests the gradient at the features, which is ⟨gradient at `outputs`, W_dec⟩.
@@ -30,7 +30,7 @@ class TrackedSplice final : public Splice {
   Tensor rebuild(size_t write, const Tensor& base) override;
   bool wantsFeatures() const override { return tracked_ || Splice::wantsFeatures(); }
   void keepChanged(const coder::Features& features) override;
-  Tensor written(size_t write, Tensor value) override;
+  Tensor afterWrite(size_t write, Tensor value) override;
   void clear() override;
 
  private:

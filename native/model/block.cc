@@ -22,7 +22,7 @@ bool unchanged(const Tensor& now, const Tensor& before) {
 
 // Sets non-finite values at padding to 0: the pattern's 0 times such a value would be NaN in a real
 // row.
-Tensor finiteAtPadding(const Tensor& v, const Tensor& mask) {
+Tensor zeroNonFinitePadding(const Tensor& v, const Tensor& mask) {
   if (!mask.defined()) return v;
   const Tensor padding = mask.logical_not().unsqueeze(-1).unsqueeze(-1);
   return v.masked_fill(v.isfinite().logical_not().logical_and(padding), 0);
@@ -83,7 +83,7 @@ Tensor Block::attention(const Tensor& resid, Pass& pass, const ops::RopeTable& r
 
 Tensor Block::attend(const Tensor& q, const Tensor& k, const Tensor& v, Pass& pass) const {
   auto& plan = pass.plan;
-  KvCache::View keys{k.transpose(1, 2), finiteAtPadding(v, pass.mask).transpose(1, 2), 0};
+  KvCache::View keys{k.transpose(1, 2), zeroNonFinitePadding(v, pass.mask).transpose(1, 2), 0};
   if (pass.kv != nullptr) keys = pass.kv->append(layer_, keys.k, keys.v);
   const int64_t count = keys.k.size(2);
   const Tensor real = pass.real.defined() ? pass.real.narrow(1, keys.keyColumn, count) : pass.real;
@@ -144,15 +144,15 @@ void Block::projectSplit(const Tensor& resid, Pass& pass, Tensor& q, Tensor& k, 
         resid.unsqueeze(2).expand({-1, -1, heads, -1}).clone(at::MemoryFormat::Contiguous);
     // A gradient requested here must not also reach the residual stream a second time, in addition
     // to that through ln1.
-    const bool apart = recording && !plan.differentiates(point, layer_);
-    const Tensor input = plan.at(point, layer_, (apart ? whole.detach() : whole).clone());
+    const bool detached = recording && !plan.differentiates(point, layer_);
+    const Tensor input = plan.at(point, layer_, (detached ? whole.detach() : whole).clone());
     // If the point was only observed, keep the edits made at ln1 and attn.hook_in.
     const bool observed = unchanged(input, whole);
     if (observed && !input.requires_grad()) return;
     checkSplit(point);
     for (const auto& [weight, out] : outputs) {
       const Tensor projected = projectHeads(input, weight);
-      out = observed && apart ? out.add(projected.sub(projected.detach())) : projected;
+      out = observed && detached ? out.add(projected.sub(projected.detach())) : projected;
     }
   };
   split(BlockPoint::AttnInput, config_.heads,

@@ -19,16 +19,16 @@ Tensor tokenTensor(const Transformer& model, const std::vector<int32_t>& ids, in
   return indexTensor(ids).view({batch, pos});
 }
 
-void checkResidual(const char* what, const Transformer& model, const Tensor& x) {
+void checkResidual(const char* caller, const Transformer& model, const Tensor& x) {
   const int64_t width = model.config().dModel;
   if (x.dim() < 1 || x.size(-1) != width) {
     throw Error(
         code::kShape,
-        concat(what, ": expected [.., ", width, "] for input, got ", formatShape(x.sizes())),
+        concat(caller, ": expected [.., ", width, "] for input, got ", formatShape(x.sizes())),
         {{"expected", Shape{width}}, {"got", x.sizes().vec()}});
   }
   if (x.device() != model.device()) {
-    throw Error(code::kDevice, concat(what, ": expected a tensor on ", deviceName(model.device()),
+    throw Error(code::kDevice, concat(caller, ": expected a tensor on ", deviceName(model.device()),
                                       ", got one on ", deviceName(x.device())));
   }
 }

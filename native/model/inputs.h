@@ -14,6 +14,6 @@ Tensor tokenTensor(const Transformer& model, const std::vector<int32_t>& ids, in
                    int64_t pos);
 
 // Throws SHAPE unless x is [.., d_model], DEVICE unless it is on the model's device.
-void checkResidual(const char* what, const Transformer& model, const Tensor& x);
+void checkResidual(const char* caller, const Transformer& model, const Tensor& x);
 
 }  // namespace gemlens::model

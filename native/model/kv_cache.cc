@@ -47,7 +47,7 @@ KvCache::KvCache(const ModelConfig& config, c10::ScalarType type, c10::Device de
   }
 }
 
-bool KvCache::fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const {
+bool KvCache::matches(const ModelConfig& config, c10::ScalarType type, c10::Device device) const {
   bool same = type == type_ && device == device_ && config.kvHeads == kvHeads_ &&
               config.dHead == dHead_ && config.layers.size() == layers_.size();
   for (size_t i = 0; same && i < layers_.size(); ++i)
@@ -60,7 +60,7 @@ int64_t KvCache::slotBytes() const {
   return 2 * batch_ * kvHeads_ * dHead_ * static_cast<int64_t>(c10::elementSize(type_));
 }
 
-int64_t KvCache::needed(const Layer& layer, int64_t pos) const {
+int64_t KvCache::slotsNeeded(const Layer& layer, int64_t pos) const {
   if (layer.window == 0) return layer.count + pos;
   const int64_t kept = layer.window - 1;
   // For a prompt, only the keys that later queries can see are stored.
@@ -69,19 +69,19 @@ int64_t KvCache::needed(const Layer& layer, int64_t pos) const {
   return std::min(layer.count, kept) + pos;
 }
 
-int64_t KvCache::roomy(const Layer& layer, int64_t need) const {
+int64_t KvCache::slotsWithRoom(const Layer& layer, int64_t need) const {
   const int64_t most =
       layer.window > 0 ? std::min(capacity_, layer.window - 1 + kSlack) : capacity_;
   const int64_t more = std::max(growth_.block, layer.slots() / 2);
   return std::max(need, std::min(most, std::max(need, layer.slots()) + more));
 }
 
-int64_t KvCache::missing(int64_t pos, bool room) const {
+int64_t KvCache::bytesToAllocate(int64_t pos, bool withRoom) const {
   int64_t slots = 0, moved = 0;
   for (const Layer& layer : layers_) {
-    const int64_t need = needed(layer, pos);
+    const int64_t need = slotsNeeded(layer, pos);
     if (need <= layer.slots()) continue;
-    slots += (room ? roomy(layer, need) : need) - layer.slots();
+    slots += (withRoom ? slotsWithRoom(layer, need) : need) - layer.slots();
     moved = std::max(moved, layer.slots());
   }
   // A buffer is freed after its keys or values have been copied to the larger one.
@@ -105,23 +105,23 @@ void KvCache::reserve(int64_t pos) {
     throw Error(code::kArgument, concat("generate: expected at most ", capacity_,
                                         " positions, got ", length_ + pos));
   }
-  const int64_t least = missing(pos, false);
+  const int64_t least = bytesToAllocate(pos, false);
   if (least == 0) return;
   const bool limited = growth_.maxBytes < KvGrowth().maxBytes;
-  const bool small = missing(pos, true) < kSmall;
-  const auto available = [&](bool look) {
+  const bool small = bytesToAllocate(pos, true) < kSmall;
+  const auto available = [&](bool query) {
     const int64_t allowed = std::max<int64_t>(0, growth_.maxBytes - bytes_);
-    const auto free = look ? freeMemory(device_) : std::nullopt;
+    const auto free = query ? freeMemory(device_) : std::nullopt;
     if (free) return std::min(allowed, *free);
     return limited ? allowed : kUnknown;
   };
   int64_t free = available(!small);
-  if (free != kUnknown && free < missing(pos, true)) {
+  if (free != kUnknown && free < bytesToAllocate(pos, true)) {
     releaseCachedBlocks();
     free = available(!small);
   }
-  if (free != kUnknown && free < least) refuse(pos, free, "");
-  const bool room = free == kUnknown || missing(pos, true) <= free;
+  if (free != kUnknown && free < least) throwOutOfMemory(pos, free, "");
+  const bool withRoom = free == kUnknown || bytesToAllocate(pos, true) <= free;
   const auto growsTo = [&](Layer& layer, int64_t slots) {
     try {
       grow(layer, slots);
@@ -133,21 +133,21 @@ void KvCache::reserve(int64_t pos) {
     }
   };
   for (Layer& layer : layers_) {
-    const int64_t need = needed(layer, pos);
+    const int64_t need = slotsNeeded(layer, pos);
     if (need <= layer.slots()) continue;
     try {
-      if (!room || !growsTo(layer, roomy(layer, need))) grow(layer, need);
+      if (!withRoom || !growsTo(layer, slotsWithRoom(layer, need))) grow(layer, need);
     } catch (const Error& e) {
-      refuse(pos, available(true), e.what());
+      throwOutOfMemory(pos, available(true), e.what());
     } catch (const c10::OutOfMemoryError& e) {
       const std::string text = e.what_without_backtrace();
-      refuse(pos, kUnknown, text.substr(0, text.find('\n')));
+      throwOutOfMemory(pos, kUnknown, text.substr(0, text.find('\n')));
     }
   }
 }
 
-void KvCache::refuse(int64_t pos, int64_t available, const std::string& why) const {
-  const int64_t more = missing(pos, false);
+void KvCache::throwOutOfMemory(int64_t pos, int64_t available, const std::string& why) const {
+  const int64_t more = bytesToAllocate(pos, false);
   std::string text = concat("generate: expected room for ", length_ + pos, " tokens in ", batch_,
                             batch_ == 1 ? " row" : " rows", " of the key-value cache, which take ",
                             formatBytes(static_cast<double>(more)), " more, got ");
@@ -162,7 +162,7 @@ void KvCache::refuse(int64_t pos, int64_t available, const std::string& why) con
   int64_t low = 0, high = pos;  // `low` more columns fit
   while (high - low > 1) {
     const int64_t middle = low + (high - low) / 2;
-    (missing(middle, false) <= available ? low : high) = middle;
+    (bytesToAllocate(middle, false) <= available ? low : high) = middle;
   }
   // A smaller batch can also use the memory that this cache holds now.
   const int64_t ofRow = std::max<int64_t>(1, (bytes_ + more) / batch_);

@@ -26,7 +26,7 @@ class KvCache {
           int64_t capacity, KvGrowth growth = {});
 
   // True if the cache was made for a model of these sizes, this type and this device.
-  bool fits(const ModelConfig& config, c10::ScalarType type, c10::Device device) const;
+  bool matches(const ModelConfig& config, c10::ScalarType type, c10::Device device) const;
   c10::Device device() const { return device_; }
   // The buffers' current size. Any thread may call it.
   int64_t bytes() const { return bytes_; }
@@ -71,12 +71,12 @@ class KvCache {
   };
   int64_t slotBytes() const;
   // The slots that a layer needs for `pos` more columns, without and with room for later ones.
-  int64_t needed(const Layer& layer, int64_t pos) const;
-  int64_t roomy(const Layer& layer, int64_t need) const;
+  int64_t slotsNeeded(const Layer& layer, int64_t pos) const;
+  int64_t slotsWithRoom(const Layer& layer, int64_t need) const;
   // The bytes to allocate, in addition to those held, to make room for `pos` more columns.
-  int64_t missing(int64_t pos, bool room) const;
+  int64_t bytesToAllocate(int64_t pos, bool withRoom) const;
   void grow(Layer& layer, int64_t slots);
-  [[noreturn]] void refuse(int64_t pos, int64_t available, const std::string& why) const;
+  [[noreturn]] void throwOutOfMemory(int64_t pos, int64_t available, const std::string& why) const;
 
   int64_t kvHeads_;
   int64_t dHead_;

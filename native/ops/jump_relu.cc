@@ -12,12 +12,12 @@ namespace {
 
 constexpr int64_t kColumnChunk = 4096;
 
-// `rowReal` [rows] bool or undefined: rows that are false are not checked.
-void checkFinite(const Tensor& x, const Tensor& rowReal) {
+// `realRows` [rows] bool or undefined: rows that are false are not checked.
+void checkFinite(const Tensor& x, const Tensor& realRows) {
   // If a row's sum is finite, so is every element, and the sum makes no copy of x. Only rows with a
   // non-finite sum are checked element by element.
   Tensor suspect = x.sum(1).isfinite().logical_not();
-  if (rowReal.defined()) suspect = suspect.logical_and(rowReal);
+  if (realRows.defined()) suspect = suspect.logical_and(realRows);
   if (!suspect.any().item<bool>()) return;
   const Tensor rows = suspect.nonzero().select(1, 0);
   const Tensor bad = x.index_select(0, rows).isfinite().logical_not();
@@ -30,12 +30,12 @@ void checkFinite(const Tensor& x, const Tensor& rowReal) {
 
 }  // namespace
 
-NotFiniteRow::NotFiniteRow(int64_t row, bool isFeature, int64_t at, float value)
+NotFiniteRow::NotFiniteRow(int64_t row, bool isFeature, int64_t index, float value)
     : Error(code::kArgument,
             concat("encode: expected finite numbers, got ", value, " in row ", row)),
       row_(row),
       isFeature_(isFeature),
-      at_(at),
+      index_(index),
       value_(value) {}
 
 const char* NotFiniteRow::value() const {
@@ -43,7 +43,7 @@ const char* NotFiniteRow::value() const {
 }
 
 SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
-                          const Tensor& threshold, const Tensor& rowReal) {
+                          const Tensor& threshold, const Tensor& realRows) {
   if (x.dim() != 2 || x.size(1) != wEnc.rowCount()) {
     throw Error(code::kShape,
                 concat("encode: expected [.., ", wEnc.rowCount(), "] for input, got ",
@@ -53,20 +53,20 @@ SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEn
   if (x.size(0) >= std::numeric_limits<int32_t>::max()) {
     throw Error(code::kArgument, concat("encode: expected fewer than 2³¹ rows, got ", x.size(0)));
   }
-  if (rowReal.defined() && rowReal.size(0) != x.size(0)) {
+  if (realRows.defined() && realRows.size(0) != x.size(0)) {
     throw Error(code::kShape,
-                concat("encode: expected a mask of ", x.size(0), " rows, got ", rowReal.size(0)));
+                concat("encode: expected a mask of ", x.size(0), " rows, got ", realRows.size(0)));
   }
-  checkFinite(x, rowReal);
+  checkFinite(x, realRows);
   const Tensor input = x.to(wEnc.dtype());
   const kernels::Kernels* table = kernelsOn(x.device());
   return x.is_cpu() && table != nullptr && table->firingMask != nullptr
-             ? jumpReluEncodeCpu(*table, input, wEnc, bEnc, threshold, rowReal)
-             : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, rowReal);
+             ? jumpReluEncodeCpu(*table, input, wEnc, bEnc, threshold, realRows)
+             : jumpReluEncodeComposed(input, wEnc, bEnc, threshold, realRows);
 }
 
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
-                                  const Tensor& threshold, const Tensor& rowReal) {
+                                  const Tensor& threshold, const Tensor& realRows) {
   const int64_t rows = x.size(0), width = wEnc.columnCount();
   const auto device = x.device();
   const Tensor& weight = wEnc.dense();
@@ -80,7 +80,7 @@ SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Ten
         addmm(bEnc.narrow(0, begin, count), x, weight.narrow(1, begin, count)).to(c10::kFloat);
     // Negate ≤, so that a NaN counts as firing and is found below.
     Tensor fires = pre.le(threshold.narrow(0, begin, count)).logical_or(pre.le(0)).logical_not();
-    if (rowReal.defined()) fires = fires.logical_and(rowReal.unsqueeze(1));
+    if (realRows.defined()) fires = fires.logical_and(realRows.unsqueeze(1));
     counts.add_(fires.sum(1));
     const Tensor at = fires.nonzero();
     keys.push_back(at.select(1, 0).mul(width).add_(at.select(1, 1)).add_(begin));

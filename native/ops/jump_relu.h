@@ -23,31 +23,31 @@ struct SparseRows {
 // undefined.
 class NotFiniteRow final : public Error {
  public:
-  NotFiniteRow(int64_t row, bool isFeature, int64_t at, float value);
+  NotFiniteRow(int64_t row, bool isFeature, int64_t index, float value);
   int64_t row() const { return row_; }
   bool isFeature() const { return isFeature_; }
   // The index of the feature or of the input's dimension.
-  int64_t at() const { return at_; }
+  int64_t index() const { return index_; }
   const char* value() const;
 
  private:
   int64_t row_;
   bool isFeature_;
-  int64_t at_;
+  int64_t index_;
   float value_;
 };
 
 // Throws NotFiniteRow if x has a NaN or an infinity, or a pre-activation is NaN or +infinity.
-// Throws SHAPE if the widths differ. `rowReal` [rows] bool or undefined: rows that are false get no
-// features and are not checked.
+// Throws SHAPE if the widths differ. `realRows` [rows] bool or undefined: rows that are false get
+// no features and are not checked.
 SparseRows jumpReluEncode(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
-                          const Tensor& threshold, const Tensor& rowReal);
+                          const Tensor& threshold, const Tensor& realRows);
 
 // jumpReluEncodeCpu uses a CPU table's firing masks, row by row. jumpReluEncodeComposed uses only
 // libtorch's operations, for other devices or if GEMLENS_ISA is "composed".
 SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
-                             const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal);
+                             const Tensor& bEnc, const Tensor& threshold, const Tensor& realRows);
 SparseRows jumpReluEncodeComposed(const Tensor& x, const Matrix& wEnc, const Tensor& bEnc,
-                                  const Tensor& threshold, const Tensor& rowReal);
+                                  const Tensor& threshold, const Tensor& realRows);
 
 }  // namespace gemlens::ops

@@ -37,14 +37,14 @@ void append(const float* pre, const uint64_t* mask, int64_t count, int64_t first
 }  // namespace
 
 SparseRows jumpReluEncodeCpu(const kernels::Kernels& table, const Tensor& x, const Matrix& wEnc,
-                             const Tensor& bEnc, const Tensor& threshold, const Tensor& rowReal) {
+                             const Tensor& bEnc, const Tensor& threshold, const Tensor& realRows) {
   const int64_t rows = x.size(0), width = wEnc.columnCount();
   const Tensor& weight = wEnc.dense();
   std::vector<Row> entries(static_cast<size_t>(rows));
   const Tensor limits = threshold.to(c10::kFloat).contiguous();
   const float* limit = limits.const_data_ptr<float>();
-  const Tensor realRows = rowReal.defined() ? rowReal.contiguous() : Tensor();
-  const bool* real = rowReal.defined() ? realRows.const_data_ptr<bool>() : nullptr;
+  const Tensor realContiguous = realRows.defined() ? realRows.contiguous() : Tensor();
+  const bool* real = realRows.defined() ? realContiguous.const_data_ptr<bool>() : nullptr;
   for (int64_t firstRow = 0; firstRow < rows; firstRow += kRowBlock) {
     const int64_t blockRows = std::min(kRowBlock, rows - firstRow);
     const Tensor block = x.narrow(0, firstRow, blockRows);

@@ -46,16 +46,17 @@ void checkPenalized(const std::vector<float>& logits, int64_t row, int64_t step)
 }
 
 // Sorts the `count` highest logits to the front, in descending order; ties are ordered by id.
-void sortStrongest(std::vector<int32_t>& order, size_t count, const std::vector<float>& logits) {
-  const auto stronger = [&](int32_t a, int32_t b) {
+void sortHighest(std::vector<int32_t>& order, size_t count, const std::vector<float>& logits) {
+  const auto higher = [&](int32_t a, int32_t b) {
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
   };
   std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(count), order.end(),
-                    stronger);
+                    higher);
 }
 
-[[noreturn]] void refuse(const float* logits, int64_t vocabulary, int64_t row, int64_t step) {
+[[noreturn]] void throwNotFinite(const float* logits, int64_t vocabulary, int64_t row,
+                                 int64_t step) {
   const auto isBad = [](float value) { return !(value < std::numeric_limits<float>::infinity()); };
   const float* bad = std::find_if(logits, logits + vocabulary, isBad);
   const auto count = std::count_if(bad, logits + vocabulary, isBad);
@@ -94,7 +95,7 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
   size_t kept = vocabulary;
   if (sampling.topK > 0 && static_cast<size_t>(sampling.topK) < vocabulary) {
     kept = static_cast<size_t>(sampling.topK);
-    sortStrongest(order, kept, logits);
+    sortHighest(order, kept, logits);
   }
   double total = mass(order, kept);
   if (sampling.topP < 1) {
@@ -102,7 +103,7 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
     const double wanted = sampling.topP * total;
     size_t sorted = kept < vocabulary ? kept : std::min<size_t>(256, kept);
     for (;;) {
-      sortStrongest(order, sorted, logits);
+      sortHighest(order, sorted, logits);
       if (sorted == kept || mass(order, sorted) >= wanted) break;
       sorted = std::min(kept, sorted * 4);
     }
@@ -112,12 +113,12 @@ int32_t draw(const std::vector<float>& logits, const Sampling& sampling, double 
     kept = nucleus;
     total = sum;
   }
-  double left = u * total;
+  double remaining = u * total;
   int32_t last = order[0];
   for (size_t i = 0; i < kept; ++i) {
     const double own = weight(order[i]);
-    left -= own;
-    if (left < 0) return order[i];
+    remaining -= own;
+    if (remaining < 0) return order[i];
     if (own > 0) last = order[i];
   }
   // Rounding left a remainder. Return the last token with a positive weight, never a masked one.
@@ -139,7 +140,7 @@ Sample sample(const Tensor& logits, const Sampling& sampling, int64_t step) {
     // needed.
     const bool ended = !sampling.ended.empty() && sampling.ended[static_cast<size_t>(row)] != 0;
     if (!std::isfinite(total)) {
-      if (!ended) refuse(begin, vocabulary, row, step);
+      if (!ended) throwNotFinite(begin, vocabulary, row, step);
       result.tokens.push_back(0);
       result.logprobs.push_back(0);
       continue;

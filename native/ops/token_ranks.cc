@@ -71,9 +71,10 @@ void appendRanks(TokenRanks& out, const Tensor& raw, int64_t topK, const Tensor&
   // This block's ranks are [targets, rows]; transpose them.
   const auto n = static_cast<size_t>(asked.size(1)), count = static_cast<size_t>(asked.size(0));
   const auto block = out.targetRanks.end() - static_cast<int64_t>(n * count);
-  const std::vector<int32_t> turned(block, out.targetRanks.end());
+  const std::vector<int32_t> transposed(block, out.targetRanks.end());
   for (size_t r = 0; r < count; ++r) {
-    for (size_t i = 0; i < n; ++i) block[static_cast<int64_t>(r * n + i)] = turned[i * count + r];
+    for (size_t i = 0; i < n; ++i)
+      block[static_cast<int64_t>(r * n + i)] = transposed[i * count + r];
   }
 }
 

@@ -182,7 +182,7 @@ void checkInterventions(const Request& request) {
 void checkKeyValueCache(const Request& request) {
   if (!request.kv) return;
   const auto& model = *request.model;
-  if (!request.kv->fits(model.config(), model.dtype(), model.device())) {
+  if (!request.kv->matches(model.config(), model.dtype(), model.device())) {
     throw Error(code::kArgument,
                 "forward: expected a key-value cache of this model, got another's");
   }

@@ -14,7 +14,7 @@ using Marks = std::map<int, Tensor>;
 
 // The points that are probed when a run without JavaScript hooks is repeated: those that need no
 // extra memory.
-constexpr BlockPoint kSearched[] = {
+constexpr BlockPoint kProbed[] = {
     BlockPoint::ResidPre,  BlockPoint::AttnIn, BlockPoint::Q,       BlockPoint::K,
     BlockPoint::V,         BlockPoint::Z,      BlockPoint::AttnOut, BlockPoint::ResidMid,
     BlockPoint::MlpIn,     BlockPoint::MlpPre, BlockPoint::MlpPost, BlockPoint::MlpOut,
@@ -32,16 +32,16 @@ bool isFinite(const Tensor& mark, int64_t row) {
 }
 
 // Repeats the run and fills `marks` until it ends or fails.
-void searchAgain(const Request& request, const model::RunRequest& pass, Marks& marks,
-                 const CancelToken& token) {
+void probeAgain(const Request& request, const model::RunRequest& pass, Marks& marks,
+                const CancelToken& token) {
   const int layers = request.model->config().layerCount();
   hooks::HookPlan plan(layers);
-  const Tensor rowReal = pass.mask.defined() ? pass.mask.reshape(-1) : Tensor();
-  const intervene::Compiled edits(request.interventions, plan, rowReal, request.batch * request.pos,
-                                  request.model->device());
+  const Tensor realRows = pass.mask.defined() ? pass.mask.reshape(-1) : Tensor();
+  const intervene::CompiledInterventions interventions(
+      request.interventions, plan, realRows, request.batch * request.pos, request.model->device());
   std::vector<int> points{pointId(GlobalPoint::Embed), pointId(GlobalPoint::UnembedIn)};
   for (int layer = 0; layer < layers; ++layer) {
-    for (const BlockPoint point : kSearched) points.push_back(pointId(point, layer));
+    for (const BlockPoint point : kProbed) points.push_back(pointId(point, layer));
   }
   for (const int point : points)
     plan.add(point, std::make_unique<hooks::FiniteProbe>(pass.mask, marks[point]));
@@ -56,11 +56,11 @@ void searchAgain(const Request& request, const model::RunRequest& pass, Marks& m
 
 void explain(const ops::NotFiniteLogits& error, const Request& request, const Plan& plan,
              const CancelToken& token) {
-  const bool repeatable = request.caller == nullptr;
+  const bool repeatable = request.callbacks == nullptr;
   Marks marks = repeatable ? Marks() : plan.probed();
   if (repeatable) {
     try {
-      searchAgain(request, plan.pass(), marks, token);
+      probeAgain(request, plan.pass(), marks, token);
     } catch (const std::exception&) {
       // The marks of the first run are enough, unless the run was aborted.
       token.check();

@@ -13,12 +13,12 @@ namespace {
 struct CheckTarget {
   const Request& request;
 
-  void needs(model::Output output, const char* name) const {
+  void requireOutput(model::Output output, const char* name) const {
     if (request.output == output) return;
     throw Error(code::kArgument, concat("gradients: expected output ", name, " for this target"));
   }
   void operator()(const LogitTarget& target) const {
-    needs(model::Output::Logits, "logits");
+    requireOutput(model::Output::Logits, "logits");
     const int64_t count = request.columns ? static_cast<int64_t>(request.columns->size())
                                           : request.batch * request.pos;
     checkIndices("gradients", target.rows, count, "rows");
@@ -27,13 +27,13 @@ struct CheckTarget {
       throw Error(code::kArgument, "gradients: expected as many tokens and weights as rows");
     }
   }
-  void operator()(const LossTarget&) const { needs(model::Output::Loss, "loss"); }
+  void operator()(const LossTarget&) const { requireOutput(model::Output::Loss, "loss"); }
   void operator()(const FeatureTarget& target) const {
     checkCoder(request, *target.coder);
     checkFeature(target.feature, *target.coder);
     checkRows(request, target.rows, "rows");
   }
-  void operator()(const MetricTarget&) const { needs(model::Output::Logits, "logits"); }
+  void operator()(const MetricTarget&) const { requireOutput(model::Output::Logits, "logits"); }
 };
 
 Tensor floatTensor(const std::vector<float>& values) {
@@ -43,7 +43,7 @@ Tensor floatTensor(const std::vector<float>& values) {
 }
 
 // Converts the target for the backward pass.
-struct ForPlan {
+struct ToAttributeTarget {
   const Request& request;
   const Plan& plan;
   const CancelToken& token;
@@ -54,33 +54,35 @@ struct ForPlan {
   }
   attribute::Target operator()(const LossTarget&) const { return attribute::LossTarget{}; }
   attribute::Target operator()(const FeatureTarget& target) const {
-    return attribute::FeatureTarget{target.coder, plan.edits().trackedSpliceOf(target.coder.get()),
+    return attribute::FeatureTarget{target.coder,
+                                    plan.interventions().trackedSpliceOf(target.coder.get()),
                                     target.feature, indexTensor(target.rows)};
   }
   attribute::Target operator()(const MetricTarget&) const {
-    return attribute::MetricTarget{[caller = request.caller, &token = token](const Tensor& logits) {
-      return askMetric(*caller, logits, token);
-    }};
+    return attribute::MetricTarget{
+        [callbacks = request.callbacks, &token = token](const Tensor& logits) {
+          return askMetric(*callbacks, logits, token);
+        }};
   }
 };
 
 }  // namespace
 
-void check(const Request& request, const GradientRequest& asked) {
-  checkPoints(request, asked.points);
-  checkIndices("gradients", asked.splices,
+void check(const Request& request, const GradientRequest& gradientRequest) {
+  checkPoints(request, gradientRequest.points);
+  checkIndices("gradients", gradientRequest.splices,
                static_cast<int64_t>(request.interventions.splices.size()), "splices");
-  std::visit(CheckTarget{request}, asked.target);
+  std::visit(CheckTarget{request}, gradientRequest.target);
 }
 
-Gradients differentiate(const Request& request, const GradientRequest& asked,
+Gradients differentiate(const Request& request, const GradientRequest& gradientRequest,
                         const CancelToken& token) {
   Plan plan(request, token, /*tracks=*/true);
   attribute::GradientRequest gradients;
-  gradients.points.assign(asked.points.begin(), asked.points.end());
-  for (const int32_t i : asked.splices)
-    gradients.splices.push_back(&plan.edits().trackedSplice(static_cast<size_t>(i)));
-  gradients.target = std::visit(ForPlan{request, plan, token}, asked.target);
+  gradients.points.assign(gradientRequest.points.begin(), gradientRequest.points.end());
+  for (const int32_t i : gradientRequest.splices)
+    gradients.splices.push_back(&plan.interventions().trackedSplice(static_cast<size_t>(i)));
+  gradients.target = std::visit(ToAttributeTarget{request, plan, token}, gradientRequest.target);
   Gradients out;
   out.gradients = attribute::runWithGradients(
       *request.model, plan.pass(), plan.hooks(), gradients, [&plan] { plan.addCache(); },

@@ -38,9 +38,9 @@ struct Gradients {
 };
 
 // Requires a checked `request`. Throws ARGUMENT or DEVICE.
-void check(const Request& request, const GradientRequest& asked);
+void check(const Request& request, const GradientRequest& gradientRequest);
 
-Gradients differentiate(const Request& request, const GradientRequest& asked,
+Gradients differentiate(const Request& request, const GradientRequest& gradientRequest,
                         const CancelToken& token);
 
 }  // namespace gemlens::run

@@ -10,13 +10,13 @@ namespace gemlens::run {
 Plan::Plan(const Request& request, const CancelToken& token, bool tracks)
     : request_(request),
       pass_(passOf(request)),
-      rowReal_(pass_.mask.defined() ? pass_.mask.reshape(-1) : Tensor()),
+      realRows_(pass_.mask.defined() ? pass_.mask.reshape(-1) : Tensor()),
       hooks_(request.model->config().layerCount()),
-      edits_(request.interventions, hooks_, rowReal_, request.batch * request.pos,
-             request.model->device(), tracks) {
+      interventions_(request.interventions, hooks_, realRows_, request.batch * request.pos,
+                     request.model->device(), tracks) {
   for (size_t i = 0; i < request.hooks.size(); ++i) {
     hooks_.add(request.hooks[i],
-               std::make_unique<HookAction>(hooks_, request.caller, static_cast<int>(i), token));
+               std::make_unique<HookAction>(hooks_, request.callbacks, static_cast<int>(i), token));
   }
   if (request.draw) addProbes();
   addFeatures();
@@ -37,10 +37,10 @@ void Plan::addFeatures() {
   for (size_t i = 0; i < request_.features.size(); ++i) {
     const auto& coder = request_.features[i];
     coder::Features& slot = recorded_.features[i];
-    if (intervene::Splice* splice = edits_.spliceOf(coder.get())) {
+    if (intervene::Splice* splice = interventions_.spliceOf(coder.get())) {
       splice->keepFeatures(slot);
     } else {
-      coder::readCoder(hooks_, coder, rowReal_, slot);
+      coder::addEncodeActions(hooks_, coder, realRows_, slot);
     }
   }
 }
@@ -53,7 +53,7 @@ void Plan::addCache() {
 }
 
 Recorded Plan::finish() {
-  edits_.check();
+  interventions_.check();
   checkFired();
   return std::move(recorded_);
 }

@@ -25,7 +25,7 @@ class Plan {
 
   const model::RunRequest& pass() const { return pass_; }
   hooks::HookPlan& hooks() { return hooks_; }
-  const intervene::Compiled& edits() const { return edits_; }
+  const intervene::CompiledInterventions& interventions() const { return interventions_; }
 
   // Call it last: a cache entry is the final value at its point.
   void addCache();
@@ -45,9 +45,9 @@ class Plan {
 
   const Request& request_;
   model::RunRequest pass_;
-  Tensor rowReal_;  // [rows] bool or undefined
+  Tensor realRows_;  // [rows] bool or undefined
   hooks::HookPlan hooks_;
-  intervene::Compiled edits_;
+  intervene::CompiledInterventions interventions_;
   std::map<int, Tensor> marks_;
   Recorded recorded_;
 };

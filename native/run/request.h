@@ -11,7 +11,7 @@
 #include "coder/coder.h"
 #include "intervene/interventions.h"
 #include "model/transformer.h"
-#include "run/caller.h"
+#include "run/callbacks.h"
 
 namespace gemlens::run {
 
@@ -40,7 +40,7 @@ struct Request {
   // Coders whose features are recorded, after all hooks at their sites.
   std::vector<std::shared_ptr<const coder::Coder>> features;
   intervene::Interventions interventions;
-  std::shared_ptr<Caller> caller;  // required for hooks and for a metric
+  std::shared_ptr<Callbacks> callbacks;  // required for hooks and for a metric
   std::shared_ptr<model::KvCache> kv;
   int64_t step = 0;
   std::optional<Draw> draw;

@@ -15,7 +15,7 @@ namespace gemlens::binding {
 // Float32Array), of uint8_t (the bytes of any typed array), of int64_t and double (an array of
 // numbers), of Tensor (an array of handles), of std::vector of int32_t (an array of Int32Arrays).
 template <typename T>
-T read(Environment& environment, napi_value value);
+T parse(Environment& environment, napi_value value);
 
 // Calls `visit` with each element of an array.
 template <typename Visit>
@@ -31,34 +31,34 @@ void forEach(napi_env env, napi_value array, Visit visit) {
 }
 
 // The properties of an object.
-class ObjectReader {
+class ObjectParser {
  public:
-  ObjectReader(Environment& environment, napi_value object)
+  ObjectParser(Environment& environment, napi_value object)
       : environment_(environment), object_(object) {}
 
   // Throws ARGUMENT if it is missing.
   template <typename T>
   T get(const char* name) const {
-    return read<T>(environment_, property(environment_.env(), object_, name));
+    return parse<T>(environment_, property(environment_.env(), object_, name));
   }
   template <typename T>
   std::optional<T> optional(const char* name) const {
     napi_value value = optionalProperty(environment_.env(), object_, name);
     if (value == nullptr) return std::nullopt;
-    return read<T>(environment_, value);
+    return parse<T>(environment_, value);
   }
   // Sets `value` if the property is given.
   template <typename T>
   void into(const char* name, T& value) const {
     if (auto given = optional<T>(name)) value = std::move(*given);
   }
-  ObjectReader object(const char* name) const {
+  ObjectParser object(const char* name) const {
     return {environment_, property(environment_.env(), object_, name)};
   }
-  std::optional<ObjectReader> optionalObject(const char* name) const {
+  std::optional<ObjectParser> optionalObject(const char* name) const {
     napi_value value = optionalProperty(environment_.env(), object_, name);
     if (value == nullptr) return std::nullopt;
-    return ObjectReader(environment_, value);
+    return ObjectParser(environment_, value);
   }
   // Calls `visit` with each object of an array, in order. A missing array counts as empty.
   template <typename Visit>
@@ -66,7 +66,7 @@ class ObjectReader {
     napi_value list = optionalProperty(environment_.env(), object_, name);
     if (list == nullptr) return;
     binding::forEach(environment_.env(), list,
-                     [&](napi_value element) { visit(ObjectReader(environment_, element)); });
+                     [&](napi_value element) { visit(ObjectParser(environment_, element)); });
   }
   // The same for an array whose objects may be null or undefined.
   template <typename Visit>
@@ -75,7 +75,7 @@ class ObjectReader {
     if (list == nullptr) return;
     binding::forEach(environment_.env(), list, [&](napi_value element) {
       const bool missing = isNullish(environment_.env(), element);
-      visit(missing ? std::nullopt : std::optional(ObjectReader(environment_, element)));
+      visit(missing ? std::nullopt : std::optional(ObjectParser(environment_, element)));
     });
   }
 

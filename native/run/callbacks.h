@@ -7,13 +7,13 @@
 
 namespace gemlens::run {
 
-class Caller {
+class Callbacks {
  public:
-  virtual ~Caller() = default;
+  virtual ~Callbacks() = default;
   // Calls hook `index` of the request. Returns its replacement for x, or an undefined tensor if it
   // keeps x, which it may have edited in place. Throws HOOK if the hook failed, ABORTED if `token`
   // is cancelled.
-  virtual Tensor hook(int index, const Tensor& x, const hooks::Position& position,
+  virtual Tensor hook(int index, const Tensor& x, const hooks::Firing& firing,
                       const CancelToken& token) = 0;
   // Returns the metric's gradient at `logits`, or an undefined tensor if the metric failed. Throws
   // ABORTED if `token` is cancelled.
