@@ -37,6 +37,7 @@ const checks = [
   ["types", node, [require.resolve("typescript/bin/tsc"), "--noEmit"]],
   ["layers", node, ["scripts/check-layers.mjs"]],
   ["using", node, ["scripts/check-using.mjs"]],
+  ["prose", node, ["scripts/check-prose.mjs"]],
   ["clang-format", clangFormat, [...(fix ? ["-i"] : ["--dry-run", "-Werror"]), ...nativeFiles()]],
 ];
 

@@ -39,7 +39,7 @@ export class ActivationCache<Names extends string = string> {
    * The activation under a name, an alias of it, or a short key such as ["resid_post", −1].
    *
    * @throws NOT_FOUND if it was not cached or is not a hook point
-   * @throws DISPOSED after `dispose()`
+   * @throws DISPOSED if `dispose()` was called
    */
   get<const Key extends LooseCacheKey<Names>>(
     key: CheckedKey<Key, Names>,

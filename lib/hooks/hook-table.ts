@@ -69,7 +69,7 @@ export class HookTable {
    * 20], ["scale", 3, "ln1"], ["embed"] (a negative layer counts from the end), or "resid_post20",
    * "scale3ln1".
    *
-   * @throws NOT_FOUND with the closest names, or with the range of layers
+   * @throws NOT_FOUND if there is no such point; names the closest ones, or the range of layers
    */
   resolve(key: HookKey, caller = "hook"): ResolvedPoint {
     const name = typeof key === "string" ? key : this.#expand(key, caller);

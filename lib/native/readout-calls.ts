@@ -30,7 +30,7 @@ export interface ReadoutCalls {
   /**
    * The `topK` highest of each row of logits [.., d_vocab], and the ranks of `targets`.
    *
-   * @throws ARGUMENT with the field "row" if a row has no order
+   * @throws ARGUMENT if a row has no order; the field `row` names it
    */
   logitsReadout(
     logits: TensorHandle,

@@ -77,7 +77,12 @@ async function openZip(path: string): Promise<yauzl.ZipFile> {
     });
   } catch (error) {
     if (isSystemError(error)) throw error;
-    throw new GemlensError("DOWNLOAD", `unpack: ${path} is not a complete zip file`, { path }, error);
+    throw new GemlensError(
+      "DOWNLOAD",
+      `unpack: ${path} is not a complete zip file`,
+      { path },
+      error,
+    );
   }
 }
 

@@ -284,7 +284,7 @@ export class Tensor<const Axes extends readonly string[] = readonly string[]> {
         if (value.#loan === "ended") {
           const hook = value.#origin?.hook;
           throw new DisposedError(
-            `${caller}: ${subject} was lent to ${hook ? `the hook at ${hook}` : "a hook"}, which has ` +
+            `${caller}: ${subject} was borrowed by ${hook ? `the hook at ${hook}` : "a hook"}, which has ` +
               "ended; call keep() inside the hook to use it afterwards",
             { argument, hook },
           );

@@ -61,7 +61,7 @@ describe("the activation that a hook borrows", () => {
     const error = await failure(() => act?.sum());
     expect(error).toBeInstanceOf(DisposedError);
     expect(error.message).toBe(
-      `sum: the tensor was lent to the hook at ${point}, which has ended; call keep() inside the ` +
+      `sum: the tensor was borrowed by the hook at ${point}, which has ended; call keep() inside the ` +
         "hook to use it afterwards",
     );
     expect(view?.isDisposed).toBe(true);
