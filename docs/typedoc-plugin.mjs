@@ -20,6 +20,8 @@ const categories = {
   coder: "Coders",
   intervene: "Interventions",
   attribute: "Attribution and reading",
+  corpus: "Attribution and reading",
+  evaluate: "Attribution and reading",
   tensor: "Tensors and memory",
   native: "Tensors and memory",
   setup: "Tensors and memory",
