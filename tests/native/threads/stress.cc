@@ -23,7 +23,7 @@ using gemlens::Executor;
 using gemlens::Mailbox;
 using gemlens::Wait;
 
-// The JavaScript thread's event loop, which opens the mailbox once for every ring.
+// The JavaScript thread's event loop, which calls the mailbox's `runPosted` once for every wake.
 class Loop {
  public:
   void post(Mailbox::Work work) { mailbox_.post(std::move(work)); }
@@ -32,21 +32,21 @@ class Loop {
   bool runOne() {
     {
       std::unique_lock lock(mutex_);
-      if (!changed_.wait_for(lock, std::chrono::milliseconds(2), [&] { return rings_ > 0; }))
+      if (!changed_.wait_for(lock, std::chrono::milliseconds(2), [&] { return wakes_ > 0; }))
         return false;
-      --rings_;
+      --wakes_;
     }
-    mailbox_.open([](const Mailbox::Work& work) { work(); });
+    mailbox_.runPosted([](const Mailbox::Work& work) { work(); });
     return true;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  int rings_ = 0;  // guarded by mutex_
+  int wakes_ = 0;  // guarded by mutex_
   Mailbox mailbox_{[this](int) {
     std::lock_guard lock(mutex_);
-    ++rings_;
+    ++wakes_;
     changed_.notify_one();
   }};
 };
