@@ -31,7 +31,7 @@ const hookPoints: Readonly<Record<string, { site: CoderSite; hook: string }>> = 
   "pre_feedforward_layernorm.output": { site: "transcoder", hook: "mlp.hook_in" },
 };
 
-function readHook(
+function parseHook(
   point: string,
   key: string,
   file: string,
@@ -63,9 +63,9 @@ export function parseGemmaScope2Config(json: unknown, file: string): GemmaScope2
   if (type !== "sae" && type !== "transcoder") {
     unsupported(file, "type", '"sae" or "transcoder"', show(type));
   }
-  const input = readHook(data.hf_hook_point_in, "hf_hook_point_in", file);
+  const input = parseHook(data.hf_hook_point_in, "hf_hook_point_in", file);
   const output = data.hf_hook_point_out
-    ? readHook(data.hf_hook_point_out, "hf_hook_point_out", file)
+    ? parseHook(data.hf_hook_point_out, "hf_hook_point_out", file)
     : input;
   const transcodes = output.hookName !== input.hookName;
   if (data.type && transcodes !== (type === "transcoder")) {

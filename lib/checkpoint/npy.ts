@@ -60,10 +60,10 @@ export function parseNpyHeader(bytes: Uint8Array, file: string, field: string): 
     refuse(file, field, `a .npy header of ${prefix + length} bytes`, `${buffer.length} bytes`);
   }
   const text = buffer.toString(version === 3 ? "utf8" : "latin1", prefix, prefix + length);
-  return readFields(parsePythonDict(text, file, field), file, field, prefix + length);
+  return parseFields(parsePythonDict(text, file, field), file, field, prefix + length);
 }
 
-function readFields(
+function parseFields(
   dict: ReadonlyMap<string, PythonValue>,
   file: string,
   field: string,

@@ -173,7 +173,7 @@ export function readZipDirectory(reader: FileReader): { entries: ZipEntry[]; sta
   const entries = new Map<string, ZipEntry>();
   let at = 0;
   for (let i = 0; i < directory.count; i++) {
-    const { entry, length } = readEntry(bytes.subarray(at), file, i);
+    const { entry, length } = parseEntry(bytes.subarray(at), file, i);
     if (entries.has(entry.name)) refuse(file, show(entry.name), "a member name once", "it twice");
     entries.set(entry.name, entry);
     at += length;
@@ -184,7 +184,7 @@ export function readZipDirectory(reader: FileReader): { entries: ZipEntry[]; sta
   return { entries: [...entries.values()], start: directory.offset };
 }
 
-function readEntry(
+function parseEntry(
   bytes: Buffer,
   file: string,
   index: number,
