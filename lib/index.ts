@@ -7,6 +7,9 @@
 // In a bundle this module throws, before any code that the bundle broke runs.
 export {} from "./native/package-root.js";
 
+export type { CoderEntry, L0Size } from "./catalogue/coder-entry.js";
+export { type ListCodersOptions, listCoders } from "./catalogue/list-coders.js";
+export { type ListReleasesOptions, listReleases, type Release } from "./catalogue/releases.js";
 export { activationPatching } from "./attribute/patching/activation-patching.js";
 export {
   type AttributeOptions,

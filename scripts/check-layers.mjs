@@ -11,7 +11,7 @@ const nativeOrder = words(
   "base kernels ops checkpoint hooks coder intervene model attribute run binding",
 );
 const libOrder = words(
-  "errors fetch native setup tensor hooks hub checkpoint tokenizer coder intervene model corpus attribute evaluate graph report cli",
+  "errors fetch native setup tensor hooks hub checkpoint catalogue tokenizer coder intervene model corpus attribute evaluate graph report cli",
 );
 /**
  * The files through which folders to its right may use a folder, in addition to files with names in
