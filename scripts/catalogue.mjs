@@ -71,8 +71,10 @@ function compact(release, { repo, model, saes }) {
   };
 }
 
+const suiteOf = ({ conv }) => (conv === "gemma_3" ? 2 : 1);
+const byName = (a, b) => a.localeCompare(b, "en", { numeric: true });
 const releases = Object.entries(table)
-  .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
+  .sort(([a, one], [b, other]) => suiteOf(one) - suiteOf(other) || byName(a, b))
   .map(
     ([release, entry]) => `${JSON.stringify(release)}:${JSON.stringify(compact(release, entry))}`,
   );

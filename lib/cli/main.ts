@@ -10,6 +10,7 @@ import { register as registerEvaluate } from "./commands/evaluate.js";
 import { register as registerFeatures } from "./commands/features.js";
 import { register as registerGenerate } from "./commands/generate.js";
 import { register as registerLens } from "./commands/lens.js";
+import { register as registerReleases } from "./commands/releases.js";
 import { register as registerSetup } from "./commands/setup.js";
 import { register as registerSteer } from "./commands/steer.js";
 import { register as registerTokens } from "./commands/tokens.js";
@@ -21,6 +22,7 @@ const commands = [
   registerSetup,
   registerDemo,
   registerDoctor,
+  registerReleases,
   registerTokens,
   registerFeatures,
   registerGenerate,
