@@ -9,7 +9,7 @@ const workers = Number(chosen ?? (gpu ? 1 : Math.min(2, availableParallelism()))
 
 // Tests without a device, which may need more of a checkout than a GPU machine has.
 const withoutDevice =
-  /^((bench|checkpoint|docs|hostile|package|tokenizer)\/|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
+  /^((bench|checkpoint|docs|hostile|hub|package|tokenizer)\/|native\/(check-layers|cli-setup|fetch|find|folder-lock|http|load|prebuild|stress|unpack))/;
 
 // Tests that measure memory, processor time or the machine's other processes. They run one at a
 // time, unless GEMLENS_TEST_WORKERS says that the machine has room for more.
@@ -20,7 +20,7 @@ const alone =
 // process. The rest share one, because loading the library and libtorch takes longer than most
 // tests.
 const apart =
-  /^((bench|cli|docs|gpu|hostile|native|package)\/|tensor\/(loans|memory)|model\/forward-(errors|head))/;
+  /^((bench|cli|docs|gpu|hostile|hub|native|package)\/|tensor\/(loans|memory)|model\/forward-(errors|head))/;
 
 const files = readdirSync(join(import.meta.dirname, "tests"), { recursive: true })
   .map(String)

@@ -34,6 +34,8 @@ export interface LockOptions {
   readonly onWait?: (holder: string) => void;
   /** How long to wait for a holder that is not visible from here. Default: half an hour. */
   readonly patienceMs?: number;
+  /** Stops waiting: rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -69,6 +71,7 @@ async function acquire(caller: string, folder: string, options: LockOptions): Pr
   const since = Date.now();
   let hasReported = false;
   for (;;) {
+    options.signal?.throwIfAborted();
     const last = highest(folder);
     const holder = last === 0 ? undefined : readHolder(join(folder, `${last}`));
     if (last === 0 || holder?.alive === false) {

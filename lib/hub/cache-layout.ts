@@ -16,12 +16,20 @@ export interface CachedPath {
 
 /** The cache folder of huggingface_hub. */
 export function hubCache(env: NodeJS.ProcessEnv = process.env): string {
-  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = env;
-  if (HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE) {
-    return resolve(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || "");
-  }
-  if (HF_HOME) return join(resolve(HF_HOME), "hub");
-  return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface", "hub");
+  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE } = env;
+  const cache = HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE;
+  return cache ? resolve(expandHome(cache)) : join(hubHome(env), "hub");
+}
+
+/** The folder of the cache and the token file. */
+export function hubHome({ HF_HOME, XDG_CACHE_HOME }: NodeJS.ProcessEnv = process.env): string {
+  if (HF_HOME) return resolve(expandHome(HF_HOME));
+  return join(expandHome(XDG_CACHE_HOME || "") || join(homedir(), ".cache"), "huggingface");
+}
+
+/** A leading "~" in a variable that no shell has expanded. */
+export function expandHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, () => homedir());
 }
 
 /** The folder of `google/gemma-2-2b` in a cache. */
@@ -69,7 +77,8 @@ export function parseCachedPath(path: string): CachedPath | undefined {
 
 /** The folders with unfinished parts of a download, of `hf download --local-dir` or of this snapshot. */
 export function downloadFolders(dir: string): readonly string[] {
-  return [join(dir, ".cache/huggingface/download"), join(dir, "../../blobs")];
+  const ofSnapshot = ["blobs", ".gemlens"].map((name) => join(dir, "../..", name));
+  return [join(dir, ".cache/huggingface/download"), ...ofSnapshot];
 }
 
 function isFolder(path: string): boolean {
