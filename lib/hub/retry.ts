@@ -4,7 +4,8 @@ import type { HubSession } from "./hub-session.js";
 
 /** Failures in a row, none of which brought anything. */
 const mostFailures = 5;
-const firstPauseMs = 250;
+/** The pause after the first failure, which doubles after each; tests have less time. */
+export const patience = { firstPauseMs: 250 };
 /** A longer rate limit is an error that says how long. */
 const longestWaitSeconds = 60;
 
@@ -30,7 +31,7 @@ export async function pauseAfter(
   if (!mayPass || failures >= mostFailures) throw error;
   const seconds = error.fields["seconds"];
   if (typeof seconds === "number" && seconds > longestWaitSeconds) throw error;
-  const pause = firstPauseMs * 2 ** (failures - 1);
+  const pause = patience.firstPauseMs * 2 ** (failures - 1);
   const ms = typeof seconds === "number" ? Math.max(seconds * 1000, pause) : pause;
   await sleep(ms, undefined, { signal: session.signal }).catch(() => undefined);
   session.signal?.throwIfAborted();

@@ -21,18 +21,20 @@ export function hubToken(
   if (!implicit) return undefined;
   const variable = env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"];
   if (variable) return clean(caller, "HF_TOKEN", variable);
-  const path = expandHome(env["HF_TOKEN_PATH"] || "") || join(hubHome(env), "token");
-  const text = readToken(caller, path);
+  const named = env["HF_TOKEN_PATH"];
+  const path = named ? expandHome(named) : join(hubHome(env), "token");
+  const text = readToken(caller, path, Boolean(named));
   return text === undefined ? undefined : clean(caller, path, text);
 }
 
-function readToken(caller: string, path: string): string | undefined {
+/** A home that several users share may hold somebody else's token: only a file that was named has to open. */
+function readToken(caller: string, path: string, isNamed: boolean): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    const message = `${caller}: expected a readable token file for ${path}, got ${code}: fix its permissions, or set HF_TOKEN`;
+    if (!isNamed || code === "ENOENT" || code === "ENOTDIR") return undefined;
+    const message = `${caller}: expected a readable file for HF_TOKEN_PATH (${path}), got ${code}: fix its permissions, or set HF_TOKEN`;
     throw new GemlensError("DOWNLOAD", message, { problem: "token", file: path }, error);
   }
 }

@@ -1,0 +1,75 @@
+/** A hub, a cache and an environment for each test of a file. */
+
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { afterEach, beforeEach } from "vitest";
+import { patience } from "../../lib/hub/retry.js";
+import { LoopbackHub } from "./loopback-hub.js";
+
+export const caller = "fromPretrained";
+export const repo = "google/gemma-2-2b";
+
+const ours = /^(?:HF_|HUGGING|TRANSFORMERS_OFFLINE$|XDG_CACHE_HOME$|(?:https?|no|all)_proxy$)/i;
+
+/** What a test of this file works with, made anew for each. */
+export interface Place {
+  hub: LoopbackHub;
+  /** HF_HUB_CACHE. */
+  cache: string;
+  /** HF_HOME. */
+  home: string;
+}
+
+/** Gives each test a hub and an empty cache, which the environment names, and nothing of this machine's. */
+export function useHub(): Place {
+  const place = {} as Place;
+  const before = { ...process.env };
+  beforeEach(async () => {
+    patience.firstPauseMs = 20;
+    for (const name of Object.keys(process.env)) if (ours.test(name)) delete process.env[name];
+    place.home = mkdtempSync(join(tmpdir(), "gemlens-hub-"));
+    place.cache = join(place.home, "hub");
+    place.hub = await LoopbackHub.start();
+    process.env["HF_HOME"] = place.home;
+    process.env["HF_ENDPOINT"] = place.hub.endpoint;
+  });
+  afterEach(async () => {
+    await place.hub.close();
+    rmSync(place.home, { recursive: true, force: true });
+    for (const name of Object.keys(process.env)) if (ours.test(name)) delete process.env[name];
+    Object.assign(process.env, before);
+  });
+  return place;
+}
+
+/** Bytes that repeat little and compress a little. */
+export function bytesOf(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length);
+  let state = seed;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    bytes[i] = i % 64 < 40 ? state >>> 24 : i % 7;
+  }
+  return bytes;
+}
+
+/** All files and links below a folder, sorted. */
+export function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** What a promise rejects with. */
+export async function failure(
+  promise: Promise<unknown>,
+): Promise<Error & { fields?: Record<string, unknown> }> {
+  return await promise.then(
+    (value) => {
+      throw new Error(`expected a rejection, got ${String(value)}`);
+    },
+    (error) => error,
+  );
+}
