@@ -111,6 +111,7 @@ async function fill(
   events: TransferEvents,
 ): Promise<boolean> {
   let useXet = session.xet;
+  let hasRestarted = false;
   for (let failures = 0; part.size < info.size || part.digest() !== info.etag; ) {
     if (part.size >= info.size) {
       // What an earlier process left may be damaged; what came now is what the hub has.
@@ -123,7 +124,8 @@ async function fill(
       failures = 0;
     } catch (error) {
       await part.flush();
-      if (isProblem(error, "no-range") && part.size > 0) {
+      if (isProblem(error, "no-range") && part.size > 0 && !hasRestarted) {
+        hasRestarted = true;
         await part.reset();
         continue;
       }

@@ -106,6 +106,7 @@ async function write(response: ServerResponse, method: string, answer: Answer): 
     return;
   }
   const whole = cutAfter === undefined ? body : body.subarray(0, cutAfter);
+  response.setMaxListeners(0);
   const step = paceMs === undefined ? Math.max(whole.length, 1) : pieceBytes;
   for (let at = 0; at < whole.length && !response.destroyed; at += step) {
     await new Promise((resolve) => {

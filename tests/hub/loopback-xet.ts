@@ -44,7 +44,7 @@ export class XetStorage {
   hasSecondForm = true;
   readonly #faults: Faults;
   readonly #xorbs = new Map<string, Xorb>();
-  readonly #files = new Map<string, readonly Term[]>();
+  readonly #files = new Map<string, () => readonly Term[]>();
   readonly #tokens = new Set<string>();
   readonly #links = new Map<string, string>();
   readonly #issued: string[] = [];
@@ -92,11 +92,22 @@ export class XetStorage {
     };
   }
 
+  /** Stores a file and returns its hash. It is cut into xorbs when they are first asked for. */
+  add(bytes: Uint8Array, options: XetOptions): string {
+    const hash = createHash("sha256").update("file").update(bytes).digest("hex");
+    let terms: readonly Term[] | undefined;
+    this.#files.set(hash, () => {
+      terms ??= this.#cutFile(bytes, options);
+      return terms;
+    });
+    return hash;
+  }
+
   /**
-   * Stores a file and returns its hash. The first xorb's first half comes first, its second half last:
-   * a reader has to ask for two ranges of it.
+   * The first xorb's first half comes first, its second half last: a reader has to ask for two ranges
+   * of it.
    */
-  add(bytes: Uint8Array, { scheme, chunkBytes = 16_384 }: XetOptions): string {
+  #cutFile(bytes: Uint8Array, { scheme, chunkBytes = 16_384 }: XetOptions): readonly Term[] {
     const parts: Uint8Array[] = [];
     for (let at = 0; at < bytes.length; at += chunkBytes) {
       parts.push(bytes.subarray(at, at + chunkBytes));
@@ -110,9 +121,7 @@ export class XetStorage {
       terms.push({ hash: this.#addXorb(chunks, scheme), start: 0, end: chunks.length });
     }
     if (split < parts.length) terms.push({ hash: first, start: half, end: 2 * half });
-    const hash = createHash("sha256").update("file").update(bytes).digest("hex");
-    this.#files.set(hash, terms);
-    return hash;
+    return terms;
   }
 
   #addXorb(parts: readonly Uint8Array[], scheme: Scheme): string {
@@ -142,7 +151,7 @@ export class XetStorage {
   }
 
   #reconstruction(asked: Asked, hash: string, second: boolean): Answer {
-    const terms = this.#files.get(hash);
+    const terms = this.#files.get(hash)?.();
     if (terms === undefined) return { status: 404, body: "no such file" };
     const total = terms.reduce((sum, term) => sum + this.#rawLength(term), 0);
     const [, from = "0", to] = /^bytes=(\d+)-(\d+)?$/.exec(asked.headers.range ?? "") ?? [];

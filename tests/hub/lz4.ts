@@ -15,48 +15,68 @@ export function lz4Frame(bytes: Uint8Array): Buffer {
   return Buffer.concat([head, block, Buffer.alloc(4)]);
 }
 
-/** Greedy: the last place with the same four bytes is the match. */
+/** Greedy: the last place with the same four bytes, by a table of 4,096, is the match. */
 function compress(bytes: Uint8Array): Buffer {
-  const out: number[] = [];
-  const seen = new Map<number, number>();
+  const out = new Output(bytes.length + bytes.length / 128 + 64);
+  const seen = new Int32Array(4096).fill(-1);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let literals = 0;
   // The last bytes are literals by the format's rules.
   for (let at = 0; at + 12 < bytes.length; ) {
     const key = view.getUint32(at);
-    const before = seen.get(key);
-    seen.set(key, at);
-    if (before === undefined || at - before > 65_535) {
+    const slot = Math.imul(key, 2_654_435_761) >>> 20;
+    const before = seen[slot] as number;
+    seen[slot] = at;
+    if (before < 0 || at - before > 65_535 || view.getUint32(before) !== key) {
       at++;
       continue;
     }
     let length = minMatch;
     while (at + length < bytes.length - 5 && bytes[before + length] === bytes[at + length])
       length++;
-    sequence(out, bytes.subarray(literals, at), at - before, length);
+    out.sequence(bytes.subarray(literals, at), at - before, length);
     at += length;
     literals = at;
   }
-  sequence(out, bytes.subarray(literals), 0, minMatch);
-  return Buffer.from(out);
+  out.sequence(bytes.subarray(literals), 0, minMatch);
+  return out.bytes;
 }
 
-/** Literals and a match; an offset of 0 is no match. */
-function sequence(out: number[], literals: Uint8Array, offset: number, length: number): void {
-  const more = length - minMatch;
-  out.push((Math.min(literals.length, 15) << 4) | (offset === 0 ? 0 : Math.min(more, 15)));
-  pushLength(out, literals.length);
-  for (const byte of literals) out.push(byte);
-  if (offset === 0) return;
-  out.push(offset & 255, offset >> 8);
-  pushLength(out, more);
-}
+class Output {
+  readonly #buffer: Buffer;
+  #at = 0;
 
-function pushLength(out: number[], length: number): void {
-  if (length < 15) return;
-  let rest = length - 15;
-  for (; rest >= 255; rest -= 255) out.push(255);
-  out.push(rest);
+  constructor(length: number) {
+    this.#buffer = Buffer.alloc(Math.ceil(length));
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+
+  /** Literals and a match; an offset of 0 is no match. */
+  sequence(literals: Uint8Array, offset: number, length: number): void {
+    const more = offset === 0 ? 0 : length - minMatch;
+    this.#push((Math.min(literals.length, 15) << 4) | Math.min(more, 15));
+    this.#pushLength(literals.length);
+    this.#buffer.set(literals, this.#at);
+    this.#at += literals.length;
+    if (offset === 0) return;
+    this.#push(offset & 255);
+    this.#push(offset >> 8);
+    this.#pushLength(more);
+  }
+
+  #push(byte: number): void {
+    this.#buffer[this.#at++] = byte;
+  }
+
+  #pushLength(length: number): void {
+    if (length < 15) return;
+    let rest = length - 15;
+    for (; rest >= 255; rest -= 255) this.#push(255);
+    this.#push(rest);
+  }
 }
 
 /** xxHash32 with seed 0 of fewer than four bytes. */

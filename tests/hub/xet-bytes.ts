@@ -47,6 +47,10 @@ export function encodeChunk(raw: Uint8Array, scheme: Scheme): Buffer {
 
 /** The bytes at places 0, 1, 2 and 3 modulo 4, as four runs. */
 function groupBytes(raw: Uint8Array): Uint8Array {
-  const runs = [0, 1, 2, 3].map((rest) => raw.filter((_, i) => i % 4 === rest));
-  return Buffer.concat(runs);
+  const runs = new Uint8Array(raw.length);
+  let at = 0;
+  for (let rest = 0; rest < 4; rest++) {
+    for (let i = rest; i < raw.length; i += 4) runs[at++] = raw[i] as number;
+  }
+  return runs;
 }
