@@ -231,3 +231,6 @@ export type { ChatMessage } from "./tokenizer/chat-template.js";
 export type { ChatTemplateOptions } from "./tokenizer/chat-options.js";
 export { type TokenBatch, type TokenIds, Tokenizer } from "./tokenizer/tokenizer.js";
 export { TokenStream } from "./tokenizer/token-stream.js";
+export { loadCoder } from "./coder/load-published.js";
+export type { PretrainedOptions } from "./coder/pretrained-options.js";
+export type { HubProgress, HubReadOptions } from "./hub/hub-options.js";

@@ -5,7 +5,7 @@ import { unknownId, unknownRelease } from "./not-found.js";
 /**
  * The entry of a release and an id as SAELens has them.
  *
- * @throws NOT_FOUND with the nearest names and the reason
+ * @throws NOT_FOUND if either is unknown; names the nearest and the reason
  */
 export function findCoder(caller: string, release: string, id: string): CoderEntry {
   if (!releaseRecords().has(release)) throw unknownRelease(caller, release);

@@ -30,7 +30,7 @@ const sizes: readonly unknown[] = ["small", "medium", "big"];
  * const [entry] = listCoders("gemma-scope-2b-pt-res", { layer: 20, width: "16k", l0: 70 });
  * console.log(entry?.id); // layer_20/width_16k/average_l0_71
  *
- * @throws NOT_FOUND for an unknown release, with the nearest names
+ * @throws NOT_FOUND if the release is unknown; names the nearest
  * @throws ARGUMENT if an option or its value is unknown, or the release's suite has no such L0
  */
 export function listCoders(release: string, options: ListCodersOptions = {}): CoderEntry[] {

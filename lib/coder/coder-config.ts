@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { type CoderEntry, entriesOf } from "../catalogue/coder-entry.js";
 import { type CoderFile, openCoderFile } from "../checkpoint/coder-file.js";
 import { publishedAs } from "../checkpoint/coder-guess.js";
 import { argument } from "../errors/check-options.js";
@@ -81,21 +82,31 @@ export type CoderPlan = Omit<SingleSiteConfig, "dtype" | "device"> & { readonly 
 type Kind = "SAE" | "Transcoder";
 
 /** Opens a coder's file and determines its hooks. */
-export function planCoder(kind: Kind, path: string, options: TranscoderFileOptions): CoderPlan {
-  const caller = `${kind}.fromFile`;
+export function planCoder(
+  caller: string,
+  kind: Kind,
+  path: string,
+  options: TranscoderFileOptions,
+  entry?: CoderEntry,
+): CoderPlan {
   const file = openCoderFile(path);
   const { guess, dIn, dOut, dSae } = file;
   checkKind(caller, kind, file, path, options);
-  const input = options.hookName ?? guess.hookName ?? needHook(caller, "hookName", "reads", path);
+  const input =
+    options.hookName ??
+    entry?.hookName ??
+    guess.hookName ??
+    needHook(caller, "hookName", "reads", path);
   const hookName = canonicalHook(caller, input);
   const output =
     kind === "SAE"
       ? hookName
       : (options.hookNameOut ??
+        entry?.hookNameOut ??
         guess.hookNameOut ??
         needHook(caller, "hookNameOut", "rebuilds", path));
   const hookNameOut = canonicalHook(caller, output);
-  const published = publishedAs(path);
+  const published = entry ?? publishedEntry(path);
   return {
     architecture: file.params.threshold === undefined ? "relu" : "jumprelu",
     reads: [siteAt(hookName, dIn)],
@@ -105,18 +116,24 @@ export function planCoder(kind: Kind, path: string, options: TranscoderFileOptio
     dSae,
     hookName,
     hookNameOut,
-    neuronpediaId: undefined,
+    neuronpediaId: published?.neuronpediaId ?? undefined,
     release: published?.release,
-    saeId: published?.saeId,
-    l0: guess.l0,
+    saeId: published?.id,
+    l0: guess.l0 ?? published?.l0,
     layer: layerOf(hookName) ?? guess.layer,
-    width: guess.width,
-    modelName: guess.modelName,
+    width: guess.width ?? published?.width,
+    modelName: guess.modelName ?? published?.model.replace(/^google\//, ""),
     path,
     skip: file.params.skip !== undefined,
     applyBDecToInput: file.applyBDecToInput,
     file,
   };
+}
+
+/** The catalogue's entry of a file that lies in the Hugging Face cache as Google published it. */
+function publishedEntry(path: string): CoderEntry | undefined {
+  const published = publishedAs(path);
+  return published && entriesOf(published.release).find(({ id }) => id === published.saeId);
 }
 
 /** Whether a file is a transcoder, judged by its contents and path. */

@@ -1,9 +1,13 @@
+import { checkOptions } from "../errors/check-options.js";
 import { isTensor } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { CoderInput } from "./coder-axes.js";
-import type { CoderFileOptions } from "./coder-config.js";
+import type { CoderFileOptions, SingleSiteConfig } from "./coder-config.js";
+import type { LoadedCoder } from "./coder-layout.js";
 import type { CoderCallOptions, CoderEditOptions, EditFunction } from "./coder-options.js";
-import { loadCoder } from "./load-coder.js";
+import { fetchCoder } from "./fetch-coder.js";
+import { loadSingleSite } from "./load-single-site.js";
+import { type PretrainedOptions, pretrainedKeys } from "./pretrained-options.js";
 import { first, listed, SingleSiteCoder } from "./single-site-coder.js";
 import type { SiteTensors } from "./site-tensors.js";
 
@@ -31,7 +35,41 @@ export class SAE extends SingleSiteCoder {
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CoderFileOptions = {}): Promise<SAE> {
-    return new SAE(await loadCoder("SAE", path, options));
+    return new SAE(await loadSingleSite("SAE.fromFile", "SAE", path, options));
+  }
+
+  /**
+   * Loads a published SAE by SAELens' names of its release and id, fetching its files into the
+   * Hugging Face cache unless they are there. `release` may also be a repository, or a local folder laid
+   * out like one; `id` is then a path in it. {@link listCoders} lists the names.
+   *
+   * @example
+   * using sae = await SAE.fromPretrained(
+   *   "gemma-scope-2b-pt-res",
+   *   "layer_20/width_16k/average_l0_71",
+   * );
+   * console.log(sae.cfg.hookName, sae.cfg.neuronpediaId);
+   *
+   * @throws NOT_FOUND if the release or id does not exist, with the nearest names; if the file is not
+   *   cached and the call is offline
+   * @throws DOWNLOAD if a file can't be fetched; `fields.problem` says why
+   * @throws ARGUMENT if it is another kind of coder; as {@link SAE.fromFile}
+   */
+  static async fromPretrained(
+    release: string,
+    id: string,
+    options: PretrainedOptions = {},
+  ): Promise<SAE> {
+    const caller = "SAE.fromPretrained";
+    checkOptions(caller, options, pretrainedKeys);
+    const { path, entry } = await fetchCoder(caller, "sae", release, id, options);
+    const { device, dtype, signal } = options;
+    return SAE.of(await loadSingleSite(caller, "SAE", path, { device, dtype, signal }, entry));
+  }
+
+  /** @internal */
+  static of(loaded: LoadedCoder<SingleSiteConfig>): SAE {
+    return new SAE(loaded);
   }
 
   override forward(inputs: SiteTensors, options?: CoderCallOptions): Promise<Tensor[]>;

@@ -1,9 +1,13 @@
+import { checkOptions } from "../errors/check-options.js";
 import { isTensor } from "../tensor/internal.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { AxesIn, CoderInput, RebuiltAxes } from "./coder-axes.js";
-import type { TranscoderFileOptions } from "./coder-config.js";
+import type { SingleSiteConfig, TranscoderFileOptions } from "./coder-config.js";
+import type { LoadedCoder } from "./coder-layout.js";
 import type { CoderCallOptions, CoderEditOptions, EditFunction } from "./coder-options.js";
-import { loadCoder } from "./load-coder.js";
+import { fetchCoder } from "./fetch-coder.js";
+import { loadSingleSite } from "./load-single-site.js";
+import { type PretrainedOptions, pretrainedKeys } from "./pretrained-options.js";
 import { first, listed, SingleSiteCoder } from "./single-site-coder.js";
 import type { SiteTensors } from "./site-tensors.js";
 
@@ -33,7 +37,43 @@ export class Transcoder extends SingleSiteCoder {
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: TranscoderFileOptions = {}): Promise<Transcoder> {
-    return new Transcoder(await loadCoder("Transcoder", path, options));
+    return new Transcoder(await loadSingleSite("Transcoder.fromFile", "Transcoder", path, options));
+  }
+
+  /**
+   * Loads a published transcoder by SAELens' names of its release and id, fetching its files into the
+   * Hugging Face cache unless they are there. `release` may also be a repository, or a local folder laid
+   * out like one; `id` is then a path in it. {@link listCoders} lists the names.
+   *
+   * @example
+   * using transcoder = await Transcoder.fromPretrained(
+   *   "gemma-scope-2b-pt-transcoders",
+   *   "layer_20/width_16k/average_l0_11",
+   * );
+   * console.log(transcoder.cfg.hookName, transcoder.cfg.hookNameOut);
+   *
+   * @throws NOT_FOUND if the release or id does not exist, with the nearest names; if the file is not
+   *   cached and the call is offline
+   * @throws DOWNLOAD if a file can't be fetched; `fields.problem` says why
+   * @throws ARGUMENT if it is another kind of coder; as {@link Transcoder.fromFile}
+   */
+  static async fromPretrained(
+    release: string,
+    id: string,
+    options: PretrainedOptions = {},
+  ): Promise<Transcoder> {
+    const caller = "Transcoder.fromPretrained";
+    checkOptions(caller, options, pretrainedKeys);
+    const { path, entry } = await fetchCoder(caller, "transcoder", release, id, options);
+    const { device, dtype, signal } = options;
+    return Transcoder.of(
+      await loadSingleSite(caller, "Transcoder", path, { device, dtype, signal }, entry),
+    );
+  }
+
+  /** @internal */
+  static of(loaded: LoadedCoder<SingleSiteConfig>): Transcoder {
+    return new Transcoder(loaded);
   }
 
   /** A of the skip connection x·A, [dIn, dOut]; undefined without one. */

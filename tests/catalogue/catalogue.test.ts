@@ -20,7 +20,7 @@ const table = JSON.parse(
 
 const everything = (release: string): CoderEntry[] => listCoders(release, { seeds: true });
 
-/** What SAELens' table has wrong, and the catalogue right. */
+/** Corrections of SAELens' table. */
 const corrected = {
   model: { "gemma-scope-9b-it-res": "google/gemma-2-9b-it" } as Record<string, string>,
   l0: { "layer_20/width_524k/canonical": 48 } as Record<string, number>,

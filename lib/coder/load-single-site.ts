@@ -1,3 +1,4 @@
+import type { CoderEntry } from "../catalogue/coder-entry.js";
 import type { CoderFile } from "../checkpoint/coder-file.js";
 import { argument, checkOptions } from "../errors/check-options.js";
 import { planCoder, type SingleSiteConfig, type TranscoderFileOptions } from "./coder-config.js";
@@ -5,13 +6,14 @@ import { type CoderLayout, type LoadedCoder, loadLayout } from "./coder-layout.j
 
 const dtypes = ["auto", "float32", "bfloat16", "float16"];
 
-/** Checks the options, opens the file of a coder of one site, and loads its parameters. */
-export async function loadCoder(
+/** Checks the options, opens the file of a coder of one site, and loads its parameters. `entry`: its entry of the catalogue. */
+export async function loadSingleSite(
+  caller: string,
   kind: "SAE" | "Transcoder",
   path: string,
   options: TranscoderFileOptions,
+  entry?: CoderEntry,
 ): Promise<LoadedCoder<SingleSiteConfig>> {
-  const caller = `${kind}.fromFile`;
   const known = ["hookName", "device", "dtype", "signal"];
   checkOptions(caller, options, kind === "SAE" ? known : [...known, "hookNameOut"]);
   if (typeof path !== "string") throw argument(caller, "a string", "path", typeof path);
@@ -19,7 +21,7 @@ export async function loadCoder(
   if (!dtypes.includes(dtype))
     throw argument(caller, `one of ${dtypes.join(", ")}`, "dtype", dtype);
   signal?.throwIfAborted();
-  const { file, ...cfg } = planCoder(kind, path, options);
+  const { file, ...cfg } = planCoder(caller, kind, path, options, entry);
   const wanted = dtype === "auto" ? (file.wantedDtype ?? "auto") : dtype;
   return loadLayout(caller, layoutOf(file, cfg), { device, dtype: wanted, signal });
 }
