@@ -23,6 +23,7 @@ const insideFolders = {
   native: words("fetch native setup hub"),
   fuzz: words("tokenizer"),
   hub: words("hub errors"),
+  peers: words("hub"),
 };
 /** A tensor, its operations and its records are one unit in several files. */
 const mayCircle = /^lib\/(tensor|tokenizer\/jinja)\//;

@@ -1,6 +1,7 @@
 /** The errors of a download, one for each problem. None holds a token, a query string or a foreign message. */
 
 import { type ErrorCode, type ErrorFields, GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import type { HubSession } from "./hub-session.js";
 import { type CheckedFile, isCommit, pageUrl } from "./repo-file.js";
 
@@ -34,7 +35,7 @@ export function hubError(
 ): GemlensError {
   const { repo, repoType, revision, path } = file;
   const all = { problem, repo, repoType, revision, path, ...fields };
-  const message = `${session.caller}: expected ${expected} for ${subject}, got ${got}: ${remedy}`;
+  const message = sentence(session.caller, expected, subject, got, `: ${remedy}`);
   return new GemlensError(codeOf(problem), message, all);
 }
 
@@ -148,8 +149,8 @@ function rateLimit(
   const wait = seconds === undefined ? "try again later" : `try again in ${seconds} s`;
   const more = session.token === undefined ? ", or set HF_TOKEN: its limit is higher" : "";
   const got = `429, the rate limit${seconds === undefined ? "" : ` for another ${seconds} s`}`;
-  const sentence = { expected: `an answer of ${host}`, got, remedy: `${wait}${more}` };
-  return hubError(session, file, "rate-limit", sentence, { status: 429, host, seconds });
+  const said = { expected: `an answer of ${host}`, got, remedy: `${wait}${more}` };
+  return hubError(session, file, "rate-limit", said, { status: 429, host, seconds });
 }
 
 /** Of RateLimit, if it is what ran out, else of Retry-After. */

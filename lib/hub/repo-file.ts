@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { argument } from "../errors/check-options.js";
 import type { GemlensError } from "../errors/gemlens-error.js";
+import { show } from "../errors/show-value.js";
 import type { RepoFile, RepoType } from "./hub-options.js";
 
 /** A file whose names were checked and whose defaults are filled in. */
@@ -90,10 +91,4 @@ function badPath(caller: string, path: unknown): GemlensError {
     "path",
     show(path),
   );
-}
-
-/** On one line, whatever it holds. */
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { argument } from "../errors/check-options.js";
 import { GemlensError } from "../errors/gemlens-error.js";
+import { sentence } from "../errors/sentence.js";
 import { expandHome, hubHome } from "./cache-layout.js";
 
 /**
@@ -34,7 +35,8 @@ function readToken(caller: string, path: string, isNamed: boolean): string | und
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (!isNamed || code === "ENOENT" || code === "ENOTDIR") return undefined;
-    const message = `${caller}: expected a readable file for HF_TOKEN_PATH (${path}), got ${code}: fix its permissions, or set HF_TOKEN`;
+    const remedy = ": fix its permissions, or set HF_TOKEN";
+    const message = sentence(caller, "a readable file", `HF_TOKEN_PATH (${path})`, code, remedy);
     throw new GemlensError("DOWNLOAD", message, { problem: "token", file: path }, error);
   }
 }

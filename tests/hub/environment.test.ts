@@ -6,7 +6,8 @@ import { afterEach, expect, test } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
 import { hubFileInfo } from "../../lib/hub/hub-file-info.js";
 import { proxyFor } from "../../lib/hub/proxy.js";
-import { bytesOf, caller, failure, repo, useHub } from "./support.js";
+import { bytesOf } from "./bytes.js";
+import { caller, failure, repo, useHub } from "./support.js";
 
 const place = useHub();
 const file = { repo, path: "w" };
@@ -126,7 +127,7 @@ test("HTTP_PROXY: every request goes through it, those to storage too", async ()
   expect(new Set(tunnels)).toEqual(new Set(hosts));
 
   tunnels.length = 0;
-  process.env["NO_PROXY"] = "example.com,127.0.0.1";
+  process.env["NO_PROXY"] = "example.com,127.0.0.1,127.0.0.2";
   place.hub.commit(repo, { w: bytesOf(10_001) });
   await hubFile(caller, file);
   expect(tunnels).toEqual([]);

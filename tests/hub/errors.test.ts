@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { GemlensError } from "../../lib/errors/gemlens-error.js";
 import { hubFile, hubFiles } from "../../lib/hub/hub-file.js";
+import { bytesOf } from "./bytes.js";
 import { header, status } from "./loopback-server.js";
-import { bytesOf, caller, failure, filesBelow, repo, useHub } from "./support.js";
+import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
 const file = { repo, path: "w" };

@@ -13,7 +13,8 @@ import {
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { hubFile, hubFiles } from "../../lib/hub/hub-file.js";
-import { bytesOf, caller, failure, filesBelow, repo, useHub } from "./support.js";
+import { bytesOf } from "./bytes.js";
+import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
 const folder = "models--google--gemma-2-2b";

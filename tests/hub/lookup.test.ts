@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { hubFile, hubFiles } from "../../lib/hub/hub-file.js";
 import { hubFileInfo } from "../../lib/hub/hub-file-info.js";
+import { bytesOf } from "./bytes.js";
 import { cut, type Fault, late, refuse, status } from "./loopback-server.js";
-import { bytesOf, caller, failure, filesBelow, repo, useHub } from "./support.js";
+import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
 const weights = bytesOf(50_000);

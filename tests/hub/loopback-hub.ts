@@ -1,6 +1,6 @@
 /**
  * A hub on this machine that speaks the real protocol: resolve with a relative redirect for small files
- * and a signed link to another port for large ones, Xet storage on a third, errors by X-Error-Code.
+ * and a signed link to another host for large ones, Xet storage on a third, errors by X-Error-Code.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -59,13 +59,11 @@ export class LoopbackHub {
       if (tokenUrl.test(pathname)) return "xet-token" as const;
       return method === "HEAD" ? ("head" as const) : ("resolve" as const);
     };
-    const main = await serve(hub.faults, placeOf, (asked) => hub.#answer(asked), tls);
-    const cdn = await serve(
-      hub.faults,
-      () => "cdn",
-      (asked) => hub.#stored(asked),
-      tls,
-    );
+    // Hosts of their own, as in the world: clients tell them apart by name, some without the port.
+    const answer = (asked: Asked) => hub.#answer(asked);
+    const stored = (asked: Asked) => hub.#stored(asked);
+    const main = await serve(hub.faults, placeOf, answer, "127.0.0.1", tls);
+    const cdn = await serve(hub.faults, () => "cdn", stored, "127.0.0.2", tls);
     hub.endpoint = main.origin;
     hub.cdn = cdn.origin;
     hub.#servers.push(main, cdn, await hub.xet.start(tls));

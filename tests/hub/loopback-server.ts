@@ -68,6 +68,7 @@ export async function serve(
   faults: Faults,
   placeOf: (method: string, url: URL) => Place,
   handler: Handler,
+  host: string,
   tls?: ServerOptions,
 ): Promise<LoopbackServer> {
   const scheme = tls === undefined ? "http" : "https";
@@ -80,10 +81,10 @@ export async function serve(
   };
   const server: Server =
     tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    origin: `${scheme}://127.0.0.1:${port}`,
+    origin: `${scheme}://${host}:${port}`,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

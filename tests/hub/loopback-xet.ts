@@ -56,7 +56,8 @@ export class XetStorage {
   async start(tls?: ServerOptions): Promise<LoopbackServer> {
     const placeOf = (_: string, { pathname }: URL) =>
       pathname.includes("/reconstructions/") ? ("reconstruction" as const) : ("xorb" as const);
-    const server = await serve(this.#faults, placeOf, (asked) => this.#answer(asked), tls);
+    const answer = (asked: Asked) => this.#answer(asked);
+    const server = await serve(this.#faults, placeOf, answer, "127.0.0.3", tls);
     this.origin = server.origin;
     return server;
   }

@@ -2,8 +2,9 @@ import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
+import { bytesOf } from "./bytes.js";
 import { cut } from "./loopback-server.js";
-import { bytesOf, caller, filesBelow, repo, useHub } from "./support.js";
+import { caller, filesBelow, repo, useHub } from "./support.js";
 
 // A file system like exFAT, or a network share: no symlink can be made.
 vi.mock("node:fs", async (original) => {

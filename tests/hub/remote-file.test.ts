@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
 import { mergeSpans } from "../../lib/hub/merge-spans.js";
 import { openRemote } from "../../lib/hub/remote-file.js";
+import { bytesOf } from "./bytes.js";
 import { cut, refuse, status } from "./loopback-server.js";
-import { bytesOf, caller, failure, filesBelow, repo, useHub } from "./support.js";
+import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
 const archive = bytesOf(3_000_000);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
 import { openSession } from "../../lib/hub/hub-session.js";
 import { openRemote } from "../../lib/hub/remote-file.js";
+import { bytesOf } from "./bytes.js";
 import {
   cut,
   type Fault,
@@ -14,7 +15,7 @@ import {
   status,
   wrongBytes,
 } from "./loopback-server.js";
-import { bytesOf, caller, failure, filesBelow, repo, useHub } from "./support.js";
+import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
 const file = { repo, path: "w" };

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
 import { openRemote } from "../../lib/hub/remote-file.js";
+import { bytesOf } from "./bytes.js";
 import { LoopbackHub } from "./loopback-hub.js";
 import { type Fault, header } from "./loopback-server.js";
-import { bytesOf, caller, failure, repo, useHub } from "./support.js";
+import { caller, failure, repo, useHub } from "./support.js";
 
 const place = useHub();
 const file = { repo, path: "w" };

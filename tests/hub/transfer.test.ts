@@ -14,8 +14,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import { hubFile, hubFiles } from "../../lib/hub/hub-file.js";
 import type { HubProgress } from "../../lib/hub/hub-options.js";
+import { bytesOf } from "./bytes.js";
 import { cut, header, late, refuse, slow, status, wrongBytes } from "./loopback-server.js";
-import { bytesOf, caller, failure, repo, useHub } from "./support.js";
+import { caller, failure, repo, useHub } from "./support.js";
 
 const place = useHub();
 const root = join(import.meta.dirname, "../..");

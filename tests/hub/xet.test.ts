@@ -2,9 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { hubFile } from "../../lib/hub/hub-file.js";
+import { bytesOf } from "./bytes.js";
 import { cut, refuse, status, wrongBytes } from "./loopback-server.js";
 import type { XetOptions } from "./loopback-xet.js";
-import { bytesOf, caller, failure, repo, useHub } from "./support.js";
+import { caller, failure, repo, useHub } from "./support.js";
 
 const place = useHub();
 // Not a multiple of anything: the last chunk is short, and its bytes do not divide by four.
