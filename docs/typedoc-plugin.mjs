@@ -26,6 +26,8 @@ const categories = {
   native: "Tensors and memory",
   setup: "Tensors and memory",
   tokenizer: "Tokens",
+  catalogue: "Files",
+  hub: "Files",
   checkpoint: "Files",
   errors: "Errors",
 };
