@@ -13,6 +13,7 @@ export interface CoderEntry {
   readonly repo: string;
   /** The coder's folder in the repository. */
   readonly path: string;
+  /** The kind of coder; "clt" is a cross-layer transcoder. */
   readonly kind: "sae" | "transcoder" | "crosscoder" | "clt";
   /** 1 for Gemma Scope (Gemma 2), 2 for Gemma Scope 2 (Gemma 3). */
   readonly suite: 1 | 2;

@@ -16,6 +16,7 @@ export interface ListCodersOptions {
    * (Gemma Scope). `"small"`, `"medium"` or `"big"`: Gemma Scope 2's size classes.
    */
   readonly l0?: number | "canonical" | L0Size | undefined;
+  /** A kind of coder. */
   readonly kind?: CoderEntry["kind"] | undefined;
   /** List the variants trained from another seed too. Default false. */
   readonly seeds?: boolean | undefined;

@@ -24,6 +24,7 @@ export interface ListReleasesOptions {
   readonly model?: string | undefined;
   /** 1 for Gemma Scope, 2 for Gemma Scope 2. */
   readonly suite?: 1 | 2 | undefined;
+  /** A kind that the release has coders of. */
   readonly kind?: CoderEntry["kind"] | undefined;
 }
 

@@ -124,7 +124,7 @@ function preparePointer(session: HubSession, file: CheckedFile, commit: string):
 function linkTo(blob: string, pointer: string): boolean {
   const target = join(relative(dirname(pointer), dirname(blob)), basename(blob));
   try {
-    // What is there leads nowhere, or to another blob.
+    // The existing link leads nowhere, or to another blob.
     rmSync(pointer, { force: true });
     symlinkSync(target, pointer);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** What the hub says about a file before any byte of it: our own HEAD, as huggingface_hub makes it. */
+/** Asks the hub about a file before any byte of it: our own HEAD, like that of huggingface_hub. */
 
 import { hubError, refusal } from "./hub-error.js";
 import { hubFetch } from "./hub-fetch.js";

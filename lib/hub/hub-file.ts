@@ -27,7 +27,7 @@ const progressMs = 100;
  * The path of a file in the Hugging Face cache, which Python's huggingface_hub shares; fetched if it is
  * not there.
  *
- * @throws ARGUMENT for an invalid name; NOT_FOUND if the repository, revision or file does not exist, or
+ * @throws ARGUMENT if a name is invalid; NOT_FOUND if the repository, revision or file does not exist, or
  *   is not cached and the call is offline; DOWNLOAD if it can't be fetched (`fields.problem` says why)
  */
 export async function hubFile(

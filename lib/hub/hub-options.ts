@@ -14,14 +14,21 @@ export interface HubReadOptions {
 
 /** How far a download is. */
 export interface HubProgress {
+  /** The repository, such as "google/gemma-2-2b". */
   readonly repo: string;
   /** The file in the repository. */
   readonly path: string;
   /** Bytes of this file that are on the disk. */
   readonly done: number;
+  /** Bytes of the whole file. */
   readonly total: number;
   /** The same for all files of the call that are not cached. */
-  readonly overall: { readonly done: number; readonly total: number };
+  readonly overall: {
+    /** Bytes that are on the disk. */
+    readonly done: number;
+    /** Bytes of all. */
+    readonly total: number;
+  };
   /** Another process that fetches the same file, while the call waits for it. */
   readonly waitingFor?: string;
 }

@@ -1,4 +1,4 @@
-/** What a part file is of: written before its first byte, so that a later process can resume it. */
+/** The journal of a part file: written before its first byte, so that a later process can resume it. */
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";

@@ -8,7 +8,7 @@ export interface MergedSpan<T> extends Span {
   readonly members: readonly T[];
 }
 
-/** A gap of so many bytes costs less than a request of its own. */
+/** A gap of this many bytes costs less than another request. */
 const widestGap = 4096;
 
 /** Spans that overlap or lie close, as one; in the order of their places. */

@@ -82,7 +82,7 @@ export class PartFile {
       const { bytesWritten } = await this.#handle.write(bytes, at, undefined, position);
       at += bytesWritten;
       this.#written += bytesWritten;
-      // What was written counts as written even if the disk is full after it.
+      // Bytes that reached the disk count even if the disk fills up after them.
       this.#pending = [bytes.subarray(at)];
       this.#pendingBytes = bytes.length - at;
     }

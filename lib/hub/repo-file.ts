@@ -67,7 +67,7 @@ function isRepo(repo: unknown): repo is string {
   return names.length <= 2 && names.every((name) => /^\w(?:[\w.-]{0,94}\w)?$/.test(name));
 }
 
-/** What git allows for a ref's name, less what no hub has. */
+/** The names that git allows for a ref, without those that no hub has. */
 function isRevision(revision: unknown): revision is string {
   if (typeof revision !== "string" || revision.length > 255) return false;
   if (/[\p{Cc}\p{Cs}\s~^:?*[\\]|\.\.|@\{/u.test(revision) || revision === "@") return false;

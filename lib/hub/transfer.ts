@@ -45,7 +45,7 @@ export async function transfer(
       return await withLock(session.caller, lock, fetchIt, { onWait, signal: session.signal });
     } catch (error) {
       if (!isLockless(error, lock)) throw error;
-      // A file system without symlinks has no locks: a part of one's own costs only double work.
+      // A file system without symlinks has no locks: a separate part costs only double work.
       return await fetchTo(join(work, `${info.etag}.${randomUUID()}`));
     }
   } catch (error) {

@@ -67,7 +67,7 @@ export async function discard(response: Response): Promise<void> {
   await response.body?.cancel().catch(() => undefined);
 }
 
-/** What a network error's codes say, else `otherwise`; its own message may hold a URL. */
+/** The reason in a network error's codes, else `otherwise`; its message may hold a URL. */
 export function reason(error: unknown, otherwise = "a broken connection"): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const refused = /^Proxy response \((\d+)\)/.exec(at.message)?.[1];

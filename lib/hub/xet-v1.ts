@@ -27,7 +27,7 @@ export function firstForm(url: URL): URL | undefined {
   return first;
 }
 
-/** An answer of the first form as one of the second: each range is an entry of its own. */
+/** An answer of the first form as one of the second: each range becomes an entry. */
 export async function asSecondForm(response: Response): Promise<Response> {
   const { offset_into_first_range, terms, fetch_info } =
     (await response.json()) as ReconstructionV1;

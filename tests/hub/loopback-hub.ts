@@ -41,7 +41,7 @@ const cacheUrl =
 const tokenUrl = /^\/api\/(models|datasets|spaces)\/([\w.-]+\/[\w.-]+)\/xet-read-token\/(.+)$/;
 
 export class LoopbackHub {
-  /** What was asked, and the faults to come. */
+  /** The requests so far, and the faults to come. */
   readonly faults = new Faults();
   /** The only token that may read what is gated or private. */
   readonly token = `hf_${randomBytes(20).toString("hex")}`;
@@ -59,7 +59,7 @@ export class LoopbackHub {
       if (tokenUrl.test(pathname)) return "xet-token" as const;
       return method === "HEAD" ? ("head" as const) : ("resolve" as const);
     };
-    // Hosts of their own, as in the world: clients tell them apart by name, some without the port.
+    // Separate hosts, as in the world: clients distinguish them by name, some without the port.
     const answer = (asked: Asked) => hub.#answer(asked);
     const stored = (asked: Asked) => hub.#stored(asked);
     const main = await serve(hub.faults, placeOf, answer, "127.0.0.1", tls);
@@ -79,7 +79,7 @@ export class LoopbackHub {
     return [this.token, ...this.#issued, ...this.xet.secrets];
   }
 
-  /** Adds a commit that has these files besides those of the last one; `main` names it then. */
+  /** Adds a commit with these files and those of the last one, and points `main` to it. */
   commit(
     repo: string,
     files: Readonly<Record<string, Uint8Array | string>>,
@@ -217,7 +217,7 @@ export class LoopbackHub {
     const files = [...this.#repos.values()].flatMap(({ commits }) => [...commits.values()]);
     const file = files.flatMap((all) => [...all.values()]).find((one) => one.etag === etag);
     if (file === undefined) return { status: 404 };
-    // Storage has an ETag of its own, which is not the file's name in the cache.
+    // Storage has its own ETag, which is not the file's name in the cache.
     return ranged(asked, file.bytes, {
       etag: `"${createHash("md5").update(file.bytes).digest("hex")}"`,
     });

@@ -5,14 +5,14 @@ import { createServer as createSecureServer, type ServerOptions } from "node:htt
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What kind of request it is, which faults name. */
+/** The kinds of request, which faults name. */
 export type Place = "head" | "resolve" | "cdn" | "xet-token" | "reconstruction" | "xorb";
 
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
-  /** Sends so many bytes of the body, then breaks the connection. */
+  /** Sends this many bytes of the body, then breaks the connection. */
   readonly cutAfter?: number;
   /** Before the headers. */
   readonly delayMs?: number;
@@ -32,7 +32,7 @@ export type Handler = (asked: Asked) => Answer;
 
 const pieceBytes = 16_384;
 
-/** What the servers of one hub have in common. */
+/** The state that the servers of one hub share. */
 export class Faults {
   readonly asked: Asked[] = [];
   #faults: { place: Place; fault: Fault; times: number }[] = [];
@@ -117,7 +117,7 @@ async function write(response: ServerResponse, method: string, answer: Answer): 
     if (paceMs !== undefined) await sleep(paceMs);
   }
   if (cutAfter === undefined) response.end();
-  // Not before the last bytes are on their way.
+  // Not before the last bytes are in flight.
   else setTimeout(() => response.socket?.destroy(), 20);
 }
 

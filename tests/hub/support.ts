@@ -12,7 +12,7 @@ export const repo = "google/gemma-2-2b";
 
 const ours = /^(?:HF_|HUGGING|TRANSFORMERS_OFFLINE$|XDG_CACHE_HOME$|(?:https?|no|all)_proxy$)/i;
 
-/** What a test of this file works with, made anew for each. */
+/** The hub and folders of one test, made anew for each. */
 export interface Place {
   hub: LoopbackHub;
   /** HF_HUB_CACHE. */
@@ -51,7 +51,7 @@ export function filesBelow(folder: string): string[] {
     .sort();
 }
 
-/** What a promise rejects with. */
+/** The error that a promise rejects with. */
 export async function failure(
   promise: Promise<unknown>,
 ): Promise<Error & { fields?: Record<string, unknown> }> {

@@ -218,7 +218,7 @@ test("progress: of each file and of all, up to the whole", async () => {
   expect(events.at(-1)?.overall).toEqual({ done: 2_600_000, total: 2_600_000 });
   expect(events.length).toBeGreaterThan(3);
   expect(events.length).toBeLessThan(40);
-  // What is cached is no download.
+  // A cached file is no download.
   events.length = 0;
   await hubFiles(
     caller,

@@ -1,4 +1,4 @@
-/** What Python and gemlens have to agree on. Python is the reference: its library defined the cache. */
+/** The cases that Python and gemlens have to agree on. Python is the reference: its library defined the cache. */
 
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

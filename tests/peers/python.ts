@@ -26,7 +26,7 @@ export interface PythonResult {
   readonly message?: string;
 }
 
-/** Runs one call of hub.py in a process of its own, which reads the environment anew. */
+/** Runs one call of hub.py in a separate process, which reads the environment anew. */
 export async function callPython(
   python: string,
   request: Readonly<Record<string, unknown>>,
