@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { hubFile, hubFiles } from "../../lib/hub/hub-file.js";
 import { hubFileInfo } from "../../lib/hub/hub-file-info.js";
 import { bytesOf } from "./bytes.js";
-import { cut, type Fault, late, refuse, status } from "./loopback-server.js";
+import { type Fault, late, refuse, status } from "./loopback-server.js";
 import { caller, failure, filesBelow, repo, useHub } from "./support.js";
 
 const place = useHub();
@@ -126,11 +126,11 @@ test("of several files, a failure stops the rest and is the one thrown", async (
   expect(error).toMatchObject({ fields: { problem: "no-file", path: "none" } });
   expect(place.hub.faults.count("cdn")).toBe(0);
 
-  place.hub.faults.add("cdn", cut(0), 100);
+  place.hub.faults.add("cdn", status(500), 100);
   const broken = await failure(
     hubFiles(caller, { repo, paths: Object.keys(many) }, { parallel: 3 }),
   );
-  expect(broken).toMatchObject({ code: "DOWNLOAD", fields: { problem: "cut" } });
+  expect(broken).toMatchObject({ code: "DOWNLOAD", fields: { problem: "server" } });
 });
 
 test("hubFileInfo: sizes and names, and nothing is written", async () => {
