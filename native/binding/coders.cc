@@ -36,6 +36,8 @@ coder::EncoderSources parseEncoder(napi_env env, napi_value object) {
   coder::EncoderSources out;
   out.wEnc = parseSource(env, property(env, object, "W_enc"));
   out.bEnc = parseSource(env, property(env, object, "b_enc"));
+  if (napi_value order = optionalProperty(env, object, "byFeature"))
+    out.wEncByFeature = parseBool(env, order);
   if (napi_value threshold = optionalProperty(env, object, "threshold"))
     out.threshold = parseSource(env, threshold);
   out.wDec = parseSource(env, property(env, object, "W_dec"));
@@ -70,6 +72,8 @@ napi_value coderLoad(Arguments& args) {
   sources->decoderScale = parseNumber(env, property(env, args[1], "decoderScale"));
   sources->subtractsBDec = parseBool(env, property(env, args[1], "subtractsBDec"));
   sources->transposeSkip = parseBool(env, property(env, args[1], "transposeSkip"));
+  if (napi_value bytes = optionalProperty(env, args[1], "maxDecoderBytes"))
+    sources->maxDecoderBytes = parseInt(env, bytes);
   sources->device = deviceFromName(parseString(env, property(env, args[2], "device")));
   sources->dtype = parseString(env, property(env, args[2], "dtype"));
   if (sources->dtype != "auto") dtypeFromName(sources->dtype);
@@ -87,6 +91,15 @@ napi_value coderParameter(Arguments& args) {
   const int64_t read = parseInt(args.env(), args[2]), write = parseInt(args.env(), args[3]);
   const napi_value handle = args.handles().create(
       coder->parameter(name, static_cast<size_t>(read), static_cast<size_t>(write)));
+  args.handles().freeze(handle);
+  return handle;
+}
+
+napi_value coderDecoderRow(Arguments& args) {
+  const CoderPtr coder = args.handles().coder(args[0]);
+  const int64_t feature = parseInt(args.env(), args[1]), write = parseInt(args.env(), args[2]);
+  const napi_value handle = args.handles().create(
+      coder->decoderRow(static_cast<int32_t>(feature), static_cast<size_t>(write)));
   args.handles().freeze(handle);
   return handle;
 }
@@ -194,6 +207,7 @@ napi_value coderDots(Arguments& args) {
 void exportCoders(Environment& environment, napi_value exports) {
   define<coderLoad>(environment, exports, "coderLoad");
   define<coderParameter>(environment, exports, "coderParameter");
+  define<coderDecoderRow>(environment, exports, "coderDecoderRow");
   define<coderEncode>(environment, exports, "coderEncode");
   define<coderDecode>(environment, exports, "coderDecode");
   define<coderForward>(environment, exports, "coderForward");

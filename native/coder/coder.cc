@@ -49,8 +49,7 @@ Coder::Coder(std::vector<Site> reads, std::vector<Site> writes, std::vector<Enco
       const DecoderRows& rows = decoder.rows(e);
       if (!rows.defined()) continue;
       written = true;
-      checkShape("W_dec", rows.table.dense(),
-                 {encoders_[e].features() * rows.stride, writes_[w].width});
+      checkShape("W_dec", rows.dense(), {encoders_[e].features(), writes_[w].width});
     }
     if (!written)
       throw Error(code::kCheckpoint, "coder: expected an encoder for each write site, got none");
@@ -89,6 +88,19 @@ Tensor Coder::parameter(const std::string& name, size_t read, size_t write) cons
       code::kNotFound,
       "coder: expected W_enc, W_dec, b_enc, b_dec, threshold or, if the coder has one, skip, got " +
           name);
+}
+
+Tensor Coder::decoderRow(int32_t feature, size_t write) const {
+  const size_t e = encoderOf(feature);
+  const int64_t index = feature - encoders_[e].first();
+  const bool exists = feature >= 0 && index < encoders_[e].features() && write < decoders_.size();
+  if (!exists || !decoders_[write].rows(e).defined()) {
+    throw Error(code::kNotFound, concat("coder: expected a feature and a site that it writes, got ",
+                                        feature, ", ", write));
+  }
+  const DecoderRows& rows = decoders_[write].rows(e);
+  if (!rows.table->isInFile()) return rows.dense().select(0, index);
+  return rows.rows({static_cast<int32_t>(index)}).select(0, 0);
 }
 
 void Coder::checkDevice(const char* caller, const char* subject, c10::Device got) const {
@@ -171,9 +183,10 @@ std::vector<Tensor> Coder::applyEdit(const std::vector<Tensor>& bases, const Fea
     if (base.numel() != rows * width) failRows("edit", rows, width, "", base);
     Tensor sum = base.reshape({rows, width}).to(c10::kFloat);
     for (size_t e = 0; e < encoders_.size(); ++e) {
-      const DecoderRows& table = decoders_[w].rows(e);
-      if (!table.defined() || !table.edits) continue;
-      sum = sum.add(ops::sparseDecode(table.withTableRows(change[e]), table.table));
+      const DecoderRows& own = decoders_[w].rows(e);
+      if (!own.defined() || !own.edits) continue;
+      const auto [entries, table] = own.entries(change[e]);
+      sum = sum.add(ops::sparseDecode(entries, table));
     }
     out.push_back(sum.to(base.scalar_type()).view(base.sizes()));
   }
@@ -194,10 +207,11 @@ Features Coder::dots(const Features& features, const std::vector<Tensor>& gs,
   for (size_t e = 0; e < parts.size(); ++e) {
     Tensor sum;
     for (size_t w = 0; w < decoders_.size(); ++w) {
-      const DecoderRows& table = decoders_[w].rows(e);
-      if (!table.defined() || (sites == WriteSites::Edited && !table.edits)) continue;
+      const DecoderRows& own = decoders_[w].rows(e);
+      if (!own.defined() || (sites == WriteSites::Edited && !own.edits)) continue;
       const Tensor g = gs[w].reshape({rows, decoders_[w].width()});
-      const Tensor here = ops::sparseDots(table.withTableRows(parts[e]), table.table, g);
+      const auto [entries, table] = own.entries(parts[e]);
+      const Tensor here = ops::sparseDots(entries, table, g);
       sum = sum.defined() ? sum.add(here) : here;
     }
     parts[e].values = sum.defined() ? sum : parts[e].values.mul(0);

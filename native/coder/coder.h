@@ -44,6 +44,8 @@ class Coder {
   // W_enc, b_enc or threshold of encoder `read`, b_dec or skip of decoder `write`, or W_dec of
   // both. Throws NOT_FOUND if there is no such parameter, ARGUMENT if a site is out of range.
   Tensor parameter(const std::string& name, size_t read, size_t write) const;
+  // What a feature writes at a site [width]. Throws NOT_FOUND if that is nothing.
+  Tensor decoderRow(int32_t feature, size_t write) const;
 
   // `xs` has one tensor for each read site, all with the same positions. Throws ARGUMENT if a row
   // is not finite.

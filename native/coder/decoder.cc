@@ -9,23 +9,6 @@
 
 namespace gemlens::coder {
 
-Tensor DecoderRows::dense() const {
-  if (stride == 1) return table.dense();
-  return table.dense()
-      .view({table.rowCount() / stride, stride, table.columnCount()})
-      .select(1, offset);
-}
-
-Tensor DecoderRows::rows(const std::vector<int32_t>& ids) const {
-  const Tensor index = indexTensor(ids, table.device());
-  return table.rows(stride == 1 ? index : index.mul(stride).add(offset));
-}
-
-ops::SparseRows DecoderRows::withTableRows(const ops::SparseRows& active) const {
-  if (stride == 1) return active;
-  return {active.indptr, active.indices.mul(stride).add(offset), active.values};
-}
-
 Decoder::Decoder(std::vector<DecoderRows> rows, Tensor bDec, Tensor skip, size_t skipRead)
     : rows_(std::move(rows)), bDec_(std::move(bDec)), skip_(std::move(skip)), skipRead_(skipRead) {
   if (bDec_.dim() != 1) throw Error(code::kCheckpoint, "coder: expected one dimension for b_dec");
@@ -41,7 +24,7 @@ Tensor Decoder::parameter(const std::string& name, size_t encoder) const {
 int64_t Decoder::bytes() const {
   int64_t total = static_cast<int64_t>(bDec_.nbytes()) + skip_.bytes();
   for (const DecoderRows& rows : rows_) {
-    if (rows.defined()) total += rows.table.bytes() / rows.stride;
+    if (rows.defined()) total += rows.table->bytes() / rows.table->stride();
   }
   return total;
 }
@@ -50,7 +33,8 @@ Tensor Decoder::decode(const std::vector<ops::SparseRows>& active, const Tensor&
   Tensor sum;
   for (size_t e = 0; e < rows_.size(); ++e) {
     if (!rows_[e].defined()) continue;
-    const Tensor part = ops::sparseDecode(rows_[e].withTableRows(active[e]), rows_[e].table);
+    const auto [entries, table] = rows_[e].entries(active[e]);
+    const Tensor part = ops::sparseDecode(entries, table);
     sum = sum.defined() ? sum.add(part) : part;
   }
   return finish(sum, x);
@@ -61,8 +45,8 @@ Tensor Decoder::decodeTracked(const std::vector<Tensor>& values,
   Tensor sum;
   for (size_t e = 0; e < rows_.size(); ++e) {
     if (!rows_[e].defined()) continue;
-    const Tensor part =
-        ops::decodeValues(values[e], rows_[e].withTableRows(active[e]), rows_[e].table);
+    const auto [entries, table] = rows_[e].entries(active[e]);
+    const Tensor part = ops::decodeValues(values[e], entries, table);
     sum = sum.defined() ? sum.add(part) : part;
   }
   return finish(sum, x);

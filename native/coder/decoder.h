@@ -2,29 +2,33 @@
 // affine skip connection, for x at one read site). b_dec [width], A [width read, width].
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/aten.h"
+#include "coder/decoder_table.h"
 #include "ops/jump_relu.h"
 
 namespace gemlens::coder {
 
-// The decoder rows of one encoder at one write site: feature f has row `f · stride + offset` of
-// `table`. Published cross-layer files hold [features, sites, width], which is one table for all
-// sites.
+// The decoder rows of one encoder at one write site. Published cross-layer files hold
+// [features, sites, width], which is one table for all sites.
 struct DecoderRows {
-  ops::Matrix table;  // [features · stride, width]; undefined: the encoder writes nothing here
-  int64_t stride = 1, offset = 0;
+  std::shared_ptr<const DecoderTable> table;  // null: the encoder writes nothing here
+  int64_t offset = 0;  // the site in the table
   bool edits = true;  // edits of its features are added here
 
-  bool defined() const { return table.defined(); }
+  bool defined() const { return table != nullptr; }
   // W_dec [features, width], a view.
-  Tensor dense() const;
+  Tensor dense() const { return table->dense(offset); }
   // The rows of these features, [k, width].
-  Tensor rows(const std::vector<int32_t>& ids) const;
-  // `active` with its ids replaced by rows of `table`.
-  ops::SparseRows withTableRows(const ops::SparseRows& active) const;
+  Tensor rows(const std::vector<int32_t>& ids) const {
+    return table->rows(indexTensor(ids), offset);
+  }
+  TableEntries entries(const ops::SparseRows& active) const {
+    return table->entries(active, offset);
+  }
 };
 
 class Decoder {
@@ -38,7 +42,8 @@ class Decoder {
   bool hasSkip() const { return skip_.defined(); }
   size_t skipRead() const { return skipRead_; }
   Tensor parameter(const std::string& name, size_t encoder) const;
-  // Counts this site's share of a table that several sites use.
+  // Counts this site's share of a table that several sites use, and nothing of one that stays in
+  // its file.
   int64_t bytes() const;
 
   // Decodes the active features of each encoder to [rows, width] float32. If there is a skip

@@ -12,6 +12,12 @@ namespace {
 
 using checkpoint::WeightSource;
 
+int64_t bytesOf(const WeightSource& source) {
+  int64_t bytes = static_cast<int64_t>(c10::elementSize(source.type));
+  for (const int64_t extent : source.shape) bytes *= extent;
+  return bytes;
+}
+
 // Throws CHECKPOINT if a parameter is not finite: such a feature would be active never or always.
 // `featureAxis` is the dimension of the features, -1 if there is none.
 void checkFinite(const Tensor& tensor, const WeightSource& source, const char* name,
@@ -51,6 +57,9 @@ class Loader {
     const auto own = sources_.encoders[0].wEnc.type;
     type_ = dtypeOnDevice(own, sources_.dtype, sources_.device.is_cpu());
     if (type_ == c10::ScalarType::Double && sources_.dtype == "auto") type_ = c10::kFloat;
+    int64_t left = sources_.maxDecoderBytes;
+    for (const EncoderSources& encoder : sources_.encoders) left -= bytesOf(encoder.wDec);
+    staysInFile_ = left < 0 && sources_.decoderScale == 1;
   }
 
   std::shared_ptr<const Coder> load() {
@@ -63,7 +72,10 @@ class Loader {
     int64_t first = 0;
     for (size_t e = 0; e < sources_.encoders.size(); ++e) {
       const EncoderSources& from = sources_.encoders[e];
-      const Tensor wEnc = tensor(from.wEnc, "W_enc", 1, sources_.encoderScale);
+      const int featureAxis = from.wEncByFeature ? 0 : 1;
+      const Tensor loaded = tensor(from.wEnc, "W_enc", featureAxis, sources_.encoderScale);
+      // A view: the products take it as it lies.
+      const Tensor wEnc = from.wEncByFeature ? loaded.t() : loaded;
       addRows(from, rows);
       const Tensor bEnc = tensor(from.bEnc, "b_enc", 0);
       const Tensor threshold = from.threshold ? tensor(*from.threshold, "threshold", 0) : Tensor();
@@ -93,20 +105,22 @@ class Loader {
 
   // Adds an encoder's decoder rows. One table serves all sites that it writes.
   void addRows(const EncoderSources& from, std::vector<std::vector<DecoderRows>>& rows) {
-    const Tensor loaded = tensor(from.wDec, "W_dec", 0, sources_.decoderScale);
-    const bool single = loaded.dim() == 2;
-    if (!single && loaded.dim() != 3)
+    const size_t dimensions = from.wDec.shape.size();
+    if (dimensions != 2 && dimensions != 3)
       throw Error(code::kCheckpoint, "coder: expected two or three dimensions for W_dec");
-    const int64_t stride = single ? 1 : loaded.size(1);
+    const int64_t stride = dimensions == 2 ? 1 : from.wDec.shape[1];
     if (static_cast<int64_t>(from.writesAt.size()) != stride) {
       throw Error(code::kCheckpoint, concat("coder: expected ", from.writesAt.size(),
                                             " write sites for W_dec, got ", stride));
     }
-    const Tensor table = single ? loaded : loaded.reshape({-1, loaded.size(2)});
+    const auto table = decoderTable(from.wDec, stride);
     for (auto& site : rows) site.emplace_back();
     for (int64_t i = 0; i < stride; ++i) {
       const int32_t write = from.writesAt[static_cast<size_t>(i)];
-      if (write < 0) continue;
+      if (write < 0) {
+        checkZero(*table, i, from.wDec);
+        continue;
+      }
       if (static_cast<size_t>(write) >= rows.size()) {
         throw Error(code::kCheckpoint,
                     concat("coder: expected a write site below ", rows.size(), ", got ", write));
@@ -114,8 +128,37 @@ class Loader {
       const auto& edits = from.editsAt;
       const bool isEdited =
           !edits || std::find(edits->begin(), edits->end(), write) != edits->end();
-      rows[static_cast<size_t>(write)].back() = {table, stride, i, isEdited};
+      rows[static_cast<size_t>(write)].back() = {table, i, isEdited};
     }
+  }
+
+  std::shared_ptr<const DecoderTable> decoderTable(const WeightSource& source, int64_t stride) {
+    if (!staysInFile_) {
+      const Tensor loaded = tensor(source, "W_dec", 0, sources_.decoderScale);
+      return std::make_shared<DecoderTable>(asTable(loaded), stride);
+    }
+    token_.check();
+    const Tensor mapped = checkpoint::loadTensor(source, files_, source.type, c10::kCPU);
+    return std::make_shared<DecoderTable>(asTable(mapped), stride, type_, sources_.device,
+                                          source.file);
+  }
+
+  static Tensor asTable(const Tensor& loaded) {
+    return loaded.dim() == 2 ? loaded : loaded.reshape({-1, loaded.size(2)});
+  }
+
+  // Throws CHECKPOINT if rows that no site uses are not zero. Looks at all features of a table in
+  // memory, and at 64 of a table that stays in its file.
+  void checkZero(const DecoderTable& table, int64_t site, const WeightSource& source) {
+    constexpr int64_t kLooked = 64;
+    const int64_t step =
+        table.isInFile() ? std::max<int64_t>(1, table.features() / kLooked) : int64_t{1};
+    const Tensor rows = table.dense(site).slice(0, 0, table.features(), step);
+    if (!rows.ne(0).any().item<bool>()) return;
+    throw Error(code::kCheckpoint,
+                concat(source.file, ": expected zeros for W_dec at site ", site,
+                       ", which its features do not write, got other numbers"),
+                {{"file", source.file}, {"tensor", std::string("W_dec")}});
   }
 
   Tensor shift(size_t encoder, const std::vector<Tensor>& bDec) const {
@@ -133,6 +176,7 @@ class Loader {
   const CancelToken& token_;
   checkpoint::MappedFiles files_;
   c10::ScalarType type_ = c10::kFloat;
+  bool staysInFile_ = false;
 };
 
 }  // namespace
