@@ -23,13 +23,18 @@ export interface GemmaScope2Config {
 }
 
 /** Hugging Face module paths (after `layers.L.`) → our hook and site. */
-const hookPoints: Readonly<Record<string, { site: CoderSite; hook: string }>> = {
+export const hookPoints: Readonly<Record<string, { site: CoderSite; hook: string }>> = {
   output: { site: "resid_post", hook: "hook_resid_post" },
   "self_attn.o_proj.input": { site: "attn_z", hook: "attn.hook_z" },
   "post_feedforward_layernorm.output": { site: "mlp_out", hook: "hook_mlp_out" },
   // with the norm's gain, unlike the transcoders of Gemma Scope 1
   "pre_feedforward_layernorm.output": { site: "transcoder", hook: "mlp.hook_in" },
 };
+
+/** The other way round: what follows `layers.L.` for our point. */
+export const publishedModules: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(hookPoints).map(([module, { hook }]) => [hook, module]),
+);
 
 function parseHook(
   point: string,
@@ -87,7 +92,7 @@ export function parseGemmaScope2Config(json: unknown, file: string): GemmaScope2
 }
 
 /** `gemma-3-4b-pt` for `google/gemma-3-4b-pt`. The published 270m base model has no `-pt`. */
-function modelNameOf(published: string): string {
+export function modelNameOf(published: string): string {
   const name = basename(published).replace("gemma-v3", "gemma-3");
   return name === "gemma-3-270m-pt" ? "gemma-3-270m" : name;
 }

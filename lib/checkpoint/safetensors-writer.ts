@@ -7,8 +7,11 @@ export interface SafetensorsEntry {
   readonly name: string;
   readonly dtype: FileDtype;
   readonly shape: readonly number[];
-  /** Returns its elements, little-endian and in C order; called when the file reaches it. */
-  bytes(): Promise<Uint8Array>;
+  /**
+   * Returns its elements, little-endian and in C order, whole or in pieces; called when the file
+   * reaches it.
+   */
+  bytes(): Promise<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -37,6 +40,10 @@ export async function writeSafetensors(
   header.set(json, 8);
   await writeAtomically(path, async (file) => {
     await appendBytes(file, header);
-    for (const entry of sorted) await appendBytes(file, await entry.bytes());
+    for (const entry of sorted) {
+      const bytes = entry.bytes();
+      if (!(Symbol.asyncIterator in bytes)) await appendBytes(file, await bytes);
+      else for await (const part of bytes) await appendBytes(file, part);
+    }
   });
 }

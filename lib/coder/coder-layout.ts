@@ -8,15 +8,17 @@ import type { Site } from "./site.js";
 
 /** The parameters of one read site's features, as tensors in files. */
 export interface EncoderLayout {
-  /** [width, features] */
+  /** [width, features]; [features, width] if `byFeature`. */
   readonly W_enc: TensorSource;
+  /** Whether W_enc has a row for each feature. Default false. */
+  readonly byFeature?: boolean;
   /** [features] */
   readonly b_enc: TensorSource;
   /** [features]. Default: zeros, a plain ReLU. */
   readonly threshold?: TensorSource;
   /** [features, width], or [features, n, width] for n write sites. */
   readonly W_dec: TensorSource;
-  /** The index in `writes` of each of the n; −1 for rows that are skipped because they are zero. */
+  /** The index in `writes` of each of the n; −1 to skip those rows, which must be zero. */
   readonly writesAt: readonly number[];
   /**
    * The sites where edits of its features are added, as indices in `writes`. Default: `writesAt`.
@@ -48,6 +50,11 @@ export interface CoderLayout<Config extends CoderConfig = CoderConfig> {
   readonly encoderScale?: number;
   /** Whether the file stores the skip as [width, width of the read site]. */
   readonly transposeSkip?: boolean;
+  /**
+   * If the tables W_dec together take more bytes than this, they stay in their files: a call reads,
+   * checks and converts only the rows that it needs. Default: no limit.
+   */
+  readonly maxDecoderBytes?: number;
 }
 
 /** A coder's feature ids and where they are decoded: one entry for each read site. */
@@ -97,6 +104,7 @@ export async function loadLayout<Config extends CoderConfig>(
     decoderScale: scale,
     subtractsBDec: cfg.applyBDecToInput,
     transposeSkip,
+    ...(layout.maxDecoderBytes !== undefined && { maxDecoderBytes: layout.maxDecoderBytes }),
   };
   const handle = await task(
     caller,
@@ -107,10 +115,11 @@ export async function loadLayout<Config extends CoderConfig>(
   return { handle, cfg: loaded, features: featureSites(encoders), files };
 }
 
-function nativeEncoder({ writesAt, editsAt, ...sources }: EncoderLayout): NativeEncoder {
+function nativeEncoder({ writesAt, editsAt, byFeature, ...sources }: EncoderLayout): NativeEncoder {
   const { W_enc, b_enc, threshold, W_dec } = sources;
   return {
     W_enc: floating(W_enc),
+    ...(byFeature !== undefined && { byFeature }),
     b_enc: floating(b_enc),
     ...(threshold !== undefined && { threshold: floating(threshold) }),
     W_dec: floating(W_dec),

@@ -196,7 +196,10 @@ export abstract class Coder implements Disposable {
     if (!decodes.includes(site)) {
       throw argument("direction", `one of ${decodes.join(", ")}`, "write", String(write ?? "none"));
     }
-    return this.parameter("W_dec", read, site).select(0, index);
+    const handle = this.#alive("direction");
+    const row = adopt(call("direction", (addon) => addon.coderDecoderRow(handle, feature, site)));
+    setOrigin(row, { hook: this.cfg.writes[site]?.hookName ?? "", model: this.cfg.modelName });
+    return row;
   }
 
   /**

@@ -12,8 +12,10 @@ export interface NativeSite {
 
 /** The features of one read site. */
 export interface NativeEncoder {
-  /** [width, features] */
+  /** [width, features]; [features, width] if `byFeature`. */
   readonly W_enc: NativeTensorSource;
+  /** Absent: false. */
+  readonly byFeature?: boolean;
   /** [features] */
   readonly b_enc: NativeTensorSource;
   /** [features]; absent: 0, a plain ReLU. */
@@ -54,4 +56,6 @@ export interface NativeCoderConfig {
   readonly subtractsBDec: boolean;
   /** Whether the file stores the skip as [width, width of the read site]. */
   readonly transposeSkip: boolean;
+  /** If the tables W_dec together take more bytes, they stay in their files; absent: no limit. */
+  readonly maxDecoderBytes?: number;
 }

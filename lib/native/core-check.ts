@@ -29,6 +29,7 @@ const exported: Readonly<Record<keyof Addon, true>> = {
   ops: true,
   coderLoad: true,
   coderParameter: true,
+  coderDecoderRow: true,
   coderEncode: true,
   coderDecode: true,
   coderForward: true,
