@@ -144,7 +144,13 @@ function paramsFile(path: string): string {
   const found = ["params.npz", scopeWeights, lensWeights].filter((name) =>
     isPresent(join(path, name)),
   );
-  if (found.length !== 1) refuse(path, "coder", expected, found.join(" and ") || "neither");
+  if (found.length !== 1) {
+    const several = ["params_layer_0.safetensors", "W_enc_0.safetensors"];
+    const none = several.some((name) => isPresent(join(path, name)))
+      ? "a coder of several layers: load it with CrossLayerTranscoder.fromFile or Crosscoder.fromFile"
+      : "neither";
+    refuse(path, "coder", expected, found.join(" and ") || none);
+  }
   return join(path, found[0] as string);
 }
 
