@@ -2,12 +2,11 @@
 // docs/limits.md; with --only prints them for these. Needs 12 GB of disk; downloads nothing.
 //
 //     npx tsx bench/real-size.ts [--dir DIR] [--only 2b-bfloat16,2b-float32,1b-bfloat16]
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { outputOf } from "./case-process.js";
 import { randomSae } from "./random-coder.js";
 import { gemma2b, type ModelShape, randomModel } from "./random-model.js";
 import type { Sizes } from "./real-size-case.js";
@@ -57,21 +56,6 @@ async function measure(item: Case, parent: string | undefined): Promise<Sizes> {
   } finally {
     remove();
   }
-}
-
-/** spawnSync would block signals. */
-async function outputOf(what: string, args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const kill = () => child.kill();
-  process.once("exit", kill);
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  const [code, signal] = await once(child, "close");
-  process.off("exit", kill);
-  if (code !== 0) throw new Error(`real-size: ${what} ended with ${signal ?? code}`);
-  return output;
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
@@ -146,7 +130,9 @@ async function main(): Promise<void> {
     console.error(`real-size: ${page} is written when all of ${names.join(", ")} ran`);
     return;
   }
-  writeFileSync(`${page}.part`, text);
+  // What follows is real-size-coders.ts's.
+  const [, more = ""] = readFileSync(page, "utf8").split(/(?=^## )/m);
+  writeFileSync(`${page}.part`, more === "" ? text : `${text}\n${more}`);
   renameSync(`${page}.part`, page);
 }
 
