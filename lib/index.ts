@@ -45,6 +45,8 @@ export {
   type CoderEvaluation,
   type EvaluateOptions,
   evaluateCoder,
+  type RebuildingQuality,
+  type SiteEvaluation,
 } from "./evaluate/evaluate-coder.js";
 export { type FeatureMeansOptions, featureMeans } from "./evaluate/feature-means.js";
 export {

@@ -63,14 +63,8 @@ export class CoderStatistics {
     }
   }
 
-  /** Adds tokens: the true output `x` and its reconstruction `rebuilt`, both [tokens, dOut]. */
-  async addRebuilt(x: Tensor, rebuilt: Tensor, signal?: AbortSignal): Promise<void> {
-    const caller = "statistics";
-    const { error, square, made, dot, sums } = await task(
-      caller,
-      (addon, ctx) => addon.rebuiltStatistics(handleOf(x, caller), handleOf(rebuilt, caller), ctx),
-      { signal },
-    );
+  /** Adds tokens. */
+  addRebuilt({ error, square, made, dot, sums }: RebuiltRows): void {
     for (const [d, sum] of sums.entries()) this.#sum[d] = (this.#sum[d] as number) + sum;
     for (const [row, own] of square.entries()) {
       const length = Math.sqrt(own);
@@ -81,6 +75,51 @@ export class CoderStatistics {
       // A reconstruction of 0 has no direction.
       this.#cosine += lengthMade === 0 ? 0 : (dot[row] as number) / (length * lengthMade);
     }
-    this.tokens += x.shape[0] ?? 0;
+    this.tokens += square.length;
   }
+}
+
+/** What statistics need of tokens' true outputs x and their reconstructions x̂. */
+export interface RebuiltRows {
+  /** Σ_d (x − x̂)² of each token. */
+  readonly error: Float64Array;
+  /** Σ_d x² of each token. */
+  readonly square: Float64Array;
+  /** Σ_d x̂² of each token. */
+  readonly made: Float64Array;
+  /** x·x̂ of each token. */
+  readonly dot: Float64Array;
+  /** Σ x over tokens, for each dimension. */
+  readonly sums: Float64Array;
+}
+
+/** `x` and `rebuilt` are [tokens, width]. */
+export function rebuiltRows(
+  x: Tensor,
+  rebuilt: Tensor,
+  signal: AbortSignal | undefined,
+): Promise<RebuiltRows> {
+  const caller = "statistics";
+  return task(
+    caller,
+    (addon, ctx) => addon.rebuiltStatistics(handleOf(x, caller), handleOf(rebuilt, caller), ctx),
+    { signal },
+  );
+}
+
+/** The rows of several outputs of the same tokens, as of one output with all their dimensions. */
+export function joined(sites: readonly RebuiltRows[]): RebuiltRows {
+  const [first] = sites;
+  if (sites.length === 1 && first !== undefined) return first;
+  const added = (key: "error" | "square" | "made" | "dot") =>
+    Float64Array.from({ length: first?.error.length ?? 0 }, (_, row) =>
+      sites.reduce((sum, site) => sum + (site[key][row] as number), 0),
+    );
+  return {
+    error: added("error"),
+    square: added("square"),
+    made: added("made"),
+    dot: added("dot"),
+    sums: Float64Array.from(sites.flatMap(({ sums }) => [...sums])),
+  };
 }

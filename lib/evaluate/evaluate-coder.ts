@@ -1,6 +1,6 @@
-import { checkSingle } from "../attribute/single-site.js";
 import type { Coder } from "../coder/coder.js";
-import type { SingleSiteCoder } from "../coder/single-site-coder.js";
+import { SingleSiteCoder } from "../coder/single-site-coder.js";
+import type { Site } from "../coder/site.js";
 import {
   type Corpus,
   type CorpusBatch,
@@ -11,13 +11,13 @@ import {
 import { argument, checkCount, checkOptions } from "../errors/check-options.js";
 import type { HookedTransformer } from "../model/hooked-transformer.js";
 import { ModelClient } from "../model/model-client.js";
-import { tidy } from "../native/scope.js";
-import { zeros } from "../tensor/factories.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { plainJson, withJson } from "../tensor/tensor-json.js";
-import { CoderStatistics } from "./coder-statistics.js";
+import { CoderStatistics, joined, type RebuiltRows, rebuiltRows } from "./coder-statistics.js";
+import { outputMeans } from "./output-means.js";
 import { ReplacedLosses } from "./replaced-losses.js";
-import { Replaced } from "./replaced-runs.js";
+import { Replaced, type Replacement } from "./replaced-runs.js";
+import { ReplacedSites } from "./replaced-sites.js";
 
 /** Options for `evaluateCoder`. */
 export interface EvaluateOptions extends CorpusOptions {
@@ -45,12 +45,8 @@ export interface AgainstAblation {
   readonly mean: number;
 }
 
-/** A coder's reconstruction quality and its cost to the model's predictions. */
-export interface CoderEvaluation {
-  /** The number of counted tokens. */
-  readonly tokens: number;
-  /** Mean number of active features. */
-  readonly l0: number;
+/** How close a reconstruction x̂ is to x. */
+export interface RebuildingQuality {
   /** Mean over tokens of Σ_d (x − x̂)². */
   readonly mse: number;
   /** Fraction of variance unexplained: Σ|x − x̂|² / Σ|x − mean x|². */
@@ -61,6 +57,21 @@ export interface CoderEvaluation {
   readonly cosine: number;
   /** Mean of |x̂| / |x|. */
   readonly l2Ratio: number;
+}
+
+/** The quality of what a coder rebuilds at one site. */
+export interface SiteEvaluation extends RebuildingQuality {
+  readonly hookName: string;
+}
+
+/** A coder's reconstruction quality and its cost to the model's predictions. */
+export interface CoderEvaluation extends RebuildingQuality {
+  /** The number of counted tokens. */
+  readonly tokens: number;
+  /** Mean number of active features. */
+  readonly l0: number;
+  /** The same for each of `cfg.writes`, alone. */
+  readonly sites: readonly SiteEvaluation[];
   /** Mean next-token losses in nats at counted tokens: of the model, and with x replaced. */
   readonly loss: AgainstAblation & {
     /** The unchanged model's. */
@@ -91,6 +102,10 @@ export interface CoderEvaluation {
  * (evals.py), with the variance of the fraction unexplained summed over dimensions, Σ_d (E[x_d²] −
  * E[x_d]²).
  *
+ * Of a coder that writes several sites, x is all their tensors side by side; `sites` has each alone. All
+ * are replaced at once: with x̂, the features are read from the replaced stream, as in a splice
+ * without error term.
+ *
  * Special tokens (BOS) keep their activations, and neither they nor the predictions from them are
  * counted. The corpus is iterated once, and only a bounded part of it is in memory.
  *
@@ -100,12 +115,11 @@ export interface CoderEvaluation {
  * console.log(l0, explainedVariance, lossRecovered.mean);
  *
  * @throws ARGUMENT if the coder does not fit the model, or the corpus has no counted token
- * @throws UNSUPPORTED if the coder has several sites
  * @throws SHAPE, DEVICE, DISPOSED; what the corpus throws; `signal.reason`
  */
 export async function evaluateCoder(
   model: HookedTransformer,
-  given: Coder,
+  coder: Coder,
   corpus: Corpus,
   options: EvaluateOptions = {},
 ): Promise<CoderEvaluation> {
@@ -122,21 +136,26 @@ export async function evaluateCoder(
   const { meanTokens = 8192, lossTokens = Number.MAX_SAFE_INTEGER, signal, onProgress } = options;
   checkCount(caller, "meanTokens", meanTokens);
   if (lossTokens !== 0) checkCount(caller, "lossTokens", lossTokens);
-  client.checkCoder("coder", given);
-  const coder = checkSingle(caller, given, "its evaluation");
-  const statistics = new CoderStatistics(coder.cfg.dSae, coder.cfg.dOut);
+  client.checkCoder("coder", coder);
+  const { dSae, writes } = coder.cfg;
+  const width = writes.reduce((all, site) => all + site.width, 0);
+  const statistics = new CoderStatistics(dSae, width);
+  const sites = writes.map((site) => new CoderStatistics(0, site.width));
   const losses = new ReplacedLosses(client);
   const batches = corpusBatches(caller, model, corpus, options);
   try {
     const first = await firstBatches(batches, lossTokens === 0 ? 0 : meanTokens);
-    using average = await meanOf(model, coder, first, signal);
-    using runs = new Replaced(model, coder, average, signal);
+    const means = await outputMeans(model, writes, first, signal);
+    using runs = replacement(model, coder, means, options);
     const measure = async (batch: CorpusBatch) => {
       const replaces = statistics.tokens < lossTokens;
-      const { acts, normed } = await runs.of(batch, replaces, (x, rebuilt) =>
-        statistics.addRebuilt(x, rebuilt, signal),
-      );
+      const rows: RebuiltRows[] = [];
+      const { acts, normed } = await runs.of(batch, replaces, async (x, rebuilt) => {
+        rows.push(await rebuiltRows(x, rebuilt, signal));
+      });
       try {
+        for (const [site, own] of rows.entries()) sites[site]?.addRebuilt(own);
+        statistics.addRebuilt(joined(rows));
         statistics.addFeatures(acts, batch.counted);
         if (replaces) await losses.add(batch, normed, signal);
       } finally {
@@ -152,7 +171,7 @@ export async function evaluateCoder(
   if (statistics.tokens === 0 || (lossTokens > 0 && losses.predicted === 0)) {
     throw argument(caller, "at least one token to count and to predict", "corpus", "none");
   }
-  return summary(statistics, losses);
+  return summary(statistics, sites, writes, losses);
 }
 
 /** The first batches, until they have `tokens` counted tokens. */
@@ -170,47 +189,43 @@ async function firstBatches(
   return first;
 }
 
-/** The mean of a coder's output tensor over the counted tokens, [dOut] float64. */
-async function meanOf(
+/** Disposes the means. */
+function replacement(
   model: HookedTransformer,
-  coder: SingleSiteCoder,
-  batches: readonly CorpusBatch[],
-  signal: AbortSignal | undefined,
-): Promise<Tensor> {
-  const { hookNameOut, dOut } = coder.cfg;
-  let sum = zeros([dOut], { dtype: "float64", device: model.cfg.device });
-  let tokens = 0;
-  for (const { tokens: input, counted } of batches) {
-    if (counted.length === 0) continue;
-    using run = await model.runWithCache(input, { names: [hookNameOut], logits: false, signal });
-    const before = sum;
-    sum = tidy(() => {
-      const x: Tensor = run.cache.get(hookNameOut);
-      const rows = x.reshape([-1, dOut]).index(0, [...counted]);
-      return before.add(rows.to("float64").sum({ dim: 0 }));
-    });
-    before.dispose();
-    tokens += counted.length;
+  coder: Coder,
+  means: readonly Tensor[],
+  { excludeSpecialTokens = true, signal }: EvaluateOptions,
+): Replacement {
+  try {
+    return coder instanceof SingleSiteCoder
+      ? new Replaced(model, coder, means[0] as Tensor, signal)
+      : new ReplacedSites(model, coder, means, excludeSpecialTokens, signal);
+  } finally {
+    for (const mean of means) mean.dispose();
   }
-  using total = sum;
-  return total.div(Math.max(tokens, 1));
+}
+
+function qualityOf({ mse, fvu, cosine, l2Ratio }: CoderStatistics): RebuildingQuality {
+  return { mse, fvu, explainedVariance: 1 - fvu, cosine, l2Ratio };
 }
 
 function summary(
   statistics: CoderStatistics,
+  sites: readonly CoderStatistics[],
+  writes: readonly Site[],
   { losses, divergences }: ReplacedLosses,
 ): CoderEvaluation {
   const { original, spliced, zero, mean } = losses;
-  const { tokens, l0, mse, fvu, cosine, l2Ratio, density, fired } = statistics;
+  const { tokens, l0, density, fired } = statistics;
   const dead = fired.filter((count) => count === 0).length;
   const found = {
     tokens,
     l0,
-    mse,
-    fvu,
-    explainedVariance: 1 - fvu,
-    cosine,
-    l2Ratio,
+    ...qualityOf(statistics),
+    sites: writes.map(({ hookName }, site) => ({
+      hookName,
+      ...qualityOf(sites[site] as CoderStatistics),
+    })),
     loss: { original, spliced, zero, mean },
     lossRecovered: {
       zero: (zero - spliced) / (zero - original),

@@ -9,7 +9,19 @@ import { zeros } from "../tensor/factories.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** The input of the unembedding, which is smaller than logits and sufficient for losses. */
-const last = "unembed.hook_in";
+export const last = "unembed.hook_in";
+
+/** Gets the counted tokens' x and x̂ of one output, [tokens, width]. */
+export type OnRebuilt = (x: Tensor, rebuilt: Tensor) => Promise<void>;
+
+/** Runs batches with a coder's outputs replaced. */
+export interface Replacement extends Disposable {
+  /**
+   * `onRebuilt` is called for each output, in order. Without `replaces` nothing that the coder does not need
+   * is run.
+   */
+  of(batch: CorpusBatch, replaces: boolean, onRebuilt: OnRebuilt): Promise<ReplacedBatch>;
+}
 
 /** The results of one batch, unchanged and with a coder's output replaced. */
 export interface ReplacedBatch {
@@ -26,7 +38,7 @@ export interface ReplacedBatch {
  * Runs a batch unchanged, then three times from the coder's block on with its output tensor
  * replaced at the counted tokens.
  */
-export class Replaced implements Disposable {
+export class Replaced implements Replacement {
   readonly #model: HookedTransformer;
   readonly #coder: SingleSiteCoder;
   readonly #mean: Tensor;
@@ -52,7 +64,7 @@ export class Replaced implements Disposable {
   async of(
     batch: CorpusBatch,
     replaces: boolean,
-    onRebuilt: (x: Tensor, rebuilt: Tensor) => Promise<void>,
+    onRebuilt: OnRebuilt,
   ): Promise<ReplacedBatch> {
     const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
     const { tokens, counted } = batch;
@@ -97,20 +109,15 @@ export class Replaced implements Disposable {
 
   /** `unembed.hook_in` with the coder's output replaced at the counted tokens. */
   async #replace(
-    { tokens, counted }: CorpusBatch,
+    batch: CorpusBatch,
     value: Tensor,
     from: Tensor | undefined,
     block: number,
   ): Promise<Tensor> {
-    const [rows, pos] = tokens.shape;
-    const patches = Array.from({ length: rows }, (_, row) => {
-      const cells = counted.filter((cell) => Math.floor(cell / pos) === row);
-      return { row, positions: [...cells.map((cell) => cell - row * pos)] };
-    })
-      .filter(({ positions }) => positions.length > 0)
-      .map(({ row, positions }) =>
-        patch(this.#coder.cfg.hookNameOut, value, { batch: row, positions }),
-      );
+    const { tokens } = batch;
+    const patches = countedPositions(batch).map(({ row, positions }) =>
+      patch(this.#coder.cfg.hookNameOut, value, { batch: row, positions }),
+    );
     try {
       const input = from === undefined ? tokens : (from as Tensor<["batch", "pos", "d_model"]>);
       using run = await this.#model.runWithCache(input, {
@@ -125,4 +132,13 @@ export class Replaced implements Disposable {
       for (const { source } of patches) source.dispose();
     }
   }
+}
+
+/** The positions of the counted tokens, by rows that have some. */
+export function countedPositions({ tokens, counted }: CorpusBatch) {
+  const [rows, pos] = tokens.shape;
+  return Array.from({ length: rows }, (_, row) => {
+    const cells = counted.filter((cell) => Math.floor(cell / pos) === row);
+    return { row, positions: [...cells.map((cell) => cell - row * pos)] };
+  }).filter(({ positions }) => positions.length > 0);
 }

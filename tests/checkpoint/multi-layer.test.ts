@@ -9,7 +9,8 @@ import {
   writeCircuitTracer,
   writeGemmaScope2,
 } from "../support/multi-layer.js";
-import { f32, newFolder, type Raw } from "../support/raw-checkpoint.js";
+import { newFolder } from "../support/folder.js";
+import { f32, type Raw } from "../support/raw-checkpoint.js";
 
 const weights = MultiLayerWeights.random("files", 8, [5, 6, 7]);
 const skipping = MultiLayerWeights.random("skips", 8, [5, 5, 5], { skip: true });

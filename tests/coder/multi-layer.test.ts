@@ -14,7 +14,7 @@ import {
 import { device, failure, relativeError } from "../support/compare.js";
 import { MultiLayerWeights, writeCircuitTracer, writeGemmaScope2 } from "../support/multi-layer.js";
 import { Random } from "../support/random.js";
-import { newFolder } from "../support/raw-checkpoint.js";
+import { newFolder } from "../support/folder.js";
 
 const [width, rows] = [16, 7];
 

@@ -4,7 +4,6 @@ import {
   ablate,
   attribute,
   clamp,
-  evaluateCoder,
   type FeatureActs,
   type Hook,
   HookedTransformer,
@@ -351,10 +350,7 @@ describe("gradients through two sites", () => {
 
   test("functions for coders of one site refuse it", async () => {
     const method = "integrated-gradients";
-    const tries = [
-      () => attribute(wide, tokens, { target, through: [coder], method }),
-      () => evaluateCoder(wide, coder, [tokens]),
-    ];
-    for (const attempt of tries) expect((await failure(attempt)).code).toBe("UNSUPPORTED");
+    const attempt = () => attribute(wide, tokens, { target, through: [coder], method });
+    expect((await failure(attempt)).code).toBe("UNSUPPORTED");
   });
 });

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Random } from "./random.js";
-import { f32, newFolder, type Raw, writeRaw } from "./raw-checkpoint.js";
+import { newFolder } from "./folder.js";
+import { f32, type Raw, writeRaw } from "./raw-checkpoint.js";
 
 /** One site of a coder of several layers: its encoder, and what its features write. */
 export interface LayerWeights {
