@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** What a script prints that runs one case in its own process. spawnSync would block signals. */
+/** The output of a script that runs one case in its own process. spawnSync would block signals. */
 export async function outputOf(what: string, args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const kill = () => child.kill();

@@ -66,7 +66,10 @@ async function main(folder: string, shape: SparseCoder): Promise<void> {
   look();
   clearInterval(sampler);
   const sizes: CoderSizes = {
-    fileBytes: readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0),
+    fileBytes: readdirSync(folder).reduce(
+      (sum, name) => sum + statSync(join(folder, name)).size,
+      0,
+    ),
     features: coder.cfg.dSae,
     openMs,
     encodeMs,

@@ -113,7 +113,9 @@ async function main(): Promise<void> {
   const wanted = values.only?.split(",") ?? names;
   const unknown = wanted.filter((name) => !names.includes(name));
   if (unknown.length > 0) {
-    console.error(`real-size-coders: expected some of ${names.join(", ")}, got ${unknown.join(", ")}`);
+    console.error(
+      `real-size-coders: expected some of ${names.join(", ")}, got ${unknown.join(", ")}`,
+    );
     process.exitCode = 2;
     return;
   }

@@ -17,7 +17,7 @@ export interface SparseCoder {
   readonly dtype: "F32" | "BF16";
 }
 
-/** So many features of each encoder fire, all with the activation 1. */
+/** The number of features of each encoder that fire, all with the activation 1. */
 export const active = 100;
 
 /** The value of W_dec[feature] at a site, the same in all dimensions; 0 but for the last active one. */

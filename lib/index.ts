@@ -65,6 +65,11 @@ export { type Readout, type ReadoutOptions, readout } from "./attribute/readout/
 export type { AttributionTarget } from "./attribute/attribution/target-values.js";
 export type { RankedToken, TokenScore, TokenTarget } from "./attribute/readout/token-scores.js";
 export { type TopToken, type TopTokensOptions, topTokens } from "./attribute/readout/top-tokens.js";
+export {
+  type CircuitTracerConfig,
+  type HubFile,
+  readCircuitTracerConfig,
+} from "./checkpoint/circuit-tracer-config.js";
 export { type CoderFile, type CoderParams, openCoderFile } from "./checkpoint/coder-file.js";
 export { type CoderGuess, type CoderSite, guessFromPath } from "./checkpoint/coder-guess.js";
 export { type LoadTensorsOptions, loadTensors } from "./checkpoint/load-tensors.js";

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { show } from "../errors/show-value.js";
 import { refuse, refuseInvalid, unsupported } from "./refuse.js";
+import { readStrictYaml } from "./yaml-config.js";
 
 const maxPaths = 1000;
 
@@ -22,13 +23,13 @@ export interface HubFile {
   readonly revision: string | undefined;
 }
 
-/** What a config.yaml of circuit-tracer says. */
+/** The values of a circuit-tracer config.yaml. */
 export interface CircuitTracerConfig {
   /** One coder of all layers, or one transcoder for each layer. */
   readonly kind: "clt" | "transcoders";
-  /** What each layer reads, after `blocks.L.` */
+  /** The point that each layer reads, after `blocks.L.` */
   readonly readPoint: string;
-  /** What each layer writes, after `blocks.L.` */
+  /** The point that each layer writes, after `blocks.L.` */
   readonly writePoint: string;
   /** The model without its owner. */
   readonly modelName: string | undefined;
@@ -46,13 +47,14 @@ const kinds: Readonly<Record<string, CircuitTracerConfig["kind"]>> = {
 };
 
 /**
- * Checks a config.yaml of circuit-tracer's format.
+ * Reads and checks a config.yaml of circuit-tracer's format.
  *
- * @throws CHECKPOINT for a wrong value, and for a path that leaves its folder or repository
- * @throws UNSUPPORTED for another kind or hook; both name the key
+ * @throws NOT_FOUND if there is no such file
+ * @throws CHECKPOINT if a value is wrong, or a path leaves its folder or repository
+ * @throws UNSUPPORTED if the kind or a hook is another; both name the key
  */
-export function parseCircuitTracerConfig(yaml: unknown, file: string): CircuitTracerConfig {
-  const parsed = schema.safeParse(yaml);
+export function readCircuitTracerConfig(file: string): CircuitTracerConfig {
+  const parsed = schema.safeParse(readStrictYaml(file));
   if (!parsed.success) return refuseInvalid(file, parsed.error, "config");
   const { data } = parsed;
   const kind = Object.hasOwn(kinds, data.model_kind) ? kinds[data.model_kind] : undefined;
@@ -74,7 +76,9 @@ export function parseCircuitTracerConfig(yaml: unknown, file: string): CircuitTr
 
 function readPath(path: string, key: string, file: string): HubFile | string {
   const isSafe = (inside: string) =>
-    inside !== "" && !/[\\\0]/.test(inside) && !inside.split("/").some((part) => /^\.*$/.test(part));
+    inside !== "" &&
+    !/[\\\0]/.test(inside) &&
+    !inside.split("/").some((part) => /^\.*$/.test(part));
   if (!path.startsWith("hf://")) {
     // A path beside config.yaml. An absolute one begins with an empty part.
     return isSafe(path) ? path : refuse(file, key, "a path inside the folder", show(path));

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { show } from "../errors/show-value.js";
-import { parseCircuitTracerConfig } from "./circuit-tracer-config.js";
+import { readCircuitTracerConfig } from "./circuit-tracer-config.js";
 import { readFloats } from "./finite.js";
 import {
   checkLayer,
@@ -13,7 +13,6 @@ import {
 import { isPresent } from "./other-format.js";
 import { refuse, unsupported } from "./refuse.js";
 import type { FileSource } from "./tensor-source.js";
-import { readStrictYaml } from "./yaml-config.js";
 
 const maxLayers = 1000;
 
@@ -25,7 +24,7 @@ const maxLayers = 1000;
  */
 export function openCircuitTracerLayers(folder: string): MultiLayerFile {
   const configFile = join(folder, "config.yaml");
-  const config = parseCircuitTracerConfig(readStrictYaml(configFile), configFile);
+  const config = readCircuitTracerConfig(configFile);
   if (config.kind !== "clt") {
     const remedy = "one transcoder for each layer: load each with Transcoder.fromFile";
     unsupported(configFile, "model_kind", "cross_layer_transcoder", remedy);
@@ -95,6 +94,7 @@ function thresholdOf(source: FileSource | undefined): FileSource | undefined {
   const flat = shape.length === 2 && shape[0] === 1 ? { ...source, shape: shape.slice(1) } : source;
   if (flat.shape.length !== 1) refuse(file, name, "[features]", show(shape));
   const negative = readFloats(flat).findIndex((value) => value < 0);
-  if (negative >= 0) unsupported(file, name, "thresholds of at least 0", `one below, of feature ${negative}`);
+  if (negative >= 0)
+    unsupported(file, name, "thresholds of at least 0", `one below, of feature ${negative}`);
   return flat;
 }

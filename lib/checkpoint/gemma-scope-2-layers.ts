@@ -2,7 +2,14 @@ import { basename, join } from "node:path";
 import { show } from "../errors/show-value.js";
 import { readFloats } from "./finite.js";
 import { type LayerHooks, parseMultiLayerConfig } from "./multi-layer-config.js";
-import { checkLayer, type LayerParams, type MultiLayerFile, need, tensorsOf, total } from "./multi-layer-file.js";
+import {
+  checkLayer,
+  type LayerParams,
+  type MultiLayerFile,
+  need,
+  tensorsOf,
+  total,
+} from "./multi-layer-file.js";
 import { isPresent } from "./other-format.js";
 import { refuse } from "./refuse.js";
 import { configLimits, readStrictJson } from "./strict-json.js";
@@ -74,7 +81,11 @@ function readLayer(file: string): LayerParams {
 }
 
 /** All sites have a skip or none, as config.json says. */
-function checkSkips(layers: readonly LayerParams[], affine: boolean | null, config: string): boolean {
+function checkSkips(
+  layers: readonly LayerParams[],
+  affine: boolean | null,
+  config: string,
+): boolean {
   const skip = affine ?? layers[0]?.skip !== undefined;
   const other = layers.find((layer) => (layer.skip !== undefined) !== skip);
   if (other !== undefined) {
@@ -95,7 +106,8 @@ function checkExtra(file: string, last: LayerParams): void {
     const values = readFloats(b);
     return readFloats(a).every((value, i) => value === values[i]);
   });
-  if (!same) refuse(file, "file", "no file beyond the sites of w_dec, or the last one again", "another");
+  if (!same)
+    refuse(file, "file", "no file beyond the sites of w_dec, or the last one again", "another");
 }
 
 function hookNames({ layers, point }: LayerHooks, sites: number): string[] {

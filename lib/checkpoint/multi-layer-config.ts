@@ -19,13 +19,13 @@ const maxLayers = 1000;
 
 /** Hooks at the same point of several blocks. */
 export interface LayerHooks {
-  /** The blocks, ascending; "all" of the model's, whose number the files tell. */
+  /** The blocks, ascending; "all" if they are all of the model's, whose number the files have. */
   readonly layers: readonly number[] | "all";
   /** After `blocks.L.` */
   readonly point: string;
 }
 
-/** What the config.json of a Gemma Scope 2 crosscoder or cross-layer transcoder says. */
+/** The values of the config.json of a Gemma Scope 2 crosscoder or cross-layer transcoder. */
 export interface MultiLayerConfig {
   readonly kind: "clt" | "crosscoder";
   readonly reads: LayerHooks;
@@ -41,8 +41,8 @@ export interface MultiLayerConfig {
 /**
  * Checks the config.json of a Gemma Scope 2 coder of several layers.
  *
- * @throws CHECKPOINT for a wrong value; UNSUPPORTED for another architecture or hook point; both name
- *   the key
+ * @throws CHECKPOINT if a value is wrong; UNSUPPORTED if the architecture or a hook point is another;
+ *   both name the key
  */
 export function parseMultiLayerConfig(json: unknown, file: string): MultiLayerConfig {
   const parsed = schema.safeParse(json);

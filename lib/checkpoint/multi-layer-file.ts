@@ -60,7 +60,8 @@ export function tensorsOf(
   const found: Partial<Record<Name, FileSource>> = {};
   for (const [name, source] of readSafetensorsHeader(file).tensors) {
     const key = keys.get(name) ?? keys.get(name.toLowerCase());
-    if (key === undefined) return refuse(file, name, `one of ${[...keys.keys()].join(" ")}`, "another");
+    if (key === undefined)
+      return refuse(file, name, `one of ${[...keys.keys()].join(" ")}`, "another");
     if (found[key]) refuse(file, name, "each parameter once", "it in two spellings");
     if (!/^b?float/.test(source.dtype)) {
       refuse(file, name, "floating-point elements", source.dtype);

@@ -29,7 +29,14 @@ export function openMultiLayerFile(path: string): MultiLayerFile {
     ? [basename(path)]
     : configs.filter((name) => isPresent(join(folder, name)));
   if (found.length !== 1) {
-    refuse(path, "coder", "a folder with config.json or config.yaml", found.join(" and ") || "neither");
+    refuse(
+      path,
+      "coder",
+      "a folder with config.json or config.yaml",
+      found.join(" and ") || "neither",
+    );
   }
-  return found[0] === "config.json" ? openGemmaScope2Layers(folder) : openCircuitTracerLayers(folder);
+  return found[0] === "config.json"
+    ? openGemmaScope2Layers(folder)
+    : openCircuitTracerLayers(folder);
 }

@@ -19,8 +19,7 @@ export function readStrictYaml(file: string): unknown {
     return read(0, size, "file");
   });
   const text = decode(bytes, file);
-  // The first stage keeps a stack of its own. The second recurses: too deep a file would end the
-  // process.
+  // The parser keeps its own stack. The composer recurses: too deep a file would end the process.
   const tokens = [...new Parser().parse(text)];
   if (isTooDeep(tokens)) refuse(file, "YAML", `nesting of at most ${maxDepth}`, "more");
   try {

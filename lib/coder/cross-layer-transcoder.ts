@@ -24,9 +24,9 @@ export class CrossLayerTranscoder extends MultiLayerCoder {
    *     const outputs = await clt.decode(acts, run); // one for each layer
    *
    * @throws NOT_FOUND if there is no such folder or file
-   * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
-   * @throws UNSUPPORTED for another kind, architecture or hook, naming the key
-   * @throws ARGUMENT for a crosscoder, or an invalid option
+   * @throws CHECKPOINT if a file is damaged or inconsistent, or a parameter is not finite
+   * @throws UNSUPPORTED if the kind, architecture or a hook is another, naming the key
+   * @throws ARGUMENT if the folder has a crosscoder, or an option is invalid
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(

@@ -31,9 +31,9 @@ export class Crosscoder extends MultiLayerCoder {
    *     const { layer, index } = crosscoder.locate(20000);
    *
    * @throws NOT_FOUND if there is no such folder or file
-   * @throws CHECKPOINT for a damaged or inconsistent file, or a parameter that is not finite
-   * @throws UNSUPPORTED for another kind, architecture or hook, naming the key
-   * @throws ARGUMENT for a cross-layer transcoder, or an invalid option
+   * @throws CHECKPOINT if a file is damaged or inconsistent, or a parameter is not finite
+   * @throws UNSUPPORTED if the kind, architecture or a hook is another, naming the key
+   * @throws ARGUMENT if the folder has a cross-layer transcoder, or an option is invalid
    * @throws OUT_OF_MEMORY, DEVICE; `signal.reason`
    */
   static async fromFile(path: string, options: CrosscoderFileOptions = {}): Promise<Crosscoder> {

@@ -4,7 +4,7 @@ import type { LoadedCoder } from "./coder-layout.js";
 import { saveMultiLayer } from "./save-multi-layer.js";
 
 /**
- * What cross-layer transcoders and crosscoders share: an encoder for each of several layers, and
+ * The base of cross-layer transcoders and crosscoders: an encoder for each of several layers, and
  * decoders from each encoder to its own layer and the later ones. {@link Coder} has the equations.
  */
 export abstract class MultiLayerCoder extends Coder {
@@ -20,7 +20,7 @@ export abstract class MultiLayerCoder extends Coder {
    * Writes the coder to a folder in the layout that it was read from, in float32. Each file is written
    * to a temporary name first and then renamed, the configuration last.
    *
-   * @throws ARGUMENT for an invalid path; DISPOSED; the file system's own error if it refuses
+   * @throws ARGUMENT if the path is invalid; DISPOSED; the file system's own error if it refuses
    */
   async save(path: string): Promise<void> {
     this.parameter("b_dec");

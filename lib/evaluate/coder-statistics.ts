@@ -79,7 +79,7 @@ export class CoderStatistics {
   }
 }
 
-/** What statistics need of tokens' true outputs x and their reconstructions x̂. */
+/** Sums over tokens' true outputs x and their reconstructions x̂. */
 export interface RebuiltRows {
   /** Σ_d (x − x̂)² of each token. */
   readonly error: Float64Array;

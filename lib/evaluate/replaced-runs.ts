@@ -61,11 +61,7 @@ export class Replaced implements Replacement {
    * `onRebuilt` gets the counted tokens' x and x̂, [tokens, dOut]. Without `replaces` nothing after
    * the coder is run.
    */
-  async of(
-    batch: CorpusBatch,
-    replaces: boolean,
-    onRebuilt: OnRebuilt,
-  ): Promise<ReplacedBatch> {
+  async of(batch: CorpusBatch, replaces: boolean, onRebuilt: OnRebuilt): Promise<ReplacedBatch> {
     const { hookName, hookNameOut, dOut, skip } = this.#coder.cfg;
     const { tokens, counted } = batch;
     const block = parseHookName(hookNameOut).layer ?? 0;

@@ -10,9 +10,9 @@ import type { Tensor } from "../tensor/tensor.js";
 import {
   countedPositions,
   last,
-  type Replacement,
-  type ReplacedBatch,
   type OnRebuilt,
+  type ReplacedBatch,
+  type Replacement,
 } from "./replaced-runs.js";
 
 /**
@@ -86,15 +86,15 @@ export class ReplacedSites implements Replacement {
     return this.#runWith(batch, { coders: [splice] });
   }
 
-  /** Every output replaced at the counted tokens: by `valueOf` its site, or zeros. */
+  /** Every output replaced at the counted tokens: by what `replacedBy` returns, else by zeros. */
   async #patched(
     batch: CorpusBatch,
     xs: readonly Tensor[],
-    valueOf: (site: number) => Tensor | undefined,
+    replacedBy: (site: number) => Tensor | undefined,
   ): Promise<Tensor> {
     const patches = this.#coder.cfg.writes.flatMap(({ hookName, width }, site) => {
       const { shape, dtype, device } = xs[site] as Tensor;
-      const value = valueOf(site);
+      const value = replacedBy(site);
       using nothing = zeros(shape, { dtype, device });
       using everywhere =
         value && tidy(() => nothing.reshape([-1, width]).add(value).reshape(shape));

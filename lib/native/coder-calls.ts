@@ -21,7 +21,7 @@ export interface CoderCalls {
    * "b_dec" and "skip" of a write site, "W_dec" of both.
    */
   coderParameter(coder: CoderHandle, name: string, read: number, write: number): TensorHandle;
-  /** What a feature writes at a write site, [width]: read-only. */
+  /** A feature's decoder row at a write site, [width]: read-only. */
   coderDecoderRow(coder: CoderHandle, feature: number, write: number): TensorHandle;
   /**
    * Encodes xs, [.., width] for each read site. `only` has ascending feature ids; null: all. `mask` has

@@ -16,8 +16,8 @@ namespace gemlens::coder {
 // [features, sites, width], which is one table for all sites.
 struct DecoderRows {
   std::shared_ptr<const DecoderTable> table;  // null: the encoder writes nothing here
-  int64_t offset = 0;  // the site in the table
-  bool edits = true;  // edits of its features are added here
+  int64_t offset = 0;                         // the site in the table
+  bool edits = true;                          // edits of its features are added here
 
   bool defined() const { return table != nullptr; }
   // W_dec [features, width], a view.

@@ -30,11 +30,11 @@ Tensor DecoderTable::rows(const Tensor& features, int64_t site) const {
   if (at < 0) return taken;
   const int64_t k = at / width(), column = at % width();
   const auto feature = ids[k].item<int64_t>();
-  throw Error(code::kCheckpoint,
-              concat(file_, ": expected finite numbers for W_dec, got ",
-                     taken[k][column].item<float>(), " at [", feature, ", ", site, ", ", column,
-                     "] (feature ", feature, ")"),
-              {{"file", file_}, {"tensor", std::string("W_dec")}});
+  throw Error(
+      code::kCheckpoint,
+      concat(file_, ": expected finite numbers for W_dec, got ", taken[k][column].item<float>(),
+             " at [", feature, ", ", site, ", ", column, "] (feature ", feature, ")"),
+      {{"file", file_}, {"tensor", std::string("W_dec")}});
 }
 
 TableEntries DecoderTable::entries(const ops::SparseRows& active, int64_t site) const {

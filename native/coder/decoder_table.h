@@ -34,8 +34,8 @@ class DecoderTable {
   int64_t features() const { return table_.size(0) / stride_; }
   // 0 for a table that stays in its file.
   int64_t bytes() const { return inFile_ ? 0 : static_cast<int64_t>(table_.nbytes()); }
-  // A view of the rows at one site, [features, width]. If the table stays in its file, the view is on
-  // the CPU in the file's type, and nothing is checked.
+  // A view of the rows at one site, [features, width]. If the table stays in its file, the view is
+  // on the CPU in the file's type, and nothing is checked.
   Tensor dense(int64_t site) const;
   // The rows of these features at one site, [k, width]. Throws CHECKPOINT if the table stays in its
   // file and a row is not finite.

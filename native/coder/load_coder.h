@@ -16,7 +16,7 @@ namespace gemlens::coder {
 // The parameters of one read site.
 struct EncoderSources {
   checkpoint::WeightSource wEnc, bEnc;
-  bool wEncByFeature = false;  // W_enc is [features, width]
+  bool wEncByFeature = false;                         // W_enc is [features, width]
   std::optional<checkpoint::WeightSource> threshold;  // nullopt: 0
   // [features, width], or [features, n, width] for n write sites.
   checkpoint::WeightSource wDec;

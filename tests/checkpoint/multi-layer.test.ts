@@ -1,15 +1,19 @@
 import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { GemlensError, openCoderFile, openMultiLayerFile } from "../../lib/index.js";
-import { parseCircuitTracerConfig } from "../../lib/checkpoint/circuit-tracer-config.js";
+import {
+  GemlensError,
+  openCoderFile,
+  openMultiLayerFile,
+  readCircuitTracerConfig,
+} from "../../lib/index.js";
+import { newFolder } from "../support/folder.js";
 import {
   MultiLayerWeights,
   type Written,
   writeCircuitTracer,
   writeGemmaScope2,
 } from "../support/multi-layer.js";
-import { newFolder } from "../support/folder.js";
 import { f32, type Raw } from "../support/raw-checkpoint.js";
 
 const weights = MultiLayerWeights.random("files", 8, [5, 6, 7]);
@@ -94,7 +98,8 @@ const change = (at: string, name: string, to: Raw | undefined): Written => ({
     else tensors.set(name, to);
   },
 });
-const zeros = (...shape: number[]) => f32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
+const zeros = (...shape: number[]) =>
+  f32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
 const withNaN = f32([0, 0, Number.NaN, 0, 0, 0], [6]);
 
 const published: [string, Written, string, string][] = [
@@ -149,8 +154,18 @@ const published: [string, Written, string, string][] = [
     "w_dec",
   ],
   ["a width of one encoder", { config: { width: 6 } }, "CHECKPOINT", "width"],
-  ["a skip that is announced", { config: { affine_connection: true } }, "CHECKPOINT", "affine_skip"],
-  ["a skip at one site", change("_1.", "affine_skip_connection", zeros(8, 8)), "CHECKPOINT", "affine"],
+  [
+    "a skip that is announced",
+    { config: { affine_connection: true } },
+    "CHECKPOINT",
+    "affine_skip",
+  ],
+  [
+    "a skip at one site",
+    change("_1.", "affine_skip_connection", zeros(8, 8)),
+    "CHECKPOINT",
+    "affine",
+  ],
   ["no encoder", change("_1.", "w_enc", undefined), "CHECKPOINT", "w_enc"],
   ["an unknown tensor", change("_1.", "W_skip", zeros(8, 8)), "CHECKPOINT", "W_skip"],
   ["W_enc by feature", change("_1.", "w_enc", zeros(6, 8)), "CHECKPOINT", "w_enc"],
@@ -158,7 +173,12 @@ const published: [string, Written, string, string][] = [
   ["W_dec of one site", change("_0.", "w_dec", zeros(5, 8)), "CHECKPOINT", "w_dec"],
   ["no features", change("_1.", "b_enc", zeros(0)), "CHECKPOINT", "b_enc"],
   ["b_dec of another width", change("_1.", "b_dec", zeros(9)), "CHECKPOINT", "b_dec"],
-  ["a threshold that is not finite", change("_1.", "threshold", withNaN), "CHECKPOINT", "threshold"],
+  [
+    "a threshold that is not finite",
+    change("_1.", "threshold", withNaN),
+    "CHECKPOINT",
+    "threshold",
+  ],
   [
     "integers",
     change("_1.", "b_enc", { dtype: "I32", shape: [6], bytes: new Uint8Array(24) }),
@@ -200,8 +220,18 @@ const sets: [string, Written, string, string][] = [
     "feature_output_hook",
   ],
   ["no hook", { config: { feature_output_hook: undefined } }, "CHECKPOINT", "feature_output_hook"],
-  ["a number for a hook", { config: { feature_input_hook: 7 } }, "CHECKPOINT", "feature_input_hook"],
-  ["a list of files", { config: { transcoders: '["a/b.safetensors"]' } }, "UNSUPPORTED", "transcoders"],
+  [
+    "a number for a hook",
+    { config: { feature_input_hook: 7 } },
+    "CHECKPOINT",
+    "feature_input_hook",
+  ],
+  [
+    "a list of files",
+    { config: { transcoders: '["a/b.safetensors"]' } },
+    "UNSUPPORTED",
+    "transcoders",
+  ],
   [
     "a path out of the folder",
     { config: { transcoders: '["../../etc/passwd"]' } },
@@ -225,7 +255,12 @@ const sets: [string, Written, string, string][] = [
     "UNSUPPORTED",
     "threshold_1",
   ],
-  ["a threshold that is not finite", change("W_enc_1", "threshold_1", withNaN), "CHECKPOINT", "threshold_1"],
+  [
+    "a threshold that is not finite",
+    change("W_enc_1", "threshold_1", withNaN),
+    "CHECKPOINT",
+    "threshold_1",
+  ],
 ];
 
 test.each(sets)("circuit-tracer's layout is refused with %s", (_, written, code, field) => {
@@ -251,19 +286,24 @@ test("the reader of coders of one site says which class loads the folder", () =>
 });
 
 test("the files that a config.yaml lists are paths of a repository", () => {
-  const parse = (transcoders: string[]) =>
-    parseCircuitTracerConfig(
-      {
-        model_kind: "transcoder_set",
-        feature_input_hook: "ln2.hook_normalized",
-        feature_output_hook: "hook_mlp_out",
-        transcoders,
-      },
-      "config.yaml",
-    );
+  const file = join(newFolder(), "config.yaml");
+  const parse = (transcoders: string[]) => {
+    const config = {
+      model_kind: "transcoder_set",
+      feature_input_hook: "ln2.hook_normalized",
+      feature_output_hook: "hook_mlp_out",
+      transcoders,
+    };
+    writeFileSync(file, JSON.stringify(config)); // JSON is YAML
+    return readCircuitTracerConfig(file);
+  };
   const repo = "google/gemma-scope-2b-pt-transcoders";
   const path = "layer_0/width_16k/average_l0_76/params.npz";
-  const files = [`hf://${repo}/${path}`, `hf://${repo}/${path}?revision=main`, "layer_2/params.npz"];
+  const files = [
+    `hf://${repo}/${path}`,
+    `hf://${repo}/${path}?revision=main`,
+    "layer_2/params.npz",
+  ];
   expect(parse(files)).toEqual({
     kind: "transcoders",
     readPoint: "ln2.hook_normalized",
@@ -287,8 +327,8 @@ test("the files that a config.yaml lists are paths of a repository", () => {
     "a\\..\\b",
     "",
   ];
-  for (const file of hostile) {
-    expect(() => parse([file]), file).toThrow(expect.objectContaining({ code: "CHECKPOINT" }));
+  for (const name of hostile) {
+    expect(() => parse([name]), name).toThrow(expect.objectContaining({ code: "CHECKPOINT" }));
   }
 });
 

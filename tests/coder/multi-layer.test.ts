@@ -12,9 +12,9 @@ import {
   tensor,
 } from "../../lib/index.js";
 import { device, failure, relativeError } from "../support/compare.js";
+import { newFolder } from "../support/folder.js";
 import { MultiLayerWeights, writeCircuitTracer, writeGemmaScope2 } from "../support/multi-layer.js";
 import { Random } from "../support/random.js";
-import { newFolder } from "../support/folder.js";
 
 const [width, rows] = [16, 7];
 
@@ -138,24 +138,27 @@ describe.each(kinds)("%s", (_, make) => {
     expect(inspect(coder)).toContain(`${width} → ${dSae} → ${width}`);
   });
 
-  test.each([undefined, 0])("is saved in the layout it had, with a budget of %s", async (budget) => {
-    const path = join(newFolder(), "saved");
-    {
-      using coder = await kind.load({ maxDecoderBytes: budget });
-      await coder.save(path);
-      expect(readdirSync(path).sort()).toEqual(readdirSync(kind.folder).sort());
-      const again = coder instanceof Crosscoder ? Crosscoder : CrossLayerTranscoder;
-      using back = await again.fromFile(path, { device });
-      const { path: __, ...cfg } = coder.cfg;
-      expect(back.cfg).toMatchObject(cfg);
-      const inputs = xs.map((x) => upload(x));
-      using a = await coder.encode(inputs);
-      using b = await back.encode(inputs);
-      expect(await dense(b)).toEqual(await dense(a));
-      const [c, d] = [await coder.decode(a, inputs), await back.decode(a, inputs)];
-      for (const [site, t] of c.entries()) expect(await read(d[site])).toEqual(await read(t));
-    }
-  });
+  test.each([undefined, 0])(
+    "is saved in the layout it had, with a budget of %s",
+    async (budget) => {
+      const path = join(newFolder(), "saved");
+      {
+        using coder = await kind.load({ maxDecoderBytes: budget });
+        await coder.save(path);
+        expect(readdirSync(path).sort()).toEqual(readdirSync(kind.folder).sort());
+        const again = coder instanceof Crosscoder ? Crosscoder : CrossLayerTranscoder;
+        using back = await again.fromFile(path, { device });
+        const { path: __, ...cfg } = coder.cfg;
+        expect(back.cfg).toMatchObject(cfg);
+        const inputs = xs.map((x) => upload(x));
+        using a = await coder.encode(inputs);
+        using b = await back.encode(inputs);
+        expect(await dense(b)).toEqual(await dense(a));
+        const [c, d] = [await coder.decode(a, inputs), await back.decode(a, inputs)];
+        for (const [site, t] of c.entries()) expect(await read(d[site])).toEqual(await read(t));
+      }
+    },
+  );
 
   test("computes in bfloat16 whether the decoders are loaded or in their files", async () => {
     const loads = [undefined, 0].map((maxDecoderBytes) =>
@@ -185,7 +188,11 @@ test("decoders in their files are checked where they are read", async () => {
       if (!file.includes("layer_1")) return;
       const { bytes } = tensors.get("w_dec") as { bytes: Uint8Array };
       // Feature 2 at site 1.
-      new DataView(bytes.buffer, bytes.byteOffset).setFloat32(4 * ((2 * 2 + 1) * width + 3), Number.NaN, true);
+      new DataView(bytes.buffer, bytes.byteOffset).setFloat32(
+        4 * ((2 * 2 + 1) * width + 3),
+        Number.NaN,
+        true,
+      );
     },
   });
   const whole = await failure(() => CrossLayerTranscoder.fromFile(folder, { device }));

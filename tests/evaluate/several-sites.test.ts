@@ -27,8 +27,16 @@ const clt = MultiLayerWeights.random("evaluate clt", width, Array(7).fill(6), { 
 const cross = MultiLayerWeights.random("evaluate crosscoder", width, [6, 6, 6]);
 
 describe.each([
-  ["a cross-layer transcoder", clt, () => CrossLayerTranscoder.fromFile(writeGemmaScope2(clt, "all"), { device })],
-  ["a crosscoder", cross, () => Crosscoder.fromFile(writeGemmaScope2(cross, [1, 3, 4]), { device })],
+  [
+    "a cross-layer transcoder",
+    clt,
+    () => CrossLayerTranscoder.fromFile(writeGemmaScope2(clt, "all"), { device }),
+  ],
+  [
+    "a crosscoder",
+    cross,
+    () => Crosscoder.fromFile(writeGemmaScope2(cross, [1, 3, 4]), { device }),
+  ],
 ] as const)("%s", (_, weights, load) => {
   let model: HookedTransformer;
   let coder: MultiLayerCoder;
@@ -68,7 +76,10 @@ describe.each([
         for (const [site, y] of ys.entries()) {
           const here = { dot: 0, own: 0, made: 0 };
           for (let k = 0; k < width; k++) {
-            const [a, b] = [y[token * width + k] as number, made[site]?.[token * width + k] as number];
+            const [a, b] = [
+              y[token * width + k] as number,
+              made[site]?.[token * width + k] as number,
+            ];
             (sums[site] as Float64Array)[k]! += a;
             error[site]! += (a - b) ** 2;
             square[site]! += a ** 2;
@@ -85,7 +96,8 @@ describe.each([
       }
     }
     const varianceOf = (site: number) =>
-      (square[site] as number) - (sums[site] as Float64Array).reduce((s, v) => s + v * v, 0) / tokens;
+      (square[site] as number) -
+      (sums[site] as Float64Array).reduce((s, v) => s + v * v, 0) / tokens;
     const total = (list: Float64Array) => list.reduce((a, b) => a + b, 0);
     const variances = Float64Array.from({ length: sites }, (__, site) => varianceOf(site));
     expect(got.tokens).toBe(tokens);
@@ -141,7 +153,10 @@ describe.each([
       return weights.rebuilt(f, site, seen[site] as Float64Array);
     });
     expect(got.loss.spliced).toBeCloseTo(spliced, 4);
-    expect(got.loss.zero).toBeCloseTo(await lossWith((__, ___, y) => new Float64Array(y.length)), 4);
+    expect(got.loss.zero).toBeCloseTo(
+      await lossWith((__, ___, y) => new Float64Array(y.length)),
+      4,
+    );
     const means = coder.cfg.writes.map(() => new Float64Array(width));
     for (const row of corpus) {
       for (const [site, y] of (await rowAt(row, "writes")).entries()) {
@@ -150,7 +165,9 @@ describe.each([
         }
       }
     }
-    const mean = await lossWith((site, __, y) => y.map((___, i) => means[site]?.[i % width] as number));
+    const mean = await lossWith((site, __, y) =>
+      y.map((___, i) => means[site]?.[i % width] as number),
+    );
     expect(got.loss.mean).toBeCloseTo(mean, 4);
     expect(got.loss.original).toBeCloseTo(await lossWith((__, ___, y) => y), 4);
     const { original, zero } = got.loss;

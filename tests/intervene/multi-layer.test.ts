@@ -226,7 +226,8 @@ describe.each(kinds)("%s", (_, maxDecoderBytes, make) => {
         );
       const step = 1e-4;
       const slope =
-        ((await logit({ hooks: moved(step) })) - (await logit({ hooks: moved(-step) }))) / (2 * step);
+        ((await logit({ hooks: moved(step) })) - (await logit({ hooks: moved(-step) }))) /
+        (2 * step);
       const activation = f[position * dSae + id] as number;
       expect(entry?.activation).toBeCloseTo(activation, 4);
       expect(entry?.effect).toBeCloseTo(activation * slope, 4);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Random } from "./random.js";
 import { newFolder } from "./folder.js";
+import { Random } from "./random.js";
 import { f32, type Raw, writeRaw } from "./raw-checkpoint.js";
 
 /** One site of a coder of several layers: its encoder, and what its features write. */
@@ -108,7 +108,8 @@ export class MultiLayerWeights {
         const value = f[r * this.dSae + id] as number;
         if (value === 0) continue;
         for (let k = 0; k < this.width; k++) {
-          out[r * this.width + k] = (out[r * this.width + k] as number) + value * (direction[k] as number);
+          out[r * this.width + k] =
+            (out[r * this.width + k] as number) + value * (direction[k] as number);
         }
       }
     }
