@@ -20,6 +20,7 @@ export interface HubFile {
   readonly repo: string;
   /** The file's path in the repository. */
   readonly path: string;
+  /** A branch, tag or commit. */
   readonly revision: string | undefined;
 }
 

@@ -61,6 +61,7 @@ export interface RebuildingQuality {
 
 /** The quality of what a coder rebuilds at one site. */
 export interface SiteEvaluation extends RebuildingQuality {
+  /** The hook that the coder writes. */
   readonly hookName: string;
 }
 
