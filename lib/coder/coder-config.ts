@@ -106,7 +106,8 @@ export function planCoder(
         guess.hookNameOut ??
         needHook(caller, "hookNameOut", "rebuilds", path));
   const hookNameOut = canonicalHook(caller, output);
-  const published = entry ?? publishedEntry(path);
+  const named = publishedAs(path);
+  const published = entry ?? entriesOf(named?.release ?? "").find(({ id }) => id === named?.saeId);
   return {
     architecture: file.params.threshold === undefined ? "relu" : "jumprelu",
     reads: [siteAt(hookName, dIn)],
@@ -117,8 +118,8 @@ export function planCoder(
     hookName,
     hookNameOut,
     neuronpediaId: published?.neuronpediaId ?? undefined,
-    release: published?.release,
-    saeId: published?.id,
+    release: published?.release ?? named?.release,
+    saeId: published?.id ?? named?.saeId,
     l0: guess.l0 ?? published?.l0,
     layer: layerOf(hookName) ?? guess.layer,
     width: guess.width ?? published?.width,
@@ -128,12 +129,6 @@ export function planCoder(
     applyBDecToInput: file.applyBDecToInput,
     file,
   };
-}
-
-/** The catalogue's entry of a file that lies in the Hugging Face cache as Google published it. */
-function publishedEntry(path: string): CoderEntry | undefined {
-  const published = publishedAs(path);
-  return published && entriesOf(published.release).find(({ id }) => id === published.saeId);
 }
 
 /** Whether a file is a transcoder, judged by its contents and path. */

@@ -12,10 +12,11 @@ import { Transcoder } from "./transcoder.js";
  * Loads a published coder of whichever kind it is: `SAE.fromPretrained` or `Transcoder.fromPretrained`
  * for code that does not know.
  *
- * @example
- * const release = "gemma-scope-2b-pt-res";
- * const [entry] = listCoders(release, { layer: 20, width: "16k", l0: 70 });
- * using coder = await loadCoder(release, entry.id);
+ *     const release = "gemma-scope-2b-pt-res";
+ *     for (const { id } of listCoders(release, { layer: 20, width: "16k", l0: 70 })) {
+ *       using coder = await loadCoder(release, id);
+ *       console.log(coder);
+ *     }
  *
  * @throws as `SAE.fromPretrained`
  */

@@ -43,12 +43,9 @@ export class SAE extends SingleSiteCoder {
    * Hugging Face cache unless they are there. `release` may also be a repository, or a local folder laid
    * out like one; `id` is then a path in it. {@link listCoders} lists the names.
    *
-   * @example
-   * using sae = await SAE.fromPretrained(
-   *   "gemma-scope-2b-pt-res",
-   *   "layer_20/width_16k/average_l0_71",
-   * );
-   * console.log(sae.cfg.hookName, sae.cfg.neuronpediaId);
+   *     const [release, id] = ["gemma-scope-2b-pt-res", "layer_20/width_16k/average_l0_71"];
+   *     using sae = await SAE.fromPretrained(release, id);
+   *     console.log(sae.cfg.hookName, sae.cfg.neuronpediaId);
    *
    * @throws NOT_FOUND if the release or id does not exist, with the nearest names; if the file is not
    *   cached and the call is offline

@@ -45,12 +45,9 @@ export class Transcoder extends SingleSiteCoder {
    * Hugging Face cache unless they are there. `release` may also be a repository, or a local folder laid
    * out like one; `id` is then a path in it. {@link listCoders} lists the names.
    *
-   * @example
-   * using transcoder = await Transcoder.fromPretrained(
-   *   "gemma-scope-2b-pt-transcoders",
-   *   "layer_20/width_16k/average_l0_11",
-   * );
-   * console.log(transcoder.cfg.hookName, transcoder.cfg.hookNameOut);
+   *     const [release, id] = ["gemma-scope-2b-pt-transcoders", "layer_20/width_16k/average_l0_11"];
+   *     using transcoder = await Transcoder.fromPretrained(release, id);
+   *     console.log(transcoder.cfg.hookName, transcoder.cfg.hookNameOut);
    *
    * @throws NOT_FOUND if the release or id does not exist, with the nearest names; if the file is not
    *   cached and the call is offline

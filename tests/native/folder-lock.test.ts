@@ -128,7 +128,9 @@ test.each([
   const run = withLock("test", lock, async () => 7, { patienceMs: 800 });
   await expect(run).rejects.toMatchObject({
     code: "DOWNLOAD",
-    message: expect.stringMatching(/^test: .* is held by .*: remove that folder if it is no more$/),
+    message: expect.stringMatching(
+      /^test: .* is held by .*: remove that folder if that process has ended$/,
+    ),
     fields: { folder: lock },
   });
   expect(readdirSync(lock)).toEqual(["1"]);
