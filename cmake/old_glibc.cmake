@@ -1,7 +1,7 @@
 # Builds artefacts for glibc 2.28 and gcc 8's libstdc++ on a newer system (GEMLENS_OLD_GLIBC,
 # x86-64). A linker binds each symbol to its newest version, and some symbols have moved since 2.28:
-# - To another library (dlopen was in libdl). The linker first sees a stub library with the old
-#   contents, so the result names the library that it would name if linked on the old system.
+# - To another library (dlopen was in libdl). The linker first sees a small library with the names
+#   that the old one had, so the result names the library that it would name on the old system.
 # - To a newer version in the same library (log). native/old_glibc.c forwards to the old version.
 # Newer systems still provide all of these. `npm run prebuild` rejects an artefact that uses a newer
 # symbol; add that symbol here.
