@@ -1,10 +1,9 @@
+import { Random } from "../support/random.js";
+
 /** Bytes that repeat little and compress a little. */
 export function bytesOf(length: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(length);
-  let state = seed;
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bytes[i] = i % 64 < 40 ? state >>> 24 : i % 7;
-  }
+  const random = new Random(seed);
+  for (let i = 0; i < length; i++) bytes[i] = i % 64 < 40 ? random.below(256) : i % 7;
   return bytes;
 }
